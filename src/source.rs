@@ -1,0 +1,215 @@
+//! Text and places in it: sources, spans, and values that know where they were written.
+//!
+//! Spans are byte ranges with the id of their source; the text is attached only when
+//! something is shown ([`crate::diagnostic`]). Reading files is not here: see `cli`.
+
+use std::fmt;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+
+/// The index of a [`Source`] in its [`Sources`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SourceId(pub u32);
+
+/// A range of bytes in one source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Span {
+    /// The text that the offsets count in.
+    pub source: SourceId,
+    /// The first byte.
+    pub start: u32,
+    /// The byte after the last one.
+    pub end: u32,
+}
+
+impl Span {
+    /// A span over `range` of `source`; offsets beyond 4 GiB saturate.
+    #[must_use]
+    pub fn new(source: SourceId, range: Range<usize>) -> Self {
+        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Span { source, start: narrow(range.start), end: narrow(range.end) }
+    }
+
+    /// The smallest span that covers both; `self` alone when they are in different sources.
+    #[must_use]
+    pub fn to(self, other: Span) -> Span {
+        if self.source != other.source {
+            return self;
+        }
+        Span {
+            source: self.source,
+            start: self.start.min(other.start),
+            end: self.end.max(other.end),
+        }
+    }
+
+    /// The empty span just after this one.
+    #[must_use]
+    pub fn after(self) -> Span {
+        Span { start: self.end, ..self }
+    }
+
+    /// The byte offsets as a range.
+    #[must_use]
+    pub fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// The number of bytes.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.end.saturating_sub(self.start) as usize
+    }
+
+    /// Whether no byte is covered.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.start >= self.end
+    }
+}
+
+/// A value with the place it was written at. Equality and hashing see the value only,
+/// so that trees compare by meaning.
+#[derive(Clone, Copy, Default)]
+pub struct Spanned<T> {
+    /// What was written.
+    pub value: T,
+    /// Where.
+    pub span: Span,
+}
+
+impl<T> Spanned<T> {
+    /// Puts a value and its place together.
+    pub fn new(value: T, span: Span) -> Self {
+        Spanned { value, span }
+    }
+}
+
+impl<T> Deref for Spanned<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: PartialEq> PartialEq for Spanned<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl<T: Eq> Eq for Spanned<T> {}
+
+impl<T: fmt::Debug> fmt::Debug for Spanned<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+/// A named text, as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The name that diagnostics show: a path as the user gave it.
+    pub name: Arc<str>,
+    /// The whole text.
+    pub text: Arc<str>,
+    line_starts: Arc<[u32]>,
+}
+
+impl Source {
+    /// Takes a text and finds its lines.
+    #[must_use]
+    pub fn new(name: &str, text: &str) -> Self {
+        let starts = std::iter::once(0).chain(
+            text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1),
+        );
+        Source {
+            name: name.into(),
+            text: text.into(),
+            line_starts: starts.map(|at| u32::try_from(at).unwrap_or(u32::MAX)).collect(),
+        }
+    }
+
+    /// The line and column of a byte offset, both from 1; the column counts characters.
+    #[must_use]
+    pub fn position(&self, offset: u32) -> (usize, usize) {
+        let line = self.line_starts.partition_point(|start| *start <= offset).max(1);
+        let start = self.line_starts.get(line - 1).copied().unwrap_or(0) as usize;
+        let before = self.text.get(start..(offset as usize).min(self.text.len())).unwrap_or("");
+        (line, before.chars().count() + 1)
+    }
+
+    /// The text that a span covers, or nothing when it does not fit.
+    #[must_use]
+    pub fn slice(&self, span: Span) -> &str {
+        self.text.get(span.range()).unwrap_or("")
+    }
+
+    /// The file's own name, without the folders before it.
+    #[must_use]
+    pub fn file_name(&self) -> &str {
+        self.name.rsplit(['/', '\\']).next().unwrap_or(&self.name)
+    }
+}
+
+/// The texts that one policy was made of; spans point into it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources(Vec<Source>);
+
+impl Sources {
+    /// Adds a text.
+    pub fn add(&mut self, source: Source) -> SourceId {
+        self.0.push(source);
+        SourceId(u32::try_from(self.0.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    /// The text with this id.
+    #[must_use]
+    pub fn get(&self, id: SourceId) -> Option<&Source> {
+        self.0.get(id.0 as usize)
+    }
+
+    /// The text a span covers, or nothing when its source is not here.
+    #[must_use]
+    pub fn slice(&self, span: Span) -> &str {
+        self.get(span.source).map_or("", |source| source.slice(span))
+    }
+
+    /// `file:line` of a span's start, with the file's own name.
+    #[must_use]
+    pub fn place(&self, span: Span) -> String {
+        self.get(span.source).map_or_else(String::new, |source| {
+            format!("{}:{}", source.file_name(), source.position(span.start).0)
+        })
+    }
+
+    /// All texts, in the order they were added.
+    pub fn iter(&self) -> impl Iterator<Item = (SourceId, &Source)> {
+        (0u32..).map(SourceId).zip(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_count_lines_and_characters() {
+        let source = Source::new("dir/a.policy", "ab\n→x\n");
+        assert_eq!(source.position(0), (1, 1));
+        assert_eq!(source.position(3), (2, 1));
+        assert_eq!(source.position(6), (2, 2));
+        assert_eq!(source.position(99), (3, 1));
+        assert_eq!(source.file_name(), "a.policy");
+    }
+
+    #[test]
+    fn spanned_compares_by_value() {
+        let here = Span::new(SourceId(0), 0..1);
+        let there = Span::new(SourceId(0), 5..9);
+        assert_eq!(Spanned::new("a", here), Spanned::new("a", there));
+        assert_ne!(Spanned::new("a", here), Spanned::new("b", here));
+        assert_eq!(here.to(there).range(), 0..9);
+    }
+}
