@@ -184,6 +184,13 @@ impl Sources {
         })
     }
 
+    /// Adds the texts of other sources behind these, and gives the distance of their ids.
+    pub fn append(&mut self, other: &Sources) -> u32 {
+        let distance = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        self.0.extend(other.0.iter().cloned());
+        distance
+    }
+
     /// All texts, in the order they were added.
     pub fn iter(&self) -> impl Iterator<Item = (SourceId, &Source)> {
         (0u32..).map(SourceId).zip(&self.0)

@@ -268,6 +268,11 @@ pub static ASSUMPTIONS: &[Assumption] = &[
         complete: |facts, named| {
             if !named.has("auth-failure") {
                 facts.auth_failure = AuthFailure::None;
+            } else if !named.has("auth") {
+                facts.auth = match facts.auth_failure {
+                    AuthFailure::None => Auth::Token,
+                    _ => Auth::Failed,
+                };
             }
         },
     },

@@ -172,7 +172,7 @@ pub enum AssignError {
 
 /// The article that goes with a word: `a` or `an`.
 #[must_use]
-pub fn article(noun: &str) -> &'static str {
+pub(crate) fn article(noun: &str) -> &'static str {
     if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
 }
 

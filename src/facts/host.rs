@@ -5,13 +5,13 @@ use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
 
-use super::address::{Address, AddressClass};
+use super::address::{Address, AddressClass, parse_literal};
 use super::word::words;
 
 words! {
     /// What kind of host the Host header names.
     HostClass {
-        Absent "absent" "no Host header, or a blank one",
+        Absent "absent" "no Host header, or one without a name",
         Loopback "loopback" "`localhost` or a loopback address",
         Private "private" "a private, link-local or CGNAT address",
         Public "public" "any other address",
@@ -33,27 +33,46 @@ impl Host {
     /// No Host header.
     #[must_use]
     pub fn absent() -> Self {
-        Host { class: HostClass::Absent, name: "".into(), ip: None }
+        Host {
+            class: HostClass::Absent,
+            name: "".into(),
+            ip: None,
+        }
     }
 
-    /// Reads a header value: a name or an address, and perhaps a port.
+    /// Reads a header value (RFC 9110, 7.2): a name or an address, and perhaps a port, whose
+    /// text is not looked at. IPv6 may stand without brackets when no port follows.
     #[must_use]
     pub fn from_header(value: &str) -> Self {
         let value = value.trim();
-        let name = match value.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((inside, _port)) => inside,
-            None if super::address::parse_literal(value).is_some() => value,
+        let name = match value
+            .strip_prefix('[')
+            .and_then(|rest| rest.split_once(']'))
+        {
+            Some((inside, port)) if port.is_empty() || port.starts_with(':') => inside,
+            // What follows the bracket is no port: then this is no address either.
+            Some(_) => value,
+            None if parse_literal(value).is_some() => value,
             None => value.split(':').next().unwrap_or(value),
         };
         Host::parse(name)
     }
 
-    /// A host by name or address, without a port.
+    /// A host by name or address (brackets allowed), without a port.
     #[must_use]
     pub fn parse(name: &str) -> Self {
-        let name = name.trim().to_ascii_lowercase();
-        let ip = super::address::parse_literal(&name);
-        Host { class: classify(&name, ip), name: name.into(), ip }
+        let name = name.trim();
+        let ip = parse_literal(name);
+        let bare = match ip {
+            Some(_) => name.trim_start_matches('[').trim_end_matches(']'),
+            None => name,
+        };
+        let name = bare.to_ascii_lowercase();
+        Host {
+            class: classify(&name, ip),
+            name: name.into(),
+            ip,
+        }
     }
 
     /// What kind of host it is.
@@ -62,7 +81,7 @@ impl Host {
         self.class
     }
 
-    /// The name as compared, empty when absent.
+    /// The name as compared: lower case, otherwise as it was written; empty when absent.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -77,10 +96,11 @@ impl Host {
 
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.class {
-            HostClass::Absent => f.pad(self.class.name()),
-            _ => f.pad(&self.name),
-        }
+        f.pad(if self.class == HostClass::Absent {
+            self.class.name()
+        } else {
+            &self.name
+        })
     }
 }
 
@@ -88,6 +108,12 @@ impl Serialize for Host {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+/// A Host header as it is compared with an origin: trimmed, lower case, port and all.
+#[must_use]
+pub fn normalize_header(value: &str) -> String {
+    value.trim().to_ascii_lowercase()
 }
 
 fn classify(name: &str, ip: Option<IpAddr>) -> HostClass {
@@ -113,5 +139,75 @@ fn classify(name: &str, ip: Option<IpAddr>) -> HostClass {
         HostClass::Tailnet
     } else {
         HostClass::Name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn addresses_are_addresses_in_every_spelling() {
+        for text in [
+            "[::ffff:127.0.0.1]:80",
+            "::FFFF:7f00:1",
+            "[0:0:0:0:0:0:0:1]",
+            "127.9.9.9:1",
+        ] {
+            let host = Host::from_header(text);
+            assert_eq!(host.class(), HostClass::Loopback, "{text}");
+            assert!(host.ip().is_some_and(|ip| ip.is_loopback()), "{text}");
+            assert!(!host.name().contains(['[', ']']), "{text}");
+        }
+        assert_eq!(Host::parse("fd00::5").class(), HostClass::Private);
+        assert_eq!(Host::parse("0.0.0.0").class(), HostClass::Public);
+    }
+
+    #[test]
+    fn what_follows_an_address_makes_it_a_name() {
+        for text in [
+            "[::1]evil.example",
+            "[::1]]",
+            "127.0.0.1.evil.example",
+            "user@127.0.0.1",
+        ] {
+            assert_eq!(Host::from_header(text).class(), HostClass::Name, "{text}");
+        }
+        for text in ["", " ", ":80", "[]:80"] {
+            assert_eq!(Host::from_header(text).class(), HostClass::Absent, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_sorted_by_their_last_labels() {
+        for (text, class) in [
+            ("LocalHost.", HostClass::Loopback),
+            ("a.localhost", HostClass::Name),
+            ("box.local.", HostClass::Mdns),
+            ("local", HostClass::Name),
+            ("a.b.ts.net:443", HostClass::Tailnet),
+            ("ts.net", HostClass::Name),
+        ] {
+            assert_eq!(Host::from_header(text).class(), class, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_port_changes_nothing(name in "[ -9;-~]{0,12}", port: u16) {
+            prop_assume!(!name.contains(['[', ']']));
+            prop_assert_eq!(Host::from_header(&format!("{name}:{port}")), Host::parse(&name));
+        }
+
+        #[test]
+        fn every_address_has_the_class_of_its_address(ip: std::net::Ipv6Addr, header: String) {
+            let bracketed = Host::from_header(&format!("[{ip}]:443"));
+            prop_assert_eq!(bracketed.ip(), Some(IpAddr::V6(ip).to_canonical()));
+            prop_assert_eq!(bracketed, Host::parse(&ip.to_string()));
+            let host = Host::from_header(&header);
+            prop_assert_eq!(Host::parse(host.name()), host);
+        }
     }
 }

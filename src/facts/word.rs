@@ -36,6 +36,12 @@ macro_rules! words {
                 match self { $($name::$variant => $word,)* }
             }
 
+            /// One sentence: what this value means.
+            #[must_use]
+            pub fn doc(self) -> &'static str {
+                match self { $($name::$variant => $doc,)* }
+            }
+
             /// The value with this word.
             #[must_use]
             pub fn parse(word: &str) -> Option<Self> {

@@ -1,0 +1,136 @@
+//! What a client says of itself, with the credentials it sent. Nothing of it is believed yet.
+
+use std::fmt;
+
+use crate::facts::{Client, Mode, Role};
+use crate::secret::Secret;
+
+/// What a client says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claims {
+    /// `client.id`.
+    pub client: Client,
+    /// `client.mode`.
+    pub mode: Mode,
+    /// The role it asks for.
+    pub role: Role,
+    /// The scopes it asks for, as sent.
+    pub scopes: Vec<Box<str>>,
+    /// `client.platform`, as sent.
+    pub platform: Box<str>,
+    /// `client.deviceFamily`, as sent.
+    pub device_family: Option<Box<str>>,
+    /// The device it says it is.
+    pub device: Option<DeviceClaim>,
+    /// The secrets it sent.
+    pub credentials: Credentials,
+}
+
+/// The device a client says it is, with its proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceClaim {
+    /// `device.id`: SHA-256 of the raw public key in lower-case hex, if it is true.
+    pub id: Box<str>,
+    /// `device.publicKey`: Ed25519, in base64url, base64 or PEM.
+    pub public_key: Box<str>,
+    /// `device.signature`: Ed25519 over [`super::device::payload`], in base64url or base64.
+    pub signature: Box<str>,
+    /// `device.signedAt`, in Unix milliseconds.
+    pub signed_at_ms: u64,
+    /// `device.nonce`: the challenge it answers.
+    pub nonce: Box<str>,
+}
+
+/// The secrets that a client sent. A blank one counts as not sent.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Credentials {
+    token: Option<Secret>,
+    password: Option<Secret>,
+    device_token: Option<Secret>,
+    bootstrap_token: Option<Secret>,
+    signed: Box<str>,
+}
+
+impl Credentials {
+    /// Takes the secrets as they were sent.
+    #[must_use]
+    pub fn new(
+        token: Option<&str>,
+        password: Option<&str>,
+        device_token: Option<&str>,
+        bootstrap_token: Option<&str>,
+    ) -> Self {
+        let secret = |text: Option<&str>| text.map(Secret::new).filter(|secret| !secret.is_blank());
+        Credentials {
+            token: secret(token),
+            password: secret(password),
+            device_token: secret(device_token),
+            bootstrap_token: secret(bootstrap_token),
+            signed: token.or(device_token).or(bootstrap_token).unwrap_or_default().into(),
+        }
+    }
+
+    /// `auth.token`.
+    #[must_use]
+    pub fn token(&self) -> Option<&Secret> {
+        self.token.as_ref()
+    }
+
+    /// `auth.password`.
+    #[must_use]
+    pub fn password(&self) -> Option<&Secret> {
+        self.password.as_ref()
+    }
+
+    /// `auth.deviceToken`.
+    #[must_use]
+    pub fn device_token(&self) -> Option<&Secret> {
+        self.device_token.as_ref()
+    }
+
+    /// `auth.bootstrapToken`.
+    #[must_use]
+    pub fn bootstrap_token(&self) -> Option<&Secret> {
+        self.bootstrap_token.as_ref()
+    }
+
+    /// The one that a device signs: the first that was sent of token, device token and
+    /// bootstrap token, blank or not, with its white space.
+    pub(super) fn signed(&self) -> &str {
+        &self.signed
+    }
+}
+
+/// Says which were sent.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("token", &self.token)
+            .field("password", &self.password)
+            .field("device_token", &self.device_token)
+            .field("bootstrap_token", &self.bootstrap_token)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_that_was_sent_is_signed() {
+        let signed = |token, device, bootstrap| {
+            Credentials::new(token, Some("p"), device, bootstrap).signed().to_owned()
+        };
+        assert_eq!(signed(Some(" t "), Some("d"), Some("b")), " t ");
+        assert_eq!(signed(Some(""), Some("d"), Some("b")), "", "sent, though blank");
+        assert_eq!(signed(None, Some("d"), Some("b")), "d");
+        assert_eq!(signed(None, None, None), "", "a password is never signed");
+    }
+
+    #[test]
+    fn credentials_are_not_shown() {
+        let shown = format!("{:?}", Credentials::new(Some("s3cret"), Some("s3cret"), None, Some(" ")));
+        assert!(!shown.contains("s3cret"), "{shown}");
+    }
+}

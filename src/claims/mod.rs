@@ -1,0 +1,137 @@
+//! The claims of a policy: its tests are run here.
+//!
+//! Proving `never` and `always` over all connections is not here.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use crate::compile::{ClauseId, Program, compile};
+use crate::decide::{Decision, decide};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::facts::{AttributeId, Facts};
+use crate::handshake;
+use crate::lang::checked::{Checked, Clause, Given, Test};
+use crate::lang::files::{Reader, beside};
+use crate::lang::Read;
+use crate::source::{Sources, Span};
+
+/// What came of one test.
+#[derive(Clone, Debug)]
+pub struct TestResult {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub span: Span,
+    /// The reports it is tied to.
+    pub issues: Vec<String>,
+    /// What is wrong; `None` when it passed.
+    pub failure: Option<Diagnostic>,
+    /// The clauses that its connection reached: the deciding one and the first rule.
+    pub reached: Vec<Span>,
+}
+
+/// Runs the tests of a policy, and those of what it extends against that alone.
+pub fn run(checked: &Checked, sources: &Sources, reader: &mut Reader<'_>) -> Vec<TestResult> {
+    let mut results = match &checked.base {
+        Some(base) => run(base, sources, reader),
+        None => Vec::new(),
+    };
+    let program = compile(checked);
+    for test in &checked.tests {
+        results.push(one(test, checked, &program, sources, reader));
+    }
+    results
+}
+
+fn one(
+    test: &Test,
+    checked: &Checked,
+    program: &Program,
+    sources: &Sources,
+    reader: &mut Reader<'_>,
+) -> TestResult {
+    let mut result = TestResult {
+        name: test.name.clone(),
+        span: test.span,
+        issues: test.issues.clone(),
+        failure: None,
+        reached: Vec::new(),
+    };
+    let facts = match &test.given {
+        Given::Facts { facts, .. } => facts.as_ref().clone(),
+        Given::Recorded(path) => {
+            let from = sources.get(path.span.source).map_or("", |source| &*source.name);
+            match recorded(&beside(from, &path.value), reader) {
+                Ok(facts) => facts,
+                Err((code, message)) => {
+                    result.failure = Some(
+                        Diagnostic::error(code, message)
+                            .label(path.span, "named here")
+                            .help("paths of handshakes are relative to the file that names them"),
+                    );
+                    return result;
+                }
+            }
+        }
+    };
+    let decision = decide(program, &facts);
+    result.reached = [decision.by, decision.rule].map(|id| clause(checked, id).span).to_vec();
+    if !test.expected.met_by(decision.verdict) {
+        result.failure = Some(failed(test, checked, sources, &facts, decision));
+    }
+    result
+}
+
+fn recorded(path: &str, reader: &mut Reader<'_>) -> Result<Facts, (Code, String)> {
+    let text = reader(path, Read::Handshake)
+        .map_err(|error| (Code::UnreadableFile, format!("{path} cannot be read: {error}")))?;
+    let handshake = handshake::parse(&text)
+        .map_err(|error| (Code::InvalidHandshake, format!("{path} is no handshake: {error}")))?;
+    Ok(handshake::observe(&handshake).facts)
+}
+
+fn failed(
+    test: &Test,
+    checked: &Checked,
+    sources: &Sources,
+    facts: &Facts,
+    decision: Decision,
+) -> Diagnostic {
+    let by = clause(checked, decision.by);
+    let name = by.label.clone().unwrap_or_else(|| sources.place(by.span));
+    let mut message = format!(
+        "test \"{}\" expects {}, and gets {}",
+        test.name, test.expected, decision.verdict
+    );
+    if let Some(law) = decision.law {
+        message.push_str(&format!(": {}", law.doc()));
+    }
+    let diagnostic = Diagnostic::error(Code::FailedTest, message)
+        .label(test.span, "expects another answer")
+        .label(by.span, format!("decides, as {name}"));
+    let handshake = match &test.given {
+        Given::Recorded(path) => format!("gw explain {}", path.value),
+        Given::Facts { named, .. } => {
+            let named = AttributeId::all().filter(|id| named.has(id.row().name));
+            let facts = named.map(|id| format!(" --fact '{}'", fact(id, facts)));
+            format!("gw explain{}", facts.collect::<String>())
+        }
+    };
+    diagnostic.help(format!("see why: {handshake}"))
+}
+
+/// A fact as `--fact` takes it.
+fn fact(id: AttributeId, facts: &Facts) -> String {
+    let name = id.row().name;
+    let value = id.show(facts);
+    let word = id.row().kind.code(&value).is_some() || value == "yes" || value == "no";
+    let address = value.parse::<std::net::IpAddr>().is_ok();
+    if word || address || value.starts_with('{') {
+        format!("{name}={value}")
+    } else {
+        format!("{name}=\"{value}\"")
+    }
+}
+
+fn clause(checked: &Checked, id: ClauseId) -> &Clause {
+    let all = checked.guards.iter().chain(&checked.rules);
+    all.into_iter().nth(id.0 as usize).unwrap_or(&checked.default)
+}

@@ -1,0 +1,132 @@
+//! Reading policies and handshakes from disk, bounded, with errors that say what and where.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read as _};
+use std::path::Path;
+
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::lang::parse::MAX_BYTES;
+use crate::lang::{Read, ReadError};
+use crate::policy::{Policy, PolicyError};
+use crate::source::Sources;
+
+/// The largest recorded handshake, in bytes: frames before admission have at most 64 KiB.
+pub(super) const MAX_HANDSHAKE_BYTES: u64 = 1 << 20;
+
+/// Where the default policy is looked for before the built-in one.
+pub(super) const DEFAULT_POLICY: &str = "policies/default.policy";
+
+/// The policies that are part of the program, by file name.
+const BUILT_IN: [(&str, &str); 3] = [
+    ("default.policy", include_str!("../../policies/default.policy")),
+    ("docker.policy", include_str!("../../policies/docker.policy")),
+    ("lan.policy", include_str!("../../policies/lan.policy")),
+];
+
+/// What the path of a built-in policy begins with in output.
+const BUILT_IN_PREFIX: &str = "built-in:";
+
+/// Reads a text file of at most `limit` bytes; `-` is standard input.
+pub(super) fn read(path: &str, limit: u64) -> Result<String, ReadError> {
+    let refused = |error: &std::io::Error| match error.kind() {
+        ErrorKind::NotFound => ReadError::NotFound,
+        ErrorKind::IsADirectory => ReadError::Folder,
+        _ => ReadError::Refused(error.to_string()),
+    };
+    let mut bytes = Vec::new();
+    if path == "-" {
+        std::io::stdin().take(limit + 1).read_to_end(&mut bytes).map_err(|error| refused(&error))?;
+    } else {
+        let file = File::open(path).map_err(|error| refused(&error))?;
+        let metadata = file.metadata().map_err(|error| refused(&error))?;
+        if metadata.is_dir() {
+            return Err(ReadError::Folder);
+        }
+        file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| refused(&error))?;
+    }
+    if bytes.len() as u64 > limit {
+        return Err(ReadError::TooLarge(limit));
+    }
+    String::from_utf8(bytes).map_err(|error| ReadError::NotText(error.utf8_error().valid_up_to()))
+}
+
+/// The diagnostic for a file that was named on the command line and cannot be read.
+pub(super) fn unreadable(path: &str, error: &ReadError) -> Diagnostic {
+    let code = match error {
+        ReadError::TooLarge(_) => Code::FileTooLarge,
+        ReadError::Outside => Code::IncludeOutside,
+        ReadError::NotFound | ReadError::Folder | ReadError::NotText(_) | ReadError::Refused(_) => {
+            Code::UnreadableFile
+        }
+    };
+    let help = match error {
+        ReadError::NotFound => "check the path; it is relative to the folder that you are in",
+        ReadError::Folder => "name a file in it",
+        ReadError::TooLarge(_) => "is it the right file?",
+        ReadError::NotText(_) => "is it the right file? policies and handshakes are UTF-8 text",
+        ReadError::Outside | ReadError::Refused(_) => "check the file and its permissions",
+    };
+    Diagnostic::error(code, format!("{path} cannot be read: {error}")).help(help)
+}
+
+/// The policy at a path: a file, or `built-in:NAME`.
+pub(super) fn policy(path: &str, tested: bool) -> Result<Policy, PolicyError> {
+    let text = if built_in(path).is_some() {
+        reader(path, Read::Policy, path)
+    } else {
+        read(path, MAX_BYTES as u64)
+    };
+    let text = text.map_err(|error| PolicyError {
+        sources: Sources::default(),
+        diagnostics: Diagnostics(vec![unreadable(path, &error)]),
+    })?;
+    let mut reader = reader_of(path);
+    if tested {
+        Policy::load(path, &text, &mut reader)
+    } else {
+        Policy::load_untested(path, &text, &mut reader)
+    }
+}
+
+/// Reads what the policy at a path names.
+pub(super) fn reader_of(root: &str) -> impl FnMut(&str, Read) -> Result<String, ReadError> {
+    move |path, purpose| reader(path, purpose, root)
+}
+
+/// The default policy's path: the file where a checkout has it, else the built-in one.
+pub(super) fn default_policy() -> String {
+    if Path::new(DEFAULT_POLICY).is_file() {
+        DEFAULT_POLICY.to_owned()
+    } else {
+        format!("{BUILT_IN_PREFIX}default.policy")
+    }
+}
+
+fn built_in(path: &str) -> Option<&'static str> {
+    let name = path.strip_prefix(BUILT_IN_PREFIX)?;
+    BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
+/// Reads what a policy names. A link does not lead a policy out of its folder.
+fn reader(path: &str, purpose: Read, root: &str) -> Result<String, ReadError> {
+    if path.starts_with(BUILT_IN_PREFIX) {
+        return built_in(path).map(str::to_owned).ok_or(ReadError::NotFound);
+    }
+    match purpose {
+        Read::Handshake => read(path, MAX_HANDSHAKE_BYTES),
+        Read::Policy => {
+            let folder = match Path::new(root).parent() {
+                Some(folder) if !folder.as_os_str().is_empty() => folder,
+                _ => Path::new("."),
+            };
+            let inside = |path: &Path| {
+                let real = fs::canonicalize(path).ok()?;
+                Some(real.starts_with(fs::canonicalize(folder).ok()?))
+            };
+            if inside(Path::new(path)) == Some(false) {
+                return Err(ReadError::Outside);
+            }
+            read(path, MAX_BYTES as u64)
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The command line: one file for each verb, exit codes with a meaning, one way to print.
+//!
+//! This is the only part of the crate that reads files for people and prints.
+
+mod check;
+mod completions;
+mod explain;
+mod fmt;
+mod load;
+mod output;
+mod schema;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use output::Output;
+
+/// What the program's exit code says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It is so: the policy loads, the tests pass, the connection is admitted, nothing to format.
+    Success,
+    /// It is not so: errors in a policy, failing tests, files to format.
+    Failure,
+    /// The command line itself is wrong.
+    Usage,
+    /// An input cannot be read: a missing file, a folder, a broken handshake.
+    Input,
+    /// `gw explain` came to a refusal, and `--exit-code` asked to hear it.
+    Refused,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(match exit {
+            Exit::Success => 0,
+            Exit::Failure => 1,
+            Exit::Usage => 2,
+            Exit::Input => 3,
+            Exit::Refused => 4,
+        })
+    }
+}
+
+/// What `--help` says at its end.
+const AFTER_HELP: &str = "\
+Examples:
+  gw explain handshake.json            why was this connection treated so?
+  gw check-policy my.policy            what is wrong with this file?
+  gw explain --fact client=cli --fact auth=token --fact peer=127.0.0.1
+
+Exit codes:
+  0  it is so: the policy loads, the tests pass, the question is answered
+  1  it is not: errors in a policy, failing tests, files to format
+  2  the command line is wrong
+  3  an input cannot be read
+  4  the connection is refused (gw explain --exit-code)";
+
+/// Decides which WebSocket connections may come in, and says why.
+///
+/// The decision is a file of rules that a person can read. `gw` checks it, formats it,
+/// runs its tests, and explains what it says to any connection.
+#[derive(Debug, Parser)]
+#[command(name = "gw", version, after_help = AFTER_HELP, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    CheckPolicy(check::Args),
+    Explain(explain::Args),
+    Test(test::Args),
+    Fmt(fmt::Args),
+    Schema(schema::Args),
+    Completions(completions::Args),
+}
+
+/// Runs the program on this process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap writes help to stdout and complaints to stderr; a closed pipe is no failure.
+            let usage = error.use_stderr();
+            let _ = error.print();
+            return if usage { Exit::Usage } else { Exit::Success }.into();
+        }
+    };
+    let mut output = Output::default();
+    let exit = match cli.command {
+        Command::CheckPolicy(args) => check::run(&args, &mut output),
+        Command::Explain(args) => explain::run(&args, &mut output),
+        Command::Test(args) => test::run(&args, &mut output),
+        Command::Fmt(args) => fmt::run(&args, &mut output),
+        Command::Schema(args) => schema::run(&args, &mut output),
+        Command::Completions(args) => completions::run(&args, &mut Cli::command(), &mut output),
+    };
+    output.finish();
+    exit.into()
+}

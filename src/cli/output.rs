@@ -1,0 +1,98 @@
+//! Printing: what a verb says is gathered, and written at once, so that nothing is half said.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use clap::ValueEnum;
+
+use crate::diagnostic::render::{Format, render};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::source::Sources;
+
+/// The form of what is printed, for verbs that report problems.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    /// drawn for people, in colour on a terminal
+    #[default]
+    Human,
+    /// told line by line, for logs and screen readers
+    Plain,
+    /// one JSON document
+    Json,
+    /// one SARIF 2.1.0 document, for code scanning
+    Sarif,
+}
+
+/// The form of what is printed, for verbs that answer questions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum AnswerFormat {
+    /// drawn for people, in colour on a terminal
+    #[default]
+    Human,
+    /// told line by line, for logs and screen readers
+    Plain,
+    /// one JSON document
+    Json,
+}
+
+impl AnswerFormat {
+    /// The form in which this verb reports problems.
+    pub(super) fn report(self) -> ReportFormat {
+        match self {
+            AnswerFormat::Human => ReportFormat::Human,
+            AnswerFormat::Plain => ReportFormat::Plain,
+            AnswerFormat::Json => ReportFormat::Json,
+        }
+    }
+}
+
+/// What is to be printed.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    out: String,
+    err: String,
+}
+
+impl Output {
+    /// Adds to what goes to standard output.
+    pub(super) fn say(&mut self, text: &str) {
+        self.out.push_str(text);
+    }
+
+    /// Adds to what goes to standard error.
+    pub(super) fn complain(&mut self, text: &str) {
+        self.err.push_str(text);
+    }
+
+    /// Adds diagnostics: to standard error for people, to standard output for programs.
+    pub(super) fn report(&mut self, diagnostics: &Diagnostics, sources: &Sources, format: ReportFormat) {
+        let rendered = |format| render(diagnostics, sources, format);
+        match format {
+            ReportFormat::Human if diagnostics.is_empty() => {}
+            ReportFormat::Human => {
+                let colour = colour(std::io::stderr().is_terminal());
+                self.err.push_str(&rendered(Format::Human { colour }));
+            }
+            ReportFormat::Plain => self.err.push_str(&rendered(Format::Plain)),
+            ReportFormat::Json => self.out.push_str(&rendered(Format::Json)),
+            ReportFormat::Sarif => self.out.push_str(&rendered(Format::Sarif)),
+        }
+    }
+
+    /// Adds one diagnostic.
+    pub(super) fn report_one(&mut self, diagnostic: Diagnostic, sources: &Sources, format: ReportFormat) {
+        self.report(&Diagnostics(vec![diagnostic]), sources, format);
+    }
+
+    /// Writes it all. A reader that has gone away is no failure of ours.
+    pub(super) fn finish(self) {
+        let _ = std::io::stderr().write_all(self.err.as_bytes());
+        let mut out = std::io::stdout();
+        let _ = out.write_all(self.out.as_bytes());
+        let _ = out.flush();
+    }
+}
+
+/// Whether to use colour on a stream: only on a terminal, and not when `NO_COLOR` is set.
+pub(super) fn colour(terminal: bool) -> bool {
+    terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

@@ -1,0 +1,130 @@
+//! `gw test`: the tests of policies, one by one.
+
+use super::check::count;
+use super::load;
+use super::output::{AnswerFormat, Output};
+use super::Exit;
+use crate::claims;
+use crate::diagnostic::Diagnostics;
+use crate::policy::Policy;
+use crate::source::Span;
+
+/// Runs the tests of policies
+///
+/// Each `test` of a policy is run, and those of what it extends against that alone. Rules
+/// and guards that no test reaches are named: nobody says what they are for.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  gw test                       the default policy
+  gw test policies/*.policy
+  gw test --format plain my.policy
+
+Exit codes: 0 all pass, 1 some fail or the policy has errors, 3 a file cannot be read")]
+pub(super) struct Args {
+    /// Policies; without one, policies/default.policy or, where there is none, the built-in default
+    #[arg(value_name = "FILE")]
+    files: Vec<String>,
+
+    /// How to print what came of them
+    #[arg(long, value_enum, default_value_t)]
+    format: AnswerFormat,
+}
+
+pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
+    let files = if args.files.is_empty() { vec![load::default_policy()] } else { args.files.clone() };
+    let mut exit = Exit::Success;
+    let mut documents = Vec::new();
+    let (mut passed, mut failed) = (0, 0);
+    for file in &files {
+        let policy = match load::policy(file, false) {
+            Ok(policy) => policy,
+            Err(error) => {
+                let unread = error.sources.iter().next().is_none();
+                exit = if unread { Exit::Input } else { Exit::Failure };
+                output.report(&error.diagnostics, &error.sources, args.format.report());
+                continue;
+            }
+        };
+        let results = claims::run(policy.checked(), policy.sources(), &mut load::reader_of(file));
+        let unreached = unreached(&policy, &results);
+        let failures: Vec<_> = results.iter().filter_map(|result| result.failure.clone()).collect();
+        passed += results.len() - failures.len();
+        failed += failures.len();
+        if !failures.is_empty() {
+            exit = Exit::Failure;
+        }
+        match args.format {
+            AnswerFormat::Json => documents.push(document(file, &policy, &results, &unreached)),
+            AnswerFormat::Human | AnswerFormat::Plain => {
+                for result in &results {
+                    let word = if result.failure.is_some() { "FAIL" } else { "ok" };
+                    let place = policy.sources().place(result.span);
+                    let issues = if result.issues.is_empty() {
+                        String::new()
+                    } else {
+                        format!("  ({})", result.issues.join(", "))
+                    };
+                    output.say(&format!("{word:<4}  {place}  {}{issues}\n", result.name));
+                }
+                for clause in &unreached {
+                    output.say(&format!("note  {clause}: no test reaches it\n"));
+                }
+                output.report(&Diagnostics(failures), policy.sources(), args.format.report());
+            }
+        }
+    }
+    match args.format {
+        AnswerFormat::Json => {
+            let mut text = serde_json::to_string_pretty(&serde_json::json!({ "policies": documents }))
+                .unwrap_or_default();
+            text.push('\n');
+            output.say(&text);
+        }
+        AnswerFormat::Human | AnswerFormat::Plain => {
+            output.say(&format!("{passed} passed, {failed} failed, in {}\n", count(files.len(), "policy").replace("policys", "policies")));
+        }
+    }
+    exit
+}
+
+/// The clauses of the policy's own files that no test decides by, by name.
+fn unreached(policy: &Policy, results: &[claims::TestResult]) -> Vec<String> {
+    let reached: Vec<Span> = results.iter().flat_map(|result| result.reached.clone()).collect();
+    policy
+        .program()
+        .blocks()
+        .map(|block| block.id)
+        .filter(|id| !reached.contains(&policy.clause(*id).span))
+        .map(|id| {
+            let place = policy.sources().place(policy.clause(id).span);
+            match &policy.clause(id).label {
+                Some(label) => format!("[{label}] {place}"),
+                None => place,
+            }
+        })
+        .collect()
+}
+
+fn document(
+    file: &str,
+    policy: &Policy,
+    results: &[claims::TestResult],
+    unreached: &[String],
+) -> serde_json::Value {
+    let tests = results.iter().map(|result| {
+        serde_json::json!({
+            "name": result.name,
+            "place": policy.sources().place(result.span),
+            "passed": result.failure.is_none(),
+            "message": result.failure.as_ref().map(|failure| &failure.message),
+            "issues": result.issues,
+        })
+    });
+    serde_json::json!({
+        "file": file,
+        "digest": policy.digest(),
+        "tests": tests.collect::<Vec<_>>(),
+        "unreached": unreached,
+    })
+}

@@ -1,0 +1,186 @@
+//! [`Checked`] → [`Program`]: conditions become tests with jumps, in one flat list.
+//!
+//! What a program is stands in [`program`]; running one is [`crate::decide`].
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+pub mod networks;
+pub mod program;
+
+use crate::facts::attributes::Kind;
+use crate::lang::checked::{self, Checked, Comparison, Condition, Predicate};
+use crate::source::{Span, Spanned};
+use networks::Networks;
+pub use program::{Block, ClauseId, Program};
+use program::{HIT, Instruction, MISS, Term, Test, Texts};
+
+/// Compiles a policy.
+#[must_use]
+pub fn compile(checked: &Checked) -> Program {
+    let mut lowering = Lowering::default();
+    let guards = checked.guards.iter().map(|clause| lowering.block(clause)).collect();
+    let rules = checked.rules.iter().map(|clause| lowering.block(clause)).collect();
+    let default = lowering.block(&checked.default);
+    Program {
+        guards,
+        rules,
+        default,
+        terms: lowering.terms,
+        instructions: lowering.instructions,
+    }
+}
+
+#[derive(Default)]
+struct Lowering {
+    terms: Vec<Term>,
+    instructions: Vec<Instruction>,
+    clauses: u32,
+}
+
+impl Lowering {
+    fn block(&mut self, clause: &checked::Clause) -> Block {
+        let id = ClauseId(self.clauses);
+        self.clauses += 1;
+        let first = self.terms.len();
+        match &clause.condition {
+            Condition::All(parts) => {
+                for part in parts {
+                    self.term(&part.value, part.span);
+                }
+            }
+            Condition::Any(_) | Condition::Not(_) | Condition::Test(_) => {
+                self.term(&clause.condition, clause.span);
+            }
+        }
+        Block {
+            id,
+            role: clause.role,
+            answer: clause.answer,
+            terms: narrow(first)..narrow(self.terms.len()),
+        }
+    }
+
+    fn term(&mut self, condition: &Condition, span: Span) {
+        let start = self.instructions.len();
+        // A condition with no test at all (the empty `All` or `Any`) has its answer already.
+        let entry = match self.lower(condition) {
+            Lowered::Code(exits) => {
+                self.patch(exits.hit, HIT);
+                self.patch(exits.miss, MISS);
+                narrow(start)
+            }
+            Lowered::Known(true) => HIT,
+            Lowered::Known(false) => MISS,
+        };
+        self.terms.push(Term { entry, span });
+    }
+
+    /// Appends the tests of a condition; their open ends come back to be patched.
+    fn lower(&mut self, condition: &Condition) -> Lowered {
+        match condition {
+            Condition::Test(comparison) => {
+                let at = self.instructions.len();
+                self.instructions.push(Instruction {
+                    attribute: comparison.attribute,
+                    test: test(comparison),
+                    hit: MISS,
+                    miss: MISS,
+                    span: comparison.span,
+                });
+                Lowered::Code(Exits { hit: vec![(at, true)], miss: vec![(at, false)] })
+            }
+            Condition::Not(inner) => match self.lower(&inner.value) {
+                Lowered::Known(value) => Lowered::Known(!value),
+                Lowered::Code(Exits { hit, miss }) => Lowered::Code(Exits { hit: miss, miss: hit }),
+            },
+            Condition::All(parts) => self.join(parts, true),
+            Condition::Any(parts) => self.join(parts, false),
+        }
+    }
+
+    /// `all`: a hit goes on with the next part, a miss leaves; for any it is the reverse.
+    fn join(&mut self, parts: &[Spanned<Condition>], all: bool) -> Lowered {
+        let mut onward: Vec<Exit> = Vec::new();
+        let mut leaving: Vec<Exit> = Vec::new();
+        let mut code = false;
+        for part in parts {
+            let start = narrow(self.instructions.len());
+            match self.lower(&part.value) {
+                Lowered::Known(value) if value == all => {}
+                // What this part alone settles needs no test, and what stands before it
+                // need not be asked either: the whole has this value.
+                Lowered::Known(value) => return Lowered::Known(value),
+                Lowered::Code(Exits { hit, miss }) => {
+                    code = true;
+                    let (next, leave) = if all { (hit, miss) } else { (miss, hit) };
+                    self.patch(std::mem::replace(&mut onward, next), start);
+                    leaving.extend(leave);
+                }
+            }
+        }
+        if !code {
+            return Lowered::Known(all);
+        }
+        Lowered::Code(if all {
+            Exits { hit: onward, miss: leaving }
+        } else {
+            Exits { hit: leaving, miss: onward }
+        })
+    }
+
+    fn patch(&mut self, exits: Vec<Exit>, target: u32) {
+        for (at, hit) in exits {
+            if let Some(instruction) = self.instructions.get_mut(at) {
+                *(if hit { &mut instruction.hit } else { &mut instruction.miss }) = target;
+            }
+        }
+    }
+}
+
+/// The open end of an instruction: after a hit, or after a miss.
+type Exit = (usize, bool);
+
+struct Exits {
+    hit: Vec<Exit>,
+    miss: Vec<Exit>,
+}
+
+enum Lowered {
+    Code(Exits),
+    Known(bool),
+}
+
+/// A comparison as the evaluator makes it, with the access to the fact in it.
+fn test(comparison: &Comparison) -> Test {
+    let kind = comparison.attribute.row().kind;
+    match (kind, &comparison.predicate) {
+        (Kind::Flag { get, .. }, _) => Test::Flag(get),
+        (Kind::Enum { get, .. }, Predicate::Among(members)) => Test::Word(get, members.codes),
+        (Kind::Address { get, .. }, Predicate::Among(members)) => {
+            Test::Address(get, members.codes, Networks::new(&members.networks))
+        }
+        (Kind::Header { class, text, ip, .. }, Predicate::Among(members)) => Test::Header {
+            class,
+            text,
+            ip,
+            codes: members.codes,
+            networks: Networks::new(&members.networks),
+            texts: Texts::new(&members.texts),
+        },
+        (Kind::Text { get, .. }, Predicate::Among(members)) => {
+            Test::Text(get, members.codes != 0, Texts::new(&members.texts))
+        }
+        (Kind::Set { get, .. }, Predicate::Includes(set)) => Test::Includes(get, *set),
+        (Kind::Set { get, .. }, Predicate::Within(set)) => Test::Within(get, *set),
+        (Kind::Set { get, .. }, Predicate::Equals(set)) => Test::Equals(get, *set),
+        // The checker gives no attribute a predicate of another type; such a test would
+        // hold for nobody.
+        (
+            Kind::Enum { .. } | Kind::Address { .. } | Kind::Header { .. } | Kind::Text { .. } | Kind::Set { .. },
+            _,
+        ) => Test::Never,
+    }
+}
+
+fn narrow(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(MISS)
+}

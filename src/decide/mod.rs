@@ -1,0 +1,191 @@
+//! Deciding: a program and facts in, a decision out. It cannot fail, wait, look anything up,
+//! or allocate.
+//!
+//! The whole algorithm is [`run`]. What was looked at can be watched ([`traced`]), by the
+//! same code.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod decision;
+#[cfg(test)]
+mod naive;
+#[cfg(test)]
+mod tests;
+pub mod trace;
+
+use crate::compile::program::{HIT, MISS};
+use crate::compile::{Block, ClauseId, Program};
+use crate::facts::{DeviceProof, Facts, PendingRequest, ScopeSet, Stage};
+use crate::lang::checked::{Answer, Role};
+use crate::verdict::{Grant, Reason, Verdict, pairing_reason};
+
+pub use decision::{Decision, Law};
+pub use trace::Trace;
+use trace::Watch;
+
+/// Decides a connection of which all facts are known.
+///
+/// The first rule whose terms all hold gives a verdict, else the default does; then every
+/// guard that holds restricts it; then the laws that no policy can lift.
+#[must_use]
+pub fn decide(program: &Program, facts: &Facts) -> Decision {
+    run(program, facts, &mut ())
+}
+
+/// The same decision, with everything that it looked at.
+#[must_use]
+pub fn traced(program: &Program, facts: &Facts) -> (Decision, Trace) {
+    let mut trace = Trace::default();
+    let decision = run(program, facts, &mut trace);
+    (decision, trace)
+}
+
+/// Decides what can be decided when only the socket and the HTTP head are known: whether a
+/// guard `at upgrade` refuses. `None` means that the connection goes on.
+#[must_use]
+pub fn at_upgrade(program: &Program, facts: &Facts) -> Option<(ClauseId, Reason)> {
+    let guards = program.guards.iter().filter(|guard| guard.role == Role::Guard(Stage::Upgrade));
+    for guard in guards {
+        if let Answer::Reject(reason) = guard.answer
+            && holds(program, guard, facts, &mut ())
+        {
+            return Some((guard.id, reason));
+        }
+    }
+    None
+}
+
+fn run(program: &Program, facts: &Facts, watch: &mut impl Watch) -> Decision {
+    let mut trial = None;
+    let mut rule = &program.default;
+    for block in &program.rules {
+        // A second trial would not have been reached either.
+        if block.role == Role::Trial && trial.is_some() {
+            continue;
+        }
+        if holds(program, block, facts, watch) {
+            if block.role == Role::Trial {
+                trial = Some(block);
+            } else {
+                rule = block;
+                break;
+            }
+        }
+    }
+    if rule.id == program.default.id {
+        watch.clause(rule.id, true);
+    }
+    let restriction = Restriction::of(program, facts, watch);
+    let (verdict, by, law) = restriction.apply(rule, facts);
+    let trial = trial.map(|block| (block.id, restriction.apply(block, facts).0));
+    Decision { verdict, by, rule: rule.id, law, trial }
+}
+
+/// Whether all terms of a clause hold.
+fn holds(program: &Program, block: &Block, facts: &Facts, watch: &mut impl Watch) -> bool {
+    let range = block.terms.start as usize..block.terms.end as usize;
+    let terms = program.terms.get(range).unwrap_or_default();
+    let mut matched = true;
+    for (index, term) in (block.terms.start..).zip(terms) {
+        let held = reaches_hit(program, term.entry, facts, watch);
+        watch.term(index, held);
+        if !held {
+            matched = false;
+            break;
+        }
+    }
+    watch.clause(block.id, matched);
+    matched
+}
+
+/// Follows the tests from an entry to their end. Targets lie ahead, so it ends.
+fn reaches_hit(program: &Program, entry: u32, facts: &Facts, watch: &mut impl Watch) -> bool {
+    let mut at = entry;
+    while at < MISS {
+        let Some(instruction) = program.instructions.get(at as usize) else { return false };
+        let held = instruction.test.holds(facts);
+        watch.test(instruction.attribute, instruction.span, held);
+        at = if held { instruction.hit } else { instruction.miss };
+    }
+    at == HIT
+}
+
+/// What the guards that hold come to together.
+struct Restriction {
+    reject: Option<(ClauseId, Reason)>,
+    pairing: Option<(ClauseId, Verdict)>,
+    cap: ScopeSet,
+}
+
+impl Restriction {
+    fn of(program: &Program, facts: &Facts, watch: &mut impl Watch) -> Self {
+        let mut all = Restriction { reject: None, pairing: None, cap: ScopeSet::ALL };
+        for guard in &program.guards {
+            if !holds(program, guard, facts, watch) {
+                continue;
+            }
+            match guard.answer {
+                Answer::Cap(scopes) => all.cap = all.cap.intersection(scopes),
+                answer => match answer.verdict(facts) {
+                    Some(Verdict::Reject(reason)) => {
+                        // The first one gives the reason, and nothing restricts further.
+                        all.reject = Some((guard.id, reason));
+                        break;
+                    }
+                    Some(verdict) => all.pairing = all.pairing.or(Some((guard.id, verdict))),
+                    None => {}
+                },
+            }
+        }
+        all
+    }
+
+    /// The verdict of a rule under these guards and the laws, the clause it comes from, and
+    /// the law that changed it.
+    fn apply(&self, rule: &Block, facts: &Facts) -> (Verdict, ClauseId, Option<Law>) {
+        let own = rule.answer.verdict(facts).unwrap_or(Verdict::Reject(Reason::NotPermitted));
+        let (verdict, by) = match (self.reject, self.pairing) {
+            (Some((guard, reason)), _) => (Verdict::Reject(reason), guard),
+            (None, Some((guard, pairing))) if own.admits() => (pairing, guard),
+            (None, _) => (own, rule.id),
+        };
+        let (verdict, law) = lawful(capped(verdict, self.cap), facts);
+        (verdict, by, law)
+    }
+}
+
+fn capped(verdict: Verdict, cap: ScopeSet) -> Verdict {
+    match verdict {
+        Verdict::Approve(grant) => Verdict::Approve(Grant { cap: grant.cap.intersection(cap), ..grant }),
+        Verdict::SilentApprove(grant) => {
+            Verdict::SilentApprove(Grant { cap: grant.cap.intersection(cap), ..grant })
+        }
+        Verdict::Reject(_) | Verdict::RequirePairing(_) => verdict,
+    }
+}
+
+/// What no policy can lift.
+fn lawful(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Law>) {
+    if verdict.admits()
+        && let Some(reason) = Reason::barred(facts)
+    {
+        return (Verdict::Reject(reason), Some(Law::Barred));
+    }
+    match verdict {
+        Verdict::RequirePairing(_) if facts.device != DeviceProof::Proven => {
+            let reason = Reason::of_proof(facts.device).unwrap_or(Reason::DeviceRequired);
+            (Verdict::Reject(reason), Some(Law::DeviceRequired))
+        }
+        Verdict::SilentApprove(grant) if facts.device == DeviceProof::Absent => {
+            (Verdict::Approve(grant), Some(Law::NothingToRecord))
+        }
+        Verdict::SilentApprove(_)
+            if matches!(facts.pending, PendingRequest::Asked | PendingRequest::Wider) =>
+        {
+            (Verdict::RequirePairing(pairing_reason(facts)), Some(Law::RequestWaits))
+        }
+        Verdict::Reject(_)
+        | Verdict::RequirePairing(_)
+        | Verdict::Approve(_)
+        | Verdict::SilentApprove(_) => (verdict, None),
+    }
+}

@@ -1,0 +1,235 @@
+//! The compiled program decides as the naive walker does, on generated policies and facts.
+
+use proptest::prelude::*;
+
+use super::{Decision, decide, naive, traced};
+use crate::compile::compile;
+use crate::facts::attributes::Value;
+use crate::facts::{AttributeId, Facts, Kind, Scope, ScopeSet, Stage};
+use crate::lang::checked::{
+    Answer, Checked, Clause, Comparison, Condition, Members, Predicate, Role,
+};
+use crate::source::{Span, Spanned};
+use crate::verdict::{Grant, PairingReason, Reason, ScopeBound};
+
+fn attribute() -> impl Strategy<Value = AttributeId> {
+    (0..crate::facts::ATTRIBUTES.len()).prop_map(|at| AttributeId(u8::try_from(at).unwrap()))
+}
+
+fn addresses() -> impl Strategy<Value = std::net::IpAddr> {
+    let known = ["127.0.0.1", "10.0.0.5", "172.18.0.1", "192.168.1.10", "203.0.113.9", "fd00::5", "::1"];
+    prop::sample::select(known.map(|text| text.parse().unwrap()).to_vec())
+}
+
+fn scopes() -> impl Strategy<Value = ScopeSet> {
+    prop::sample::subsequence(Scope::ALL.to_vec(), 0..4).prop_map(|scopes| ScopeSet::of(&scopes))
+}
+
+const HOSTS: [&str; 4] = ["localhost", "gw.example.com", "10.0.0.5", "box.local"];
+const ORIGINS: [&str; 3] = ["http://localhost:5173", "https://ui.example.com", "null"];
+const TEXTS: [&str; 3] = ["linux", "macos 26.4.0", "/x"];
+
+fn value(id: AttributeId) -> BoxedStrategy<Value> {
+    match id.row().kind {
+        Kind::Flag { .. } => any::<bool>().prop_map(Value::Flag).boxed(),
+        Kind::Enum { words, .. } => {
+            prop::sample::select(words).prop_map(|word| Value::Word(word.name.into())).boxed()
+        }
+        Kind::Set { .. } => scopes()
+            .prop_map(|set| Value::Words(set.iter().map(|scope| scope.name().into()).collect()))
+            .boxed(),
+        Kind::Address { .. } => prop_oneof![
+            addresses().prop_map(Value::Address),
+            Just(Value::Word("none".into()))
+        ]
+        .boxed(),
+        Kind::Header { .. } => {
+            let texts = if id.row().name == "host" { HOSTS.to_vec() } else { ORIGINS.to_vec() };
+            prop_oneof![
+                prop::sample::select(texts).prop_map(|text| Value::Text(text.into())),
+                Just(Value::Word("absent".into()))
+            ]
+            .boxed()
+        }
+        Kind::Text { .. } => prop_oneof![
+            prop::sample::select(TEXTS.to_vec()).prop_map(|text| Value::Text(text.into())),
+            Just(Value::Word("absent".into()))
+        ]
+        .boxed(),
+    }
+}
+
+/// Any facts at all, also such that no connection has: deciding is total.
+fn facts() -> impl Strategy<Value = Facts> {
+    let values: Vec<BoxedStrategy<Option<Value>>> = AttributeId::all()
+        .map(|id| prop::option::of(value(id)).boxed())
+        .collect();
+    values.prop_map(|values| {
+        let mut facts = Facts::default();
+        for (id, value) in AttributeId::all().zip(values) {
+            if let Some(value) = value {
+                id.assign(&mut facts, &value).unwrap();
+            }
+        }
+        facts
+    })
+}
+
+fn comparison() -> impl Strategy<Value = Condition> {
+    attribute().prop_flat_map(|attribute| {
+        let predicate = match attribute.row().kind {
+            Kind::Flag { .. } => Just(Predicate::Holds).boxed(),
+            Kind::Set { .. } => prop_oneof![
+                scopes().prop_map(Predicate::Includes),
+                scopes().prop_map(Predicate::Within),
+                scopes().prop_map(Predicate::Equals),
+            ]
+            .boxed(),
+            kind => {
+                let width = u32::try_from(kind.words().len()).unwrap();
+                let codes = any::<u64>().prop_map(move |codes| codes & ((1u64 << width) - 1));
+                let ip = matches!(kind, Kind::Address { .. } | Kind::Header { .. });
+                let networks = prop::collection::vec(
+                    (addresses(), 0u8..=32).prop_map(|(ip, length)| {
+                        ipnet::IpNet::new(ip, length).unwrap().trunc()
+                    }),
+                    0..if ip { 3 } else { 1 },
+                );
+                let text = matches!(kind, Kind::Text { .. } | Kind::Header { .. });
+                let all: Vec<&str> = HOSTS.into_iter().chain(ORIGINS).chain(TEXTS).collect();
+                let texts = prop::sample::subsequence(all, 0..if text { 3 } else { 1 });
+                (codes, networks, texts)
+                    .prop_map(|(codes, networks, texts)| {
+                        let texts = texts.into_iter().map(Into::into).collect();
+                        Predicate::Among(Members { codes, networks, texts })
+                    })
+                    .boxed()
+            }
+        };
+        predicate.prop_map(move |predicate| {
+            Condition::Test(Comparison { attribute, predicate, span: Span::default() })
+        })
+    })
+}
+
+fn condition() -> impl Strategy<Value = Condition> {
+    comparison().prop_recursive(4, 24, 4, |inner| {
+        let parts = prop::collection::vec(
+            inner.clone().prop_map(|condition| Spanned::new(condition, Span::default())),
+            0..4,
+        );
+        prop_oneof![
+            parts.clone().prop_map(Condition::All),
+            parts.prop_map(Condition::Any),
+            inner.prop_map(|condition| {
+                Condition::Not(Box::new(Spanned::new(condition, Span::default())))
+            }),
+        ]
+    })
+}
+
+fn grant() -> impl Strategy<Value = Grant> {
+    let bound = prop_oneof![
+        Just(ScopeBound::Requested),
+        Just(ScopeBound::None),
+        Just(ScopeBound::Approved),
+        scopes().prop_map(ScopeBound::Within)
+    ];
+    (bound, any::<bool>()).prop_map(|(scopes, token)| Grant { scopes, token, ..Grant::default() })
+}
+
+fn restricting() -> impl Strategy<Value = Answer> {
+    prop_oneof![
+        prop::sample::select(Reason::ALL).prop_map(Answer::Reject),
+        Just(Answer::RejectAsFound),
+        prop::option::of(prop::sample::select(PairingReason::ALL)).prop_map(Answer::RequirePairing),
+    ]
+}
+
+fn rule_answer() -> impl Strategy<Value = Answer> {
+    prop_oneof![
+        1 => restricting(),
+        2 => grant().prop_map(Answer::Approve),
+        2 => grant().prop_map(Answer::SilentApprove),
+    ]
+}
+
+fn clause(role: Role, answer: impl Strategy<Value = Answer>) -> impl Strategy<Value = Clause> {
+    (condition(), answer).prop_map(move |(condition, answer)| Clause {
+        role,
+        label: None,
+        condition,
+        answer,
+        because: None,
+        hint: None,
+        issues: Vec::new(),
+        span: Span::default(),
+    })
+}
+
+fn policy() -> impl Strategy<Value = Checked> {
+    let guard_answer = prop_oneof![3 => restricting(), 1 => scopes().prop_map(Answer::Cap)];
+    let guards = prop::collection::vec(clause(Role::Guard(Stage::Connect), guard_answer), 0..4);
+    let rule = prop_oneof![
+        4 => clause(Role::Rule, rule_answer()),
+        1 => clause(Role::Trial, rule_answer())
+    ];
+    (guards, prop::collection::vec(rule, 0..6), clause(Role::Default, rule_answer())).prop_map(
+        |(guards, rules, default)| Checked {
+            guards,
+            rules,
+            default: Clause { condition: Condition::ALWAYS, ..default },
+            tests: Vec::new(),
+            claims: Vec::new(),
+            base: None,
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn the_program_decides_as_the_walker(policy in policy(), facts in prop::collection::vec(facts(), 8)) {
+        let program = compile(&policy);
+        for facts in facts {
+            let decision = decide(&program, &facts);
+            prop_assert_eq!(decision.verdict, naive::verdict(&policy, &facts));
+            let (again, trace) = traced(&program, &facts);
+            prop_assert_eq!(decision, again, "watching changed it");
+            prop_assert!(trace.matched(decision.rule) && trace.matched(decision.by));
+        }
+    }
+
+    /// Adding a guard admits nobody who was not, and no order of guards changes who is admitted.
+    #[test]
+    fn guards_only_restrict_and_commute(policy in policy(), facts in facts(), guard in clause(Role::Guard(Stage::Connect), restricting())) {
+        let plain = decide(&compile(&policy), &facts).verdict;
+        let mut more = policy.clone();
+        more.guards.insert(0, guard);
+        let guarded = decide(&compile(&more), &facts).verdict;
+        prop_assert!(guarded.kind() <= plain.kind(), "{} became {}", plain, guarded);
+        more.guards.reverse();
+        let reversed = decide(&compile(&more), &facts).verdict;
+        prop_assert_eq!(guarded.admits(), reversed.admits());
+        prop_assert_eq!(guarded.grant(), reversed.grant());
+    }
+
+    /// A trial never changes the result.
+    #[test]
+    fn trials_change_nothing(policy in policy(), facts in facts()) {
+        let mut without = policy.clone();
+        without.rules.retain(|rule| rule.role == Role::Rule);
+        let Decision { verdict, .. } = decide(&compile(&policy), &facts);
+        prop_assert_eq!(verdict, decide(&compile(&without), &facts).verdict);
+    }
+
+    /// The two built-in claims hold for every policy.
+    #[test]
+    fn what_failed_is_never_admitted(policy in policy(), facts in facts()) {
+        let decision = decide(&compile(&policy), &facts);
+        if Reason::barred(&facts).is_some() {
+            prop_assert!(!decision.verdict.admits());
+        }
+    }
+}

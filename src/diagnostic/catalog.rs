@@ -1,0 +1,97 @@
+//! THE TABLE of diagnostics: each code, in a sentence, with its page.
+//!
+//! A code is a name that can be remembered and searched. Its page in `docs/diagnostics/` is
+//! part of the binary and is run as its test.
+
+/// Declares the codes; a code without a page does not compile.
+macro_rules! catalog {
+    ($($variant:ident $name:literal $summary:literal,)*) => {
+        /// Which diagnostic it is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code {
+            $(#[doc = $summary] $variant,)*
+        }
+
+        impl Code {
+            /// Every code, in alphabetical order.
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
+
+            /// The name that users see.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Code::$variant => $name,)* }
+            }
+
+            /// One sentence: what it is about.
+            #[must_use]
+            pub fn summary(self) -> &'static str {
+                match self { $(Code::$variant => $summary,)* }
+            }
+
+            /// The page, in Markdown.
+            #[must_use]
+            pub fn page(self) -> &'static str {
+                match self {
+                    $(Code::$variant => include_str!(concat!("../../docs/diagnostics/", $name, ".md")),)*
+                }
+            }
+
+            /// The code with this name.
+            #[must_use]
+            pub fn parse(name: &str) -> Option<Self> {
+                match name { $($name => Some(Code::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+catalog! {
+    ConfusableText "confusable-text" "text that does not read as it is stored",
+    ContradictoryFacts "contradictory-facts" "facts that no connection can have at once",
+    CyclicDefinition "cyclic-definition" "a definition that leads back to itself",
+    DuplicateName "duplicate-name" "one name for two things",
+    FailedTest "failed-test" "a test of the policy does not come out as it says",
+    FileTooLarge "file-too-large" "a file beyond the limit",
+    GuardAdmits "guard-admits" "a guard with a verdict that lets someone in",
+    HostBitsSet "host-bits-set" "a network written with the address of a host",
+    IncludeCycle "include-cycle" "files that include each other",
+    IncludeOutside "include-outside" "a file outside the policy's folder",
+    IncludedRules "included-rules" "an included file that holds more than vocabulary",
+    InvalidFact "invalid-fact" "a fact on the command line that cannot be read",
+    InvalidHandshake "invalid-handshake" "a recorded handshake that cannot be read",
+    MisplacedStatement "misplaced-statement" "a statement where it cannot stand",
+    MissingDefault "missing-default" "a policy that does not say what happens to all others",
+    MissingEdition "missing-edition" "a file that does not begin with its edition",
+    MixedOperators "mixed-operators" "`and` with `or`, without parentheses",
+    NestedTooDeeply "nested-too-deeply" "conditions or files nested beyond the limit",
+    ReservedName "reserved-name" "a name that would read as something else",
+    Syntax "syntax" "a statement that cannot be read",
+    TooEarly "too-early" "a fact that is not known yet at this stage",
+    TypeMismatch "type-mismatch" "a comparison that the attribute's type does not have",
+    UncheckedClaim "unchecked-claim" "a claim that was not proved",
+    UnknownAnnotation "unknown-annotation" "an annotation that means nothing",
+    UnknownAttribute "unknown-attribute" "a name that nothing has",
+    UnknownClaim "unknown-claim" "a claim to relax that the extended file does not make",
+    UnknownSet "unknown-set" "a set of values that nobody named",
+    UnknownValue "unknown-value" "a value that the attribute cannot have",
+    UnknownVerdict "unknown-verdict" "a verdict, reason or argument that does not exist",
+    UnreadableFile "unreadable-file" "a file that cannot be read",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_sorted_and_their_pages_name_them() {
+        let names: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
+        let mut sorted = names.clone();
+        sorted.sort_unstable();
+        assert_eq!(names, sorted);
+        for code in Code::ALL {
+            assert_eq!(Code::parse(code.name()), Some(*code));
+            let title = format!("# {}\n", code.name());
+            assert!(code.page().starts_with(&title), "{} does not begin with its name", code.name());
+        }
+    }
+}

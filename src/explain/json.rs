@@ -1,0 +1,81 @@
+//! The account as JSON; its schema is `docs/explanation.schema.json`.
+
+use serde_json::{Value, json};
+
+use super::{ClauseAccount, Explanation};
+use crate::lang::checked::Role;
+use crate::verdict::{PairingReason, Reason, Verdict};
+
+/// The account as one JSON object.
+#[must_use]
+pub fn json(explanation: &Explanation) -> Value {
+    let verdict = explanation.decision.verdict;
+    let facts = explanation.facts.iter().map(|fact| {
+        let row = fact.attribute.row();
+        json!({
+            "name": row.name,
+            "value": fact.value,
+            "provenance": fact.provenance,
+            "stage": row.stage,
+            "evidence": fact.evidence,
+            "used": fact.used,
+        })
+    });
+    json!({
+        "verdict": verdict.kind(),
+        "reason": reason(verdict),
+        "grant": verdict.grant().map(|grant| grant.to_string()).filter(|text| !text.is_empty()),
+        "admitted": verdict.admits(),
+        "by": clause(&explanation.by),
+        "law": explanation.decision.law.map(crate::decide::Law::name),
+        "policy": { "file": explanation.file, "digest": explanation.policy },
+        "reads": explanation.reads,
+        "facts": facts.collect::<Vec<_>>(),
+        "clauses": explanation.clauses.iter().map(clause).collect::<Vec<_>>(),
+        "consequences": explanation.consequences,
+        "notLocal": explanation.not_local,
+        "remedy": explanation.remedy,
+        "trial": explanation.trial.as_ref().map(|(trial, verdict)| {
+            json!({ "by": clause(trial), "verdict": verdict.kind(), "reason": reason(*verdict) })
+        }),
+    })
+}
+
+fn reason(verdict: Verdict) -> Option<&'static str> {
+    match verdict {
+        Verdict::Reject(reason) => Some(Reason::name(reason)),
+        Verdict::RequirePairing(reason) => Some(PairingReason::name(reason)),
+        Verdict::Approve(_) | Verdict::SilentApprove(_) => None,
+    }
+}
+
+fn clause(clause: &ClauseAccount) -> Value {
+    let kind = match clause.role {
+        Role::Guard(_) => "guard",
+        Role::Rule => "rule",
+        Role::Trial => "trial",
+        Role::Default => "default",
+    };
+    let terms = clause.terms.iter().map(|term| {
+        let facts = term.settled_by.iter();
+        json!({
+            "text": term.text,
+            "held": term.held,
+            "facts": facts
+                .map(|(attribute, value)| json!({ "name": attribute.row().name, "value": value }))
+                .collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "kind": kind,
+        "label": clause.label,
+        "place": clause.place,
+        "hash": clause.hash,
+        "text": clause.text,
+        "matched": clause.matched,
+        "terms": terms.collect::<Vec<_>>(),
+        "because": clause.because,
+        "hint": clause.hint,
+        "issues": clause.issues,
+    })
+}

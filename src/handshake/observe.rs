@@ -1,0 +1,180 @@
+//! The one place where the facts of a connection are found.
+
+use std::net::IpAddr;
+
+use super::evidence::Evidences;
+use super::{Handshake, Socket};
+use crate::auth::{self, Claims, Request};
+use crate::facts::address::resolve_client;
+use crate::facts::forwarding::Forwarding;
+use crate::facts::metadata::normalize_metadata;
+use crate::facts::scopes::outside_roles;
+use crate::facts::{
+    Address, DeviceProof, Facts, Host, HostClass, Ingress, Origin, ScopeSet, Transport,
+};
+use crate::pairing::{DeviceRequest, Relation};
+use crate::settings::Settings;
+
+/// The facts of a connection, with where they come from.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// What is known.
+    pub facts: Facts,
+    /// Where each of it was found.
+    pub evidence: Evidences,
+    /// What the client says of itself.
+    pub claims: Claims,
+}
+
+/// Finds the facts, the device proof checked.
+#[must_use]
+pub fn observe(handshake: &Handshake) -> Observed {
+    let nonce = handshake.challenge.as_ref().map_or("", |challenge| &challenge.nonce);
+    let skew_ms = handshake.settings.compatibility.device_skew_ms;
+    let claims = handshake.connect.claims();
+    observe_with(handshake, auth::device::prove(claims, nonce, handshake.time_ms, skew_ms))
+}
+
+/// Finds the facts, with the device proof as [`auth::device::prove`] judged it: checking a
+/// signature takes far longer than all the rest.
+#[must_use]
+pub fn observe_with(handshake: &Handshake, proof: DeviceProof) -> Observed {
+    let Handshake { settings, socket, http, connect, pairing, .. } = handshake;
+    let claims = connect.claims();
+    let peer = socket.peer.map_or(Address::NONE, |peer| Address::new(peer.ip()));
+    let own = peer.ip().is_some_and(|ip| is_own(ip, socket));
+    let proxied = peer.ip().is_some_and(|ip| settings.trusted_proxies.proxies.contains(ip));
+
+    let host_header = http.values("host").next().map(|(_, value)| value);
+    let host = host_header.map_or_else(Host::absent, Host::from_header);
+    let origins = http.values("origin").map(|(_, value)| value);
+    let origin = Origin::from_headers(origins, settings.compatibility.origin_syntax);
+    let forwarding = Forwarding::of(http.headers.iter().map(|(name, value)| (&**name, &**value)));
+    let (ingress, client_ip) = attribute(peer, proxied, &forwarding, settings);
+
+    let platform = normalize_metadata(&claims.platform);
+    let family = claims.device_family.as_deref().map(normalize_metadata).unwrap_or_default();
+    let proof = if claims.device.is_some() { proof } else { DeviceProof::Absent };
+    let relation = claims.device.as_ref().map_or(Relation::NONE, |device| {
+        let request = DeviceRequest {
+            device_id: &device.id,
+            public_key: &device.public_key,
+            role: claims.role,
+            scopes: &claims.scopes,
+            platform: &platform,
+            device_family: &family,
+        };
+        pairing.relation(&request, auth::rules(settings), handshake.time_ms)
+    });
+    let request = request_of(handshake, peer, proxied, own);
+    let verified = auth::verify(claims, proof, pairing, settings, &request);
+    let (scopes, unknown_scope) = ScopeSet::known(&claims.scopes);
+
+    let facts = Facts {
+        transport: socket.transport,
+        tls: socket.tls,
+        peer,
+        peer_uid: socket.peer_uid,
+        same_host: is_same_host(peer, socket),
+        peer_is_own: own,
+        peer_is_proxy: proxied,
+        same_origin: host.class() != HostClass::Absent
+            && host_header.is_some_and(|host| origin.is_page() && origin.matches_host(host)),
+        origin_allowed: settings.control_ui.allowed_origins.origins.allows(&origin),
+        host,
+        origin,
+        path: path_of(&http.path).into(),
+        client_ip,
+        forwarded: forwarding.any,
+        forwarded_rfc: forwarding.rfc,
+        forwarded_for: forwarding.for_client,
+        forwarded_host: forwarding.host,
+        forwarded_proto: forwarding.proto,
+        forwarded_real_ip: forwarding.real_ip,
+        forwarded_other: forwarding.other,
+        forwarded_tailscale: forwarding.tailscale,
+        ingress,
+        client: claims.client,
+        mode: claims.mode,
+        role: claims.role,
+        scopes,
+        unknown_scope,
+        outside_role: outside_roles(&[claims.role.name()], &claims.scopes).is_some(),
+        platform: platform.into(),
+        device_family: family.into(),
+        auth: verified.auth,
+        auth_failure: verified.failure,
+        device: proof,
+        pairing: relation.pairing,
+        role_upgrade: relation.role_upgrade,
+        scope_upgrade: relation.scope_upgrade,
+        metadata_upgrade: relation.metadata_upgrade,
+        pending: relation.pending,
+        setting: settings.facts(),
+    };
+    Observed { facts, evidence: Evidences::of(http), claims: claims.clone() }
+}
+
+/// What authentication may look at.
+pub(super) fn request_of(handshake: &Handshake, peer: Address, proxied: bool, own: bool) -> Request<'_> {
+    Request {
+        transport: handshake.socket.transport,
+        peer,
+        peer_is_proxy: proxied,
+        peer_is_own: own,
+        headers: &handshake.http.headers,
+    }
+}
+
+/// Who sent the request on, and the client's address as far as it can be known.
+///
+/// A proxy that names no client, or names one on this host, is not believed: a client can
+/// send a header that says `127.0.0.1` through a proxy that only adds to it.
+fn attribute(
+    peer: Address,
+    proxied: bool,
+    forwarding: &Forwarding<'_>,
+    settings: &Settings,
+) -> (Ingress, Address) {
+    if !forwarding.any {
+        return (Ingress::Direct, peer);
+    }
+    let client = proxied.then(|| {
+        resolve_client(
+            peer.ip(),
+            forwarding.forwarded_for.as_deref(),
+            forwarding.forwarded_real_ip.as_deref(),
+            &settings.trusted_proxies.proxies,
+            settings.allow_real_ip_fallback,
+        )
+    });
+    match client.flatten().map(Address::new).filter(|client| !client.is_loopback()) {
+        Some(client) => (Ingress::TrustedProxy, client),
+        None => (Ingress::Unattributable, Address::NONE),
+    }
+}
+
+/// Whether the address is this connection's own, or one that was recorded as this host's.
+fn is_own(ip: IpAddr, socket: &Socket) -> bool {
+    is_local(ip, socket) || socket.own_addresses.iter().any(|own| own.to_canonical() == ip)
+}
+
+fn is_local(ip: IpAddr, socket: &Socket) -> bool {
+    socket.local.is_some_and(|local| local.ip().to_canonical() == ip)
+}
+
+fn is_same_host(peer: Address, socket: &Socket) -> bool {
+    match socket.transport {
+        Transport::Unix | Transport::InProcess => true,
+        Transport::Tcp => peer.is_loopback() || peer.ip().is_some_and(|ip| is_local(ip, socket)),
+    }
+}
+
+/// The path of a request target, without query and fragment.
+fn path_of(target: &str) -> &str {
+    target.split(['?', '#']).next().unwrap_or(target)
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,559 @@
+//! Conditions: what a name means, and whether an attribute can be compared like that.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{Checker, MAX_TESTS, Meaning};
+use crate::diagnostic::{Code, Diagnostic, suggest};
+use crate::facts::attributes::{Kind, article};
+use crate::facts::{ATTRIBUTES, Attribute, AttributeId, Host, Origin, OriginClass, ScopeSet, Stage};
+use crate::lang::ast::{Expression, ExpressionKind, Literal, Operand, Operator};
+use crate::lang::checked::{Comparison, Condition, Members, Predicate};
+use crate::source::{Span, Spanned};
+
+/// Classes of `peer` that may stand alone.
+pub(super) const PEER_CLASSES: [&str; 3] = ["loopback", "private", "public"];
+
+/// The attributes whose absence has a name of its own.
+const ABSENCES: [&str; 3] = ["no-origin", "no-host", "no-device"];
+
+impl Checker {
+    /// What an expression means. After an error, something that holds for nobody stands in,
+    /// so that one mistake is reported once.
+    pub(super) fn meaning(&mut self, expression: &Expression) -> Condition {
+        let mut path = Vec::new();
+        self.expand(expression, &mut path)
+            .map_or_else(|| Condition::Any(Vec::new()), |meaning| meaning.condition)
+    }
+
+    /// The same, reached through the definitions in `path`; `None` after an error.
+    pub(super) fn expand(
+        &mut self,
+        expression: &Expression,
+        path: &mut Vec<String>,
+    ) -> Option<Meaning> {
+        let span = expression.span.0;
+        let meaning = match &expression.kind {
+            ExpressionKind::All(parts) => self.parts(parts, path, Condition::All),
+            ExpressionKind::Any(parts) => self.parts(parts, path, Condition::Any),
+            ExpressionKind::Group(inner) => self.expand(inner, path),
+            ExpressionKind::Not(inner) => {
+                let meaning = self.expand(inner, path)?;
+                let inner = Spanned::new(meaning.condition, inner.span.0);
+                Some(Meaning { condition: Condition::Not(Box::new(inner)), tests: meaning.tests })
+            }
+            ExpressionKind::Bare(name) => self.bare(name, path),
+            ExpressionKind::Compare { attribute, operator, operand } => {
+                self.compare(attribute, *operator, operand, span).map(single)
+            }
+        }?;
+        if meaning.tests > MAX_TESTS {
+            self.report(
+                Diagnostic::error(
+                    Code::NestedTooDeeply,
+                    format!("this condition comes to {} tests, and {MAX_TESTS} are allowed", meaning.tests),
+                )
+                .label(span, "with its definitions expanded")
+                .help("use fewer definitions of definitions, or `in` with a set"),
+            );
+            return None;
+        }
+        Some(meaning)
+    }
+
+    fn parts(
+        &mut self,
+        parts: &[Expression],
+        path: &mut Vec<String>,
+        join: fn(Vec<Spanned<Condition>>) -> Condition,
+    ) -> Option<Meaning> {
+        // Every part is looked at, so that every mistake is found.
+        let meanings: Vec<Option<Meaning>> =
+            parts.iter().map(|part| self.expand(part, path)).collect();
+        let meanings: Vec<Meaning> = meanings.into_iter().collect::<Option<_>>()?;
+        let tests = meanings.iter().map(|meaning| meaning.tests).sum();
+        let conditions = meanings
+            .into_iter()
+            .zip(parts)
+            .map(|(meaning, part)| Spanned::new(meaning.condition, part.span.0));
+        Some(Meaning { condition: join(conditions.collect()), tests })
+    }
+
+    fn bare(&mut self, name: &Spanned<String>, path: &mut Vec<String>) -> Option<Meaning> {
+        let word = name.value.as_str();
+        if self.vocabulary.definitions.contains_key(word) {
+            return self.resolve(word, path);
+        }
+        if let Some((attribute, predicate)) = absence(word).or_else(|| peer_class(word)) {
+            return Some(single(Comparison { attribute, predicate, span: name.span }));
+        }
+        match AttributeId::named(word) {
+            Some(attribute) if matches!(attribute.row().kind, Kind::Flag { .. }) => {
+                Some(single(Comparison { attribute, predicate: Predicate::Holds, span: name.span }))
+            }
+            Some(attribute) => {
+                let row = attribute.row();
+                let kind = row.kind.name();
+                self.report(
+                    Diagnostic::error(Code::TypeMismatch, format!("`{word}` is {} {kind}, and cannot stand alone", article(kind)))
+                        .label(name.span, "compared with nothing")
+                        .help(format!("write what it must be, such as `{}`", example(row))),
+                );
+                None
+            }
+            None => {
+                let help = self.unknown_name_help(word);
+                self.report(
+                    Diagnostic::error(Code::UnknownAttribute, format!("`{word}` is not an attribute"))
+                        .label(name.span, "no attribute or definition has this name")
+                        .maybe_help(help),
+                );
+                None
+            }
+        }
+    }
+
+    /// What was meant by a name that nothing has: another name, a value, or a set.
+    fn unknown_name_help(&self, word: &str) -> Option<String> {
+        if self.vocabulary.sets.contains_key(word) {
+            return Some(format!("`{word}` is a set: write `peer in {word}`, or another attribute"));
+        }
+        if let Some(rest) = word.strip_prefix("no-") {
+            return Some(match AttributeId::named(rest) {
+                Some(_) => format!("write `not {rest}`; only {} begin with `no-`", ABSENCES.join(", ")),
+                None => format!("only {} begin with `no-`", ABSENCES.join(", ")),
+            });
+        }
+        let known = ATTRIBUTES
+            .iter()
+            .map(|row| row.name)
+            .chain(PEER_CLASSES)
+            .chain(ABSENCES)
+            .chain(self.vocabulary.definitions.keys().map(String::as_str));
+        suggest::did_you_mean(word, known).or_else(|| {
+            let row = ATTRIBUTES.iter().find(|row| row.kind.code(word).is_some())?;
+            Some(format!("it is a value of `{0}`: write `{0}={word}`", row.name))
+        })
+    }
+
+    fn compare(
+        &mut self,
+        name: &Spanned<String>,
+        operator: Spanned<Operator>,
+        operand: &Operand,
+        span: Span,
+    ) -> Option<Condition> {
+        let Some(attribute) = AttributeId::named(&name.value) else {
+            self.unknown_attribute(name);
+            return None;
+        };
+        let row = attribute.row();
+        let predicate = match (row.kind, operator.value) {
+            (Kind::Flag { .. }, _) => return self.compared_flag(row, operator, operand, span),
+            (Kind::Set { .. }, Operator::Equal | Operator::NotEqual) => {
+                Predicate::Equals(self.scopes(row, operand)?)
+            }
+            (Kind::Set { .. }, Operator::Includes) => Predicate::Includes(self.scopes(row, operand)?),
+            (Kind::Set { .. }, Operator::Within) => Predicate::Within(self.scopes(row, operand)?),
+            (Kind::Set { .. }, Operator::In | Operator::NotIn) => {
+                let help = "write `scopes within { … }`, `scopes includes …` or `scopes={}`";
+                return self.mismatch(row, operator, help);
+            }
+            (
+                Kind::Enum { .. } | Kind::Address { .. } | Kind::Header { .. } | Kind::Text { .. },
+                Operator::Includes | Operator::Within,
+            ) => {
+                let help = format!("write `{} in {{ … }}`", row.name);
+                return self.mismatch(row, operator, &help);
+            }
+            (
+                Kind::Enum { .. } | Kind::Address { .. } | Kind::Header { .. } | Kind::Text { .. },
+                Operator::In | Operator::NotIn,
+            ) => Predicate::Among(self.members_of(row, operand)?),
+            (
+                Kind::Enum { .. } | Kind::Address { .. } | Kind::Header { .. } | Kind::Text { .. },
+                Operator::Equal | Operator::NotEqual,
+            ) => match operand {
+                Operand::One(value) => Predicate::Among(self.members(row, std::slice::from_ref(value))?),
+                Operand::Many(values) => {
+                    let help = format!("write `{} in {{ … }}`", row.name);
+                    self.report(
+                        Diagnostic::error(Code::TypeMismatch, format!("`{}` is one value, and cannot equal a set", row.name))
+                            .label(values.span, "a set")
+                            .help(help),
+                    );
+                    return None;
+                }
+            },
+        };
+        let test = Condition::Test(Comparison { attribute, predicate, span });
+        Some(match operator.value {
+            Operator::NotEqual | Operator::NotIn => Condition::Not(Box::new(Spanned::new(test, span))),
+            Operator::Equal | Operator::In | Operator::Includes | Operator::Within => test,
+        })
+    }
+
+    fn unknown_attribute(&mut self, name: &Spanned<String>) {
+        let word = name.value.as_str();
+        let help = if self.vocabulary.definitions.contains_key(word) {
+            Some(format!("`{word}` is a definition: it holds or does not, so write it alone"))
+        } else if PEER_CLASSES.contains(&word) {
+            Some(format!("write `{word}` alone, or `not {word}`"))
+        } else {
+            suggest::did_you_mean(word, ATTRIBUTES.iter().map(|row| row.name))
+        };
+        self.report(
+            Diagnostic::error(Code::UnknownAttribute, format!("`{word}` is not an attribute"))
+                .label(name.span, "no attribute or definition has this name")
+                .maybe_help(help),
+        );
+    }
+
+    fn compared_flag(
+        &mut self,
+        row: &Attribute,
+        operator: Spanned<Operator>,
+        operand: &Operand,
+        span: Span,
+    ) -> Option<Condition> {
+        let denied = matches!(operand, Operand::One(value)
+            if matches!(&value.value, Literal::Word(word) if matches!(word.as_str(), "no" | "false" | "off")));
+        let negated = denied != (operator.value == Operator::NotEqual);
+        let help = if negated { format!("write `not {}`", row.name) } else { format!("write `{}` alone", row.name) };
+        self.report(
+            Diagnostic::error(Code::TypeMismatch, format!("`{}` is a flag, and is not compared", row.name))
+                .label(span, "it holds or does not")
+                .help(help),
+        );
+        None
+    }
+
+    fn mismatch(&mut self, row: &Attribute, operator: Spanned<Operator>, help: &str) -> Option<Condition> {
+        let kind = row.kind.name();
+        self.report(
+            Diagnostic::error(
+                Code::TypeMismatch,
+                format!("`{}` is {} {kind}, and has no `{}`", row.name, article(kind), operator.text()),
+            )
+            .label(operator.span, "not for this type")
+            .help(help),
+        );
+        None
+    }
+
+    /// The values after `in`: written out, or a set's.
+    fn members_of(&mut self, row: &Attribute, operand: &Operand) -> Option<Members> {
+        match operand {
+            Operand::Many(values) => self.members(row, &values.value),
+            Operand::One(value) => {
+                let values = self.named_set(row, value)?;
+                self.members(row, &values)
+            }
+        }
+    }
+
+    fn named_set(&mut self, row: &Attribute, value: &Spanned<Literal>) -> Option<Vec<Spanned<Literal>>> {
+        let Literal::Word(name) = &value.value else {
+            self.report(
+                Diagnostic::error(Code::TypeMismatch, "`in` is followed by a set")
+                    .label(value.span, "one value")
+                    .help(format!("write `{}={}`, or put it between braces", row.name, value.value.show())),
+            );
+            return None;
+        };
+        if let Some((_, values)) = self.vocabulary.sets.get(name) {
+            return Some(values.clone());
+        }
+        let help = if row.kind.code(name).is_some() {
+            Some(format!("`{name}` is one value: write `{}={name}`", row.name))
+        } else {
+            suggest::did_you_mean(name, self.vocabulary.sets.keys().map(String::as_str))
+                .or_else(|| Some(format!("name it with `set {name} = {{ … }}`, or write the values between braces")))
+        };
+        self.report(
+            Diagnostic::error(Code::UnknownSet, format!("there is no set `{name}`"))
+                .label(value.span, "no `set` has this name")
+                .maybe_help(help),
+        );
+        None
+    }
+
+    /// Values of an attribute that is no set of scopes.
+    fn members(&mut self, row: &Attribute, values: &[Spanned<Literal>]) -> Option<Members> {
+        let mut members = Members::default();
+        let mut sound = true;
+        for value in values {
+            sound &= self.member(row, value, &mut members).is_some();
+        }
+        sound.then_some(members)
+    }
+
+    fn member(&mut self, row: &Attribute, value: &Spanned<Literal>, members: &mut Members) -> Option<()> {
+        match (&value.value, row.kind) {
+            (Literal::Word(word), _) => {
+                let Some(code) = row.kind.code(word) else {
+                    self.unknown_value(row, word, value.span);
+                    return None;
+                };
+                members.codes |= 1 << code;
+            }
+            (Literal::Address(text), Kind::Address { .. } | Kind::Header { .. }) => {
+                members.networks.push(self.network(text, value.span)?);
+            }
+            (Literal::Text(text), Kind::Header { .. }) => {
+                members.texts.push(self.header_text(row, text, value.span)?);
+            }
+            (Literal::Text(text), Kind::Text { .. }) => {
+                members.texts.push(self.plain_text(row, text, value.span)?);
+            }
+            (
+                Literal::Address(_) | Literal::Text(_),
+                Kind::Flag { .. } | Kind::Enum { .. } | Kind::Set { .. } | Kind::Address { .. } | Kind::Text { .. },
+            ) => {
+                self.wrong_literal(row, value);
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    fn wrong_literal(&mut self, row: &Attribute, value: &Spanned<Literal>) {
+        let kind = row.kind.name();
+        let (what, help) = match &value.value {
+            Literal::Address(text) if matches!(row.kind, Kind::Text { .. }) => {
+                ("an address", format!("write \"{text}\""))
+            }
+            Literal::Address(text) => ("an address", format!("did you mean `peer in {{ {text} }}`?")),
+            Literal::Text(text) if row.kind.code(text).is_some() => {
+                ("text", format!("write `{text}` without quotes"))
+            }
+            Literal::Text(_) | Literal::Word(_) => {
+                ("text", format!("write a value such as `{}`", example(row)))
+            }
+        };
+        self.report(
+            Diagnostic::error(Code::TypeMismatch, format!("`{}` is {} {kind}, and this is {what}", row.name, article(kind)))
+                .label(value.span, what)
+                .help(help),
+        );
+    }
+
+    pub(super) fn unknown_value(&mut self, row: &Attribute, word: &str, span: Span) {
+        let words = row.kind.words();
+        let names = || words.iter().map(|known| known.name);
+        let help = if self.vocabulary.sets.contains_key(word) {
+            Some(format!("`{word}` is a set: write `{} in {word}`", row.name))
+        } else {
+            suggest::did_you_mean(word, names())
+        };
+        let needs_quotes = matches!(row.kind, Kind::Text { .. } | Kind::Header { .. });
+        let kind = row.kind.name();
+        self.report(
+            Diagnostic::error(Code::UnknownValue, format!("`{word}` is not a value of `{}`", row.name))
+                .label(span, "this could never hold")
+                .maybe_help(help)
+                .maybe_help(needs_quotes.then(|| format!("text needs quotes: \"{word}\"")))
+                .help(format!("{} {kind} of {}", article(kind), names().collect::<Vec<_>>().join(", "))),
+        );
+    }
+
+    pub(super) fn network(&mut self, text: &str, span: Span) -> Option<IpNet> {
+        let parsed = if text.contains('/') {
+            text.parse::<IpNet>().ok()
+        } else {
+            text.parse::<IpAddr>().ok().map(IpNet::from)
+        };
+        let Some(network) = parsed else {
+            self.report(
+                Diagnostic::error(Code::UnknownValue, format!("`{text}` is not an address"))
+                    .label(span, "cannot be read as an address or a network")
+                    .help("write `192.168.1.0/24`, `10.0.0.5`, `fd00::/8` or `::1`"),
+            );
+            return None;
+        };
+        let whole = network.trunc();
+        if whole != network {
+            let host = network.addr();
+            let count = 2f64.powi(i32::from(network.max_prefix_len() - network.prefix_len()));
+            self.report(
+                Diagnostic::error(Code::HostBitsSet, format!("`{text}` means {whole}, which may be more than was meant"))
+                    .label(span, format!("the address of one host, and a network of {count}"))
+                    .help(format!("write `{whole}` for the network"))
+                    .help(format!("write `{host}` for the host")),
+            );
+            return None;
+        }
+        Some(canonical(network))
+    }
+
+    /// A Host or Origin literal, as it is compared.
+    fn header_text(&mut self, row: &Attribute, text: &str, span: Span) -> Option<Box<str>> {
+        if row.name == "origin" {
+            let origin = Origin::parse(text);
+            let page = !matches!(
+                origin.class(),
+                OriginClass::Absent | OriginClass::Empty | OriginClass::Opaque | OriginClass::Invalid
+            );
+            if page {
+                return Some(origin.text().into());
+            }
+            self.report(
+                Diagnostic::error(Code::UnknownValue, format!("\"{text}\" is not an origin"))
+                    .label(span, "no browser sends this")
+                    .help("write scheme, host and perhaps port: \"https://ui.example.com\""),
+            );
+            return None;
+        }
+        let host = Host::from_header(text);
+        if host.name() == text.trim().to_ascii_lowercase() && !host.name().is_empty() {
+            return Some(host.name().into());
+        }
+        self.report(
+            Diagnostic::error(Code::UnknownValue, format!("\"{text}\" is not the name of a host"))
+                .label(span, "the port is no part of `host`")
+                .help(format!("write \"{}\"", host.name())),
+        );
+        None
+    }
+
+    /// The literal of a text attribute, as it is compared.
+    fn plain_text(&mut self, row: &Attribute, text: &str, span: Span) -> Option<Box<str>> {
+        let compared = if row.name == "path" { text.to_owned() } else { text.trim().to_ascii_lowercase() };
+        let help = match (row.name, compared.as_str()) {
+            (_, "") => format!("write `{}=absent`", row.name),
+            ("path", path) if !path.starts_with('/') => format!("write \"/{path}\""),
+            _ => return Some(compared.into()),
+        };
+        self.report(
+            Diagnostic::error(Code::UnknownValue, format!("`{}` is never \"{text}\"", row.name))
+                .label(span, "this could never hold")
+                .help(help),
+        );
+        None
+    }
+
+    /// A set of scopes: one word, several, or a set's.
+    pub(super) fn scopes(&mut self, row: &Attribute, operand: &Operand) -> Option<ScopeSet> {
+        let values = match operand {
+            Operand::Many(values) => values.value.clone(),
+            Operand::One(value) => match &value.value {
+                Literal::Word(word) if self.vocabulary.sets.contains_key(word) => {
+                    self.named_set(row, value)?
+                }
+                _ => vec![value.clone()],
+            },
+        };
+        let mut members = Members::default();
+        let mut sound = true;
+        for value in &values {
+            sound &= self.member(row, value, &mut members).is_some();
+        }
+        let bits = u16::try_from(members.codes).ok().filter(|_| sound)?;
+        Some(ScopeSet(bits))
+    }
+
+    /// Reports what an expression asks that is not known at a stage, at the place of use.
+    pub(super) fn known_by(&mut self, expression: &Expression, stage: Stage) {
+        match &expression.kind {
+            ExpressionKind::All(parts) | ExpressionKind::Any(parts) => {
+                for part in parts {
+                    self.known_by(part, stage);
+                }
+            }
+            ExpressionKind::Not(inner) | ExpressionKind::Group(inner) => self.known_by(inner, stage),
+            ExpressionKind::Bare(name) | ExpressionKind::Compare { attribute: name, .. } => {
+                if let Some(late) = self.latest(&name.value, 0).filter(|row| row.stage > stage) {
+                    let through = if late.name == name.value { "" } else { " through its definition" };
+                    self.report(
+                        Diagnostic::error(
+                            Code::TooEarly,
+                            format!("`{}` is not known yet at this stage", late.name),
+                        )
+                        .label(name.span, format!("{}{through}; the guard stands at {stage}", late.stage.doc()))
+                        .help(format!("write `guard` without `at {stage}`")),
+                    );
+                }
+            }
+        }
+    }
+
+    /// The attribute behind a name that becomes known last.
+    fn latest(&self, name: &str, depth: usize) -> Option<&'static Attribute> {
+        if let Some(definition) = self.vocabulary.definitions.get(name) {
+            // Cycles are reported elsewhere; here they only must end.
+            return (depth < 64).then(|| self.latest_in(&definition.expression, depth + 1)).flatten();
+        }
+        let name = match absence(name) {
+            Some((attribute, _)) => return Some(attribute.row()),
+            None if PEER_CLASSES.contains(&name) => "peer",
+            None => name,
+        };
+        AttributeId::named(name).map(AttributeId::row)
+    }
+
+    fn latest_in(&self, expression: &Expression, depth: usize) -> Option<&'static Attribute> {
+        match &expression.kind {
+            ExpressionKind::All(parts) | ExpressionKind::Any(parts) => parts
+                .iter()
+                .filter_map(|part| self.latest_in(part, depth))
+                .max_by_key(|row| row.stage),
+            ExpressionKind::Not(inner) | ExpressionKind::Group(inner) => self.latest_in(inner, depth),
+            ExpressionKind::Bare(name) | ExpressionKind::Compare { attribute: name, .. } => {
+                self.latest(&name.value, depth)
+            }
+        }
+    }
+}
+
+fn single(test: impl Into<Condition>) -> Meaning {
+    Meaning { condition: test.into(), tests: 1 }
+}
+
+impl From<Comparison> for Condition {
+    fn from(comparison: Comparison) -> Self {
+        Condition::Test(comparison)
+    }
+}
+
+/// `no-origin` and its like.
+pub(super) fn absence(word: &str) -> Option<(AttributeId, Predicate)> {
+    let attribute = ABSENCES.contains(&word).then(|| word.strip_prefix("no-")).flatten()?;
+    Some((AttributeId::named(attribute)?, Predicate::Among(word_member(attribute, "absent")?)))
+}
+
+/// `loopback` and its like.
+pub(super) fn peer_class(word: &str) -> Option<(AttributeId, Predicate)> {
+    let known = PEER_CLASSES.contains(&word);
+    let members = known.then(|| word_member("peer", word)).flatten()?;
+    Some((AttributeId::named("peer")?, Predicate::Among(members)))
+}
+
+fn word_member(attribute: &str, word: &str) -> Option<Members> {
+    let code = AttributeId::named(attribute)?.row().kind.code(word)?;
+    Some(Members { codes: 1 << code, ..Members::default() })
+}
+
+/// A comparison that the attribute has, for help.
+pub(super) fn example(row: &Attribute) -> String {
+    let word = row.kind.words().first().map_or("", |word| word.name);
+    match row.kind {
+        Kind::Flag { .. } => row.name.to_owned(),
+        Kind::Set { .. } => format!("{} includes {word}", row.name),
+        Kind::Enum { .. } => format!("{}={word}", row.name),
+        Kind::Address { .. } => format!("{} in {{ 192.168.1.0/24 }}", row.name),
+        Kind::Header { .. } | Kind::Text { .. } => format!("{}={word}", row.name),
+    }
+}
+
+/// A network of v4-mapped addresses is a v4 network, as peers are canonical.
+fn canonical(network: IpNet) -> IpNet {
+    if let IpNet::V6(v6) = network
+        && let Some(v4) = v6.addr().to_ipv4_mapped()
+        && let Some(prefix) = v6.prefix_len().checked_sub(96)
+        && let Ok(v4) = ipnet::Ipv4Net::new(v4, prefix)
+    {
+        return IpNet::V4(v4);
+    }
+    network
+}

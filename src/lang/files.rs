@@ -1,0 +1,273 @@
+//! Which files a policy is made of: `include` and `extends`, without cycles, at most
+//! [`MAX_FILES_DEEP`] deep, and with no way out of the policy's folder.
+//!
+//! Reading them is the caller's: it passes a function from paths to texts.
+
+use std::collections::BTreeMap;
+
+use super::ast::{Ast, StatementKind};
+use super::check::{self, EDITION, FileAst, Vocabulary};
+use super::checked::Checked;
+use super::parse::parse;
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::source::{Source, SourceId, Sources, Span, Spanned};
+
+/// How deep files may include or extend each other.
+pub const MAX_FILES_DEEP: usize = 16;
+
+/// What a file is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// A policy: it must stand in the folder of the first one.
+    Policy,
+    /// A recorded handshake, for a test: it may stand anywhere.
+    Handshake,
+}
+
+/// Why a file could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// There is none.
+    #[error("there is no such file")]
+    NotFound,
+    /// It is a folder.
+    #[error("it is a folder")]
+    Folder,
+    /// It is a link that leads out of the policy's folder.
+    #[error("it leads out of the policy's folder")]
+    Outside,
+    /// It is larger than this many bytes.
+    #[error("it is larger than {0} bytes")]
+    TooLarge(u64),
+    /// It is no text.
+    #[error("it is not UTF-8 text (byte {0})")]
+    NotText(usize),
+    /// The system says no.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Reads a file by its path, for a purpose.
+pub type Reader<'a> = dyn FnMut(&str, Read) -> Result<String, ReadError> + 'a;
+
+/// A policy as meant, with the texts it came from and what there is to say about it.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// The texts.
+    pub sources: Sources,
+    /// The policy; `None` when there are errors.
+    pub checked: Option<Checked>,
+    /// Errors and warnings, in the order of the texts.
+    pub diagnostics: Diagnostics,
+}
+
+/// Loads the policy at `path`, whose text is given, and all it is made of.
+pub fn load(path: &str, text: &str, reader: &mut Reader<'_>) -> Loaded {
+    let mut files = Files {
+        sources: Sources::default(),
+        diagnostics: Diagnostics::default(),
+        folder: folder(path).to_owned(),
+        reader,
+        asts: BTreeMap::new(),
+    };
+    let id = files.sources.add(Source::new(path, text));
+    let ast = files.parse(id);
+    files.asts.insert(path.to_owned(), ast.clone());
+    let checked = files.policy(path, &ast, &mut vec![path.to_owned()]);
+    let Files { sources, mut diagnostics, .. } = files;
+    diagnostics.sort();
+    diagnostics.0.dedup();
+    let checked = checked.map(|(checked, _)| checked).filter(|_| !diagnostics.has_errors());
+    Loaded { sources, checked, diagnostics }
+}
+
+struct Files<'a, 'r> {
+    sources: Sources,
+    diagnostics: Diagnostics,
+    folder: String,
+    reader: &'a mut Reader<'r>,
+    asts: BTreeMap<String, Ast>,
+}
+
+impl Files<'_, '_> {
+    fn parse(&mut self, id: SourceId) -> Ast {
+        let Some(source) = self.sources.get(id) else { return Ast::default() };
+        let (ast, mut diagnostics) = parse(id, source);
+        let edition = match ast.statements.first().map(|first| &first.kind) {
+            Some(StatementKind::Edition(version)) if version.value == EDITION => None,
+            Some(StatementKind::Edition(version)) => Some(
+                Diagnostic::error(Code::MissingEdition, format!("this is edition {}, and this program reads edition {EDITION}", version.value))
+                    .label(version.span, "not known")
+                    .help(format!("write `gw-policy {EDITION}`")),
+            ),
+            // A first statement that cannot be read may be the edition: one error is enough.
+            _ if diagnostics.has_errors() => None,
+            first => {
+                let at = first.and(ast.statements.first()).map_or(Span::new(id, 0..0), |first| first.span.0);
+                Some(
+                    Diagnostic::error(Code::MissingEdition, "a policy begins with its edition")
+                        .label(Span { end: at.start, ..at }, "before this")
+                        .help(format!("write `gw-policy {EDITION}` as the first line")),
+                )
+            }
+        };
+        diagnostics.0.extend(edition);
+        self.diagnostics.0.append(&mut diagnostics.0);
+        ast
+    }
+
+    /// The meaning of a policy file upon what it extends and includes.
+    fn policy(&mut self, path: &str, ast: &Ast, chain: &mut Vec<String>) -> Option<(Checked, Vocabulary)> {
+        let mut includes = Vec::new();
+        let mut base = None;
+        let mut sound = true;
+        for statement in &ast.statements {
+            match &statement.kind {
+                StatementKind::Include(target) => {
+                    sound &= self.include(path, target, chain, &mut includes).is_some();
+                }
+                StatementKind::Extends(target) if base.is_none() => {
+                    let loaded = self.open(path, target, chain, "extends");
+                    base = loaded.and_then(|(target_path, target_ast)| {
+                        chain.push(target_path.clone());
+                        let checked = self.policy(&target_path, &target_ast, chain);
+                        chain.pop();
+                        checked
+                    });
+                    sound &= base.is_some();
+                }
+                StatementKind::Extends(_)
+                | StatementKind::Edition(_)
+                | StatementKind::Set { .. }
+                | StatementKind::Define { .. }
+                | StatementKind::Clause(_)
+                | StatementKind::Claim { .. }
+                | StatementKind::Relax { .. }
+                | StatementKind::Test { .. } => {}
+            }
+        }
+        if !sound {
+            // Without its vocabulary, every name of the file would be reported as unknown.
+            return None;
+        }
+        check::check(&FileAst { ast: ast.clone(), includes }, base, &mut self.diagnostics)
+    }
+
+    fn include(
+        &mut self,
+        from: &str,
+        target: &Spanned<String>,
+        chain: &mut Vec<String>,
+        includes: &mut Vec<Ast>,
+    ) -> Option<()> {
+        let (path, ast) = self.open(from, target, chain, "includes")?;
+        chain.push(path.clone());
+        let mut sound = Some(());
+        for statement in &ast.statements {
+            if let StatementKind::Include(inner) = &statement.kind {
+                sound = sound.and(self.include(&path, inner, chain, includes));
+            }
+        }
+        chain.pop();
+        if !includes.contains(&ast) {
+            includes.push(ast);
+        }
+        sound
+    }
+
+    /// The file that a statement names, read and parsed.
+    fn open(
+        &mut self,
+        from: &str,
+        target: &Spanned<String>,
+        chain: &[String],
+        verb: &str,
+    ) -> Option<(String, Ast)> {
+        let Some(path) = self.resolve(from, &target.value) else {
+            self.diagnostics.push(
+                Diagnostic::error(Code::IncludeOutside, format!("\"{}\" leads out of the policy's folder", target.value))
+                    .label(target.span, "not below the first file's folder")
+                    .help("copy the file into the folder, and name it relative to this one"),
+            );
+            return None;
+        };
+        if let Some(start) = chain.iter().position(|step| *step == path) {
+            let cycle = chain.get(start..).unwrap_or_default().join(" → ");
+            self.diagnostics.push(
+                Diagnostic::error(Code::IncludeCycle, format!("files lead back to themselves: {cycle} → {path}"))
+                    .label(target.span, format!("{verb} a file that leads here"))
+                    .help("move what both need into a third file, and include that"),
+            );
+            return None;
+        }
+        if chain.len() >= MAX_FILES_DEEP {
+            self.diagnostics.push(
+                Diagnostic::error(Code::NestedTooDeeply, format!("files are nested more than {MAX_FILES_DEEP} deep"))
+                    .label(target.span, "one too many")
+                    .help("include what you need from fewer files"),
+            );
+            return None;
+        }
+        if let Some(ast) = self.asts.get(&path) {
+            return Some((path.clone(), ast.clone()));
+        }
+        match (self.reader)(&path, Read::Policy) {
+            Ok(text) => {
+                let id = self.sources.add(Source::new(&path, &text));
+                let before = self.diagnostics.0.len();
+                let ast = self.parse(id);
+                self.asts.insert(path.clone(), ast.clone());
+                let broken = self.diagnostics.0.len() > before;
+                (!broken).then_some((path, ast))
+            }
+            Err(error) => {
+                let code = match error {
+                    ReadError::Outside => Code::IncludeOutside,
+                    ReadError::TooLarge(_) => Code::FileTooLarge,
+                    ReadError::NotFound | ReadError::Folder | ReadError::NotText(_) | ReadError::Refused(_) => {
+                        Code::UnreadableFile
+                    }
+                };
+                self.diagnostics.push(
+                    Diagnostic::error(code, format!("{path} cannot be read: {error}"))
+                        .label(target.span, "named here")
+                        .help("paths are relative to the file that names them"),
+                );
+                None
+            }
+        }
+    }
+
+    /// The path of a file named in another, or `None` when it is outside of the folder.
+    fn resolve(&self, from: &str, target: &str) -> Option<String> {
+        let absolute = target.starts_with(['/', '\\']) || target.contains(':');
+        if absolute || target.contains('\\') || target.is_empty() {
+            return None;
+        }
+        let inside = folder(from).strip_prefix(self.folder.as_str())?;
+        let mut steps: Vec<&str> = inside.split('/').filter(|step| !step.is_empty()).collect();
+        for step in target.split('/') {
+            match step {
+                "" | "." => {}
+                ".." => {
+                    steps.pop()?;
+                }
+                step => steps.push(step),
+            }
+        }
+        Some(format!("{}{}", self.folder, steps.join("/")))
+    }
+}
+
+/// The folder of a path, with its separator; empty for a bare name.
+fn folder(path: &str) -> &str {
+    path.rfind(['/', '\\']).and_then(|at| path.get(..=at)).unwrap_or("")
+}
+
+/// A path named in a file, from that file's folder: for recorded handshakes, which may
+/// stand anywhere.
+#[must_use]
+pub fn beside(from: &str, target: &str) -> String {
+    if target.starts_with('/') { target.to_owned() } else { format!("{}{target}", folder(from)) }
+}
+

@@ -1,0 +1,19 @@
+//! The policy language: text → [`ast`] → [`checked`], with every error found on the way.
+//!
+//! Deciding is not here: [`crate::compile`] and [`crate::decide`] take over from
+//! [`checked::Checked`]. Reading files is not here either: [`files`] asks its caller.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+pub mod ast;
+pub mod check;
+pub mod checked;
+pub mod files;
+pub mod format;
+mod grammar;
+pub mod lines;
+pub mod parse;
+pub mod tokens;
+
+pub use checked::Checked;
+pub use files::{Read, ReadError, load};
+pub use format::format;

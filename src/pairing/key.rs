@@ -1,0 +1,103 @@
+//! A device's public key, however it is spelled.
+//!
+//! Whether a signature fits it is not decided here: see [`crate::auth::device`].
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+/// What stands before the 32 bytes of an Ed25519 key in its SPKI form (RFC 8410).
+const SPKI_PREFIX: [u8; 12] =
+    [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+
+/// No key or signature is spelled longer than this; more is not looked at.
+const LONGEST: usize = 512;
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// The bytes of a public key: 32 for Ed25519, which is not checked here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicKey(Vec<u8>);
+
+impl PublicKey {
+    /// Reads base64url or standard base64, padded or not, or the PEM text of an SPKI key.
+    /// `None` when it is none of these, is empty, or is longer than 512 characters.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let key = if text.contains("BEGIN") { decode_pem(text)? } else { decode_base64(text)? };
+        (!key.is_empty()).then_some(PublicKey(key))
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Whether two spellings are of one key; spellings that cannot be read are compared as text.
+#[must_use]
+pub fn same_key(one: &str, other: &str) -> bool {
+    one == other
+        || match (PublicKey::parse(one), PublicKey::parse(other)) {
+            (Some(one), Some(other)) => one == other,
+            (None, _) | (_, None) => false,
+        }
+}
+
+/// Decodes base64url or standard base64, padded or not.
+#[must_use]
+pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim();
+    if text.len() > LONGEST {
+        return None;
+    }
+    if text.contains(['+', '/']) {
+        return BASE64.decode(text.replace('+', "-").replace('/', "_")).ok();
+    }
+    BASE64.decode(text).ok()
+}
+
+fn decode_pem(text: &str) -> Option<Vec<u8>> {
+    let body = text.trim().strip_prefix("-----BEGIN PUBLIC KEY-----")?;
+    let body = body.strip_suffix("-----END PUBLIC KEY-----")?;
+    let body: String = body.split_ascii_whitespace().collect();
+    Some(decode_base64(&body)?.strip_prefix(&SPKI_PREFIX)?.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_is_the_same_key() {
+        let raw = "A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg";
+        let key = PublicKey::parse(raw).unwrap();
+        assert_eq!(key.bytes().len(), 32);
+        let mut der = SPKI_PREFIX.to_vec();
+        der.extend(key.bytes());
+        let der = base64::engine::general_purpose::STANDARD.encode(der);
+        for spelling in [
+            "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=".to_owned(),
+            format!("{raw}="),
+            format!("-----BEGIN PUBLIC KEY-----\n{der}\n-----END PUBLIC KEY-----\n"),
+        ] {
+            assert!(same_key(raw, &spelling), "{spelling}");
+        }
+        assert!(!same_key(raw, "A7EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg"));
+        assert!(!same_key("!!!!", "????"));
+    }
+
+    #[test]
+    fn what_is_no_key_is_none() {
+        for text in ["", "!!!!", "-----BEGIN PUBLIC KEY-----", "-----BEGIN X-----AAAA"] {
+            assert_eq!(PublicKey::parse(text), None, "{text}");
+        }
+        assert_eq!(PublicKey::parse(&"A".repeat(600)), None);
+    }
+}

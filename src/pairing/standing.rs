@@ -1,0 +1,294 @@
+//! How a connection relates to what is remembered of its device.
+
+use serde::Deserialize;
+
+use super::key::same_key;
+use super::record::{Pending, Record};
+use crate::facts::metadata::normalize_metadata;
+use crate::facts::scopes::{ScopeRule, covers};
+use crate::facts::{Pairing, PendingRequest, Role};
+use crate::secret::Secret;
+
+/// What is remembered of one device.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Standing {
+    /// Its pairing record.
+    pub record: Option<Record>,
+    /// Its request that waits for the owner, expired or not.
+    pub pending: Option<Pending>,
+}
+
+/// What a connection says and asks, as far as pairing is concerned. Whether it holds the
+/// key is not looked at here.
+#[derive(Clone, Copy, Debug)]
+pub struct DeviceRequest<'a> {
+    /// The device id it names.
+    pub device_id: &'a str,
+    /// The public key it names, in any spelling.
+    pub public_key: &'a str,
+    /// The role it asks for.
+    pub role: Role,
+    /// The scopes it asks for, as sent.
+    pub scopes: &'a [Box<str>],
+    /// The platform it names, normalised; empty when none.
+    pub platform: &'a str,
+    /// The device family it names, normalised; empty when none.
+    pub device_family: &'a str,
+}
+
+/// How approvals are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Which approved scopes cover a requested one.
+    pub scopes: ScopeRule,
+    /// Whether a role counts as approved only while it has a token that is not revoked.
+    /// A record that holds no tokens at all predates them: then the roles count.
+    pub roles_need_tokens: bool,
+}
+
+/// The facts about pairing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relation {
+    /// The whole of it.
+    pub pairing: Pairing,
+    /// A role is asked for that was not approved.
+    pub role_upgrade: bool,
+    /// Scopes are asked for that the approved ones do not cover.
+    pub scope_upgrade: bool,
+    /// Another platform or device family is named than was approved.
+    pub metadata_upgrade: bool,
+    /// Whether an earlier request waits.
+    pub pending: PendingRequest,
+}
+
+impl Relation {
+    /// No device, so nothing to relate to.
+    pub const NONE: Relation = Relation {
+        pairing: Pairing::None,
+        role_upgrade: false,
+        scope_upgrade: false,
+        metadata_upgrade: false,
+        pending: PendingRequest::None,
+    };
+}
+
+/// What a device token is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenCheck {
+    /// It is this device's, for this role, and carries the scopes asked for.
+    Good,
+    /// It is not this device's token for this role, or that one was revoked.
+    Mismatch,
+    /// It is, but it carries fewer scopes than are asked for, or more than are approved.
+    ScopeMismatch,
+}
+
+impl Standing {
+    /// How the request relates to the record and to the request that waits, at `now_ms` in
+    /// Unix milliseconds.
+    ///
+    /// Upgrades are found all at once, and each against the record as it is: OpenClaw asks in
+    /// the order metadata, role, scopes, and compares with the same old record each time, so
+    /// one approval never answers the next question. A record or pending request of another
+    /// device id is not this device's.
+    #[must_use]
+    pub fn relation(&self, request: &DeviceRequest<'_>, rules: Rules, now_ms: i64) -> Relation {
+        let pending = self.pending_for(request, rules, now_ms);
+        let Some(record) = self.record_of(request) else {
+            return Relation { pairing: Pairing::Unpaired, pending, ..Relation::NONE };
+        };
+        if !same_key(&record.public_key, request.public_key) {
+            return Relation { pairing: Pairing::KeyChanged, pending, ..Relation::NONE };
+        }
+        let role = request.role.name();
+        let role_upgrade = !has_role(record, role, rules);
+        let scope_upgrade = covers(rules.scopes, role, request.scopes, record.baseline()).is_err();
+        let metadata_upgrade = differs(record.platform.as_deref(), request.platform)
+            || differs(record.device_family.as_deref(), request.device_family);
+        let pairing = match role_upgrade || scope_upgrade || metadata_upgrade {
+            true => Pairing::Upgrade,
+            false => Pairing::Paired,
+        };
+        Relation { pairing, role_upgrade, scope_upgrade, metadata_upgrade, pending }
+    }
+
+    /// What a secret is worth as this device's token. The comparison is in constant time; a
+    /// token that carries more than was approved is worth nothing.
+    #[must_use]
+    pub fn check_token(
+        &self,
+        request: &DeviceRequest<'_>,
+        secret: &Secret,
+        rules: Rules,
+    ) -> TokenCheck {
+        let role = request.role.name();
+        let record = self
+            .record_of(request)
+            .filter(|record| same_key(&record.public_key, request.public_key));
+        let Some((record, token)) = record.and_then(|record| Some((record, record.token(role)?)))
+        else {
+            return TokenCheck::Mismatch;
+        };
+        if !token.token.matches(secret) {
+            return TokenCheck::Mismatch;
+        }
+        let approved = covers(rules.scopes, role, &token.scopes, record.baseline());
+        let carried = covers(rules.scopes, role, request.scopes, &token.scopes);
+        if approved.and(carried).is_ok() { TokenCheck::Good } else { TokenCheck::ScopeMismatch }
+    }
+
+    fn record_of(&self, request: &DeviceRequest<'_>) -> Option<&Record> {
+        self.record.as_ref().filter(|record| &*record.device_id == request.device_id)
+    }
+
+    fn pending_for(&self, request: &DeviceRequest<'_>, rules: Rules, now_ms: i64) -> PendingRequest {
+        let waiting = self.pending.as_ref().filter(|pending| {
+            &*pending.device_id == request.device_id && !pending.is_expired(now_ms)
+        });
+        let Some(pending) = waiting else { return PendingRequest::None };
+        if pending.silent == Some(true) {
+            return PendingRequest::Silent;
+        }
+        let role = request.role.name();
+        let more = pending.asked_roles().any(|asked| asked != role)
+            || covers(rules.scopes, role, pending.asked_scopes(), request.scopes).is_err();
+        if more { PendingRequest::Wider } else { PendingRequest::Asked }
+    }
+}
+
+fn has_role(record: &Record, role: &str, rules: Rules) -> bool {
+    let live = match &record.tokens {
+        Some(_) if rules.roles_need_tokens => record.token(role).is_some(),
+        Some(_) | None => true,
+    };
+    live && record.approved_roles().any(|approved| approved == role)
+}
+
+/// Whether a pinned description is another one; nothing pinned is none.
+fn differs(pinned: Option<&str>, claimed: &str) -> bool {
+    let pinned = pinned.unwrap_or_default();
+    // Most clients spell it normalised: then nothing needs to be copied.
+    pinned != claimed && {
+        let pinned = normalize_metadata(pinned);
+        !pinned.is_empty() && pinned != claimed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const RULES: Rules = Rules { scopes: ScopeRule::RoleBound, roles_need_tokens: true };
+
+    fn standing(change: impl FnOnce(&mut Value)) -> Standing {
+        let mut value = json!({
+            "record": {
+                "deviceId": "d", "publicKey": "k", "platform": "Linux ", "role": "operator",
+                "roles": ["operator"], "scopes": ["operator.read"], "approvedScopes": ["operator.read"],
+                "tokens": { "operator": { "token": "t", "role": "operator", "scopes": ["operator.read"] } },
+            },
+            "pending": { "requestId": "r", "deviceId": "d", "publicKey": "k", "roles": ["operator"],
+                "scopes": ["operator.admin"], "silent": false, "ts": 1000 },
+        });
+        change(&mut value);
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn scopes(names: &[&str]) -> Vec<Box<str>> {
+        names.iter().map(|name| (*name).into()).collect()
+    }
+
+    fn request<'a>(role: Role, scopes: &'a [Box<str>]) -> DeviceRequest<'a> {
+        DeviceRequest { device_id: "d", public_key: "k", role, scopes, platform: "linux", device_family: "" }
+    }
+
+    fn relation(standing: &Standing, role: Role, asked: &[&str]) -> Relation {
+        standing.relation(&request(role, &scopes(asked)), RULES, 1000)
+    }
+
+    #[test]
+    fn a_device_that_asks_for_what_it_has_is_paired() {
+        let standing = standing(|_| ());
+        let expected = Relation { pairing: Pairing::Paired, pending: PendingRequest::Wider, ..Relation::NONE };
+        assert_eq!(relation(&standing, Role::Operator, &["operator.read"]), expected);
+        assert_eq!(relation(&standing, Role::Operator, &[]).pairing, Pairing::Paired);
+    }
+
+    #[test]
+    fn upgrades_are_found_all_at_once() {
+        let standing = standing(|value| value["record"]["deviceFamily"] = json!("Server"));
+        assert_eq!(
+            relation(&standing, Role::Node, &["operator.admin"]),
+            Relation {
+                pairing: Pairing::Upgrade,
+                role_upgrade: true,
+                scope_upgrade: true,
+                metadata_upgrade: true,
+                pending: PendingRequest::Wider,
+            }
+        );
+    }
+
+    #[test]
+    fn a_role_lives_by_its_token() {
+        let role_upgrade = |tokens: Value| {
+            let standing = standing(|value| match tokens {
+                Value::Null => drop(value["record"].as_object_mut().unwrap().remove("tokens")),
+                tokens => value["record"]["tokens"] = tokens,
+            });
+            let asked = scopes(&["operator.read"]);
+            let old = Rules { roles_need_tokens: false, ..RULES };
+            assert!(!standing.relation(&request(Role::Operator, &asked), old, 0).role_upgrade);
+            relation(&standing, Role::Operator, &["operator.read"]).role_upgrade
+        };
+        assert!(role_upgrade(json!({})));
+        assert!(role_upgrade(json!({ "operator": { "token": "t", "role": "operator", "revokedAtMs": 1 } })));
+        assert!(!role_upgrade(Value::Null), "a record from before tokens");
+    }
+
+    #[test]
+    fn another_key_or_id_is_another_device() {
+        let other_key = standing(|value| value["record"]["publicKey"] = json!("other"));
+        assert_eq!(relation(&other_key, Role::Operator, &[]).pairing, Pairing::KeyChanged);
+        let other_id = standing(|value| {
+            value["record"]["deviceId"] = json!("e");
+            value["pending"]["deviceId"] = json!("e");
+        });
+        let expected = Relation { pairing: Pairing::Unpaired, ..Relation::NONE };
+        assert_eq!(relation(&other_id, Role::Operator, &[]), expected);
+    }
+
+    #[test]
+    fn a_request_that_waits_is_told_by_what_it_asks() {
+        let pending = |change: fn(&mut Value)| {
+            relation(&standing(|value| change(&mut value["pending"])), Role::Operator, &["operator.read"]).pending
+        };
+        assert_eq!(pending(|_| ()), PendingRequest::Wider);
+        assert_eq!(pending(|value| value["scopes"] = json!([])), PendingRequest::Asked);
+        assert_eq!(pending(|value| value["scopes"] = json!(["operator.read"])), PendingRequest::Asked);
+        assert_eq!(pending(|value| value["silent"] = json!(true)), PendingRequest::Silent);
+        assert_eq!(pending(|value| value["roles"] = json!(["node"])), PendingRequest::Wider);
+        assert_eq!(pending(|value| value["ts"] = json!(-400_000)), PendingRequest::None);
+    }
+
+    #[test]
+    fn a_token_is_good_for_its_device_role_and_scopes() {
+        let check = |standing: &Standing, role, asked: &[&str], secret: &str| {
+            standing.check_token(&request(role, &scopes(asked)), &Secret::new(secret), RULES)
+        };
+        let good = standing(|_| ());
+        assert_eq!(check(&good, Role::Operator, &["operator.read"], " t "), TokenCheck::Good);
+        assert_eq!(check(&good, Role::Operator, &["operator.read"], "u"), TokenCheck::Mismatch);
+        assert_eq!(check(&good, Role::Operator, &["operator.read"], ""), TokenCheck::Mismatch);
+        assert_eq!(check(&good, Role::Node, &[], "t"), TokenCheck::Mismatch);
+        assert_eq!(check(&good, Role::Operator, &["operator.write"], "t"), TokenCheck::ScopeMismatch);
+        let grown = standing(|value| value["record"]["approvedScopes"] = json!([]));
+        assert_eq!(check(&grown, Role::Operator, &[], "t"), TokenCheck::ScopeMismatch);
+        let other_key = standing(|value| value["record"]["publicKey"] = json!("other"));
+        assert_eq!(check(&other_key, Role::Operator, &[], "t"), TokenCheck::Mismatch);
+        assert_eq!(check(&Standing::default(), Role::Operator, &[], "t"), TokenCheck::Mismatch);
+    }
+}

@@ -1,0 +1,178 @@
+//! A policy that has been read, checked, compiled, and holds its own tests.
+//!
+//! This is the paved path: [`Policy::parse`] or [`Policy::load`], then [`Policy::program`].
+//! A file that claims what is not so does not load.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use std::fmt;
+
+use aws_lc_rs::digest;
+
+use crate::claims;
+use crate::compile::{ClauseId, Program, compile};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
+use crate::lang::checked::{Checked, Clause};
+use crate::lang::files::Reader;
+use crate::lang::{ReadError, format, load};
+use crate::source::Sources;
+
+/// A policy, ready to decide.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    sources: Sources,
+    checked: Checked,
+    program: Program,
+    warnings: Diagnostics,
+}
+
+/// Why a policy does not load: what is wrong, with the texts it is wrong in.
+#[derive(Clone, Debug)]
+pub struct PolicyError {
+    /// The texts that the diagnostics point into.
+    pub sources: Sources,
+    /// What is wrong, in the order of the texts; warnings among it.
+    pub diagnostics: Diagnostics,
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.diagnostics.fmt(f)
+    }
+}
+
+impl std::error::Error for PolicyError {}
+
+impl Policy {
+    /// A policy of one text, which includes and extends nothing.
+    ///
+    /// ```
+    /// let policy = gw::Policy::parse("my.policy", "gw-policy 1
+    /// client=cli and auth=token and loopback and no-origin → silent-approve
+    /// default → require-pairing
+    /// ")?;
+    /// let decision = gw::decide(policy.program(), &gw::Facts::default());
+    /// assert_eq!(decision.verdict.to_string(), "require-pairing(not-paired)");
+    /// # Ok::<(), gw::policy::PolicyError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`] with every mistake that was found.
+    pub fn parse(name: &str, text: &str) -> Result<Self, PolicyError> {
+        Self::load(name, text, &mut |_, _| Err(ReadError::NotFound))
+    }
+
+    /// The policy at `path`, whose text is given; `reader` is asked for what it includes and
+    /// extends, and for the handshakes of its tests.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`] with every mistake that was found, failing tests among them.
+    pub fn load(path: &str, text: &str, reader: &mut Reader<'_>) -> Result<Self, PolicyError> {
+        Self::load_untested(path, text, reader)?.tested(reader)
+    }
+
+    /// The same, without running its tests: for those who run them one by one.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`] with every mistake that was found.
+    pub fn load_untested(
+        path: &str,
+        text: &str,
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, PolicyError> {
+        let loaded = load(path, text, reader);
+        let (sources, mut diagnostics) = (loaded.sources, loaded.diagnostics);
+        let Some(checked) = loaded.checked else {
+            return Err(PolicyError { sources, diagnostics });
+        };
+        let claims = checked.claims.iter().map(|claim| {
+            Diagnostic::error(Code::UncheckedClaim, format!("\"{}\" was not checked", claim.name))
+                .with_severity(Severity::Warning)
+                .label(claim.span, "read, and not proved")
+                .help("write tests for the cases that matter most: tests are run")
+        });
+        diagnostics.0.extend(claims);
+        diagnostics.sort();
+        let program = compile(&checked);
+        Ok(Policy { sources, checked, program, warnings: diagnostics })
+    }
+
+    fn tested(self, reader: &mut Reader<'_>) -> Result<Self, PolicyError> {
+        let failures = claims::run(&self.checked, &self.sources, reader);
+        let failures: Vec<Diagnostic> =
+            failures.into_iter().filter_map(|result| result.failure).collect();
+        if failures.is_empty() {
+            return Ok(self);
+        }
+        let mut diagnostics = self.warnings;
+        diagnostics.0.extend(failures);
+        diagnostics.sort();
+        Err(PolicyError { sources: self.sources, diagnostics })
+    }
+
+    /// What decides.
+    #[must_use]
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// The policy as meant.
+    #[must_use]
+    pub fn checked(&self) -> &Checked {
+        &self.checked
+    }
+
+    /// The texts it came from.
+    #[must_use]
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// What is suspicious about it, though it loads.
+    #[must_use]
+    pub fn warnings(&self) -> &Diagnostics {
+        &self.warnings
+    }
+
+    /// A clause of it.
+    #[must_use]
+    pub fn clause(&self, id: ClauseId) -> &Clause {
+        let Checked { guards, rules, default, .. } = &self.checked;
+        guards.iter().chain(rules).nth(id.0 as usize).unwrap_or(default)
+    }
+
+    /// What a clause is called: its label, or `file:line`.
+    #[must_use]
+    pub fn label(&self, id: ClauseId) -> String {
+        let clause = self.clause(id);
+        clause.label.clone().unwrap_or_else(|| self.sources.place(clause.span))
+    }
+
+    /// A short hash of a clause's own text: it stays when lines above it change.
+    #[must_use]
+    pub fn clause_hash(&self, id: ClauseId) -> String {
+        let text = format(self.sources.slice(self.clause(id).span));
+        hex(text.as_bytes(), 8)
+    }
+
+    /// A hash of all texts of the policy: which policy decided.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut all = String::new();
+        for (_, source) in self.sources.iter() {
+            all.push_str(&source.text);
+            all.push('\0');
+        }
+        hex(all.as_bytes(), 12)
+    }
+}
+
+/// The first digits of a SHA-256, in hex.
+fn hex(bytes: &[u8], digits: usize) -> String {
+    let digest = digest::digest(&digest::SHA256, bytes);
+    let mut text: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    text.truncate(digits);
+    text
+}

@@ -1,0 +1,302 @@
+//! The operator's settings, as far as an admission depends on them.
+//!
+//! The names are OpenClaw's own (the `gateway` part of its configuration). Every field may be
+//! left out. What a rule may ask of them is [`SettingFacts`]; where releases differ in how
+//! they read a request, [`Compatibility`] says which one to follow. Reading a file is not
+//! here.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use serde::Deserialize;
+
+use crate::facts::address::{TrustedProxies, parse_network};
+use crate::facts::origin::{AllowedOrigins, OriginSyntax};
+use crate::facts::scopes::ScopeRule;
+use crate::facts::{AuthMode, Bind, SettingFacts};
+use crate::secret::Secret;
+
+/// The settings of one gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Settings {
+    /// Where the gateway listens; `loopback` unless said.
+    pub bind: Bind,
+    /// How clients authenticate.
+    pub auth: AuthSettings,
+    /// The proxies whose forwarding headers are believed.
+    pub trusted_proxies: ProxyList,
+    /// Whether `X-Real-IP` of a trusted proxy counts where `X-Forwarded-For` names no client.
+    pub allow_real_ip_fallback: bool,
+    /// The browser dashboard.
+    pub control_ui: ControlUi,
+    /// Nodes.
+    pub nodes: Nodes,
+    /// Which release's reading of a request to follow.
+    pub compatibility: Compatibility,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            bind: Bind::Loopback,
+            auth: AuthSettings::default(),
+            trusted_proxies: ProxyList::default(),
+            allow_real_ip_fallback: false,
+            control_ui: ControlUi::default(),
+            nodes: Nodes::default(),
+            compatibility: Compatibility::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// What rules may ask about.
+    #[must_use]
+    pub fn facts(&self) -> SettingFacts {
+        SettingFacts {
+            auth_mode: self.auth.mode(),
+            bind: self.bind,
+            allow_insecure_auth: self.control_ui.allow_insecure_auth,
+            disable_device_auth: self.control_ui.dangerously_disable_device_auth,
+            host_header_origin: self.control_ui.dangerously_allow_host_header_origin_fallback,
+            auto_approve_local: self.nodes.auto_approve_local,
+        }
+    }
+
+    /// What cannot be understood, in the order of the fields: entries that are no address,
+    /// network or origin. They match nothing, but must not be passed over in silence.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        let proxies = self.trusted_proxies.bad.iter().map(|(at, entry)| Problem {
+            pointer: format!("/trustedProxies/{at}"),
+            message: format!("`{entry}` is no address and no network"),
+            help: "write an address as `10.0.0.5`, or a network as `10.0.0.0/8`",
+        });
+        let origins = self.control_ui.allowed_origins.bad.iter().map(|(at, entry)| Problem {
+            pointer: format!("/controlUi/allowedOrigins/{at}"),
+            message: format!("`{entry}` is no origin"),
+            help: "write `scheme://host` or `scheme://host:port`, without a path",
+        });
+        proxies.chain(origins).collect()
+    }
+}
+
+/// A setting that cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// JSON pointer into the settings.
+    pub pointer: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub help: &'static str,
+}
+
+/// `auth`: how clients authenticate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct AuthSettings {
+    /// The mode, when it is said; [`AuthSettings::mode`] is the one in force.
+    pub mode: Option<AuthMode>,
+    /// The shared token; a blank one is none.
+    pub token: Option<Secret>,
+    /// The shared password; a blank one is none.
+    pub password: Option<Secret>,
+    /// For the mode `trusted-proxy`: what the proxy says, and of whom it is believed.
+    pub trusted_proxy: Option<TrustedProxy>,
+    /// Whether a Tailscale login may stand for a secret.
+    pub allow_tailscale: bool,
+}
+
+impl AuthSettings {
+    /// The mode in force: the one that is said, else `password` when there is a password,
+    /// else `token`.
+    #[must_use]
+    pub fn mode(&self) -> AuthMode {
+        self.mode.unwrap_or(match self.password() {
+            Some(_) => AuthMode::Password,
+            None => AuthMode::Token,
+        })
+    }
+
+    /// The shared token, unless it is blank.
+    #[must_use]
+    pub fn token(&self) -> Option<&Secret> {
+        self.token.as_ref().filter(|secret| !secret.is_blank())
+    }
+
+    /// The shared password, unless it is blank.
+    #[must_use]
+    pub fn password(&self) -> Option<&Secret> {
+        self.password.as_ref().filter(|secret| !secret.is_blank())
+    }
+}
+
+/// `auth.trustedProxy`: what a proxy says of the user, and when it is believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TrustedProxy {
+    /// The header that names the user.
+    pub user_header: Box<str>,
+    /// Headers that must have a value too.
+    #[serde(default)]
+    pub required_headers: Vec<Box<str>>,
+    /// The users that may come in; everyone that the proxy names when empty.
+    #[serde(default)]
+    pub allow_users: Vec<Box<str>>,
+    /// Whether a proxy on this host, over loopback, is believed.
+    #[serde(default)]
+    pub allow_loopback: bool,
+}
+
+/// `trustedProxies`: addresses and networks, with what could not be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "Vec<String>")]
+pub struct ProxyList {
+    /// What could be read.
+    pub proxies: TrustedProxies,
+    bad: Vec<(usize, String)>,
+}
+
+impl From<Vec<String>> for ProxyList {
+    fn from(entries: Vec<String>) -> Self {
+        let (proxies, _) = TrustedProxies::parse(&entries);
+        let bad = keep_bad(entries, |entry| parse_network(entry).is_some());
+        ProxyList { proxies, bad }
+    }
+}
+
+/// `controlUi.allowedOrigins`: origins and `*`, with what could not be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "Vec<String>")]
+pub struct OriginList {
+    /// What could be read.
+    pub origins: AllowedOrigins,
+    bad: Vec<(usize, String)>,
+}
+
+impl From<Vec<String>> for OriginList {
+    fn from(entries: Vec<String>) -> Self {
+        let (origins, _) = AllowedOrigins::parse(&entries);
+        let bad = keep_bad(entries, |entry| AllowedOrigins::parse([entry]).1.is_empty());
+        OriginList { origins, bad }
+    }
+}
+
+fn keep_bad(entries: Vec<String>, is_good: impl Fn(&str) -> bool) -> Vec<(usize, String)> {
+    entries.into_iter().enumerate().filter(|(_, entry)| !is_good(entry)).collect()
+}
+
+/// `controlUi`: the browser dashboard.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ControlUi {
+    /// The pages that may open a connection.
+    pub allowed_origins: OriginList,
+    /// Whether a dashboard on this host may come without a device.
+    pub allow_insecure_auth: bool,
+    /// Whether a dashboard may come without a device from anywhere.
+    pub dangerously_disable_device_auth: bool,
+    /// Whether a page may come in because its origin equals the Host header.
+    pub dangerously_allow_host_header_origin_fallback: bool,
+}
+
+/// `nodes`: devices that serve commands.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Nodes {
+    /// Whether a local device may be paired without asking; on unless said.
+    pub auto_approve_local: bool,
+}
+
+impl Default for Nodes {
+    fn default() -> Self {
+        Nodes { auto_approve_local: true }
+    }
+}
+
+/// `compatibility`: where releases read the same request differently. The defaults are those
+/// of OpenClaw 2026.4.22, or of a later release that is stricter.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Compatibility {
+    /// Which approved scopes cover a requested one.
+    pub scope_rule: ScopeRule,
+    /// How much of a URL is taken for an origin.
+    pub origin_syntax: OriginSyntax,
+    /// How far from now a device may have signed, in milliseconds, before or after.
+    pub device_skew_ms: u64,
+    /// Whether the shared secret counts in the field of the other mode too (2026.9.6).
+    pub either_secret_field: bool,
+    /// Whether a role counts as approved only while it has a token that is not revoked
+    /// (from 2026.4.10).
+    pub roles_need_tokens: bool,
+    /// Whether a trusted proxy is believed that speaks from an address of this host
+    /// (before 2026.9.6).
+    pub proxy_on_own_address: bool,
+}
+
+impl Default for Compatibility {
+    fn default() -> Self {
+        Compatibility {
+            scope_rule: ScopeRule::RoleBound,
+            origin_syntax: OriginSyntax::Strict,
+            device_skew_ms: 120_000,
+            either_secret_field: false,
+            roles_need_tokens: true,
+            proxy_on_own_address: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(json: &str) -> Settings {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn nothing_said_is_the_default() {
+        assert_eq!(settings("{}"), Settings::default());
+        assert_eq!(Settings::default().facts(), SettingFacts::default());
+    }
+
+    #[test]
+    fn a_mode_follows_from_the_secrets() {
+        for (auth, mode) in [
+            (r#"{}"#, AuthMode::Token),
+            (r#"{"token":"t"}"#, AuthMode::Token),
+            (r#"{"password":"p"}"#, AuthMode::Password),
+            (r#"{"password":" "}"#, AuthMode::Token),
+            (r#"{"token":"t","password":"p"}"#, AuthMode::Password),
+            (r#"{"mode":"none","password":"p"}"#, AuthMode::None),
+        ] {
+            assert_eq!(settings(&format!(r#"{{"auth":{auth}}}"#)).auth.mode(), mode, "{auth}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_with_its_place() {
+        let settings = settings(
+            r#"{"trustedProxies":["10.0.0.0/8","proxy","10.0.0.1/99"],
+                "controlUi":{"allowedOrigins":["*","https://a","https://a/x"]}}"#,
+        );
+        let problems = settings.problems();
+        let pointers: Vec<&str> = problems.iter().map(|problem| problem.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/trustedProxies/1", "/trustedProxies/2", "/controlUi/allowedOrigins/2"]);
+        assert_eq!(problems[0].message, "`proxy` is no address and no network");
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused() {
+        for json in [r#"{"binds":"lan"}"#, r#"{"auth":{"tokn":"t"}}"#, r#"{"bind":"wan"}"#] {
+            assert!(serde_json::from_str::<Settings>(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        assert!(!format!("{:?}", settings(r#"{"auth":{"token":"s3cret"}}"#)).contains("s3cret"));
+    }
+}
