@@ -2,6 +2,7 @@
 //!
 //! Comparison is over SHA-256 digests in constant time, so that neither length nor content
 //! leaks. There is no `Display` and no `Serialize`; `Debug` prints a mask.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::fmt;
 

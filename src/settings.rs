@@ -57,7 +57,9 @@ impl Settings {
             bind: self.bind,
             allow_insecure_auth: self.control_ui.allow_insecure_auth,
             disable_device_auth: self.control_ui.dangerously_disable_device_auth,
-            host_header_origin: self.control_ui.dangerously_allow_host_header_origin_fallback,
+            host_header_origin: self
+                .control_ui
+                .dangerously_allow_host_header_origin_fallback,
             auto_approve_local: self.nodes.auto_approve_local,
         }
     }
@@ -71,11 +73,16 @@ impl Settings {
             message: format!("`{entry}` is no address and no network"),
             help: "write an address as `10.0.0.5`, or a network as `10.0.0.0/8`",
         });
-        let origins = self.control_ui.allowed_origins.bad.iter().map(|(at, entry)| Problem {
-            pointer: format!("/controlUi/allowedOrigins/{at}"),
-            message: format!("`{entry}` is no origin"),
-            help: "write `scheme://host` or `scheme://host:port`, without a path",
-        });
+        let origins = self
+            .control_ui
+            .allowed_origins
+            .bad
+            .iter()
+            .map(|(at, entry)| Problem {
+                pointer: format!("/controlUi/allowedOrigins/{at}"),
+                message: format!("`{entry}` is no origin"),
+                help: "write `scheme://host` or `scheme://host:port`, without a path",
+            });
         proxies.chain(origins).collect()
     }
 }
@@ -183,7 +190,11 @@ impl From<Vec<String>> for OriginList {
 }
 
 fn keep_bad(entries: Vec<String>, is_good: impl Fn(&str) -> bool) -> Vec<(usize, String)> {
-    entries.into_iter().enumerate().filter(|(_, entry)| !is_good(entry)).collect()
+    entries
+        .into_iter()
+        .enumerate()
+        .filter(|(_, entry)| !is_good(entry))
+        .collect()
 }
 
 /// `controlUi`: the browser dashboard.
@@ -210,7 +221,9 @@ pub struct Nodes {
 
 impl Default for Nodes {
     fn default() -> Self {
-        Nodes { auto_approve_local: true }
+        Nodes {
+            auto_approve_local: true,
+        }
     }
 }
 
@@ -272,7 +285,11 @@ mod tests {
             (r#"{"token":"t","password":"p"}"#, AuthMode::Password),
             (r#"{"mode":"none","password":"p"}"#, AuthMode::None),
         ] {
-            assert_eq!(settings(&format!(r#"{{"auth":{auth}}}"#)).auth.mode(), mode, "{auth}");
+            assert_eq!(
+                settings(&format!(r#"{{"auth":{auth}}}"#)).auth.mode(),
+                mode,
+                "{auth}"
+            );
         }
     }
 
@@ -283,14 +300,28 @@ mod tests {
                 "controlUi":{"allowedOrigins":["*","https://a","https://a/x"]}}"#,
         );
         let problems = settings.problems();
-        let pointers: Vec<&str> = problems.iter().map(|problem| problem.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/trustedProxies/1", "/trustedProxies/2", "/controlUi/allowedOrigins/2"]);
+        let pointers: Vec<&str> = problems
+            .iter()
+            .map(|problem| problem.pointer.as_str())
+            .collect();
+        assert_eq!(
+            pointers,
+            [
+                "/trustedProxies/1",
+                "/trustedProxies/2",
+                "/controlUi/allowedOrigins/2"
+            ]
+        );
         assert_eq!(problems[0].message, "`proxy` is no address and no network");
     }
 
     #[test]
     fn an_unknown_setting_is_refused() {
-        for json in [r#"{"binds":"lan"}"#, r#"{"auth":{"tokn":"t"}}"#, r#"{"bind":"wan"}"#] {
+        for json in [
+            r#"{"binds":"lan"}"#,
+            r#"{"auth":{"tokn":"t"}}"#,
+            r#"{"bind":"wan"}"#,
+        ] {
             assert!(serde_json::from_str::<Settings>(json).is_err(), "{json}");
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Spans are byte ranges with the id of their source; the text is attached only when
 //! something is shown ([`crate::diagnostic`]). Reading files is not here: see `cli`.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::fmt;
 use std::ops::{Deref, Range};

@@ -66,7 +66,11 @@ impl Credentials {
             password: secret(password),
             device_token: secret(device_token),
             bootstrap_token: secret(bootstrap_token),
-            signed: token.or(device_token).or(bootstrap_token).unwrap_or_default().into(),
+            signed: token
+                .or(device_token)
+                .or(bootstrap_token)
+                .unwrap_or_default()
+                .into(),
         }
     }
 
@@ -120,17 +124,26 @@ mod tests {
     #[test]
     fn the_first_that_was_sent_is_signed() {
         let signed = |token, device, bootstrap| {
-            Credentials::new(token, Some("p"), device, bootstrap).signed().to_owned()
+            Credentials::new(token, Some("p"), device, bootstrap)
+                .signed()
+                .to_owned()
         };
         assert_eq!(signed(Some(" t "), Some("d"), Some("b")), " t ");
-        assert_eq!(signed(Some(""), Some("d"), Some("b")), "", "sent, though blank");
+        assert_eq!(
+            signed(Some(""), Some("d"), Some("b")),
+            "",
+            "sent, though blank"
+        );
         assert_eq!(signed(None, Some("d"), Some("b")), "d");
         assert_eq!(signed(None, None, None), "", "a password is never signed");
     }
 
     #[test]
     fn credentials_are_not_shown() {
-        let shown = format!("{:?}", Credentials::new(Some("s3cret"), Some("s3cret"), None, Some(" ")));
+        let shown = format!(
+            "{:?}",
+            Credentials::new(Some("s3cret"), Some("s3cret"), None, Some(" "))
+        );
         assert!(!shown.contains("s3cret"), "{shown}");
     }
 }

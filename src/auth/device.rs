@@ -58,7 +58,9 @@ pub fn payload(version: PayloadVersion, claims: &Claims, device: &DeviceClaim) -
 /// Observed: `device-proof/…/pubkey-short`.
 #[must_use]
 pub fn prove(claims: &Claims, nonce: &str, now_ms: i64, skew_ms: u64) -> DeviceProof {
-    let Some(device) = &claims.device else { return DeviceProof::Absent };
+    let Some(device) = &claims.device else {
+        return DeviceProof::Absent;
+    };
     let key = PublicKey::parse(&device.public_key);
     let Some(key) = key.filter(|key| device_id(key) == *device.id) else {
         return DeviceProof::IdMismatch;
@@ -76,9 +78,15 @@ pub fn prove(claims: &Claims, nonce: &str, now_ms: i64, skew_ms: u64) -> DeviceP
     };
     let verifier = UnparsedPublicKey::new(&ED25519, key.bytes());
     let fits = |version| {
-        verifier.verify(payload(version, claims, device).as_bytes(), &signature).is_ok()
+        verifier
+            .verify(payload(version, claims, device).as_bytes(), &signature)
+            .is_ok()
     };
-    if VERSIONS.into_iter().any(fits) { DeviceProof::Proven } else { DeviceProof::SignatureInvalid }
+    if VERSIONS.into_iter().any(fits) {
+        DeviceProof::Proven
+    } else {
+        DeviceProof::SignatureInvalid
+    }
 }
 
 /// The id that belongs to a key: SHA-256 in lower-case hex.
@@ -86,8 +94,16 @@ pub fn prove(claims: &Claims, nonce: &str, now_ms: i64, skew_ms: u64) -> DeviceP
 pub fn device_id(key: &PublicKey) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digest = digest::digest(&digest::SHA256, key.bytes());
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble & 15)).map_or('0', |digit| char::from(*digit));
-    digest.as_ref().iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
+    let digit = |nibble: u8| {
+        DIGITS
+            .get(usize::from(nibble & 15))
+            .map_or('0', |digit| char::from(*digit))
+    };
+    digest
+        .as_ref()
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(*byte)])
+        .collect()
 }
 
 #[cfg(test)]
@@ -98,10 +114,14 @@ mod tests {
 
     const NONCE: &str = "11111111-2222-4333-8444-555555555555";
     const NOW: i64 = 1_770_000_000_000;
-    const V1: &str = "V7SrhlTHfNtGYMlaog7iyx139mwU5sDSXLT6furCJXswYE0cdFusqL1wP1cSnjinaVaqaR8cJhkFbfwmcJ3sAQ";
-    const V2: &str = "j5a_ZRWgPXhghq9mbmoHXsp8soaPNc81s1DWQx1LQ9PoxiWDxcnx_3DWSqcmMsiheKnGLvDTQiOlSQZTvFKmCw";
-    const V3: &str = "HvnZuahYRLTXcfEZnavzY0Lj0DIxzDK7R60Tf3_04lK-jJeXrsmkrAvjYgRC8Ys2ERH3E8nAcrhMGbpuUsYADw";
-    const V3_NODE: &str = "whyrZpQy_56q2gWuyPl03OpgoqF2dz0LgdVLmE4SBqgjKAx_Kx5nVPViU-eR8W7JEwKmIsZs6gtuiwu7whrKBQ";
+    const V1: &str =
+        "V7SrhlTHfNtGYMlaog7iyx139mwU5sDSXLT6furCJXswYE0cdFusqL1wP1cSnjinaVaqaR8cJhkFbfwmcJ3sAQ";
+    const V2: &str =
+        "j5a_ZRWgPXhghq9mbmoHXsp8soaPNc81s1DWQx1LQ9PoxiWDxcnx_3DWSqcmMsiheKnGLvDTQiOlSQZTvFKmCw";
+    const V3: &str =
+        "HvnZuahYRLTXcfEZnavzY0Lj0DIxzDK7R60Tf3_04lK-jJeXrsmkrAvjYgRC8Ys2ERH3E8nAcrhMGbpuUsYADw";
+    const V3_NODE: &str =
+        "whyrZpQy_56q2gWuyPl03OpgoqF2dz0LgdVLmE4SBqgjKAx_Kx5nVPViU-eR8W7JEwKmIsZs6gtuiwu7whrKBQ";
 
     /// The vectors of the reference, 3.5: the key of the seed 00 01 … 1f.
     fn claims(signature: &str) -> Claims {
@@ -127,7 +147,10 @@ mod tests {
         prove(claims, NONCE, NOW, 120_000)
     }
 
-    fn proof_with(signature: &str, change: impl FnOnce(&mut Claims, &mut DeviceClaim)) -> DeviceProof {
+    fn proof_with(
+        signature: &str,
+        change: impl FnOnce(&mut Claims, &mut DeviceClaim),
+    ) -> DeviceProof {
         let mut claims = claims(signature);
         let mut device = claims.device.take().unwrap();
         change(&mut claims, &mut device);
@@ -165,15 +188,27 @@ mod tests {
         use DeviceProof::*;
         type Change = fn(&mut Claims, &mut DeviceClaim);
         let rows: [(Change, DeviceProof); 9] = [
-            (|_, device| device.id = device.id.to_uppercase().into(), IdMismatch),
+            (
+                |_, device| device.id = device.id.to_uppercase().into(),
+                IdMismatch,
+            ),
             (|_, device| device.public_key = "!!!!".into(), IdMismatch),
             (|_, device| device.signed_at_ms -= 120_000, SignatureInvalid),
             (|_, device| device.signed_at_ms -= 120_001, SignatureStale),
-            (|_, device| (device.signed_at_ms, device.nonce) = (u64::MAX, "".into()), SignatureStale),
+            (
+                |_, device| (device.signed_at_ms, device.nonce) = (u64::MAX, "".into()),
+                SignatureStale,
+            ),
             (|_, device| device.nonce = "  ".into(), NonceMissing),
             (|_, device| device.nonce = "another".into(), NonceMismatch),
-            (|_, device| device.signature = "!!!!".into(), SignatureInvalid),
-            (|claims, _| claims.platform = "otheros".into(), SignatureInvalid),
+            (
+                |_, device| device.signature = "!!!!".into(),
+                SignatureInvalid,
+            ),
+            (
+                |claims, _| claims.platform = "otheros".into(),
+                SignatureInvalid,
+            ),
         ];
         for (at, (change, expected)) in rows.into_iter().enumerate() {
             assert_eq!(proof_with(V3, change), expected, "row {at}");
@@ -198,7 +233,10 @@ mod tests {
         let device = claims.device.as_ref().unwrap();
         assert_eq!(
             payload(PayloadVersion::V3, &claims, device),
-            format!("v3|{}|cli|cli|operator|operator.read,operator.write|1770000000000|s3cret-token|{NONCE}|linux|server", device.id)
+            format!(
+                "v3|{}|cli|cli|operator|operator.read,operator.write|1770000000000|s3cret-token|{NONCE}|linux|server",
+                device.id
+            )
         );
     }
 }

@@ -39,7 +39,11 @@ pub enum ProxyError {
 ///
 /// [`ProxyError`], the first that holds.
 pub fn user<'a>(settings: &Settings, request: &Request<'a>) -> Result<&'a str, ProxyError> {
-    let config = settings.auth.trusted_proxy.as_ref().ok_or(ProxyError::NotConfigured)?;
+    let config = settings
+        .auth
+        .trusted_proxy
+        .as_ref()
+        .ok_or(ProxyError::NotConfigured)?;
     if settings.trusted_proxies.proxies.is_empty() {
         return Err(ProxyError::NoProxies);
     }
@@ -53,12 +57,19 @@ pub fn user<'a>(settings: &Settings, request: &Request<'a>) -> Result<&'a str, P
     } else if request.peer_is_own && !settings.compatibility.proxy_on_own_address {
         return Err(ProxyError::OwnAddress);
     }
-    let missing = config.required_headers.iter().find(|name| request.header(name).is_none());
+    let missing = config
+        .required_headers
+        .iter()
+        .find(|name| request.header(name).is_none());
     if let Some(name) = missing {
         return Err(ProxyError::MissingHeader(name.clone()));
     }
     let user = request.header(&config.user_header);
     let user = user.ok_or_else(|| ProxyError::NoUser(config.user_header.clone()))?;
     let listed = config.allow_users.iter().any(|allowed| **allowed == *user);
-    if config.allow_users.is_empty() || listed { Ok(user) } else { Err(ProxyError::UserNotAllowed) }
+    if config.allow_users.is_empty() || listed {
+        Ok(user)
+    } else {
+        Err(ProxyError::UserNotAllowed)
+    }
 }

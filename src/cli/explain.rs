@@ -8,7 +8,8 @@ use super::Exit;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::explain::{Subject, explain, json, text};
 use crate::facts::{AttributeId, Facts};
-use crate::handshake;
+use crate::facts::metadata::normalize_metadata;
+use crate::handshake::{self, Handshake, Observed};
 use crate::lang::ast::StatementKind;
 use crate::lang::check::{fact, settle};
 use crate::lang::checked::NamedFact;
@@ -198,9 +199,34 @@ fn recorded(path: &str) -> Result<(Facts, Subject), Problem> {
     Ok(subject(&handshake))
 }
 
-fn subject(handshake: &handshake::Handshake) -> (Facts, Subject) {
-    let observed = handshake::observe(handshake);
-    let subject = observed.subject(handshake);
-    (observed.facts, subject)
+fn subject(handshake: &Handshake) -> (Facts, Subject) {
+    let Observed { facts, evidence, claims } = handshake::observe(handshake);
+    let record = handshake.pairing.record.as_ref();
+    let owned = |names: &[Box<str>]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+    let mut roles: Vec<String> =
+        record.iter().flat_map(|record| record.approved_roles()).map(str::to_owned).collect();
+    roles.sort();
+    roles.dedup();
+    let changed = |name: &str, was: Option<&str>, is: &str| {
+        let was = was.filter(|was| !was.trim().is_empty())?;
+        (normalize_metadata(was) != normalize_metadata(is))
+            .then(|| format!("{name} was {}, is {}", was.trim(), if is.is_empty() { "not said" } else { is }))
+    };
+    let changes = record.into_iter().flat_map(|record| {
+        let family = claims.device_family.as_deref().unwrap_or_default();
+        [
+            changed("platform", record.platform.as_deref(), &claims.platform),
+            changed("device family", record.device_family.as_deref(), family),
+        ]
+    });
+    let subject = Subject {
+        device: claims.device.as_ref().map(|device| device.id.to_string()),
+        requested_scopes: owned(&claims.scopes),
+        requested_role: claims.role.name().to_owned(),
+        approved_scopes: record.map(|record| owned(record.baseline())).unwrap_or_default(),
+        approved_roles: roles,
+        changes: changes.flatten().collect(),
+        evidence: AttributeId::all().map(|id| evidence.get(id).show(id, handshake, &facts)).collect(),
+    };
+    (facts, subject)
 }
-

@@ -41,14 +41,14 @@ impl Lowering {
         let id = ClauseId(self.clauses);
         self.clauses += 1;
         let first = self.terms.len();
-        match &clause.condition {
+        match &clause.condition.value {
             Condition::All(parts) => {
                 for part in parts {
                     self.term(&part.value, part.span);
                 }
             }
             Condition::Any(_) | Condition::Not(_) | Condition::Test(_) => {
-                self.term(&clause.condition, clause.span);
+                self.term(&clause.condition, clause.condition.span);
             }
         }
         Block {

@@ -7,8 +7,8 @@ use crate::verdict::Verdict;
 words! {
     /// What holds for every policy, and is applied after all of it.
     Law {
-        Barred "barred" "an authentication or a device proof that failed is never admitted",
-        DeviceRequired "device-required" "without a proven device there is nothing to keep a request for",
+        Barred "barred" "an authentication or a device proof that failed is refused",
+        DeviceRequired "device-required" "without a device there is nothing to keep a request for",
         NothingToRecord "nothing-to-record" "without a device nothing can be recorded",
         RequestWaits "request-waits" "an earlier request of this device waits for the owner, so nothing is silent",
     }

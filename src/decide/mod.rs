@@ -16,7 +16,7 @@ use crate::compile::program::{HIT, MISS};
 use crate::compile::{Block, ClauseId, Program};
 use crate::facts::{DeviceProof, Facts, PendingRequest, ScopeSet, Stage};
 use crate::lang::checked::{Answer, Role};
-use crate::verdict::{Grant, Reason, Verdict, pairing_reason};
+use crate::verdict::{Grant, Reason, Verdict, VerdictKind, pairing_reason};
 
 pub use decision::{Decision, Law};
 pub use trace::Trace;
@@ -165,15 +165,16 @@ fn capped(verdict: Verdict, cap: ScopeSet) -> Verdict {
 
 /// What no policy can lift.
 fn lawful(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Law>) {
-    if verdict.admits()
+    // Not even a request is kept: were it, a guard that asks for pairing would turn a
+    // refusal into a wait, and guards only restrict.
+    if verdict.kind() != VerdictKind::Reject
         && let Some(reason) = Reason::barred(facts)
     {
         return (Verdict::Reject(reason), Some(Law::Barred));
     }
     match verdict {
-        Verdict::RequirePairing(_) if facts.device != DeviceProof::Proven => {
-            let reason = Reason::of_proof(facts.device).unwrap_or(Reason::DeviceRequired);
-            (Verdict::Reject(reason), Some(Law::DeviceRequired))
+        Verdict::RequirePairing(_) if facts.device == DeviceProof::Absent => {
+            (Verdict::Reject(Reason::DeviceRequired), Some(Law::DeviceRequired))
         }
         Verdict::SilentApprove(grant) if facts.device == DeviceProof::Absent => {
             (Verdict::Approve(grant), Some(Law::NothingToRecord))

@@ -37,15 +37,12 @@ pub(super) fn verdict(checked: &Checked, facts: &Facts) -> Verdict {
         }
     }
     let failed_proof = !matches!(facts.device, DeviceProof::Absent | DeviceProof::Proven);
-    if verdict.admits() && (failed_proof || facts.auth == crate::facts::Auth::Failed) {
+    if !matches!(verdict, Verdict::Reject(_)) && (failed_proof || facts.auth == crate::facts::Auth::Failed) {
         let proof = Reason::of_proof(facts.device);
         let auth = Reason::of_auth(facts.auth_failure).unwrap_or(Reason::Unauthorized);
         return Verdict::Reject(proof.unwrap_or(auth));
     }
     match verdict {
-        Verdict::RequirePairing(_) if failed_proof => {
-            Verdict::Reject(Reason::of_proof(facts.device).expect("it failed"))
-        }
         Verdict::RequirePairing(_) if facts.device == DeviceProof::Absent => {
             Verdict::Reject(Reason::DeviceRequired)
         }

@@ -158,11 +158,12 @@ fn clause(role: Role, answer: impl Strategy<Value = Answer>) -> impl Strategy<Va
     (condition(), answer).prop_map(move |(condition, answer)| Clause {
         role,
         label: None,
-        condition,
+        condition: Spanned::new(condition, Span::default()),
         answer,
         because: None,
         hint: None,
         issues: Vec::new(),
+        head: Span::default(),
         span: Span::default(),
     })
 }
@@ -178,7 +179,10 @@ fn policy() -> impl Strategy<Value = Checked> {
         |(guards, rules, default)| Checked {
             guards,
             rules,
-            default: Clause { condition: Condition::ALWAYS, ..default },
+            default: Clause {
+                condition: Spanned::new(Condition::ALWAYS, Span::default()),
+                ..default
+            },
             tests: Vec::new(),
             claims: Vec::new(),
             base: None,

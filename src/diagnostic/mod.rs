@@ -2,6 +2,7 @@
 //!
 //! A diagnostic has a code with a page ([`catalog`]), a message, labels on the text and help
 //! that is an edit. How it looks is in [`render`]; which ones there are stands in [`catalog`].
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod catalog;
 pub mod render;

@@ -105,7 +105,7 @@ pub struct ClauseAccount {
     pub place: String,
     /// A short hash of its text.
     pub hash: String,
-    /// Its text, on one line.
+    /// Its text up to the verdict, on one line.
     pub text: String,
     /// Whether it applies.
     pub matched: bool,
@@ -186,7 +186,7 @@ fn clause(policy: &Policy, facts: &Facts, seen: &Seen) -> ClauseAccount {
         labelled: clause.label.is_some(),
         place: sources.place(clause.span),
         hash: policy.clause_hash(seen.id),
-        text: one_line(clause.span),
+        text: one_line(clause.head),
         matched: seen.matched,
         terms: terms.collect(),
         because: clause.because.clone(),
@@ -339,8 +339,8 @@ fn consequences(decision: Decision, facts: &Facts, subject: &Subject) -> Vec<Str
 
 fn law_sentence(law: Law) -> &'static str {
     match law {
-        Law::Barred => "whatever a policy says, an authentication or device proof that failed is never admitted",
-        Law::DeviceRequired => "pairing needs a device that proves its key, and none did: the connection is refused instead",
+        Law::Barred => "whatever a policy says, an authentication or a device proof that failed is refused",
+        Law::DeviceRequired => "pairing needs a device, and none was sent: the connection is refused instead",
         Law::NothingToRecord => "nothing is recorded: there is no device",
         Law::RequestWaits => "an earlier request of this device waits for the owner, so nothing is approved silently",
     }

@@ -30,31 +30,48 @@ impl HandshakeError {
                 (None, None) => break 0..text.len(),
             }
         };
-        HandshakeError { message: message.into(), help: None, range }
+        HandshakeError {
+            message: message.into(),
+            help: None,
+            range,
+        }
     }
 
     /// The same, with what to do about it.
     pub(super) fn with_help(self, help: impl Into<String>) -> Self {
-        HandshakeError { help: Some(help.into()), ..self }
+        HandshakeError {
+            help: Some(help.into()),
+            ..self
+        }
     }
 
     /// What serde_json says, in our words.
     pub(super) fn of_json(text: &str, error: &serde_json::Error) -> Self {
         let range = token_at(text, offset(text, error.line(), error.column()));
         let said = error.to_string();
-        let said = said.rsplit_once(" at line ").map_or(&*said, |(said, _)| said);
+        let said = said
+            .rsplit_once(" at line ")
+            .map_or(&*said, |(said, _)| said);
         let (message, help) = if error.is_data() {
             of_shape(said)
         } else {
             (format!("this is not JSON: {said}"), None)
         };
-        HandshakeError { message, help, range }
+        HandshakeError {
+            message,
+            help,
+            range,
+        }
     }
 }
 
 /// The byte that serde_json's line and column (both from 1, the column in bytes) name.
 fn offset(text: &str, line: usize, column: usize) -> usize {
-    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let before: usize = text
+        .split_inclusive('\n')
+        .take(line.saturating_sub(1))
+        .map(str::len)
+        .sum();
     before.saturating_add(column).min(text.len())
 }
 
@@ -62,14 +79,22 @@ fn offset(text: &str, line: usize, column: usize) -> usize {
 fn of_shape(said: &str) -> (String, Option<String>) {
     if let Some(rest) = said.strip_prefix("unknown field ") {
         let (field, known) = split_expected(rest);
-        return (format!("{field} is no field here"), suggest(field, known, "fields"));
+        return (
+            format!("{field} is no field here"),
+            suggest(field, known, "fields"),
+        );
     }
     if let Some(rest) = said.strip_prefix("unknown variant ") {
         let (word, known) = split_expected(rest);
-        return (format!("{word} is none of the words that may stand here"), suggest(word, known, "words"));
+        return (
+            format!("{word} is none of the words that may stand here"),
+            suggest(word, known, "words"),
+        );
     }
     if let Some(field) = said.strip_prefix("missing field ") {
-        return (format!("the field {field} is missing"), None);
+        let help = "a recorded handshake says `\"gw-handshake\": 1`";
+        let help = (field == "`gw-handshake`").then(|| help.to_owned());
+        return (format!("the field {field} is missing"), help);
     }
     if let Some(field) = said.strip_prefix("duplicate field ") {
         return (format!("the field {field} stands here twice"), None);
@@ -85,13 +110,19 @@ fn of_shape(said: &str) -> (String, Option<String>) {
         "" | "string" => "a string",
         kind => kind,
     };
-    (format!("{} is expected here, not {kind}", expectation(expected)), None)
+    (
+        format!("{} is expected here, not {kind}", expectation(expected)),
+        None,
+    )
 }
 
 /// Splits serde's `FOUND, expected EXPECTED`.
 fn split_expected(said: &str) -> (&str, &str) {
     said.split_once("`, expected ").map_or_else(
-        || said.rsplit_once(", expected ").unwrap_or((said, "something else")),
+        || {
+            said.rsplit_once(", expected ")
+                .unwrap_or((said, "something else"))
+        },
         |(_, known)| {
             let end = said.len() - known.len() - ", expected ".len();
             (said.get(..end).unwrap_or(said), known)
@@ -123,7 +154,10 @@ fn suggest(word: &str, known: &str, kind: &str) -> Option<String> {
         }
         Some(_) => {
             let all: Vec<String> = words().map(|word| format!("`{word}`")).collect();
-            Some(format!("the {kind} that may stand here are {}", all.join(", ")))
+            Some(format!(
+                "the {kind} that may stand here are {}",
+                all.join(", ")
+            ))
         }
         None => None,
     }
@@ -158,7 +192,13 @@ mod tests {
 
     #[test]
     fn distances() {
-        for (one, other, far) in [("", "", 0), ("abc", "", 3), ("kitten", "sitting", 3), ("Peer", "peer", 0), ("peeer", "peer", 1)] {
+        for (one, other, far) in [
+            ("", "", 0),
+            ("abc", "", 3),
+            ("kitten", "sitting", 3),
+            ("Peer", "peer", 0),
+            ("peeer", "peer", 1),
+        ] {
             assert_eq!(distance(one, other), far, "{one} {other}");
             assert_eq!(distance(other, one), far, "{other} {one}");
         }
@@ -167,11 +207,26 @@ mod tests {
     #[test]
     fn values_are_named_by_kind_only() {
         for (said, message) in [
-            ("invalid type: integer `12345`, expected a string", "a string is expected here, not an integer"),
-            (r#"invalid type: string "s3cret, expected x", expected u64"#, "an integer is expected here, not a string"),
-            ("invalid type: null, expected struct Form", "an object is expected here, not null"),
-            ("invalid type: sequence, expected a string", "a string is expected here, not an array"),
-            ("invalid type: floating point `1.5`, expected i64", "an integer is expected here, not floating point"),
+            (
+                "invalid type: integer `12345`, expected a string",
+                "a string is expected here, not an integer",
+            ),
+            (
+                r#"invalid type: string "s3cret, expected x", expected u64"#,
+                "an integer is expected here, not a string",
+            ),
+            (
+                "invalid type: null, expected struct Form",
+                "an object is expected here, not null",
+            ),
+            (
+                "invalid type: sequence, expected a string",
+                "a string is expected here, not an array",
+            ),
+            (
+                "invalid type: floating point `1.5`, expected i64",
+                "an integer is expected here, not floating point",
+            ),
             ("missing field `time`", "the field `time` is missing"),
         ] {
             assert_eq!(of_shape(said).0, message);
@@ -181,9 +236,21 @@ mod tests {
     #[test]
     fn what_is_near_is_suggested() {
         let said = "unknown field `sokcet`, expected one of `note`, `socket`, `time`";
-        assert_eq!(of_shape(said), ("`sokcet` is no field here".into(), Some("did you mean `socket`?".into())));
+        assert_eq!(
+            of_shape(said),
+            (
+                "`sokcet` is no field here".into(),
+                Some("did you mean `socket`?".into())
+            )
+        );
         let said = "unknown variant `xyz`, expected `tcp` or `unix`";
         let help = "the words that may stand here are `tcp`, `unix`";
-        assert_eq!(of_shape(said), ("`xyz` is none of the words that may stand here".into(), Some(help.into())));
+        assert_eq!(
+            of_shape(said),
+            (
+                "`xyz` is none of the words that may stand here".into(),
+                Some(help.into())
+            )
+        );
     }
 }

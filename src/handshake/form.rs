@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::error::HandshakeError;
+use super::plain::clean;
 use super::{Challenge, Handshake, Http, Socket};
 use crate::facts::address::{Address, parse_literal};
 use crate::facts::{AddressClass, PeerUid, Transport};
@@ -60,7 +61,8 @@ struct HttpForm {
 /// [`HandshakeError`] when the text is not JSON, has another shape, holds a connect frame or
 /// settings that cannot be, or contradicts itself.
 pub fn parse(text: &str) -> Result<Handshake, HandshakeError> {
-    let form: Form = serde_json::from_str(text).map_err(|error| HandshakeError::of_json(text, &error))?;
+    let form: Form =
+        serde_json::from_str(text).map_err(|error| HandshakeError::of_json(text, &error))?;
     if form.version != VERSION {
         let message = format!("version {} of the form is not known", form.version);
         let help = format!("only version {VERSION} is");
@@ -93,14 +95,17 @@ pub fn parse(text: &str) -> Result<Handshake, HandshakeError> {
 }
 
 fn read_http(form: HttpForm) -> Http {
-    Http { path: form.path.unwrap_or_else(|| Http::default().path), headers: form.headers }
+    Http {
+        path: form.path.unwrap_or_else(|| Http::default().path),
+        headers: form.headers,
+    }
 }
 
 fn read_socket(text: &str, form: SocketForm) -> Result<Socket, HandshakeError> {
     let endpoint = |name: &str, written: Option<Box<str>>| {
         let read = |written: &str| {
             parse_endpoint(written).ok_or_else(|| {
-                let message = format!("`{written}` is no address with a port");
+                let message = format!("`{}` is no address with a port", clean(written));
                 HandshakeError::at(text, &format!("/socket/{name}"), message)
                     .with_help("write `10.0.0.5:51000` or `[2001:db8::5]:51000`")
             })
@@ -110,7 +115,7 @@ fn read_socket(text: &str, form: SocketForm) -> Result<Socket, HandshakeError> {
     let mut own_addresses = Vec::with_capacity(form.own_addresses.len());
     for (at, written) in form.own_addresses.iter().enumerate() {
         own_addresses.push(parse_literal(written).ok_or_else(|| {
-            let message = format!("`{written}` is no address");
+            let message = format!("`{}` is no address", clean(written));
             HandshakeError::at(text, &format!("/socket/ownAddresses/{at}"), message)
         })?);
     }
@@ -145,37 +150,70 @@ fn contradiction(handshake: &Handshake, has_request: bool) -> Option<Contradicti
 }
 
 fn socket_contradiction(socket: &Socket, has_request: bool) -> Option<Contradiction> {
-    let Socket { transport, peer, local, .. } = socket;
+    let Socket {
+        transport,
+        peer,
+        local,
+        ..
+    } = socket;
     if *transport == Transport::Tcp {
         for (missing, name) in [(peer.is_none(), "peer"), (local.is_none(), "local")] {
             if missing {
                 let message = format!("a TCP connection has a `{name}` address");
-                return Some(("/socket", message, "write `\"peer\": \"IP:PORT\", \"local\": \"IP:PORT\"`"));
+                return Some((
+                    "/socket",
+                    message,
+                    "write `\"peer\": \"IP:PORT\", \"local\": \"IP:PORT\"`",
+                ));
             }
         }
         let nobody = |ip: IpAddr| Address::new(ip).class() == AddressClass::Special;
         if peer.is_some_and(|peer| nobody(peer.ip())) {
             let message = "no connection comes from this address".to_owned();
-            return Some(("/socket/peer", message, "an unspecified or multicast address is never one peer"));
+            return Some((
+                "/socket/peer",
+                message,
+                "an unspecified or multicast address is never one peer",
+            ));
         }
         if local.is_some_and(|local| nobody(local.ip())) {
             let message = "no connection ends at this address".to_owned();
-            return Some(("/socket/local", message, "record the address of this very connection, not the one that is listened on"));
+            return Some((
+                "/socket/local",
+                message,
+                "record the address of this very connection, not the one that is listened on",
+            ));
         }
         return None;
     }
     let with = |what: &str| format!("`{transport}` has no {what}");
     if peer.is_some() {
-        return Some(("/socket/peer", with("peer address"), "leave `peer` out, or let `transport` be `tcp`"));
+        return Some((
+            "/socket/peer",
+            with("peer address"),
+            "leave `peer` out, or let `transport` be `tcp`",
+        ));
     }
     if local.is_some() {
-        return Some(("/socket/local", with("local address"), "leave `local` out, or let `transport` be `tcp`"));
+        return Some((
+            "/socket/local",
+            with("local address"),
+            "leave `local` out, or let `transport` be `tcp`",
+        ));
     }
     if socket.tls {
-        return Some(("/socket/tls", with("TLS"), "leave `tls` out, or let `transport` be `tcp`"));
+        return Some((
+            "/socket/tls",
+            with("TLS"),
+            "leave `tls` out, or let `transport` be `tcp`",
+        ));
     }
     if *transport == Transport::InProcess && has_request {
-        return Some(("/http", with("HTTP request"), "leave `http` out, or let `transport` be `tcp` or `unix`"));
+        return Some((
+            "/http",
+            with("HTTP request"),
+            "leave `http` out, or let `transport` be `tcp` or `unix`",
+        ));
     }
     None
 }
@@ -184,14 +222,21 @@ fn socket_contradiction(socket: &Socket, has_request: bool) -> Option<Contradict
 fn header_contradiction(http: &Http) -> Option<Contradiction> {
     let is_token = |name: &str| {
         let other = b"!#$%&'*+-.^_`|~";
-        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || other.contains(&byte))
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || other.contains(&byte))
     };
     let bad = http.headers.iter().find(|(name, value)| {
         !is_token(name) || value.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0))
     });
     bad.map(|(name, _)| {
-        let message = format!("`{}` is no header that HTTP allows", name.escape_debug());
-        ("/http/headers", message, "write the name without a colon, and the value on one line")
+        let message = format!("`{}` is no header that HTTP allows", clean(name));
+        (
+            "/http/headers",
+            message,
+            "write the name without a colon, and the value on one line",
+        )
     })
 }
 
@@ -199,25 +244,46 @@ fn device_contradiction(handshake: &Handshake) -> Option<Contradiction> {
     let device = handshake.connect.claims().device.as_ref();
     if device.is_some() && handshake.challenge.is_none() {
         let message = "the device signed a challenge that is not recorded".to_owned();
-        return Some(("/connect/params/device", message, "add `\"challenge\": { \"nonce\": \"…\" }`"));
+        return Some((
+            "/connect/params/device",
+            message,
+            "add `\"challenge\": { \"nonce\": \"…\" }`",
+        ));
     }
     let Standing { record, pending } = &handshake.pairing;
     let remembered = [
-        ("/pairing/record", record.as_ref().map(|record| &record.device_id)),
-        ("/pairing/pending", pending.as_ref().map(|pending| &pending.device_id)),
+        (
+            "/pairing/record",
+            record.as_ref().map(|record| &record.device_id),
+        ),
+        (
+            "/pairing/pending",
+            pending.as_ref().map(|pending| &pending.device_id),
+        ),
     ];
     for (pointer, id) in remembered {
         let Some(id) = id else { continue };
         let help = "record only what is kept of the device that connects";
         match device {
             Some(device) if device.id == *id => {}
-            Some(_) => return Some((pointer, "this is of another device than the connect frame's".to_owned(), help)),
-            None => return Some((pointer, "the connect frame names no device".to_owned(), help)),
+            Some(_) => {
+                return Some((
+                    pointer,
+                    "this is of another device than the connect frame's".to_owned(),
+                    help,
+                ));
+            }
+            None => {
+                return Some((
+                    pointer,
+                    "the connect frame names no device".to_owned(),
+                    help,
+                ));
+            }
         }
     }
     None
 }
 
 #[cfg(test)]
-#[path = "form_tests.rs"]
 mod tests;

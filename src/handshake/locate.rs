@@ -32,7 +32,10 @@ pub(super) fn token_at(text: &str, offset: usize) -> Range<usize> {
 
 /// The value of a key of an object, or of an index of an array.
 fn member(text: &str, container: Range<usize>, step: &str) -> Option<Range<usize>> {
-    let mut tokens = Tokens { text: text.get(..container.end)?, at: container.start };
+    let mut tokens = Tokens {
+        text: text.get(..container.end)?,
+        at: container.start,
+    };
     let open = tokens.next()?;
     let is_object = text.get(open)? == "{";
     let mut found = None;
@@ -45,7 +48,9 @@ fn member(text: &str, container: Range<usize>, step: &str) -> Option<Range<usize
             "," => continue,
             key if is_object => {
                 let named = serde_json::from_str::<String>(key).is_ok_and(|key| key == step);
-                tokens.next().filter(|colon| text.get(colon.clone()) == Some(":"))?;
+                tokens
+                    .next()
+                    .filter(|colon| text.get(colon.clone()) == Some(":"))?;
                 let value = tokens.value()?;
                 if named {
                     found = Some(value);
@@ -133,7 +138,11 @@ mod tests {
             ("/d", "2"),
             ("/e", "{}"),
         ] {
-            assert_eq!(locate(text, pointer).map(|range| &text[range]), Some(value), "{pointer}");
+            assert_eq!(
+                locate(text, pointer).map(|range| &text[range]),
+                Some(value),
+                "{pointer}"
+            );
         }
         for pointer in ["/x", "/a/3", "/a/x", "/d/0", "/e/x"] {
             assert_eq!(locate(text, pointer), None, "{pointer}");
@@ -143,7 +152,15 @@ mod tests {
     #[test]
     fn a_stop_leads_to_the_token_before_it() {
         let text = r#"{"ab": [12, "c"]}"#;
-        for (offset, token) in [(0, "{"), (3, r#""ab""#), (5, r#""ab""#), (6, "["), (7, "["), (10, "12"), (99, "}")] {
+        for (offset, token) in [
+            (0, "{"),
+            (3, r#""ab""#),
+            (5, r#""ab""#),
+            (6, "["),
+            (7, "["),
+            (10, "12"),
+            (99, "}"),
+        ] {
             assert_eq!(&text[token_at(text, offset)], token, "{offset}");
         }
     }

@@ -1,6 +1,6 @@
 //! A recorded handshake: what a gateway saw of one connection, and the facts in it.
 //!
-//! [`parse`] reads the documented JSON form (`docs/handshake.schema.json`); [`observe`] is the
+//! [`parse`] reads the documented JSON form (`docs/handshake.schema.json`); [`observe()`] is the
 //! one place where facts are found, for recordings and for live connections alike. Facts are
 //! never declared: a recording holds what was seen.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -10,6 +10,8 @@ pub mod evidence;
 mod form;
 mod locate;
 pub mod observe;
+mod phrase;
+mod plain;
 #[cfg(test)]
 #[path = "../../tests/support/sign.rs"]
 mod sign;
@@ -75,7 +77,10 @@ pub struct Http {
 
 impl Default for Http {
     fn default() -> Self {
-        Http { path: "/".into(), headers: Vec::new() }
+        Http {
+            path: "/".into(),
+            headers: Vec::new(),
+        }
     }
 }
 
@@ -83,7 +88,9 @@ impl Http {
     /// The values of a header, in the order of arrival, with their places in `headers`.
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
         let headers = self.headers.iter().enumerate();
-        headers.filter(move |(_, (sent, _))| sent.eq_ignore_ascii_case(name)).map(|(at, (_, value))| (at, &**value))
+        headers
+            .filter(move |(_, (sent, _))| sent.eq_ignore_ascii_case(name))
+            .map(|(at, (_, value))| (at, &**value))
     }
 }
 

@@ -29,21 +29,38 @@ pub struct Observed {
 /// Finds the facts, the device proof checked.
 #[must_use]
 pub fn observe(handshake: &Handshake) -> Observed {
-    let nonce = handshake.challenge.as_ref().map_or("", |challenge| &challenge.nonce);
+    let nonce = handshake
+        .challenge
+        .as_ref()
+        .map_or("", |challenge| &challenge.nonce);
     let skew_ms = handshake.settings.compatibility.device_skew_ms;
     let claims = handshake.connect.claims();
-    observe_with(handshake, auth::device::prove(claims, nonce, handshake.time_ms, skew_ms))
+    observe_with(
+        handshake,
+        auth::device::prove(claims, nonce, handshake.time_ms, skew_ms),
+    )
 }
 
 /// Finds the facts, with the device proof as [`auth::device::prove`] judged it: checking a
 /// signature takes far longer than all the rest.
 #[must_use]
 pub fn observe_with(handshake: &Handshake, proof: DeviceProof) -> Observed {
-    let Handshake { settings, socket, http, connect, pairing, .. } = handshake;
+    let Handshake {
+        settings,
+        socket,
+        http,
+        connect,
+        pairing,
+        ..
+    } = handshake;
     let claims = connect.claims();
-    let peer = socket.peer.map_or(Address::NONE, |peer| Address::new(peer.ip()));
+    let peer = socket
+        .peer
+        .map_or(Address::NONE, |peer| Address::new(peer.ip()));
     let own = peer.ip().is_some_and(|ip| is_own(ip, socket));
-    let proxied = peer.ip().is_some_and(|ip| settings.trusted_proxies.proxies.contains(ip));
+    let proxied = peer
+        .ip()
+        .is_some_and(|ip| settings.trusted_proxies.proxies.contains(ip));
 
     let host_header = http.values("host").next().map(|(_, value)| value);
     let host = host_header.map_or_else(Host::absent, Host::from_header);
@@ -53,8 +70,16 @@ pub fn observe_with(handshake: &Handshake, proof: DeviceProof) -> Observed {
     let (ingress, client_ip) = attribute(peer, proxied, &forwarding, settings);
 
     let platform = normalize_metadata(&claims.platform);
-    let family = claims.device_family.as_deref().map(normalize_metadata).unwrap_or_default();
-    let proof = if claims.device.is_some() { proof } else { DeviceProof::Absent };
+    let family = claims
+        .device_family
+        .as_deref()
+        .map(normalize_metadata)
+        .unwrap_or_default();
+    let proof = if claims.device.is_some() {
+        proof
+    } else {
+        DeviceProof::Absent
+    };
     let relation = claims.device.as_ref().map_or(Relation::NONE, |device| {
         let request = DeviceRequest {
             device_id: &device.id,
@@ -112,11 +137,20 @@ pub fn observe_with(handshake: &Handshake, proof: DeviceProof) -> Observed {
         pending: relation.pending,
         setting: settings.facts(),
     };
-    Observed { facts, evidence: Evidences::of(http), claims: claims.clone() }
+    Observed {
+        facts,
+        evidence: Evidences::of(http),
+        claims: claims.clone(),
+    }
 }
 
 /// What authentication may look at.
-pub(super) fn request_of(handshake: &Handshake, peer: Address, proxied: bool, own: bool) -> Request<'_> {
+pub(super) fn request_of(
+    handshake: &Handshake,
+    peer: Address,
+    proxied: bool,
+    own: bool,
+) -> Request<'_> {
     Request {
         transport: handshake.socket.transport,
         peer,
@@ -148,7 +182,11 @@ fn attribute(
             settings.allow_real_ip_fallback,
         )
     });
-    match client.flatten().map(Address::new).filter(|client| !client.is_loopback()) {
+    match client
+        .flatten()
+        .map(Address::new)
+        .filter(|client| !client.is_loopback())
+    {
         Some(client) => (Ingress::TrustedProxy, client),
         None => (Ingress::Unattributable, Address::NONE),
     }
@@ -156,11 +194,17 @@ fn attribute(
 
 /// Whether the address is this connection's own, or one that was recorded as this host's.
 fn is_own(ip: IpAddr, socket: &Socket) -> bool {
-    is_local(ip, socket) || socket.own_addresses.iter().any(|own| own.to_canonical() == ip)
+    is_local(ip, socket)
+        || socket
+            .own_addresses
+            .iter()
+            .any(|own| own.to_canonical() == ip)
 }
 
 fn is_local(ip: IpAddr, socket: &Socket) -> bool {
-    socket.local.is_some_and(|local| local.ip().to_canonical() == ip)
+    socket
+        .local
+        .is_some_and(|local| local.ip().to_canonical() == ip)
 }
 
 fn is_same_host(peer: Address, socket: &Socket) -> bool {
@@ -176,5 +220,4 @@ fn path_of(target: &str) -> &str {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

@@ -33,7 +33,7 @@ pub struct Clause {
     /// Its name, if it has one.
     pub label: Option<String>,
     /// When it applies.
-    pub condition: Condition,
+    pub condition: Spanned<Condition>,
     /// What it answers.
     pub answer: Answer,
     /// Prose for operators.
@@ -42,6 +42,8 @@ pub struct Clause {
     pub hint: Option<String>,
     /// The reports it is tied to.
     pub issues: Vec<String>,
+    /// Its text up to the verdict, without the prose.
+    pub head: Span,
     /// Its whole text.
     pub span: Span,
 }

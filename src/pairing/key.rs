@@ -7,8 +7,9 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 /// What stands before the 32 bytes of an Ed25519 key in its SPKI form (RFC 8410).
-const SPKI_PREFIX: [u8; 12] =
-    [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+const SPKI_PREFIX: [u8; 12] = [
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
 
 /// No key or signature is spelled longer than this; more is not looked at.
 const LONGEST: usize = 512;
@@ -29,7 +30,11 @@ impl PublicKey {
     /// `None` when it is none of these, is empty, or is longer than 512 characters.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let key = if text.contains("BEGIN") { decode_pem(text)? } else { decode_base64(text)? };
+        let key = if text.contains("BEGIN") {
+            decode_pem(text)?
+        } else {
+            decode_base64(text)?
+        };
         (!key.is_empty()).then_some(PublicKey(key))
     }
 
@@ -89,13 +94,21 @@ mod tests {
         ] {
             assert!(same_key(raw, &spelling), "{spelling}");
         }
-        assert!(!same_key(raw, "A7EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg"));
+        assert!(!same_key(
+            raw,
+            "A7EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg"
+        ));
         assert!(!same_key("!!!!", "????"));
     }
 
     #[test]
     fn what_is_no_key_is_none() {
-        for text in ["", "!!!!", "-----BEGIN PUBLIC KEY-----", "-----BEGIN X-----AAAA"] {
+        for text in [
+            "",
+            "!!!!",
+            "-----BEGIN PUBLIC KEY-----",
+            "-----BEGIN X-----AAAA",
+        ] {
             assert_eq!(PublicKey::parse(text), None, "{text}");
         }
         assert_eq!(PublicKey::parse(&"A".repeat(600)), None);

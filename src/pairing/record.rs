@@ -62,19 +62,29 @@ pub struct Record {
 impl Record {
     /// The roles it was approved for: `roles`, with `role`.
     pub fn approved_roles(&self) -> impl Iterator<Item = &str> {
-        self.roles.iter().flatten().chain(&self.role).map(AsRef::as_ref)
+        self.roles
+            .iter()
+            .flatten()
+            .chain(&self.role)
+            .map(AsRef::as_ref)
     }
 
     /// The scopes it was approved for: `approvedScopes`, or `scopes` in older files.
     #[must_use]
     pub fn baseline(&self) -> &[Box<str>] {
-        self.approved_scopes.as_deref().or(self.scopes.as_deref()).unwrap_or_default()
+        self.approved_scopes
+            .as_deref()
+            .or(self.scopes.as_deref())
+            .unwrap_or_default()
     }
 
     /// The token of a role, unless it was revoked.
     #[must_use]
     pub fn token(&self, role: &str) -> Option<&Token> {
-        self.tokens.as_ref()?.get(role).filter(|token| token.revoked_at_ms.is_none())
+        self.tokens
+            .as_ref()?
+            .get(role)
+            .filter(|token| token.revoked_at_ms.is_none())
     }
 }
 
@@ -154,7 +164,11 @@ impl Pending {
 
     /// The roles asked for: `roles`, with `role`.
     pub fn asked_roles(&self) -> impl Iterator<Item = &str> {
-        self.roles.iter().flatten().chain(&self.role).map(AsRef::as_ref)
+        self.roles
+            .iter()
+            .flatten()
+            .chain(&self.role)
+            .map(AsRef::as_ref)
     }
 
     /// The scopes asked for.
@@ -200,7 +214,8 @@ mod tests {
 
     #[test]
     fn an_unknown_field_is_refused() {
-        let record = serde_json::from_str::<Record>(r#"{"deviceId":"d","publicKey":"k","until":1}"#);
+        let record =
+            serde_json::from_str::<Record>(r#"{"deviceId":"d","publicKey":"k","until":1}"#);
         assert!(record.unwrap_err().to_string().contains("`until`"));
     }
 

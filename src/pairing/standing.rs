@@ -96,10 +96,18 @@ impl Standing {
     pub fn relation(&self, request: &DeviceRequest<'_>, rules: Rules, now_ms: i64) -> Relation {
         let pending = self.pending_for(request, rules, now_ms);
         let Some(record) = self.record_of(request) else {
-            return Relation { pairing: Pairing::Unpaired, pending, ..Relation::NONE };
+            return Relation {
+                pairing: Pairing::Unpaired,
+                pending,
+                ..Relation::NONE
+            };
         };
         if !same_key(&record.public_key, request.public_key) {
-            return Relation { pairing: Pairing::KeyChanged, pending, ..Relation::NONE };
+            return Relation {
+                pairing: Pairing::KeyChanged,
+                pending,
+                ..Relation::NONE
+            };
         }
         let role = request.role.name();
         let role_upgrade = !has_role(record, role, rules);
@@ -110,7 +118,13 @@ impl Standing {
             true => Pairing::Upgrade,
             false => Pairing::Paired,
         };
-        Relation { pairing, role_upgrade, scope_upgrade, metadata_upgrade, pending }
+        Relation {
+            pairing,
+            role_upgrade,
+            scope_upgrade,
+            metadata_upgrade,
+            pending,
+        }
     }
 
     /// What a secret is worth as this device's token. The comparison is in constant time; a
@@ -135,25 +149,42 @@ impl Standing {
         }
         let approved = covers(rules.scopes, role, &token.scopes, record.baseline());
         let carried = covers(rules.scopes, role, request.scopes, &token.scopes);
-        if approved.and(carried).is_ok() { TokenCheck::Good } else { TokenCheck::ScopeMismatch }
+        if approved.and(carried).is_ok() {
+            TokenCheck::Good
+        } else {
+            TokenCheck::ScopeMismatch
+        }
     }
 
     fn record_of(&self, request: &DeviceRequest<'_>) -> Option<&Record> {
-        self.record.as_ref().filter(|record| &*record.device_id == request.device_id)
+        self.record
+            .as_ref()
+            .filter(|record| &*record.device_id == request.device_id)
     }
 
-    fn pending_for(&self, request: &DeviceRequest<'_>, rules: Rules, now_ms: i64) -> PendingRequest {
+    fn pending_for(
+        &self,
+        request: &DeviceRequest<'_>,
+        rules: Rules,
+        now_ms: i64,
+    ) -> PendingRequest {
         let waiting = self.pending.as_ref().filter(|pending| {
             &*pending.device_id == request.device_id && !pending.is_expired(now_ms)
         });
-        let Some(pending) = waiting else { return PendingRequest::None };
+        let Some(pending) = waiting else {
+            return PendingRequest::None;
+        };
         if pending.silent == Some(true) {
             return PendingRequest::Silent;
         }
         let role = request.role.name();
         let more = pending.asked_roles().any(|asked| asked != role)
             || covers(rules.scopes, role, pending.asked_scopes(), request.scopes).is_err();
-        if more { PendingRequest::Wider } else { PendingRequest::Asked }
+        if more {
+            PendingRequest::Wider
+        } else {
+            PendingRequest::Asked
+        }
     }
 }
 
@@ -176,119 +207,4 @@ fn differs(pinned: Option<&str>, claimed: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    const RULES: Rules = Rules { scopes: ScopeRule::RoleBound, roles_need_tokens: true };
-
-    fn standing(change: impl FnOnce(&mut Value)) -> Standing {
-        let mut value = json!({
-            "record": {
-                "deviceId": "d", "publicKey": "k", "platform": "Linux ", "role": "operator",
-                "roles": ["operator"], "scopes": ["operator.read"], "approvedScopes": ["operator.read"],
-                "tokens": { "operator": { "token": "t", "role": "operator", "scopes": ["operator.read"] } },
-            },
-            "pending": { "requestId": "r", "deviceId": "d", "publicKey": "k", "roles": ["operator"],
-                "scopes": ["operator.admin"], "silent": false, "ts": 1000 },
-        });
-        change(&mut value);
-        serde_json::from_value(value).unwrap()
-    }
-
-    fn scopes(names: &[&str]) -> Vec<Box<str>> {
-        names.iter().map(|name| (*name).into()).collect()
-    }
-
-    fn request<'a>(role: Role, scopes: &'a [Box<str>]) -> DeviceRequest<'a> {
-        DeviceRequest { device_id: "d", public_key: "k", role, scopes, platform: "linux", device_family: "" }
-    }
-
-    fn relation(standing: &Standing, role: Role, asked: &[&str]) -> Relation {
-        standing.relation(&request(role, &scopes(asked)), RULES, 1000)
-    }
-
-    #[test]
-    fn a_device_that_asks_for_what_it_has_is_paired() {
-        let standing = standing(|_| ());
-        let expected = Relation { pairing: Pairing::Paired, pending: PendingRequest::Wider, ..Relation::NONE };
-        assert_eq!(relation(&standing, Role::Operator, &["operator.read"]), expected);
-        assert_eq!(relation(&standing, Role::Operator, &[]).pairing, Pairing::Paired);
-    }
-
-    #[test]
-    fn upgrades_are_found_all_at_once() {
-        let standing = standing(|value| value["record"]["deviceFamily"] = json!("Server"));
-        assert_eq!(
-            relation(&standing, Role::Node, &["operator.admin"]),
-            Relation {
-                pairing: Pairing::Upgrade,
-                role_upgrade: true,
-                scope_upgrade: true,
-                metadata_upgrade: true,
-                pending: PendingRequest::Wider,
-            }
-        );
-    }
-
-    #[test]
-    fn a_role_lives_by_its_token() {
-        let role_upgrade = |tokens: Value| {
-            let standing = standing(|value| match tokens {
-                Value::Null => drop(value["record"].as_object_mut().unwrap().remove("tokens")),
-                tokens => value["record"]["tokens"] = tokens,
-            });
-            let asked = scopes(&["operator.read"]);
-            let old = Rules { roles_need_tokens: false, ..RULES };
-            assert!(!standing.relation(&request(Role::Operator, &asked), old, 0).role_upgrade);
-            relation(&standing, Role::Operator, &["operator.read"]).role_upgrade
-        };
-        assert!(role_upgrade(json!({})));
-        assert!(role_upgrade(json!({ "operator": { "token": "t", "role": "operator", "revokedAtMs": 1 } })));
-        assert!(!role_upgrade(Value::Null), "a record from before tokens");
-    }
-
-    #[test]
-    fn another_key_or_id_is_another_device() {
-        let other_key = standing(|value| value["record"]["publicKey"] = json!("other"));
-        assert_eq!(relation(&other_key, Role::Operator, &[]).pairing, Pairing::KeyChanged);
-        let other_id = standing(|value| {
-            value["record"]["deviceId"] = json!("e");
-            value["pending"]["deviceId"] = json!("e");
-        });
-        let expected = Relation { pairing: Pairing::Unpaired, ..Relation::NONE };
-        assert_eq!(relation(&other_id, Role::Operator, &[]), expected);
-    }
-
-    #[test]
-    fn a_request_that_waits_is_told_by_what_it_asks() {
-        let pending = |change: fn(&mut Value)| {
-            relation(&standing(|value| change(&mut value["pending"])), Role::Operator, &["operator.read"]).pending
-        };
-        assert_eq!(pending(|_| ()), PendingRequest::Wider);
-        assert_eq!(pending(|value| value["scopes"] = json!([])), PendingRequest::Asked);
-        assert_eq!(pending(|value| value["scopes"] = json!(["operator.read"])), PendingRequest::Asked);
-        assert_eq!(pending(|value| value["silent"] = json!(true)), PendingRequest::Silent);
-        assert_eq!(pending(|value| value["roles"] = json!(["node"])), PendingRequest::Wider);
-        assert_eq!(pending(|value| value["ts"] = json!(-400_000)), PendingRequest::None);
-    }
-
-    #[test]
-    fn a_token_is_good_for_its_device_role_and_scopes() {
-        let check = |standing: &Standing, role, asked: &[&str], secret: &str| {
-            standing.check_token(&request(role, &scopes(asked)), &Secret::new(secret), RULES)
-        };
-        let good = standing(|_| ());
-        assert_eq!(check(&good, Role::Operator, &["operator.read"], " t "), TokenCheck::Good);
-        assert_eq!(check(&good, Role::Operator, &["operator.read"], "u"), TokenCheck::Mismatch);
-        assert_eq!(check(&good, Role::Operator, &["operator.read"], ""), TokenCheck::Mismatch);
-        assert_eq!(check(&good, Role::Node, &[], "t"), TokenCheck::Mismatch);
-        assert_eq!(check(&good, Role::Operator, &["operator.write"], "t"), TokenCheck::ScopeMismatch);
-        let grown = standing(|value| value["record"]["approvedScopes"] = json!([]));
-        assert_eq!(check(&grown, Role::Operator, &[], "t"), TokenCheck::ScopeMismatch);
-        let other_key = standing(|value| value["record"]["publicKey"] = json!("other"));
-        assert_eq!(check(&other_key, Role::Operator, &[], "t"), TokenCheck::Mismatch);
-        assert_eq!(check(&Standing::default(), Role::Operator, &[], "t"), TokenCheck::Mismatch);
-    }
-}
+mod tests;

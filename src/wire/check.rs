@@ -35,7 +35,10 @@ pub(super) struct Violations(pub(super) Vec<Violation>);
 impl Violations {
     pub(super) fn add(&mut self, at: &Path<'_>, says: impl Into<String>) {
         if self.0.len() < MOST_VIOLATIONS {
-            self.0.push(Violation { pointer: at.pointer(), says: says.into() });
+            self.0.push(Violation {
+                pointer: at.pointer(),
+                says: says.into(),
+            });
         }
     }
 }
@@ -56,7 +59,11 @@ impl Path<'_> {
         match self {
             Path::Root => String::new(),
             Path::Property(parent, name) => {
-                format!("{}/{}", parent.pointer(), name.replace('~', "~0").replace('/', "~1"))
+                format!(
+                    "{}/{}",
+                    parent.pointer(),
+                    name.replace('~', "~0").replace('/', "~1")
+                )
             }
             Path::Element(parent, at) => format!("{}/{at}", parent.pointer()),
         }
@@ -121,7 +128,10 @@ impl<'a, 'p> Object<'a, 'p> {
         let text = self.text(name, wrong)?;
         not_empty(text, &self.at(name), wrong);
         if text.chars().nth(most).is_some() {
-            wrong.add(&self.at(name), format!("must NOT have more than {most} characters"));
+            wrong.add(
+                &self.at(name),
+                format!("must NOT have more than {most} characters"),
+            );
         }
         Some(text)
     }
@@ -177,7 +187,9 @@ impl<'a, 'p> Object<'a, 'p> {
 
     /// An array of strings that are not empty; empty when it is absent.
     pub(super) fn names(&self, name: &'static str, wrong: &mut Violations) -> Vec<Box<str>> {
-        let Some(value) = self.map.get(name) else { return Vec::new() };
+        let Some(value) = self.map.get(name) else {
+            return Vec::new();
+        };
         let path = self.at(name);
         let Value::Array(elements) = value else {
             wrong.add(&path, "must be array");
@@ -197,7 +209,9 @@ impl<'a, 'p> Object<'a, 'p> {
 
     /// Whether each property of an object is a flag; an absent object is fine.
     pub(super) fn flags(&self, name: &'static str, wrong: &mut Violations) {
-        let Some(value) = self.map.get(name) else { return };
+        let Some(value) = self.map.get(name) else {
+            return;
+        };
         let path = self.at(name);
         let Value::Object(map) = value else {
             wrong.add(&path, "must be object");

@@ -37,11 +37,21 @@ impl Identity {
             seed.extend(name.as_bytes());
             seed = digest(&SHA256, &seed).as_ref().to_vec();
         }
-        let key = Ed25519KeyPair::from_seed_unchecked(&seed).expect("a seed of 32 bytes");
+        let Ok(key) = Ed25519KeyPair::from_seed_unchecked(&seed) else {
+            unreachable!("the seed has 32 bytes")
+        };
         let raw = key.public_key().as_ref();
-        let id = digest(&SHA256, raw).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = digest(&SHA256, raw)
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let public_key = URL_SAFE_NO_PAD.encode(raw);
-        Identity { key, id, public_key }
+        Identity {
+            key,
+            id,
+            public_key,
+        }
     }
 
     /// Signs a text, in base64url.
@@ -51,8 +61,15 @@ impl Identity {
 }
 
 fn hex(text: &str) -> Vec<u8> {
-    let digits = text.as_bytes().chunks(2);
-    digits.map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap()).collect()
+    let digits: Vec<u32> = text
+        .chars()
+        .filter_map(|digit| digit.to_digit(16))
+        .collect();
+    let byte = |pair: &[u32]| {
+        pair.iter()
+            .fold(0u8, |byte, digit| byte << 4 | *digit as u8)
+    };
+    digits.chunks(2).map(byte).collect()
 }
 
 /// What to make a handshake of. What is left at its default is what most cases have: the
@@ -111,47 +128,55 @@ impl Default for Spec<'_> {
 
 /// The recorded handshake of a spec, with a device proof that holds.
 pub(crate) fn signed_handshake(spec: &Spec<'_>) -> Value {
-    let mut params = json!({
-        "minProtocol": 3,
-        "maxProtocol": 4,
-        "client": { "id": spec.client.0, "version": "1.0.0", "platform": spec.platform, "mode": spec.client.1 },
-    });
-    let optional = [
+    let device = spec.device.map(|name| device(&Identity::named(name), spec));
+    let client = object([
+        ("id", Some(spec.client.0.into())),
+        ("version", Some("1.0.0".into())),
+        ("platform", Some(spec.platform.into())),
+        ("mode", Some(spec.client.1.into())),
+        ("deviceFamily", spec.device_family.map(Value::from)),
+    ]);
+    let params = object([
+        ("minProtocol", Some(3.into())),
+        ("maxProtocol", Some(4.into())),
+        ("client", Some(client)),
         ("role", spec.role.map(Value::from)),
         ("scopes", spec.scopes.clone().map(Value::from)),
         ("auth", spec.auth.clone()),
-    ];
-    for (name, value) in optional {
-        if let Some(value) = value {
-            params[name] = value;
-        }
-    }
-    if let Some(family) = spec.device_family {
-        params["client"]["deviceFamily"] = family.into();
-    }
-    if let Some(name) = spec.device {
-        params["device"] = device(&Identity::named(name), spec, &params);
-    }
-    let mut handshake = json!({
-        "gw-handshake": 1,
-        "settings": spec.settings,
-        "socket": spec.socket,
-        "challenge": { "nonce": NONCE, "ts": spec.time },
-        "connect": { "type": "req", "id": "c1", "method": "connect", "params": params },
-        "time": spec.time,
-    });
-    for (name, value) in [("http", &spec.http), ("pairing", &spec.pairing)] {
-        if let Some(value) = value {
-            handshake[name] = value.clone();
-        }
-    }
-    handshake
+        ("device", device),
+    ]);
+    object([
+        ("gw-handshake", Some(1.into())),
+        ("settings", Some(spec.settings.clone())),
+        ("socket", Some(spec.socket.clone())),
+        ("http", spec.http.clone()),
+        (
+            "challenge",
+            Some(json!({ "nonce": NONCE, "ts": spec.time })),
+        ),
+        (
+            "connect",
+            Some(json!({ "type": "req", "id": "c1", "method": "connect", "params": params })),
+        ),
+        ("pairing", spec.pairing.clone()),
+        ("time", Some(spec.time.into())),
+    ])
 }
 
-fn device(identity: &Identity, spec: &Spec<'_>, params: &Value) -> Value {
+/// An object of the properties that have a value.
+fn object<const N: usize>(properties: [(&str, Option<Value>); N]) -> Value {
+    let given = properties
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(given.collect())
+}
+
+fn device(identity: &Identity, spec: &Spec<'_>) -> Value {
     let signed_at = spec.time - spec.signed_before_ms;
-    let auth = &params["auth"];
-    let token = ["token", "deviceToken", "bootstrapToken"].iter().find_map(|name| auth[name].as_str());
+    let sent = |name: &&str| spec.auth.as_ref()?.get(name)?.as_str();
+    let token = ["token", "deviceToken", "bootstrapToken"]
+        .iter()
+        .find_map(sent);
     let mut fields = vec![
         spec.version.to_owned(),
         identity.id.clone(),
@@ -165,7 +190,12 @@ fn device(identity: &Identity, spec: &Spec<'_>, params: &Value) -> Value {
     ];
     if spec.version == "v3" {
         fields.push(spec.platform.trim().to_ascii_lowercase());
-        fields.push(spec.device_family.unwrap_or_default().trim().to_ascii_lowercase());
+        fields.push(
+            spec.device_family
+                .unwrap_or_default()
+                .trim()
+                .to_ascii_lowercase(),
+        );
     }
     json!({
         "id": identity.id,

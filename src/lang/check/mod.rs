@@ -395,12 +395,16 @@ impl Checker {
             ClauseRole::Trial => Role::Trial,
             ClauseRole::Default => Role::Default,
         };
-        let condition = clause.condition.as_ref().map_or(Condition::ALWAYS, |expression| {
-            if let Role::Guard(stage) = role {
-                self.known_by(expression, stage);
+        let span = statement.span.0;
+        let condition = match &clause.condition {
+            None => Spanned::new(Condition::ALWAYS, span),
+            Some(expression) => {
+                if let Role::Guard(stage) = role {
+                    self.known_by(expression, stage);
+                }
+                Spanned::new(self.meaning(expression), expression.span.0)
             }
-            self.meaning(expression)
-        });
+        };
         let Some((answer, hint)) = self.answer(&clause.verdict, role) else { return };
         let checked = Clause {
             role,
@@ -410,7 +414,8 @@ impl Checker {
             because: clause.because.as_ref().map(|text| text.value.clone()),
             hint: hint.or_else(|| clause.hint.as_ref().map(|text| text.value.clone())),
             issues,
-            span: statement.span.0,
+            head: Span { end: clause.verdict.span.0.end, ..span },
+            span,
         };
         match role {
             Role::Guard(_) => own.guards.push(checked),

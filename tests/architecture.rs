@@ -1,0 +1,191 @@
+//! What holds the structure: which module may name which, what every file begins with, and
+//! that what is generated from the tables is current.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each module with the modules it may name, in the order in which data meets them.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("source", &[]),
+    ("secret", &[]),
+    ("facts", &[]),
+    ("diagnostic", &["facts", "source"]),
+    ("verdict", &["facts"]),
+    ("settings", &["facts", "secret"]),
+    ("pairing", &["facts", "secret"]),
+    ("auth", &["facts", "pairing", "secret", "settings"]),
+    ("wire", &["auth", "facts", "pairing", "secret", "verdict"]),
+    (
+        "handshake",
+        &["auth", "diagnostic", "facts", "pairing", "secret", "settings", "source", "wire"],
+    ),
+    ("lang", &["diagnostic", "facts", "source", "verdict"]),
+    ("compile", &["facts", "lang", "source"]),
+    ("decide", &["compile", "facts", "lang", "source", "verdict"]),
+    (
+        "claims",
+        &["compile", "decide", "diagnostic", "facts", "handshake", "lang", "source"],
+    ),
+    ("policy", &["claims", "compile", "diagnostic", "lang", "source"]),
+    (
+        "explain",
+        &["compile", "decide", "diagnostic", "facts", "lang", "policy", "source", "verdict"],
+    ),
+];
+
+/// Modules that may do what the pure half may not.
+const WORLD: [&str; 3] = ["cli", "lib", "main"];
+
+/// Names, with the files that may use them.
+const RESERVED: &[(&str, &[&str])] = &[
+    ("pest", &["src/lang/grammar.rs", "src/lang/parse.rs"]),
+    ("miette", &["src/diagnostic/render.rs"]),
+    ("clap", &["src/cli/"]),
+    ("std::fs", &["src/cli/"]),
+    ("std::time", &["src/cli/"]),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files(folder: &str, ending: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        let mut entries: Vec<PathBuf> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        entries.sort();
+        for path in entries {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_str().is_some_and(|path| path.ends_with(ending)) {
+                let name = path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
+                found.push((name, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found
+}
+
+/// The part of a file before its tests, without comments.
+fn code(text: &str) -> String {
+    let text = text.split("#[cfg(test)]\nmod ").next().unwrap();
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// The top-level modules that a text names: `crate::x` and `crate::{x, y::z}`.
+fn named(text: &str) -> BTreeSet<String> {
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    for rest in text.split("crate::").skip(1) {
+        let items = match rest.strip_prefix('{') {
+            Some(group) => group.split('}').next().unwrap().split(", ").collect(),
+            None => vec![rest],
+        };
+        for item in items {
+            let word = |c: char| c.is_ascii_lowercase() || c == '_';
+            names.insert(item.trim().chars().take_while(|c| word(*c)).collect());
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+#[test]
+fn modules_name_only_what_is_below_them() {
+    let layers: BTreeMap<&str, &[&str]> = LAYERS.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for (file, text) in files("src", ".rs") {
+        let module = file.trim_start_matches("src/").split(['/', '.']).next().unwrap();
+        if WORLD.contains(&module) || file.ends_with("tests.rs") {
+            continue;
+        }
+        let allowed = layers.get(module).unwrap_or_else(|| panic!("give `{module}` a row"));
+        for name in named(&code(&text)) {
+            let known = layers.contains_key(name.as_str()) || WORLD.contains(&name.as_str());
+            if known && name != module && !allowed.contains(&name.as_str()) {
+                wrong.push(format!("{file} names crate::{name}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn names_of_the_world_stay_where_they_belong() {
+    let mut wrong = Vec::new();
+    for (file, text) in files("src", ".rs") {
+        let code = if file.ends_with("tests.rs") { String::new() } else { code(&text) };
+        for (name, allowed) in RESERVED {
+            let used = code.contains(&format!("{name}::"));
+            if used && !allowed.iter().any(|allowed| file.starts_with(allowed)) {
+                wrong.push(format!("{file} names {name}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_says_what_it_holds() {
+    for folder in ["src", "tests", "benches"] {
+        for (file, text) in files(folder, ".rs") {
+            assert!(text.starts_with("//! "), "{file} does not begin with `//!`");
+        }
+    }
+}
+
+#[test]
+fn every_pure_module_denies_the_world() {
+    let denial = "#![deny(clippy::disallowed_methods, clippy::disallowed_types)]";
+    for (module, _) in LAYERS {
+        let paths = [format!("src/{module}/mod.rs"), format!("src/{module}.rs")];
+        let text = paths.iter().find_map(|path| fs::read_to_string(root().join(path)).ok());
+        assert!(text.unwrap().contains(denial), "{module} does not deny clocks and files");
+    }
+}
+
+/// `docs/attributes.md` is the table, for those who read docs.
+#[test]
+fn the_attribute_page_is_current() {
+    use gw::facts::{AttributeId, Facts};
+    use std::fmt::Write as _;
+    let quiet = Facts::default();
+    let mut page = String::from(
+        "# Attributes\n\nWhat a policy may ask about. Made from the table in \
+         `src/facts/attributes.rs`; `gw schema NAME` shows every value with its meaning.\n\n\
+         | name | type | known at | vouched for | in tests, unless named | what it says |\n\
+         | --- | --- | --- | --- | --- | --- |\n",
+    );
+    for id in AttributeId::all() {
+        let row = id.row();
+        let (kind, stage, vouched) = (row.kind.name(), row.stage, row.provenance);
+        let default = id.show(&quiet);
+        writeln!(page, "| `{}` | {kind} | {stage} | {vouched} | `{default}` | {} |", row.name, row.doc)
+            .unwrap();
+    }
+    page.push_str("\n## Values\n\n");
+    for id in AttributeId::all() {
+        let words = id.row().kind.words();
+        if !words.is_empty() {
+            let names: Vec<String> = words.iter().map(|word| format!("`{}`", word.name)).collect();
+            writeln!(page, "- `{}`: {}", id.row().name, names.join(", ")).unwrap();
+        }
+    }
+    let path = root().join("docs/attributes.md");
+    if std::env::var_os("GW_BLESS").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == page, "docs/attributes.md is behind: GW_BLESS=1 cargo test --test architecture");
+}
+
+/// Every shipped policy is part of the program, under its name.
+#[test]
+fn every_shipped_policy_is_built_in() {
+    let load = fs::read_to_string(root().join("src/cli/load.rs")).unwrap();
+    for (file, _) in files("policies", ".policy") {
+        assert!(load.contains(&format!("../../{file}")), "{file} is not in src/cli/load.rs");
+    }
+}
