@@ -238,7 +238,8 @@ pub struct Compatibility {
     pub origin_syntax: OriginSyntax,
     /// How far from now a device may have signed, in milliseconds, before or after.
     pub device_skew_ms: u64,
-    /// Whether the shared secret counts in the field of the other mode too (2026.9.6).
+    /// Whether the shared secret counts in the field of the other mode, where its own field
+    /// is not sent (2026.9.6).
     pub either_secret_field: bool,
     /// Whether a role counts as approved only while it has a token that is not revoked
     /// (from 2026.4.10).

@@ -108,16 +108,20 @@ fn by_mode(claims: &Claims, settings: &Settings, request: &Request<'_>) -> Verif
         AuthMode::None => Verified::good(Auth::Open),
         AuthMode::TrustedProxy => by_proxy(settings, request),
         AuthMode::Token => {
-            let either = sent
+            let other = sent
                 .password()
                 .filter(|_| settings.compatibility.either_secret_field);
-            by_secret(&TOKEN, settings.auth.token(), sent.token(), either)
+            by_secret(&TOKEN, settings.auth.token(), sent.token().or(other))
         }
         AuthMode::Password => {
-            let either = sent
+            let other = sent
                 .token()
                 .filter(|_| settings.compatibility.either_secret_field);
-            by_secret(&PASSWORD, settings.auth.password(), sent.password(), either)
+            by_secret(
+                &PASSWORD,
+                settings.auth.password(),
+                sent.password().or(other),
+            )
         }
     }
 }
@@ -154,21 +158,13 @@ const PASSWORD: SharedSecret = SharedSecret {
     mismatch: AuthFailure::PasswordMismatch,
 };
 
-fn by_secret(
-    kind: &SharedSecret,
-    configured: Option<&Secret>,
-    sent: Option<&Secret>,
-    in_other_field: Option<&Secret>,
-) -> Verified {
-    let mut sent = [sent, in_other_field].into_iter().flatten().peekable();
-    match (configured, sent.peek().is_some()) {
-        (None, false) => Verified::missing(kind.not_configured),
-        (None, true) => Verified::wrong(kind.not_configured),
-        (Some(_), false) => Verified::missing(kind.missing),
-        (Some(secret), true) => match sent.any(|sent| sent.matches(secret)) {
-            true => Verified::good(kind.good),
-            false => Verified::wrong(kind.mismatch),
-        },
+fn by_secret(kind: &SharedSecret, configured: Option<&Secret>, sent: Option<&Secret>) -> Verified {
+    match (configured, sent) {
+        (None, None) => Verified::missing(kind.not_configured),
+        (None, Some(_)) => Verified::wrong(kind.not_configured),
+        (Some(_), None) => Verified::missing(kind.missing),
+        (Some(secret), Some(sent)) if sent.matches(secret) => Verified::good(kind.good),
+        (Some(_), Some(_)) => Verified::wrong(kind.mismatch),
     }
 }
 

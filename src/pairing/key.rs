@@ -1,6 +1,6 @@
 //! A device's public key, however it is spelled.
 //!
-//! Whether a signature fits it is not decided here: see [`crate::auth::device`].
+//! Whether a signature fits it is not decided here: see `auth::device`.
 
 use base64::Engine as _;
 use base64::alphabet;

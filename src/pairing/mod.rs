@@ -1,7 +1,7 @@
 //! What we remember of devices: records, waiting requests, and how a connection relates to them.
 //!
 //! Nothing here reads or writes a store, and nothing knows how a connection authenticated:
-//! that is [`crate::auth`].
+//! that is `auth`.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod key;
