@@ -3,29 +3,35 @@
 //! What a program is stands in [`program`]; running one is [`crate::decide`].
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub(crate) mod index;
 pub mod networks;
 pub mod program;
 
 use crate::facts::attributes::Kind;
 use crate::lang::checked::{self, Checked, Comparison, Condition, Predicate};
 use crate::source::{Span, Spanned};
+use index::Index;
 use networks::Networks;
 pub use program::{Block, ClauseId, Program};
-use program::{HIT, Instruction, MISS, Term, Test, Texts};
+use program::{HIT, Instruction, MISS, Term, Test, Texts, Unsettled};
 
 /// Compiles a policy.
 #[must_use]
 pub fn compile(checked: &Checked) -> Program {
     let mut lowering = Lowering::default();
-    let guards = checked.guards.iter().map(|clause| lowering.block(clause)).collect();
-    let rules = checked.rules.iter().map(|clause| lowering.block(clause)).collect();
+    let guards: Vec<Block> = checked.guards.iter().map(|clause| lowering.block(clause)).collect();
+    let rules: Vec<Block> = checked.rules.iter().map(|clause| lowering.block(clause)).collect();
     let default = lowering.block(&checked.default);
+    let Lowering { terms, instructions, .. } = lowering;
+    let (index, left) = Index::new(guards.iter().chain(&rules), &terms, &instructions);
     Program {
+        index,
+        left: Unsettled::new(left),
         guards,
         rules,
         default,
-        terms: lowering.terms,
-        instructions: lowering.instructions,
+        terms,
+        instructions,
     }
 }
 

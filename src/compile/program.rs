@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::ops::Range;
 
+use super::index::Index;
 use super::networks::Networks;
 use crate::facts::{Address, AttributeId, Facts, ScopeSet};
 use crate::lang::checked::{Answer, Role};
@@ -24,11 +25,39 @@ pub struct ClauseId(pub u32);
 /// A compiled policy.
 #[derive(Clone, Debug)]
 pub struct Program {
+    pub(crate) index: Index,
+    pub(crate) left: Unsettled,
     pub(crate) guards: Vec<Block>,
     pub(crate) rules: Vec<Block>,
     pub(crate) default: Block,
     pub(crate) terms: Vec<Term>,
     pub(crate) instructions: Vec<Instruction>,
+}
+
+/// For each guard and rule, the terms that the index does not settle.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unsettled {
+    ends: Vec<u32>,
+    terms: Vec<u32>,
+}
+
+impl Unsettled {
+    pub(super) fn new(left: Vec<Vec<u32>>) -> Self {
+        let mut unsettled = Unsettled::default();
+        for terms in left {
+            unsettled.terms.extend(terms);
+            unsettled.ends.push(super::narrow(unsettled.terms.len()));
+        }
+        unsettled
+    }
+
+    /// The terms of a clause that must be tested although the index let it through.
+    pub(crate) fn of(&self, id: ClauseId) -> &[u32] {
+        let at = id.0 as usize;
+        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        let end = self.ends.get(at).copied().unwrap_or(start);
+        self.terms.get(start as usize..end as usize).unwrap_or_default()
+    }
 }
 
 /// A clause: all its terms must hold.
@@ -130,7 +159,7 @@ impl Texts {
         self.0.binary_search_by(|known| (**known).cmp(text)).is_ok()
     }
 
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }

@@ -12,6 +12,7 @@ mod naive;
 mod tests;
 pub mod trace;
 
+use crate::compile::index::Narrowed;
 use crate::compile::program::{HIT, MISS};
 use crate::compile::{Block, ClauseId, Program};
 use crate::facts::{DeviceProof, Facts, PendingRequest, ScopeSet, Stage};
@@ -54,15 +55,17 @@ pub fn at_upgrade(program: &Program, facts: &Facts) -> Option<(ClauseId, Reason)
     None
 }
 
-fn run(program: &Program, facts: &Facts, watch: &mut impl Watch) -> Decision {
+fn run<W: Watch>(program: &Program, facts: &Facts, watch: &mut W) -> Decision {
     let mut trial = None;
     let mut rule = &program.default;
-    for block in &program.rules {
+    let narrowed = (!W::SEES_ALL).then(|| program.index.narrow(facts));
+    let guards = program.guards.len();
+    for block in candidates(&program.rules, guards, narrowed) {
         // A second trial would not have been reached either.
         if block.role == Role::Trial && trial.is_some() {
             continue;
         }
-        if holds(program, block, facts, watch) {
+        if applies(program, block, facts, watch) {
             if block.role == Role::Trial {
                 trial = Some(block);
             } else {
@@ -74,10 +77,35 @@ fn run(program: &Program, facts: &Facts, watch: &mut impl Watch) -> Decision {
     if rule.id == program.default.id {
         watch.clause(rule.id, true);
     }
-    let restriction = Restriction::of(program, facts, watch);
+    let restriction = Restriction::of(program, narrowed, facts, watch);
     let (verdict, by, law) = restriction.apply(rule, facts);
     let trial = trial.map(|block| (block.id, restriction.apply(block, facts).0));
     Decision { verdict, by, rule: rule.id, law, trial }
+}
+
+/// The clauses of a list that can apply, in order; all of them where nothing was narrowed.
+/// `first` is the place of the list among all clauses.
+fn candidates<'a>(
+    blocks: &'a [Block],
+    first: usize,
+    narrowed: Option<Narrowed<'a>>,
+) -> impl Iterator<Item = &'a Block> {
+    let range = first..first + blocks.len();
+    let all = if narrowed.is_some() { 0..0 } else { range.clone() };
+    let some = narrowed.map(|narrowed| narrowed.within(range));
+    some.into_iter().flatten().chain(all).filter_map(move |at| blocks.get(at - first))
+}
+
+/// Whether all terms of a clause hold. Of one that the index let through, only what the
+/// index does not settle is tested.
+fn applies<W: Watch>(program: &Program, block: &Block, facts: &Facts, watch: &mut W) -> bool {
+    if W::SEES_ALL {
+        return holds(program, block, facts, watch);
+    }
+    program.left.of(block.id).iter().all(|index| {
+        let entry = program.terms.get(*index as usize).map_or(MISS, |term| term.entry);
+        reaches_hit(program, entry, facts, watch)
+    })
 }
 
 /// Whether all terms of a clause hold.
@@ -117,10 +145,15 @@ struct Restriction {
 }
 
 impl Restriction {
-    fn of(program: &Program, facts: &Facts, watch: &mut impl Watch) -> Self {
+    fn of(
+        program: &Program,
+        narrowed: Option<Narrowed<'_>>,
+        facts: &Facts,
+        watch: &mut impl Watch,
+    ) -> Self {
         let mut all = Restriction { reject: None, pairing: None, cap: ScopeSet::ALL };
-        for guard in &program.guards {
-            if !holds(program, guard, facts, watch) {
+        for guard in candidates(&program.guards, 0, narrowed) {
+            if !applies(program, guard, facts, watch) {
                 continue;
             }
             match guard.answer {

@@ -1,6 +1,6 @@
 //! What the operator configured, as far as a rule may ask about it.
 //!
-//! The settings themselves, with secrets and lists, are [`crate::auth::Settings`].
+//! The settings themselves, with secrets and lists, are [`crate::settings::Settings`].
 
 use serde::Serialize;
 

@@ -1,0 +1,344 @@
+//! The golden scenarios, one folder of `fixtures/issues` for each row of the table in the
+//! issue, and recordings of real gateways in `fixtures/observed`.
+//!
+//! A handshake is what its spec makes of it, the answer is what `scenarios.json` says, and
+//! what `gw explain` prints stands beside the handshake. `GW_BLESS=1` writes handshakes and
+//! explanations anew; what is expected is never written.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "this is a test: what is missing fails it"
+)]
+
+#[path = "support/observed.rs"]
+mod observed;
+#[path = "support/scenario.rs"]
+mod scenario;
+#[path = "support/sign.rs"]
+mod sign;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::{env, fs};
+
+use gw::explain::{Explanation, Subject};
+use gw::facts::AttributeId;
+use gw::lang::checked::Role;
+use gw::lang::{Read, ReadError};
+use gw::source::Span;
+use gw::{Decision, Facts, Policy};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use observed::Differences;
+use scenario::{Case, Expected, Row, Scenarios, pretty};
+
+/// The policies that are shipped.
+const POLICIES: [&str; 3] = ["default", "docker", "lan"];
+/// The folder of the scenarios.
+const ISSUES: &str = "fixtures/issues";
+/// The folder of the recordings.
+const OBSERVED: &str = "fixtures/observed";
+/// The line of the brief.
+const BRIEF: &str = "client=cli and auth=token and loopback and no-origin → silent-approve";
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let policies = POLICIES.map(|name| (name, load(name)));
+    let policies = Arc::new(BTreeMap::from(policies));
+    let scenarios: Scenarios = json(&format!("{ISSUES}/scenarios.json"));
+    let scenarios = Arc::new(scenarios);
+    let mut trials = Vec::new();
+    for (at, row) in scenarios.rows.iter().enumerate() {
+        for (case_at, case) in row.cases.iter().enumerate() {
+            let (scenarios, policies) = (scenarios.clone(), policies.clone());
+            let name = format!("{}/{}", row.folder, case.name);
+            trials.push(Trial::test(&name, move || {
+                let row = &scenarios.rows[at];
+                recorded(row, &row.cases[case_at], &policies)
+            }));
+        }
+    }
+    let every: [(&str, fn(&Scenarios, &Policies) -> Result<(), Failed>); 5] = [
+        ("every file is listed", files),
+        ("the line of the brief", brief),
+        ("every rule and guard is reached", reached),
+        ("the same by password", by_password),
+        ("what real gateways answered", real_gateways),
+    ];
+    for (name, test) in every {
+        let (scenarios, policies) = (scenarios.clone(), policies.clone());
+        trials.push(Trial::test(name, move || test(&scenarios, &policies)));
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+type Policies = BTreeMap<&'static str, Policy>;
+
+/// A handshake as it is committed: made from its spec, answered as expected, explained as it
+/// stands beside it.
+fn recorded(row: &Row, case: &Case, policies: &Policies) -> Result<(), Failed> {
+    let mut wrong = Vec::new();
+    let path = format!("{ISSUES}/{}/{}", row.folder, case.name);
+    let text = pretty(&row.spec(case).handshake());
+    wrong.extend(same(&format!("{path}.json"), &text));
+    let facts = facts(&text);
+    for (name, value) in &case.facts {
+        let found = AttributeId::named(name).unwrap().show(&facts);
+        if found != *value {
+            wrong.push(format!("{name} is {found}, expected {value}"));
+        }
+    }
+    for (name, expected) in &case.expect {
+        let policy = &policies[name.as_str()];
+        let explanation = gw::explain(policy, &facts, &Subject::of_facts(&facts));
+        let said = explained(&format!("{path}.json"), name);
+        let answers = answers(policy, &explanation, &said, expected);
+        wrong.extend(answers.into_iter().map(|answer| format!("{name}.policy: {answer}")));
+        wrong.extend(same(&format!("{path}.{name}.txt"), &said));
+    }
+    found(wrong)
+}
+
+/// What is not as expected in an answer.
+fn answers(
+    policy: &Policy,
+    explanation: &Explanation,
+    said: &str,
+    expected: &Expected,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let Explanation { decision, by, .. } = explanation;
+    if !is(decision, expected.verdict()) {
+        let (verdict, expected) = (decision.verdict, expected.verdict());
+        wrong.push(format!("{verdict} by {}, expected {expected}\n{said}", by.label));
+    }
+    let Some(more) = expected.more() else { return wrong };
+    let mut hold = |holds: bool, what: &str| {
+        if !holds {
+            wrong.push(format!("{what}\n{said}"));
+        }
+    };
+    let line = policy.sources().slice(policy.clause(decision.by).head);
+    hold(more.line.as_ref().is_none_or(|expected| line == expected), "another line decides");
+    hold(!more.guard || matches!(by.role, Role::Guard(_)), "no guard decides");
+    hold(!more.hint || by.hint.is_some(), "there is no hint");
+    for word in &more.because {
+        let because = by.because.as_deref().unwrap_or_default();
+        hold(because.contains(word.as_str()), &format!("the reason does not say `{word}`"));
+    }
+    for name in &more.uses {
+        let used = |fact: &&gw::explain::FactAccount| fact.attribute.row().name == name;
+        let used = explanation.facts.iter().find(used).is_some_and(|fact| fact.used);
+        hold(used, &format!("the deciding line does not ask for {name}"));
+    }
+    for words in &more.says {
+        hold(said.contains(words.as_str()), &format!("it does not say `{words}`"));
+    }
+    wrong
+}
+
+/// Whether a decision is the expected one: a kind of verdict, or one with its reason.
+fn is(decision: &Decision, expected: &str) -> bool {
+    let verdict = decision.verdict;
+    match expected.contains('(') {
+        true => verdict.to_string() == expected,
+        false => verdict.kind().name() == expected,
+    }
+}
+
+/// Rows that say so get the same answers with a password as with a token.
+fn by_password(scenarios: &Scenarios, policies: &Policies) -> Result<(), Failed> {
+    let mut wrong = Vec::new();
+    let rows = scenarios.rows.iter().filter(|row| row.by_password);
+    for (row, case) in rows.flat_map(|row| row.cases.iter().map(move |case| (row, case))) {
+        let facts = facts(&row.spec(case).by_password().handshake().to_string());
+        for (name, expected) in &case.expect {
+            let policy = &policies[name.as_str()];
+            let expected = expected.verdict().replace("token-m", "password-m");
+            let decision = gw::decide(policy.program(), &facts);
+            if !is(&decision, &expected) {
+                let verdict = decision.verdict;
+                let place = format!("{}/{} under {name}.policy", row.folder, case.name);
+                wrong.push(format!("{place}: {verdict}, expected {expected}"));
+            }
+        }
+    }
+    found(wrong)
+}
+
+/// Every file of the folders is listed, and every listed one is there.
+fn files(scenarios: &Scenarios, _: &Policies) -> Result<(), Failed> {
+    let mut listed = BTreeSet::from(["scenarios.json".to_owned()]);
+    for (row, case) in cases(scenarios) {
+        let path = format!("{}/{}", row.folder, case.name);
+        listed.insert(format!("{path}.json"));
+        listed.extend(case.expect.keys().map(|policy| format!("{path}.{policy}.txt")));
+    }
+    let mut wrong = Vec::new();
+    for row in &scenarios.rows {
+        let number = row.folder.starts_with(|first: char| first.is_ascii_digit());
+        if !number && !row.folder.starts_with("attack-") {
+            wrong.push(format!("{} begins with no issue", row.folder));
+        }
+        if row.cases[0].name != "handshake" {
+            wrong.push(format!("{} has no main handshake", row.folder));
+        }
+    }
+    let mut there = BTreeSet::new();
+    for entry in fs::read_dir(root().join(ISSUES)).unwrap().flatten() {
+        let folder = entry.file_name().into_string().unwrap();
+        match fs::read_dir(entry.path()) {
+            Ok(files) => there.extend(files.flatten().map(|file| {
+                format!("{folder}/{}", file.file_name().into_string().unwrap())
+            })),
+            Err(_) => _ = there.insert(folder),
+        }
+    }
+    wrong.extend(there.difference(&listed).map(|file| format!("{file} is not listed")));
+    wrong.extend(listed.difference(&there).map(|file| format!("{file} is not there")));
+    found(wrong)
+}
+
+/// The line of the brief stands in the default policy by itself, to the letter.
+fn brief(_: &Scenarios, _: &Policies) -> Result<(), Failed> {
+    let text = fs::read_to_string(root().join("policies/default.policy")).unwrap();
+    let there = text.lines().any(|line| line == BRIEF);
+    found(if there { Vec::new() } else { vec![format!("no line is `{BRIEF}`")] })
+}
+
+/// Each clause of each policy decides a test of the policy or a case of these.
+fn reached(scenarios: &Scenarios, policies: &Policies) -> Result<(), Failed> {
+    let handshakes = cases(scenarios).map(|(row, case)| row.spec(case).handshake());
+    let facts: Vec<Facts> = handshakes.map(|handshake| facts(&handshake.to_string())).collect();
+    let mut wrong = Vec::new();
+    for (name, policy) in policies {
+        let tests = gw::claims::run(policy.checked(), policy.sources(), &mut read);
+        let mut reached: Vec<Span> = tests.into_iter().flat_map(|test| test.reached).collect();
+        for facts in &facts {
+            let decision = gw::decide(policy.program(), facts);
+            reached.extend([decision.by, decision.rule].map(|id| policy.clause(id).span));
+        }
+        for block in policy.program().blocks() {
+            if !reached.contains(&policy.clause(block.id).span) {
+                wrong.push(format!("{name}.policy: nothing reaches {}", policy.label(block.id)));
+            }
+        }
+    }
+    found(wrong)
+}
+
+/// The default policy answers as the releases did, or otherwise for a reason that is listed.
+fn real_gateways(_: &Scenarios, policies: &Policies) -> Result<(), Failed> {
+    let known: Differences = json(&format!("{OBSERVED}/differences.json"));
+    let mut listed = BTreeMap::new();
+    for row in known.differences.iter().flat_map(|difference| &difference.rows) {
+        for (release, theirs) in &row.theirs {
+            let key = (release.clone(), row.cfg.clone(), row.id.clone());
+            listed.insert(key, (theirs.as_str(), row.ours.as_str()));
+        }
+    }
+    let (mut wrong, mut agreed, mut different) = (Vec::new(), 0, 0);
+    let mut written = known.written.clone();
+    for (release, compatibility) in &known.compatibility {
+        let mut settings = BTreeMap::new();
+        let text = fs::read_to_string(root().join(format!("{OBSERVED}/{release}.jsonl"))).unwrap();
+        for line in text.lines() {
+            let row: observed::Row = serde_json::from_str(line).unwrap();
+            if let Some(gateway) = row.gateway {
+                settings.insert(row.cfg, gateway);
+                continue;
+            }
+            let handshake = row.spec(&settings[&row.cfg], compatibility).handshake();
+            let facts = facts(&handshake.to_string());
+            let verdict = gw::decide(policies["default"].program(), &facts).verdict;
+            let ours = if verdict.admits() { "admitted".into() } else { verdict.to_string() };
+            let theirs = row.outcome();
+            let key = (row.v.clone(), row.cfg.clone(), row.id.clone());
+            match (theirs == ours, listed.remove(&key)) {
+                (true, None) => agreed += 1,
+                (false, Some(known)) if known == (&*theirs, &*ours) => different += 1,
+                (agrees, known) => wrong.push(format!(
+                    "{} {}: theirs {theirs}, ours {ours}, {} listed as {known:?}",
+                    row.cfg,
+                    row.id,
+                    if agrees { "agree, and" } else { "differ, and" },
+                )),
+            }
+            written.retain(|file, place| {
+                let here = *place == [row.v.clone(), row.cfg.clone(), row.id.clone()];
+                if here {
+                    wrong.extend(same(&format!("{OBSERVED}/{file}.json"), &pretty(&handshake)));
+                }
+                !here
+            });
+        }
+    }
+    println!("real gateways: {agreed} agreed, {different} different by choice");
+    wrong.extend(listed.keys().map(|key| format!("{key:?} is listed, and is no row")));
+    wrong.extend(written.keys().map(|file| format!("{file}.json is made from no row")));
+    found(wrong)
+}
+
+fn cases(scenarios: &Scenarios) -> impl Iterator<Item = (&Row, &Case)> {
+    scenarios.rows.iter().flat_map(|row| row.cases.iter().map(move |case| (row, case)))
+}
+
+fn facts(text: &str) -> Facts {
+    let handshake = gw::handshake::parse(text).unwrap_or_else(|error| panic!("{error}:\n{text}"));
+    gw::handshake::observe(&handshake).facts
+}
+
+/// What `gw explain` prints.
+fn explained(path: &str, policy: &str) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gw"));
+    command.current_dir(root()).env("NO_COLOR", "1").args(["explain", path]);
+    if policy != "default" {
+        command.args(["--policy", &format!("policies/{policy}.policy")]);
+    }
+    let output = command.output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "gw explain {path}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Holds a file against what it should be; with `GW_BLESS` it is written.
+fn same(path: &str, expected: &str) -> Option<String> {
+    let file = root().join(path);
+    let text = fs::read_to_string(&file).unwrap_or_default();
+    if text == expected {
+        return None;
+    }
+    if env::var_os("GW_BLESS").is_some() {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, expected).unwrap();
+        return None;
+    }
+    Some(format!("{path} is another; should be\n{expected}\nis\n{text}\n(GW_BLESS=1 writes it)"))
+}
+
+fn load(name: &str) -> Policy {
+    let path = format!("policies/{name}.policy");
+    let text = fs::read_to_string(root().join(&path)).unwrap();
+    Policy::load(&path, &text, &mut read).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn read(path: &str, _: Read) -> Result<String, ReadError> {
+    fs::read_to_string(root().join(path)).map_err(|_| ReadError::NotFound)
+}
+
+fn json<T: serde::de::DeserializeOwned>(path: &str) -> T {
+    let text = fs::read_to_string(root().join(path)).unwrap();
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf()
+}
+
+fn found(wrong: Vec<String>) -> Result<(), Failed> {
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
+}
