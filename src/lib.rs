@@ -47,3 +47,8 @@ pub use decide::{Decision, decide};
 pub use explain::explain;
 pub use facts::Facts;
 pub use policy::Policy;
+
+/// The examples of the README are run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

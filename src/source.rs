@@ -4,6 +4,7 @@
 //! something is shown ([`crate::diagnostic`]). Reading files is not here: see `cli`.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
@@ -198,6 +199,25 @@ impl Sources {
     }
 }
 
+/// Text from outside, fit for a terminal: control characters and those that change the
+/// direction of text become `\u{FFFD}`, byte for byte where a span must still fit.
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let hidden = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t')
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}')
+    };
+    if !text.chars().any(hidden) {
+        return Cow::Borrowed(text);
+    }
+    let shown = text.chars().map(|c| match (hidden(c), c.len_utf8()) {
+        (false, _) => String::from(c),
+        (true, 3) => String::from('\u{fffd}'),
+        (true, length) => "?".repeat(length),
+    });
+    Cow::Owned(shown.collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,6 +230,14 @@ mod tests {
         assert_eq!(source.position(6), (2, 2));
         assert_eq!(source.position(99), (3, 1));
         assert_eq!(source.file_name(), "a.policy");
+    }
+
+    #[test]
+    fn what_is_shown_cannot_command_a_terminal() {
+        let hostile = "a\u{1b}[2Jb\u{202e}c\u{85}d\n";
+        assert_eq!(printable(hostile), "a?[2Jb\u{fffd}c??d\n");
+        assert_eq!(printable(hostile).len(), hostile.len());
+        assert!(matches!(printable("plain → text"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -1,16 +1,17 @@
 //! How diagnostics look: for people, as plain text, as JSON, and as SARIF 2.1.0.
 //!
-//! The first two are drawn by miette's handlers over the same value.
+//! The first is drawn by miette. What is shown to people has no character that would steer
+//! their terminal.
 
 use std::fmt::Write as _;
 
 use miette::{
-    GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, NarratableReportHandler,
-    SourceCode,
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents,
+    NarratableReportHandler, SourceCode, SourceSpan, SpanContents,
 };
 use serde_json::{Value, json};
 
-use super::{Diagnostic, Diagnostics, Severity};
+use super::{Diagnostic, Diagnostics, Label, Severity};
 use crate::source::{Source, Sources, Span};
 
 /// Diagnostics beyond this number are counted, not shown.
@@ -40,21 +41,7 @@ pub enum Format {
 #[must_use]
 pub fn render(diagnostics: &Diagnostics, sources: &Sources, format: Format) -> String {
     match format {
-        Format::Human { colour } => {
-            let theme =
-                if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-            let handler = GraphicalReportHandler::new_themed(theme)
-                .with_width(WIDTH)
-                .with_links(false)
-                .with_cause_chain();
-            listed(diagnostics, sources, |report, text| {
-                // Writing to a String cannot fail, and a report that cannot be drawn (a span
-                // outside its text) is told instead.
-                if handler.render_report(text, report).is_err() {
-                    let _ = NarratableReportHandler::new().render_report(text, report);
-                }
-            })
-        }
+        Format::Human { colour } => human(diagnostics, sources, colour),
         Format::Plain => plain(diagnostics, sources),
         Format::Json => pretty(&json!({
             "diagnostics": diagnostics.0.iter().map(|d| to_json(d, sources)).collect::<Vec<_>>(),
@@ -69,19 +56,120 @@ fn pretty(value: &Value) -> String {
     text
 }
 
-fn listed(
-    diagnostics: &Diagnostics,
-    sources: &Sources,
-    mut draw: impl FnMut(&Report<'_>, &mut String),
-) -> String {
-    let mut text = String::new();
+/// Each diagnostic with the text it is about, a blank line between them.
+fn human(diagnostics: &Diagnostics, sources: &Sources, colour: bool) -> String {
+    let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let help_style = theme.styles.help;
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_width(WIDTH)
+        .with_links(false)
+        .with_context_lines(0);
+    let mut drawn = Vec::new();
     for diagnostic in diagnostics.0.iter().take(SHOWN) {
-        draw(&Report::new(diagnostic, sources), &mut text);
-        // miette indents its blank lines; nobody wants to see that in a golden.
-        text = text.lines().map(str::trim_end).fold(String::new(), |all, line| all + line + "\n");
+        let mut text = String::new();
+        let (near, far) = boxes(diagnostic, sources);
+        draw(&handler, &Report::new(diagnostic, &near, sources), &mut text);
+        for label in far {
+            let mut apart = String::new();
+            draw(&handler, &Report::new(diagnostic, &[label], sources), &mut apart);
+            // The message stands above the first box already.
+            let start = apart.find(BOX).and_then(|at| apart.get(..at)?.rfind('\n')).map_or(0, |at| at + 1);
+            text.push_str(apart.get(start..).unwrap_or(""));
+        }
+        for help in &diagnostic.help {
+            let _ = writeln!(text, "{}{}", help_style.style("  help: "), wrapped(&visible(help)));
+        }
+        drawn.push(text);
     }
-    text.push_str(&beyond(diagnostics));
+    let mut text = drawn.join("\n");
+    let beyond = beyond(diagnostics);
+    if !beyond.is_empty() {
+        let _ = write!(text, "\n{beyond}");
+    }
     text
+}
+
+/// What a drawn box begins with.
+const BOX: &str = "╭─[";
+
+/// Draws a report without blank lines around it. Writing to a String cannot fail, and a
+/// report that cannot be drawn (a span outside its text) is told instead.
+fn draw(handler: &GraphicalReportHandler, report: &Report<'_>, text: &mut String) {
+    let mut drawn = String::new();
+    if handler.render_report(&mut drawn, report).is_err() {
+        let _ = NarratableReportHandler::new().render_report(&mut drawn, report);
+    }
+    for line in drawn.trim_matches('\n').lines() {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+}
+
+/// The labels that fit into one box with the first, which stands where the diagnostic is
+/// said to be; and those that need boxes of their own.
+fn boxes<'a>(diagnostic: &'a Diagnostic, sources: &Sources) -> (Vec<&'a Label>, Vec<&'a Label>) {
+    let lines = |span: Span| {
+        sources.get(span.source).map_or((0, 0), |source| {
+            (source.position(span.start).0, source.position(span.end).0)
+        })
+    };
+    let Some((first, others)) = diagnostic.labels.split_first() else { return Default::default() };
+    let (start, end) = lines(first.span);
+    let (mut near, mut far) = (vec![first], Vec::new());
+    for label in others {
+        let (from, to) = lines(label.span);
+        let touches = label.span.source == first.span.source && from <= end + 1 && to + 1 >= start;
+        if touches { near.push(label) } else { far.push(label) }
+    }
+    (near, far)
+}
+
+/// Help that goes on below itself when the line is full.
+fn wrapped(text: &str) -> String {
+    const INDENT: &str = "        ";
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let full = lines.last().is_some_and(|line| {
+            !line.is_empty() && line.chars().count() + 1 + word.chars().count() + INDENT.len() > WIDTH
+        });
+        if full {
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines.join(&format!("\n{INDENT}"))
+}
+
+/// A text without characters that would steer a terminal or hide what is there; each is
+/// replaced by one of the same length, so that places stay.
+fn visible(text: &str) -> String {
+    text.chars()
+        .map(|character| match character {
+            '\n' | '\t' => character,
+            '\r' => ' ',
+            _ if !is_hidden(character) => character,
+            _ => match character.len_utf8() {
+                1 => '?',
+                2 => '·',
+                3 => '\u{fffd}',
+                _ => '\u{1f6ab}',
+            },
+        })
+        .collect()
+}
+
+/// Whether a character shows nothing, or changes how others are shown.
+#[must_use]
+pub(crate) fn is_hidden(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 fn beyond(diagnostics: &Diagnostics) -> String {
@@ -98,17 +186,17 @@ fn plain(diagnostics: &Diagnostics, sources: &Sources) -> String {
     for diagnostic in diagnostics.0.iter().take(SHOWN) {
         let place = diagnostic.span().map_or_else(String::new, |span| at(sources, span) + ": ");
         let Diagnostic { severity, code, message, .. } = diagnostic;
-        let _ = writeln!(text, "{place}{severity}: {message} [{}]", code.name());
+        let _ = writeln!(text, "{place}{severity}: {} [{}]", visible(message), code.name());
         for (index, label) in diagnostic.labels.iter().enumerate() {
             if label.text.is_empty() {
                 continue;
             }
             let place =
                 if index == 0 { String::new() } else { format!("{}: ", at(sources, label.span)) };
-            let _ = writeln!(text, "  {place}{}", label.text);
+            let _ = writeln!(text, "  {place}{}", visible(&label.text));
         }
         for help in &diagnostic.help {
-            let _ = writeln!(text, "  help: {}", help.replace('\n', "\n        "));
+            let _ = writeln!(text, "  help: {}", visible(help));
         }
     }
     text.push_str(&beyond(diagnostics));
@@ -118,7 +206,7 @@ fn plain(diagnostics: &Diagnostics, sources: &Sources) -> String {
 fn at(sources: &Sources, span: Span) -> String {
     sources.get(span.source).map_or_else(String::new, |source| {
         let (line, column) = source.position(span.start);
-        format!("{}:{line}:{column}", source.name)
+        format!("{}:{line}:{column}", visible(&source.name))
     })
 }
 
@@ -217,99 +305,91 @@ fn uri(source: &Source) -> String {
     source.name.replace('\\', "/").replace('%', "%25").replace(' ', "%20")
 }
 
-/// A diagnostic with its texts, as miette wants to see it. Labels in other files than the
-/// first one's become reports of their own below it.
+/// One box of a diagnostic, as miette wants to see it.
 #[derive(Debug)]
 struct Report<'a> {
-    code: Option<&'static str>,
     severity: miette::Severity,
-    message: &'a str,
-    source: Option<NamedSource<String>>,
+    message: String,
+    text: Option<Text<'a>>,
     labels: Vec<LabeledSpan>,
-    help: Option<String>,
-    related: Vec<Report<'a>>,
 }
 
 impl<'a> Report<'a> {
-    fn new(diagnostic: &'a Diagnostic, sources: &Sources) -> Self {
-        let home = diagnostic.span().map(|span| span.source);
-        let labeled = |label: &super::Label, primary: bool| {
-            let text = (!label.text.is_empty()).then(|| label.text.clone());
+    fn new(diagnostic: &Diagnostic, labels: &[&Label], sources: &'a Sources) -> Self {
+        let labeled = labels.iter().enumerate().map(|(at, label)| {
+            let text = (!label.text.is_empty()).then(|| visible(&label.text));
             let span = (label.span.start as usize, label.span.len());
-            if primary {
+            if at == 0 {
                 LabeledSpan::new_primary_with_span(text, span)
             } else {
                 LabeledSpan::new_with_span(text, span)
             }
-        };
-        let named = |source: &Source| {
-            NamedSource::new(&*source.name, source.text.to_string())
-        };
-        let severity = match diagnostic.severity {
-            Severity::Error => miette::Severity::Error,
-            Severity::Warning => miette::Severity::Warning,
-            Severity::Note => miette::Severity::Advice,
-        };
-        let (here, elsewhere): (Vec<_>, Vec<_>) = diagnostic
-            .labels
-            .iter()
-            .partition(|label| Some(label.span.source) == home);
+        });
         Report {
-            code: Some(diagnostic.code.name()),
-            severity,
-            message: &diagnostic.message,
-            source: home.and_then(|id| sources.get(id)).map(named),
-            labels: here.iter().enumerate().map(|(at, label)| labeled(label, at == 0)).collect(),
-            help: (!diagnostic.help.is_empty()).then(|| diagnostic.help.join("\nor: ")),
-            related: elsewhere
-                .into_iter()
-                .map(|label| Report {
-                    code: None,
-                    severity: miette::Severity::Advice,
-                    message: &label.text,
-                    source: sources.get(label.span.source).map(named),
-                    labels: vec![labeled(
-                        &super::Label { span: label.span, text: "here".to_owned() },
-                        true,
-                    )],
-                    help: None,
-                    related: Vec::new(),
-                })
-                .collect(),
+            severity: match diagnostic.severity {
+                Severity::Error => miette::Severity::Error,
+                Severity::Warning => miette::Severity::Warning,
+                Severity::Note => miette::Severity::Advice,
+            },
+            message: format!("{} [{}]", visible(&diagnostic.message), diagnostic.code.name()),
+            text: labels.first().and_then(|label| sources.get(label.span.source)).map(Text::new),
+            labels: labeled.collect(),
         }
     }
 }
 
 impl std::fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.message)
+        f.write_str(&self.message)
     }
 }
 
 impl std::error::Error for Report<'_> {}
 
 impl miette::Diagnostic for Report<'_> {
-    fn code<'b>(&'b self) -> Option<Box<dyn std::fmt::Display + 'b>> {
-        self.code.map(|code| Box::new(code) as Box<dyn std::fmt::Display>)
-    }
-
     fn severity(&self) -> Option<miette::Severity> {
         Some(self.severity)
     }
 
-    fn help<'b>(&'b self) -> Option<Box<dyn std::fmt::Display + 'b>> {
-        self.help.as_ref().map(|help| Box::new(help) as Box<dyn std::fmt::Display>)
-    }
-
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.source.as_ref().map(|source| source as &dyn SourceCode)
+        self.text.as_ref().map(|text| text as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         Some(Box::new(self.labels.iter().cloned()))
     }
+}
 
-    fn related<'b>(&'b self) -> Option<Box<dyn Iterator<Item = &'b dyn miette::Diagnostic> + 'b>> {
-        Some(Box::new(self.related.iter().map(|report| report as &dyn miette::Diagnostic)))
+/// A source as it may be shown. Columns count characters, as in every other form.
+#[derive(Debug)]
+struct Text<'a> {
+    source: &'a Source,
+    shown: String,
+}
+
+impl<'a> Text<'a> {
+    fn new(source: &'a Source) -> Self {
+        Text { source, shown: visible(&source.text) }
+    }
+}
+
+impl SourceCode for Text<'_> {
+    fn read_span<'b>(
+        &'b self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'b> + 'b>, MietteError> {
+        let contents = self.shown.read_span(span, before, after)?;
+        let start = u32::try_from(contents.span().offset()).unwrap_or(u32::MAX);
+        let (line, column) = self.source.position(start);
+        Ok(Box::new(MietteSpanContents::new_named(
+            visible(&self.source.name),
+            contents.data(),
+            *contents.span(),
+            line - 1,
+            column - 1,
+            contents.line_count(),
+        )))
     }
 }

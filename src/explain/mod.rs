@@ -322,13 +322,13 @@ fn consequences(decision: Decision, facts: &Facts, subject: &Subject) -> Vec<Str
         }
         Verdict::SilentApprove(grant) => {
             sentences.push(admitted(grant, facts, subject));
-            let device = subject.device.as_deref().map_or_else(String::new, |id| format!(" {}", short(id)));
+            let device = subject.device.as_deref().map_or_else(|| "the device".to_owned(), short);
             let until = grant.ttl_seconds.map_or_else(String::new, |ttl| format!(", for {}", show_seconds(ttl)));
             sentences.push(match facts.pairing {
                 Pairing::Paired => "the device is paired already: its record stays as it is".to_owned(),
-                Pairing::Upgrade => format!("the record of the device{device} is upgraded without asking{until}"),
+                Pairing::Upgrade => format!("the record of {device} is upgraded without asking{until}"),
                 Pairing::None | Pairing::Unpaired | Pairing::KeyChanged => {
-                    format!("the device{device} is paired without asking{until}")
+                    format!("{device} is paired without asking{until}")
                 }
             });
             sentences.push(token_sentence(decision.verdict, facts).to_owned());

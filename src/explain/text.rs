@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{ClauseAccount, Explanation, FactAccount};
 use crate::lang::checked::Role;
+use crate::source::printable;
 
 /// What to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,11 +17,29 @@ pub struct Style {
     pub all: bool,
 }
 
-/// The account in a style, ending with a line break.
+/// The account in a style, ending with a line break. What came from the client, headers and
+/// names, cannot command the terminal that it is shown on.
 #[must_use]
 pub fn text(explanation: &Explanation, style: Style) -> String {
-    if style.drawn { drawn(explanation, style) } else { told(explanation, style) }
+    let mut shown = explanation.clone();
+    for fact in &mut shown.facts {
+        for text in [&mut fact.value, &mut fact.evidence] {
+            *text = printable(text).into_owned();
+        }
+    }
+    for clause in &mut shown.clauses {
+        for (_, value) in clause.terms.iter_mut().flat_map(|term| &mut term.settled_by) {
+            *value = printable(value).into_owned();
+        }
+    }
+    for text in shown.consequences.iter_mut().chain(&mut shown.reads).chain(&mut shown.remedy).chain(&mut shown.not_local) {
+        *text = printable(text).into_owned();
+    }
+    if style.drawn { drawn(&shown, style) } else { told(&shown, style) }
 }
+
+/// How wide lists of names may grow, in columns.
+const WIDTH: usize = 100;
 
 /// How wide the column of fact values may grow.
 const VALUE_WIDTH: usize = 34;
@@ -86,6 +105,7 @@ fn facts_table(explanation: &Explanation, style: Style, out: &mut String) {
         let line = if fact.used || !style.colour { line.to_owned() } else { paint(true, "2", line) };
         let _ = writeln!(out, "{line}");
     }
+    let _ = writeln!(out, "  (• the deciding line asks for it)");
 }
 
 fn clauses_list(explanation: &Explanation, style: Style, out: &mut String) {
@@ -110,8 +130,21 @@ fn clauses_list(explanation: &Explanation, style: Style, out: &mut String) {
         }
     }
     if !silent.is_empty() {
-        let _ = writeln!(out, "  guards that do not apply: {}", silent.join(" "));
+        let _ = writeln!(out, "{}", wrapped("  guards that do not apply:", &silent));
     }
+}
+
+/// Words after a heading, on as many lines as they need.
+fn wrapped(heading: &str, words: &[String]) -> String {
+    let mut lines = vec![heading.to_owned()];
+    for word in words {
+        let full = lines.last().is_some_and(|line| line.chars().count() + word.chars().count() >= WIDTH);
+        match lines.last_mut() {
+            Some(line) if !full => *line = format!("{line} {word}"),
+            _ => lines.push(format!("    {word}")),
+        }
+    }
+    lines.join("\n")
 }
 
 fn clause_line(clause: &ClauseAccount, width: usize, style: Style, out: &mut String) {
@@ -177,7 +210,10 @@ fn told(explanation: &Explanation, style: Style) -> String {
             fact.attribute.row().name, fact.value, fact.provenance
         );
     }
-    for clause in &explanation.clauses {
+    let worth = |clause: &&ClauseAccount| {
+        style.all || clause.matched || !matches!(clause.role, Role::Guard(_))
+    };
+    for clause in explanation.clauses.iter().filter(worth) {
         let applies = if clause.matched { "applies" } else { "does not apply" };
         let kind = match clause.role {
             Role::Guard(_) => "guard",

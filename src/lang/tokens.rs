@@ -105,7 +105,10 @@ fn is_word(character: char) -> bool {
 fn colon_in_address(rest: &str, at: usize) -> bool {
     let hex = |c: char| c.is_ascii_hexdigit() || matches!(c, ':' | '.');
     rest.get(..at).is_some_and(|before| before.chars().all(hex))
-        && rest.get(at + 1..).is_some_and(|after| after.starts_with(hex))
+        && rest.get(at + 1..).is_some_and(|after| {
+            // The last colon of `fd00::/64` is followed by the length.
+            after.starts_with(hex) || after.starts_with('/') || rest.get(..at).is_some_and(|b| b.ends_with(':'))
+        })
 }
 
 #[cfg(test)]
