@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 /// Each module with the modules it may name, in the order in which data meets them.
 const LAYERS: &[(&str, &[&str])] = &[
     ("source", &[]),
@@ -188,4 +190,78 @@ fn every_shipped_policy_is_built_in() {
     for (file, _) in files("policies", ".policy") {
         assert!(load.contains(&format!("../../{file}")), "{file} is not in src/cli/load.rs");
     }
+}
+
+/// The part of JSON Schema that the schemas here are written in.
+fn check(schema: &Value, root: &Value, value: &Value, at: &str, wrong: &mut Vec<String>) {
+    if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
+        let target = root.pointer(target.trim_start_matches('#')).unwrap();
+        return check(target, root, value, at, wrong);
+    }
+    if let Some(allowed) = schema.get("enum").and_then(Value::as_array) {
+        if !allowed.contains(value) {
+            wrong.push(format!("{at}: {value} is not one of {allowed:?}"));
+        }
+        return;
+    }
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let types = match &schema["type"] {
+        Value::Array(types) => types.clone(),
+        one => vec![one.clone()],
+    };
+    if !types.contains(&Value::from(kind)) {
+        wrong.push(format!("{at}: {kind} is not {types:?}"));
+    }
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        check(&schema["items"], root, item, &format!("{at}/{index}"), wrong);
+    }
+    if let Some(object) = value.as_object() {
+        let known = schema["properties"].as_object().unwrap();
+        for name in schema["required"].as_array().unwrap() {
+            if !object.contains_key(name.as_str().unwrap()) {
+                wrong.push(format!("{at}: {name} is missing"));
+            }
+        }
+        for (name, value) in object {
+            match known.get(name) {
+                Some(schema) => check(schema, root, value, &format!("{at}/{name}"), wrong),
+                None => wrong.push(format!("{at}: {name} is not described")),
+            }
+        }
+    }
+}
+
+#[test]
+fn explanations_keep_their_schema() {
+    let schema = fs::read_to_string(root().join("docs/explanation.schema.json")).unwrap();
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let policy = "gw-policy 1
+guard [proof] device not in { absent, proven } → reject(as-found) because \"why\" hint=\"what\"
+trial [later] client=cli → silent-approve
+@issue(\"#1\")
+client=cli and loopback → approve(scopes=none)
+default → require-pairing
+";
+    let policy = gw::Policy::parse("schema.policy", policy).unwrap();
+    let local = gw::facts::AddressClass::Loopback.example();
+    let connections = [
+        gw::Facts::default(),
+        gw::Facts { peer: local, same_host: true, ..gw::Facts::default() },
+        gw::Facts { device: gw::facts::DeviceProof::SignatureStale, ..gw::Facts::default() },
+        gw::Facts { device: gw::facts::DeviceProof::Absent, ..gw::Facts::default() },
+    ];
+    let mut wrong = Vec::new();
+    for facts in connections {
+        let subject = gw::explain::Subject::of_facts(&facts);
+        let explanation = gw::explain::json::json(&gw::explain(&policy, &facts, &subject));
+        check(&schema, &schema, &explanation, "", &mut wrong);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -62,12 +62,13 @@ fn main() {
             }));
         }
     }
-    let every: [(&str, fn(&Scenarios, &Policies) -> Result<(), Failed>); 5] = [
+    let every: [(&str, fn(&Scenarios, &Policies) -> Result<(), Failed>); 6] = [
         ("every file is listed", files),
         ("the line of the brief", brief),
         ("every rule and guard is reached", reached),
         ("the same by password", by_password),
         ("what real gateways answered", real_gateways),
+        ("the guide to the default policy", guide),
     ];
     for (name, test) in every {
         let (scenarios, policies) = (scenarios.clone(), policies.clone());
@@ -97,7 +98,11 @@ fn recorded(row: &Row, case: &Case, policies: &Policies) -> Result<(), Failed> {
         let explanation = gw::explain(policy, &facts, &Subject::of_facts(&facts));
         let said = explained(&format!("{path}.json"), name);
         let answers = answers(policy, &explanation, &said, expected);
-        wrong.extend(answers.into_iter().map(|answer| format!("{name}.policy: {answer}")));
+        wrong.extend(
+            answers
+                .into_iter()
+                .map(|answer| format!("{name}.policy: {answer}")),
+        );
         wrong.extend(same(&format!("{path}.{name}.txt"), &said));
     }
     found(wrong)
@@ -114,29 +119,50 @@ fn answers(
     let Explanation { decision, by, .. } = explanation;
     if !is(decision, expected.verdict()) {
         let (verdict, expected) = (decision.verdict, expected.verdict());
-        wrong.push(format!("{verdict} by {}, expected {expected}\n{said}", by.label));
+        wrong.push(format!(
+            "{verdict} by {}, expected {expected}\n{said}",
+            by.label
+        ));
     }
-    let Some(more) = expected.more() else { return wrong };
+    let Some(more) = expected.more() else {
+        return wrong;
+    };
     let mut hold = |holds: bool, what: &str| {
         if !holds {
             wrong.push(format!("{what}\n{said}"));
         }
     };
     let line = policy.sources().slice(policy.clause(decision.by).head);
-    hold(more.line.as_ref().is_none_or(|expected| line == expected), "another line decides");
-    hold(!more.guard || matches!(by.role, Role::Guard(_)), "no guard decides");
+    hold(
+        more.line.as_ref().is_none_or(|expected| line == expected),
+        "another line decides",
+    );
+    hold(
+        !more.guard || matches!(by.role, Role::Guard(_)),
+        "no guard decides",
+    );
     hold(!more.hint || by.hint.is_some(), "there is no hint");
     for word in &more.because {
         let because = by.because.as_deref().unwrap_or_default();
-        hold(because.contains(word.as_str()), &format!("the reason does not say `{word}`"));
+        hold(
+            because.contains(word.as_str()),
+            &format!("the reason does not say `{word}`"),
+        );
     }
     for name in &more.uses {
         let used = |fact: &&gw::explain::FactAccount| fact.attribute.row().name == name;
-        let used = explanation.facts.iter().find(used).is_some_and(|fact| fact.used);
+        let used = explanation
+            .facts
+            .iter()
+            .find(used)
+            .is_some_and(|fact| fact.used);
         hold(used, &format!("the deciding line does not ask for {name}"));
     }
     for words in &more.says {
-        hold(said.contains(words.as_str()), &format!("it does not say `{words}`"));
+        hold(
+            said.contains(words.as_str()),
+            &format!("it does not say `{words}`"),
+        );
     }
     wrong
 }
@@ -176,7 +202,11 @@ fn files(scenarios: &Scenarios, _: &Policies) -> Result<(), Failed> {
     for (row, case) in cases(scenarios) {
         let path = format!("{}/{}", row.folder, case.name);
         listed.insert(format!("{path}.json"));
-        listed.extend(case.expect.keys().map(|policy| format!("{path}.{policy}.txt")));
+        listed.extend(
+            case.expect
+                .keys()
+                .map(|policy| format!("{path}.{policy}.txt")),
+        );
     }
     let mut wrong = Vec::new();
     for row in &scenarios.rows {
@@ -192,14 +222,24 @@ fn files(scenarios: &Scenarios, _: &Policies) -> Result<(), Failed> {
     for entry in fs::read_dir(root().join(ISSUES)).unwrap().flatten() {
         let folder = entry.file_name().into_string().unwrap();
         match fs::read_dir(entry.path()) {
-            Ok(files) => there.extend(files.flatten().map(|file| {
-                format!("{folder}/{}", file.file_name().into_string().unwrap())
-            })),
+            Ok(files) => there.extend(
+                files
+                    .flatten()
+                    .map(|file| format!("{folder}/{}", file.file_name().into_string().unwrap())),
+            ),
             Err(_) => _ = there.insert(folder),
         }
     }
-    wrong.extend(there.difference(&listed).map(|file| format!("{file} is not listed")));
-    wrong.extend(listed.difference(&there).map(|file| format!("{file} is not there")));
+    wrong.extend(
+        there
+            .difference(&listed)
+            .map(|file| format!("{file} is not listed")),
+    );
+    wrong.extend(
+        listed
+            .difference(&there)
+            .map(|file| format!("{file} is not there")),
+    );
     found(wrong)
 }
 
@@ -207,13 +247,19 @@ fn files(scenarios: &Scenarios, _: &Policies) -> Result<(), Failed> {
 fn brief(_: &Scenarios, _: &Policies) -> Result<(), Failed> {
     let text = fs::read_to_string(root().join("policies/default.policy")).unwrap();
     let there = text.lines().any(|line| line == BRIEF);
-    found(if there { Vec::new() } else { vec![format!("no line is `{BRIEF}`")] })
+    found(if there {
+        Vec::new()
+    } else {
+        vec![format!("no line is `{BRIEF}`")]
+    })
 }
 
 /// Each clause of each policy decides a test of the policy or a case of these.
 fn reached(scenarios: &Scenarios, policies: &Policies) -> Result<(), Failed> {
     let handshakes = cases(scenarios).map(|(row, case)| row.spec(case).handshake());
-    let facts: Vec<Facts> = handshakes.map(|handshake| facts(&handshake.to_string())).collect();
+    let facts: Vec<Facts> = handshakes
+        .map(|handshake| facts(&handshake.to_string()))
+        .collect();
     let mut wrong = Vec::new();
     for (name, policy) in policies {
         let tests = gw::claims::run(policy.checked(), policy.sources(), &mut read);
@@ -224,8 +270,52 @@ fn reached(scenarios: &Scenarios, policies: &Policies) -> Result<(), Failed> {
         }
         for block in policy.program().blocks() {
             if !reached.contains(&policy.clause(block.id).span) {
-                wrong.push(format!("{name}.policy: nothing reaches {}", policy.label(block.id)));
+                wrong.push(format!(
+                    "{name}.policy: nothing reaches {}",
+                    policy.label(block.id)
+                ));
             }
+        }
+    }
+    found(wrong)
+}
+
+/// The guide speaks of every clause of the default policy, and only of cases that are there.
+fn guide(scenarios: &Scenarios, policies: &Policies) -> Result<(), Failed> {
+    let text = fs::read_to_string(root().join("docs/default-policy.md")).unwrap();
+    let words: BTreeSet<&str> = text.split('`').skip(1).step_by(2).collect();
+    let policy = &policies["default"];
+    let labels = policy.program().blocks().filter_map(|block| {
+        policy
+            .clause(block.id)
+            .label
+            .as_ref()
+            .map(|label| format!("[{label}]"))
+    });
+    let labels: BTreeSet<String> = labels.collect();
+    let mut names = BTreeSet::new();
+    for (row, case) in cases(scenarios) {
+        names.extend([row.folder.clone(), format!("{}/{}", row.folder, case.name)]);
+    }
+    let mut wrong = Vec::new();
+    let missing = labels
+        .iter()
+        .filter(|label| !words.contains(label.as_str()));
+    wrong.extend(missing.map(|label| format!("{label} is not in the guide")));
+    for word in words {
+        let case = word.starts_with("attack-")
+            || word
+                .split_once('-')
+                .is_some_and(|(issue, _)| issue.parse::<u32>().is_ok());
+        if case && !names.contains(word) {
+            wrong.push(format!(
+                "the guide names the case {word}, and there is none"
+            ));
+        }
+        if word.starts_with('[') && !labels.contains(word) {
+            wrong.push(format!(
+                "the guide names the clause {word}, and there is none"
+            ));
         }
     }
     found(wrong)
@@ -235,7 +325,11 @@ fn reached(scenarios: &Scenarios, policies: &Policies) -> Result<(), Failed> {
 fn real_gateways(_: &Scenarios, policies: &Policies) -> Result<(), Failed> {
     let known: Differences = json(&format!("{OBSERVED}/differences.json"));
     let mut listed = BTreeMap::new();
-    for row in known.differences.iter().flat_map(|difference| &difference.rows) {
+    for row in known
+        .differences
+        .iter()
+        .flat_map(|difference| &difference.rows)
+    {
         for (release, theirs) in &row.theirs {
             let key = (release.clone(), row.cfg.clone(), row.id.clone());
             listed.insert(key, (theirs.as_str(), row.ours.as_str()));
@@ -255,7 +349,11 @@ fn real_gateways(_: &Scenarios, policies: &Policies) -> Result<(), Failed> {
             let handshake = row.spec(&settings[&row.cfg], compatibility).handshake();
             let facts = facts(&handshake.to_string());
             let verdict = gw::decide(policies["default"].program(), &facts).verdict;
-            let ours = if verdict.admits() { "admitted".into() } else { verdict.to_string() };
+            let ours = if verdict.admits() {
+                "admitted".into()
+            } else {
+                verdict.to_string()
+            };
             let theirs = row.outcome();
             let key = (row.v.clone(), row.cfg.clone(), row.id.clone());
             match (theirs == ours, listed.remove(&key)) {
@@ -271,20 +369,34 @@ fn real_gateways(_: &Scenarios, policies: &Policies) -> Result<(), Failed> {
             written.retain(|file, place| {
                 let here = *place == [row.v.clone(), row.cfg.clone(), row.id.clone()];
                 if here {
-                    wrong.extend(same(&format!("{OBSERVED}/{file}.json"), &pretty(&handshake)));
+                    wrong.extend(same(
+                        &format!("{OBSERVED}/{file}.json"),
+                        &pretty(&handshake),
+                    ));
                 }
                 !here
             });
         }
     }
     println!("real gateways: {agreed} agreed, {different} different by choice");
-    wrong.extend(listed.keys().map(|key| format!("{key:?} is listed, and is no row")));
-    wrong.extend(written.keys().map(|file| format!("{file}.json is made from no row")));
+    wrong.extend(
+        listed
+            .keys()
+            .map(|key| format!("{key:?} is listed, and is no row")),
+    );
+    wrong.extend(
+        written
+            .keys()
+            .map(|file| format!("{file}.json is made from no row")),
+    );
     found(wrong)
 }
 
 fn cases(scenarios: &Scenarios) -> impl Iterator<Item = (&Row, &Case)> {
-    scenarios.rows.iter().flat_map(|row| row.cases.iter().map(move |case| (row, case)))
+    scenarios
+        .rows
+        .iter()
+        .flat_map(|row| row.cases.iter().map(move |case| (row, case)))
 }
 
 fn facts(text: &str) -> Facts {
@@ -295,7 +407,10 @@ fn facts(text: &str) -> Facts {
 /// What `gw explain` prints.
 fn explained(path: &str, policy: &str) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gw"));
-    command.current_dir(root()).env("NO_COLOR", "1").args(["explain", path]);
+    command
+        .current_dir(root())
+        .env("NO_COLOR", "1")
+        .args(["explain", path]);
     if policy != "default" {
         command.args(["--policy", &format!("policies/{policy}.policy")]);
     }
@@ -317,7 +432,9 @@ fn same(path: &str, expected: &str) -> Option<String> {
         fs::write(&file, expected).unwrap();
         return None;
     }
-    Some(format!("{path} is another; should be\n{expected}\nis\n{text}\n(GW_BLESS=1 writes it)"))
+    Some(format!(
+        "{path} is another; should be\n{expected}\nis\n{text}\n(GW_BLESS=1 writes it)"
+    ))
 }
 
 fn load(name: &str) -> Policy {
@@ -340,5 +457,9 @@ fn root() -> PathBuf {
 }
 
 fn found(wrong: Vec<String>) -> Result<(), Failed> {
-    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(wrong.join("\n").into())
+    }
 }

@@ -78,6 +78,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             }
         },
     };
+    let found = facts.clone();
     let facts = match settle(facts, &named.facts) {
         Ok((facts, _)) => facts,
         Err(diagnostic) => {
@@ -98,11 +99,12 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let subject = subject.get_or_insert_with(|| Subject::of_facts(&facts));
     subject.evidence.resize(AttributeId::all().count(), String::new());
     for (id, evidence) in AttributeId::all().zip(&mut subject.evidence) {
-        let given = named.facts.iter().any(|fact| fact.attribute == id);
-        if given {
+        if named.facts.iter().any(|fact| fact.attribute == id) {
             *evidence = "given by --fact".to_owned();
+        } else if id.show(&facts) != id.show(&found) {
+            *evidence = "follows from --fact".to_owned();
         } else if !recorded {
-            *evidence = if id.show(&facts) == id.show(&Facts::default()) { "assumed" } else { "follows" }.to_owned();
+            *evidence = "assumed".to_owned();
         }
     }
     let explanation = explain(&policy, &facts, subject);

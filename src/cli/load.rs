@@ -28,10 +28,14 @@ const BUILT_IN_PREFIX: &str = "built-in:";
 
 /// Reads a text file of at most `limit` bytes; `-` is standard input.
 pub(super) fn read(path: &str, limit: u64) -> Result<String, ReadError> {
-    let refused = |error: &std::io::Error| match error.kind() {
-        ErrorKind::NotFound => ReadError::NotFound,
-        ErrorKind::IsADirectory => ReadError::Folder,
-        _ => ReadError::Refused(error.to_string()),
+    let refused = |error: &std::io::Error| {
+        if error.kind() == ErrorKind::NotFound {
+            ReadError::NotFound
+        } else if error.kind() == ErrorKind::IsADirectory {
+            ReadError::Folder
+        } else {
+            ReadError::Refused(error.to_string())
+        }
     };
     let mut bytes = Vec::new();
     if path == "-" {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::output::Output;
+use super::output::{AnswerFormat, Output};
 use super::Exit;
 use crate::facts::{ATTRIBUTES, AttributeId, Facts, Word};
 use crate::verdict::{PairingReason, Reason, VerdictKind};
@@ -18,15 +18,15 @@ use crate::verdict::{PairingReason, Reason, VerdictKind};
 Examples:
   gw schema                 everything
   gw schema auth            one attribute with its values
-  gw schema --json | jq '.attributes[].name'")]
+  gw schema --format json | jq '.attributes[].name'")]
 pub(super) struct Args {
     /// Only these attributes, verdicts or reasons
     #[arg(value_name = "NAME")]
     names: Vec<String>,
 
-    /// One JSON document
-    #[arg(long)]
-    json: bool,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    format: AnswerFormat,
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         output.complain(&format!("error: `{name}` is no attribute, verdict or reason{help}\n"));
         return Exit::Usage;
     }
-    if args.json {
+    if args.format == AnswerFormat::Json {
         let mut text = serde_json::to_string_pretty(&document(&wanted)).unwrap_or_default();
         text.push('\n');
         output.say(&text);

@@ -7,8 +7,10 @@
 
 mod decision;
 #[cfg(test)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "the twin says only what it is about")]
 mod naive;
 #[cfg(test)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "generators cover the types they name")]
 mod tests;
 pub mod trace;
 
@@ -156,17 +158,17 @@ impl Restriction {
             if !applies(program, guard, facts, watch) {
                 continue;
             }
-            match guard.answer {
-                Answer::Cap(scopes) => all.cap = all.cap.intersection(scopes),
-                answer => match answer.verdict(facts) {
-                    Some(Verdict::Reject(reason)) => {
-                        // The first one gives the reason, and nothing restricts further.
-                        all.reject = Some((guard.id, reason));
-                        break;
-                    }
-                    Some(verdict) => all.pairing = all.pairing.or(Some((guard.id, verdict))),
-                    None => {}
-                },
+            if let Answer::Cap(scopes) = guard.answer {
+                all.cap = all.cap.intersection(scopes);
+            }
+            match guard.answer.verdict(facts) {
+                Some(Verdict::Reject(reason)) => {
+                    // The first one gives the reason, and nothing restricts further.
+                    all.reject = Some((guard.id, reason));
+                    break;
+                }
+                Some(verdict) => all.pairing = all.pairing.or(Some((guard.id, verdict))),
+                None => {}
             }
         }
         all

@@ -235,7 +235,11 @@ fn fact_accounts(facts: &Facts, subject: &Subject, by: ClauseId, trace: &Trace) 
             let always = ["peer", "host", "origin", "client", "role", "scopes", "auth", "device", "pairing"];
             let notable = match row.kind {
                 Kind::Flag { get, .. } => get(facts) && !row.name.starts_with("setting."),
-                _ => always.contains(&row.name) || value != attribute.show(&quiet) && worth(row.name, facts),
+                Kind::Enum { .. }
+                | Kind::Set { .. }
+                | Kind::Address { .. }
+                | Kind::Header { .. }
+                | Kind::Text { .. } => always.contains(&row.name) || value != attribute.show(&quiet) && worth(row.name, facts),
             };
             FactAccount {
                 attribute,

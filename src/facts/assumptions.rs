@@ -246,7 +246,13 @@ pub static ASSUMPTIONS: &[Assumption] = &[
                     Auth::Open => AuthMode::None,
                     Auth::Password => AuthMode::Password,
                     Auth::TrustedProxy => AuthMode::TrustedProxy,
-                    _ => AuthMode::Token,
+                    Auth::None
+                    | Auth::Failed
+                    | Auth::BootstrapToken
+                    | Auth::DeviceToken
+                    | Auth::Host
+                    | Auth::Tailscale
+                    | Auth::Token => AuthMode::Token,
                 };
             }
         },
@@ -269,10 +275,8 @@ pub static ASSUMPTIONS: &[Assumption] = &[
             if !named.has("auth-failure") {
                 facts.auth_failure = AuthFailure::None;
             } else if !named.has("auth") {
-                facts.auth = match facts.auth_failure {
-                    AuthFailure::None => Auth::Token,
-                    _ => Auth::Failed,
-                };
+                let none = facts.auth_failure == AuthFailure::None;
+                facts.auth = if none { Auth::Token } else { Auth::Failed };
             }
         },
     },
@@ -292,7 +296,14 @@ pub static ASSUMPTIONS: &[Assumption] = &[
                     | AuthFailure::RateLimited
                     | AuthFailure::Unauthorized
             ),
-            _ => true,
+            Auth::BootstrapToken
+            | Auth::DeviceToken
+            | Auth::Host
+            | Auth::Open
+            | Auth::Password
+            | Auth::Tailscale
+            | Auth::Token
+            | Auth::TrustedProxy => true,
         },
         complete: |facts, named| {
             let password = facts.setting.auth_mode == AuthMode::Password;
@@ -397,7 +408,7 @@ fn any_upgrade(facts: &Facts) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::attributes::{Kind, Value};
+    use crate::facts::attributes::every_value;
 
     #[test]
     fn the_defaults_keep_every_assumption() {
@@ -417,17 +428,7 @@ mod tests {
     #[test]
     fn one_named_fact_is_always_completed() {
         for id in AttributeId::all() {
-            let values: Vec<Value> = match id.row().kind {
-                Kind::Flag { .. } => vec![Value::Flag(true), Value::Flag(false)],
-                Kind::Text { .. } => vec![Value::Text("x".into())],
-                Kind::Set { words, .. } => {
-                    words.iter().map(|word| Value::Words(vec![word.name.into()])).collect()
-                }
-                Kind::Enum { words, .. } | Kind::Address { words, .. } | Kind::Header { words, .. } => {
-                    words.iter().map(|word| Value::Word(word.name.into())).collect()
-                }
-            };
-            for value in values {
+            for value in every_value(id) {
                 let mut facts = Facts::default();
                 let mut named = Named::default();
                 id.assign(&mut facts, &value).unwrap();

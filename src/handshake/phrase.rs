@@ -240,7 +240,9 @@ impl Shown<'_> {
         let Some(record) = &self.handshake.pairing.record else {
             return format!("no record for device {id}");
         };
-        let roles: Vec<&str> = record.approved_roles().collect();
+        let mut roles: Vec<&str> = record.approved_roles().collect();
+        roles.sort_unstable();
+        roles.dedup();
         let role = format!(
             "record approved role {}; asks {}",
             list(&roles),

@@ -7,6 +7,20 @@ use crate::source::{Span, Spanned};
 pub struct Ast {
     /// The statements, in order.
     pub statements: Vec<Statement>,
+    /// What is known of the statements that could not be read.
+    pub unread: Unread,
+}
+
+/// What is known of statements that could not be read, so that nothing that depends on
+/// them is reported besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// The first statement of the file is one of them.
+    pub first: bool,
+    /// The default is one of them.
+    pub default: bool,
+    /// The names that they give to sets and definitions.
+    pub names: Vec<String>,
 }
 
 /// One statement.

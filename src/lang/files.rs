@@ -100,8 +100,10 @@ impl Files<'_, '_> {
                     .label(version.span, "not known")
                     .help(format!("write `gw-policy {EDITION}`")),
             ),
-            // A first statement that cannot be read may be the edition: one error is enough.
-            _ if diagnostics.has_errors() => None,
+            // A first statement that cannot be read may be the edition, and one that stands
+            // too low is reported as such: one error is enough.
+            _ if ast.unread.first || (diagnostics.has_errors() && ast.statements.is_empty()) => None,
+            _ if ast.statements.iter().any(|s| matches!(s.kind, StatementKind::Edition(_))) => None,
             first => {
                 let at = first.and(ast.statements.first()).map_or(Span::new(id, 0..0), |first| first.span.0);
                 Some(

@@ -2,6 +2,8 @@
 //!
 //! `parse(format(x))` is the tree of `x`, and formatting twice is formatting once.
 
+use std::mem;
+
 use super::ast::{Expression, ExpressionKind, Operand};
 use super::lines::{Piece, pieces};
 use super::tokens::{Token, TokenKind, tokens};
@@ -47,30 +49,41 @@ fn statement(text: &str) -> String {
     let mut previous: Option<&Token<'_>> = None;
     let mut nesting: Vec<Bracket> = Vec::new();
     let mut assigned = false;
+    let mut was_assignment = false;
+    let mut staged = false;
     let mut new_line = false;
-    for (index, token) in tokens.iter().enumerate() {
+    for token in &tokens {
         if token.kind == TokenKind::LineEnd {
             new_line = !out.is_empty();
             continue;
         }
+        // The `=` of a definition is spaced; the one of a comparison or argument is not.
         let assignment = definition && !assigned && token.text == "=";
+        let after_assignment = mem::replace(&mut was_assignment, assignment);
         assigned |= assignment;
         let bracket = match token.text {
             "{" => Some(Bracket::Members),
             "[" => Some(Bracket::Label),
-            "(" if previous.is_some_and(is_callee) => Some(Bracket::Call),
+            // `at upgrade (…)` is a stage and a condition.
+            "(" if !staged && previous.is_some_and(is_callee) => Some(Bracket::Call),
             "(" => Some(Bracket::Group),
             _ => None,
         };
         if new_line {
             out.push('\n');
-            out.push_str(INDENT);
+            // A bracket that closes the last one opened stands below its statement.
+            if !(matches!(token.text, ")" | "}" | "]") && nesting.len() == 1) {
+                out.push_str(INDENT);
+            }
         } else if let Some(previous) = previous
-            && spaced(previous, token, bracket, nesting.last().copied(), assignment, index, &tokens, definition)
+            && (assignment
+                || after_assignment
+                || spaced(previous, token, bracket, nesting.last().copied()))
         {
             out.push(' ');
         }
         new_line = false;
+        staged = previous.is_some_and(|previous| previous.text == "at");
         match token.kind {
             TokenKind::Arrow => out.push('→'),
             TokenKind::Implies => out.push('⇒'),
@@ -107,25 +120,13 @@ fn is_callee(token: &Token<'_>) -> bool {
     token.kind == TokenKind::Word && !matches!(token.text, "and" | "or" | "not" | "define" | "guard" | "trial")
 }
 
-#[expect(clippy::too_many_arguments, reason = "the table of spacing reads its whole surroundings at once")]
 fn spaced(
     previous: &Token<'_>,
     token: &Token<'_>,
     bracket: Option<Bracket>,
     inside: Option<Bracket>,
-    assignment: bool,
-    index: usize,
-    tokens: &[Token<'_>],
-    definition: bool,
 ) -> bool {
     if token.kind == TokenKind::Comment {
-        return true;
-    }
-    // The `=` of a definition is spaced; the one of a comparison or argument is not.
-    let after_assignment = definition
-        && previous.text == "="
-        && tokens.iter().take(index).filter(|token| token.text == "=").count() == 1;
-    if assignment || after_assignment {
         return true;
     }
     match (previous.text, token.text) {

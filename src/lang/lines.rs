@@ -1,5 +1,6 @@
 //! Cuts a file into statements: one begins at the start of a line and goes on over the
-//! indented lines below it. What is between them are comments and blank lines.
+//! indented lines below it. A closing bracket at the start of a line belongs to it too.
+//! What is between statements are comments and blank lines.
 //!
 //! A statement that cannot be read therefore never hides the next one.
 
@@ -30,7 +31,7 @@ pub fn pieces(text: &str) -> Vec<Piece> {
         let content = line.trim_end();
         let range = start..start + content.len();
         start += line.len();
-        let indented = content.starts_with([' ', '\t']);
+        let indented = content.starts_with([' ', '\t', ')', '}', ']']);
         match content.trim_start() {
             "" => between.push(Piece::Blank),
             inner if inner.starts_with('#') => {
@@ -76,6 +77,11 @@ mod tests {
             cut,
             ["C # head", "B", "S a = 1 # x\n  # inner\n\n  b", "C # after", "S c"]
         );
+    }
+
+    #[test]
+    fn a_closing_bracket_belongs_to_what_it_closes() {
+        assert_eq!(pieces("set x = {\n  a\n}\nb"), [Piece::Statement(0..15), Piece::Statement(16..17)]);
     }
 
     #[test]

@@ -14,6 +14,12 @@ pub mod lines;
 pub mod parse;
 pub mod tokens;
 
+/// Words that begin a statement.
+const KEYWORDS: [&str; 12] = [
+    "always", "default", "define", "extends", "guard", "gw-policy", "include", "never", "relax",
+    "set", "test", "trial",
+];
+
 pub use checked::Checked;
 pub use files::{Read, ReadError, load};
 pub use format::format;

@@ -4,15 +4,18 @@ use pest::iterators::Pair;
 
 use super::ast::{
     Annotation, Argument, Ast, Clause, ClauseRole, Expression, ExpressionKind, Given, Literal,
-    Operand, Operator, Place, Statement, StatementKind, VerdictText,
+    Operand, Operator, Place, Statement, StatementKind, Unread, VerdictText,
 };
-use super::grammar::{Rule, statement};
+use super::grammar::{Rule, goes_on, statement};
 use super::lines::{Piece, pieces};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::{Source, SourceId, Span, Spanned};
 
 /// The largest policy file, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
+
+/// The longest condition that help repeats, in bytes.
+const MAX_SHOWN: usize = 240;
 
 /// How deep conditions may nest.
 pub const MAX_DEPTH: usize = 64;
@@ -30,13 +33,16 @@ pub fn parse(id: SourceId, source: &Source) -> (Ast, Diagnostics) {
         );
         return (ast, diagnostics);
     }
-    confusable(id, &source.text, &mut diagnostics);
+    let hidden = confusable(id, &source.text, &mut diagnostics);
     let mut annotations = Vec::new();
-    for piece in pieces(&source.text) {
+    let mut first = true;
+    let pieces = pieces(&source.text);
+    for (index, piece) in pieces.iter().cloned().enumerate() {
         match piece {
             Piece::Statement(range) => {
                 let text = source.text.get(range.clone()).unwrap_or("");
                 let reader = Reader { id, offset: range.start };
+                let before = diagnostics.0.len();
                 match reader.statement(text, &mut diagnostics) {
                     Some(Read::Statement(kind, span)) => ast.statements.push(Statement {
                         annotations: std::mem::take(&mut annotations),
@@ -44,8 +50,22 @@ pub fn parse(id: SourceId, source: &Source) -> (Ast, Diagnostics) {
                         span: Place(span),
                     }),
                     Some(Read::Annotation(annotation)) => annotations.push(annotation),
-                    None => annotations.clear(),
+                    None => {
+                        annotations.clear();
+                        unread(text, &mut ast.unread);
+                        ast.unread.first |= first;
+                        // One mistake is said once: what hides in the statement, or the line
+                        // below that goes on with it and is not indented.
+                        let goes_on = pieces.get(index + 1).is_some_and(|next| {
+                            matches!(next, Piece::Statement(next)
+                                if source.text.get(next.clone()).is_some_and(goes_on))
+                        });
+                        if goes_on || hidden.iter().any(|at| range.contains(at)) {
+                            diagnostics.0.truncate(before);
+                        }
+                    }
                 }
+                first = false;
             }
             Piece::Stray(range) => diagnostics.push(
                 Diagnostic::error(Code::Syntax, "an indented line continues a statement, and there is none above it")
@@ -65,27 +85,62 @@ pub fn parse(id: SourceId, source: &Source) -> (Ast, Diagnostics) {
     (ast, diagnostics)
 }
 
-/// Characters that change how a text reads without changing what it says, or that look
-/// like ASCII letters.
-fn confusable(id: SourceId, text: &str, diagnostics: &mut Diagnostics) {
-    for (at, character) in text.char_indices().filter(|(_, c)| !c.is_ascii()) {
+/// What a statement that cannot be read would have given.
+fn unread(text: &str, unread: &mut Unread) {
+    let mut words = text.split_whitespace();
+    match words.next() {
+        Some("default") => unread.default = true,
+        Some("set" | "define") => {
+            unread.names.extend(words.next().map(|name| name.trim_end_matches('=').to_owned()));
+        }
+        _ => {}
+    }
+}
+
+/// Characters that change how a text reads without changing what it says, the first of each
+/// line. Where they stand comes back.
+fn confusable(id: SourceId, text: &str, diagnostics: &mut Diagnostics) -> Vec<usize> {
+    let mut found = Vec::new();
+    let mut reported = false;
+    for (at, character) in text.char_indices() {
+        reported &= character != '\n';
+        let line_end = character == '\r' && text.get(at + 1..).is_some_and(|rest| rest.starts_with('\n'));
+        if reported || line_end || matches!(character, '\n' | '\t' | ' '..='~') {
+            continue;
+        }
+        if at == 0 && character == '\u{feff}' {
+            diagnostics.push(
+                Diagnostic::error(Code::ConfusableText, "this file begins with a byte order mark")
+                    .label(Span::new(id, 0..character.len_utf8()), "U+FEFF, which shows nothing")
+                    .help("save it as UTF-8 without a byte order mark (BOM)"),
+            );
+            found.push(at);
+            continue;
+        }
         let name = match character {
+            '\r' => "a carriage return without a line end, which hides what stands before it",
+            '\0'..='\u{1f}' | '\u{7f}' => "a control character",
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}' => {
                 "a control character that changes the direction of text"
             }
-            '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}' | '\u{ad}' => "an invisible character",
+            '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{feff}'
+            | '\u{ad}' | '\u{180e}' | '\u{e0000}'..='\u{e007f}' => "an invisible character",
             '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => {
                 "a space of another kind"
             }
             '\u{2028}' | '\u{2029}' | '\u{85}' => "a line break of another kind",
+            '\u{80}'..='\u{9f}' => "a control character",
             _ => continue,
         };
+        reported = true;
+        found.push(at);
         diagnostics.push(
             Diagnostic::error(Code::ConfusableText, format!("U+{:04X} is {name}", u32::from(character)))
                 .label(Span::new(id, at..at + character.len_utf8()), "here, though it may not show")
                 .help("remove it, or write an ordinary space"),
         );
     }
+    found
 }
 
 enum Read {
@@ -321,11 +376,20 @@ impl Reader {
             });
             runs.collect::<Vec<_>>().join(word(!tight))
         };
-        Diagnostic::error(Code::MixedOperators, "`and` and `or` stand side by side: this could be read in two ways")
-            .label(first.span, "")
-            .label(other.span, "")
-            .help(format!("write `{}`", grouped(true)))
-            .help(format!("write `{}`", grouped(false)))
+        let word = |connective: &Spanned<bool>| if connective.value { "and" } else { "or" };
+        let help = |tight: bool| {
+            let written = grouped(tight);
+            if written.len() > MAX_SHOWN {
+                format!("put the conditions joined by `{}` between parentheses", if tight { "and" } else { "or" })
+            } else {
+                format!("write `{written}`")
+            }
+        };
+        Diagnostic::error(Code::MixedOperators, "`and` with `or`: without parentheses this could be read in two ways")
+            .label(first.span, format!("`{}` here", word(&first)))
+            .label(other.span, format!("`{}` here", word(&other)))
+            .help(help(true))
+            .help(help(false))
     }
 
     fn unary(&self, pair: Pair<'_, Rule>, diagnostics: &mut Diagnostics) -> Option<Expression> {
@@ -385,10 +449,6 @@ impl Reader {
         match pair.as_rule() {
             Rule::members => Some(Operand::Many(self.members(pair)?)),
             Rule::value => Some(Operand::One(self.value(pair)?)),
-            Rule::name => {
-                let word = self.word(pair);
-                Some(Operand::One(Spanned::new(Literal::Word(word.value), word.span)))
-            }
             _ => None,
         }
     }

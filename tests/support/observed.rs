@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::scenario::{
-    PASSWORD, PendingSpec, Proof, RecordSpec, Spec, TOKEN, WRONG, device_token,
-};
+use super::scenario::{PASSWORD, PendingSpec, Proof, RecordSpec, Spec, TOKEN, WRONG, device_token};
 
 /// The port of the recorded gateways.
 const PORT: u16 = 19001;
@@ -96,13 +94,18 @@ impl Row {
                 "device-required".to_owned()
             }
             ("error", code) => {
-                let word = code.strip_prefix("DEVICE_AUTH_DEVICE_").map(|rest| ("device-", rest));
+                let word = code
+                    .strip_prefix("DEVICE_AUTH_DEVICE_")
+                    .map(|rest| ("device-", rest));
                 let word = word.or_else(|| Some(("device-", code.strip_prefix("DEVICE_AUTH_")?)));
                 let word = word.or_else(|| Some(("", code.strip_prefix("AUTH_")?)));
                 let (start, rest) = word.unwrap_or_else(|| panic!("{}: code {code}", self.id));
                 format!("{start}{}", rest.to_lowercase().replace('_', "-"))
             }
-            (kind, _) => panic!("{}: a handshake that ended as {kind} cannot be compared", self.id),
+            (kind, _) => panic!(
+                "{}: a handshake that ended as {kind} cannot be compared",
+                self.id
+            ),
         };
         format!("reject({reason})")
     }
@@ -113,14 +116,23 @@ impl Row {
         let sub = |text: &str| text.replace("{port}", &PORT.to_string());
         let headers = self.req["headers"].as_array().unwrap().iter();
         let mut headers: Vec<(String, String)> = headers
-            .map(|header| (sub(header[0].as_str().unwrap()), sub(header[1].as_str().unwrap())))
+            .map(|header| {
+                (
+                    sub(header[0].as_str().unwrap()),
+                    sub(header[1].as_str().unwrap()),
+                )
+            })
             .collect();
         let host = match headers.first() {
             Some((name, _)) if name == "Host" => headers.remove(0).1,
             _ => String::new(),
         };
         for unknown in ["mutate", "raw", "protocol"] {
-            assert!(self.connect.get(unknown).is_none(), "{}: `{unknown}`", self.id);
+            assert!(
+                self.connect.get(unknown).is_none(),
+                "{}: `{unknown}`",
+                self.id
+            );
         }
         let scopes = self.connect["scopes"].as_array();
         let role = text(&self.connect["role"]);
@@ -137,10 +149,17 @@ impl Row {
             platform: text(&self.connect["platform"]).unwrap_or_else(|| "linux".to_owned()),
             device_family: text(&self.connect["deviceFamily"]),
             scopes: scopes.map(|scopes| scopes.iter().filter_map(text).collect()),
-            auth: credentials(self.connect["auth"].as_str().unwrap(), gateway, role.as_deref()),
+            auth: credentials(
+                self.connect["auth"].as_str().unwrap(),
+                gateway,
+                role.as_deref(),
+            ),
             role,
             device: self.connect["device"].as_str().map(|_| DEVICE.to_owned()),
-            proof: self.connect["device"].as_str().map(proof).unwrap_or_default(),
+            proof: self.connect["device"]
+                .as_str()
+                .map(proof)
+                .unwrap_or_default(),
             record: record(&self.prior),
             pending: pending(&self.prior),
             ..Spec::default()
@@ -184,14 +203,30 @@ fn credentials(kind: &str, gateway: &Value, role: Option<&str>) -> Value {
 fn proof(kind: &str) -> Proof {
     let good = Proof::default();
     match kind {
-        "v2" | "v3" => Proof { version: Some(kind.to_owned()), ..good },
-        "stale-121s" => Proof { signed_before_ms: 122_000, ..good },
-        "nonce-wrong" => Proof { of_another_connection: true, ..good },
-        "id-mismatch" => Proof { id_of: Some("other".to_owned()), ..good },
-        "other-key-sig" => Proof { by: Some("other".to_owned()), ..good },
-        "signed-other-scopes" => {
-            Proof { over_scopes: Some(vec!["operator.read".to_owned()]), ..good }
-        }
+        "v2" | "v3" => Proof {
+            version: Some(kind.to_owned()),
+            ..good
+        },
+        "stale-121s" => Proof {
+            signed_before_ms: 122_000,
+            ..good
+        },
+        "nonce-wrong" => Proof {
+            of_another_connection: true,
+            ..good
+        },
+        "id-mismatch" => Proof {
+            id_of: Some("other".to_owned()),
+            ..good
+        },
+        "other-key-sig" => Proof {
+            by: Some("other".to_owned()),
+            ..good
+        },
+        "signed-other-scopes" => Proof {
+            over_scopes: Some(vec!["operator.read".to_owned()]),
+            ..good
+        },
         other => panic!("the proof `{other}` is not converted"),
     }
 }
@@ -204,8 +239,14 @@ fn record(prior: &str) -> Option<RecordSpec> {
     Some(match prior {
         "paired-read" => with(&["operator.read"]),
         "paired-admin" => with(&ADMINS),
-        "paired-otherkey" => RecordSpec { key_of: Some("other".to_owned()), ..with(&ADMINS) },
-        "paired-platform" => RecordSpec { platform: Some("otheros".to_owned()), ..with(&ADMINS) },
+        "paired-otherkey" => RecordSpec {
+            key_of: Some("other".to_owned()),
+            ..with(&ADMINS)
+        },
+        "paired-platform" => RecordSpec {
+            platform: Some("otheros".to_owned()),
+            ..with(&ADMINS)
+        },
         "unpaired" | "pending-same" => return None,
         other => panic!("the prior state `{other}` is not converted"),
     })
@@ -213,5 +254,8 @@ fn record(prior: &str) -> Option<RecordSpec> {
 
 fn pending(prior: &str) -> Option<PendingSpec> {
     let scopes = vec!["operator.read".to_owned()];
-    (prior == "pending-same").then_some(PendingSpec { scopes, silent: false })
+    (prior == "pending-same").then_some(PendingSpec {
+        scopes,
+        silent: false,
+    })
 }

@@ -175,7 +175,10 @@ impl Default for Spec {
             platform: "linux".to_owned(),
             device_family: None,
             role: None,
-            scopes: Some(vec!["operator.read".to_owned(), "operator.write".to_owned()]),
+            scopes: Some(vec![
+                "operator.read".to_owned(),
+                "operator.write".to_owned(),
+            ]),
             auth: "shared".into(),
             device: Some("one".to_owned()),
             proof: Proof::default(),
@@ -380,7 +383,11 @@ impl Spec {
         let roles = record.roles.clone();
         let roles = roles.unwrap_or_else(|| vec!["operator".to_owned()]);
         let token = |role: &String| {
-            let scopes: &[String] = if role == "operator" { &record.scopes } else { &[] };
+            let scopes: &[String] = if role == "operator" {
+                &record.scopes
+            } else {
+                &[]
+            };
             let mut token = json!({
                 "token": device_token(role), "role": role, "scopes": scopes,
                 "createdAtMs": NOW - 86_400_000,
@@ -403,7 +410,11 @@ impl Spec {
             "tokens": tokens,
             "createdAtMs": NOW - 86_400_000, "approvedAtMs": NOW - 86_400_000,
         });
-        if let Some(family) = record.device_family.as_ref().or(self.device_family.as_ref()) {
+        if let Some(family) = record
+            .device_family
+            .as_ref()
+            .or(self.device_family.as_ref())
+        {
             value["deviceFamily"] = family.as_str().into();
         }
         value
@@ -417,9 +428,31 @@ pub(crate) fn device_token(role: &str) -> String {
 
 /// The order of the properties of a handshake, for readers: what is not here comes after.
 const ORDER: &[&str] = &[
-    "gw-handshake", "note", "settings", "socket", "http", "challenge", "connect", "pairing",
-    "time", "transport", "peer", "local", "mode", "type", "id", "method", "minProtocol",
-    "maxProtocol", "client", "role", "roles", "scopes", "requestId", "deviceId", "publicKey",
+    "gw-handshake",
+    "note",
+    "settings",
+    "socket",
+    "http",
+    "challenge",
+    "connect",
+    "pairing",
+    "time",
+    "transport",
+    "peer",
+    "local",
+    "mode",
+    "type",
+    "id",
+    "method",
+    "minProtocol",
+    "maxProtocol",
+    "client",
+    "role",
+    "roles",
+    "scopes",
+    "requestId",
+    "deviceId",
+    "publicKey",
 ];
 
 /// How long a value on one line may be.
@@ -444,9 +477,9 @@ fn one_line(value: &Value) -> String {
     match value {
         Value::Object(object) if !object.is_empty() => {
             let properties = ordered(object);
-            let properties = properties.iter().map(|(name, value)| {
-                format!("{}: {}", json!(name), one_line(value))
-            });
+            let properties = properties
+                .iter()
+                .map(|(name, value)| format!("{}: {}", json!(name), one_line(value)));
             format!("{{ {} }}", properties.collect::<Vec<_>>().join(", "))
         }
         Value::Array(elements) => {

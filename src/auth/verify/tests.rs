@@ -1,3 +1,5 @@
+//! Each mode of authentication, with what is sent and what comes of it.
+
 use serde_json::{Value, json};
 
 use super::super::claims::{Credentials, DeviceClaim};

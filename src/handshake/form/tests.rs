@@ -1,3 +1,5 @@
+//! Recordings that can be read, and what is said of those that cannot.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

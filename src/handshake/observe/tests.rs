@@ -1,3 +1,5 @@
+//! The facts of recordings, and that generated ones keep every assumption.
+
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};

@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Checker, MAX_TESTS, Meaning};
+use super::{Checker, MAX_LEVELS, MAX_TESTS, Meaning};
 use crate::diagnostic::{Code, Diagnostic, suggest};
 use crate::facts::attributes::{Kind, article};
 use crate::facts::{ATTRIBUTES, Attribute, AttributeId, Host, Origin, OriginClass, ScopeSet, Stage};
+use crate::lang::KEYWORDS;
 use crate::lang::ast::{Expression, ExpressionKind, Literal, Operand, Operator};
 use crate::lang::checked::{Comparison, Condition, Members, Predicate};
 use crate::source::{Span, Spanned};
@@ -24,6 +25,7 @@ impl Checker {
     pub(super) fn meaning(&mut self, expression: &Expression) -> Condition {
         let mut path = Vec::new();
         self.expand(expression, &mut path)
+            .and_then(|meaning| self.counted(meaning, expression.span.0))
             .map_or_else(|| Condition::Any(Vec::new()), |meaning| meaning.condition)
     }
 
@@ -41,11 +43,13 @@ impl Checker {
             ExpressionKind::Not(inner) => {
                 let meaning = self.expand(inner, path)?;
                 let inner = Spanned::new(meaning.condition, inner.span.0);
-                Some(Meaning { condition: Condition::Not(Box::new(inner)), tests: meaning.tests })
+                let condition = Condition::Not(Box::new(inner));
+                Some(Meaning { condition, depth: meaning.depth + 1, ..meaning })
             }
             ExpressionKind::Bare(name) => self.bare(name, path),
             ExpressionKind::Compare { attribute, operator, operand } => {
-                self.compare(attribute, *operator, operand, span).map(single)
+                let condition = self.compare(attribute, *operator, operand, span)?;
+                Some(single(condition, AttributeId::named(&attribute.value)))
             }
         }?;
         if meaning.tests > MAX_TESTS {
@@ -57,6 +61,10 @@ impl Checker {
                 .label(span, "with its definitions expanded")
                 .help("use fewer definitions of definitions, or `in` with a set"),
             );
+            return None;
+        }
+        if meaning.depth > MAX_LEVELS {
+            self.chain_too_long(span);
             return None;
         }
         Some(meaning)
@@ -73,11 +81,14 @@ impl Checker {
             parts.iter().map(|part| self.expand(part, path)).collect();
         let meanings: Vec<Meaning> = meanings.into_iter().collect::<Option<_>>()?;
         let tests = meanings.iter().map(|meaning| meaning.tests).sum();
+        let depth = meanings.iter().map(|meaning| meaning.depth).max().unwrap_or(0) + 1;
+        let latest =
+            meanings.iter().filter_map(|meaning| meaning.latest).max_by_key(|id| id.row().stage);
         let conditions = meanings
             .into_iter()
             .zip(parts)
             .map(|(meaning, part)| Spanned::new(meaning.condition, part.span.0));
-        Some(Meaning { condition: join(conditions.collect()), tests })
+        Some(Meaning { condition: join(conditions.collect()), tests, depth, latest })
     }
 
     fn bare(&mut self, name: &Spanned<String>, path: &mut Vec<String>) -> Option<Meaning> {
@@ -85,12 +96,19 @@ impl Checker {
         if self.vocabulary.definitions.contains_key(word) {
             return self.resolve(word, path);
         }
+        if self.unread.contains(word) {
+            return None;
+        }
+        let flag = |attribute, predicate| {
+            let comparison = Comparison { attribute, predicate, span: name.span };
+            Some(single(Condition::Test(comparison), Some(attribute)))
+        };
         if let Some((attribute, predicate)) = absence(word).or_else(|| peer_class(word)) {
-            return Some(single(Comparison { attribute, predicate, span: name.span }));
+            return flag(attribute, predicate);
         }
         match AttributeId::named(word) {
             Some(attribute) if matches!(attribute.row().kind, Kind::Flag { .. }) => {
-                Some(single(Comparison { attribute, predicate: Predicate::Holds, span: name.span }))
+                flag(attribute, Predicate::Holds)
             }
             Some(attribute) => {
                 let row = attribute.row();
@@ -131,10 +149,9 @@ impl Checker {
             .chain(PEER_CLASSES)
             .chain(ABSENCES)
             .chain(self.vocabulary.definitions.keys().map(String::as_str));
-        suggest::did_you_mean(word, known).or_else(|| {
-            let row = ATTRIBUTES.iter().find(|row| row.kind.code(word).is_some())?;
-            Some(format!("it is a value of `{0}`: write `{0}={word}`", row.name))
-        })
+        let value = ATTRIBUTES.iter().find(|row| row.kind.code(word).is_some());
+        let value = value.map(|row| format!("it is a value of `{0}`: write `{0}={word}`", row.name));
+        value.or_else(|| suggest::did_you_mean(word, known)).or_else(|| suggest::did_you_mean(word, KEYWORDS))
     }
 
     fn compare(
@@ -196,6 +213,9 @@ impl Checker {
 
     fn unknown_attribute(&mut self, name: &Spanned<String>) {
         let word = name.value.as_str();
+        if self.unread.contains(word) {
+            return;
+        }
         let help = if self.vocabulary.definitions.contains_key(word) {
             Some(format!("`{word}` is a definition: it holds or does not, so write it alone"))
         } else if PEER_CLASSES.contains(&word) {
@@ -264,6 +284,9 @@ impl Checker {
         };
         if let Some((_, values)) = self.vocabulary.sets.get(name) {
             return Some(values.clone());
+        }
+        if self.unread.contains(name) {
+            return None;
         }
         let help = if row.kind.code(name).is_some() {
             Some(format!("`{name}` is one value: write `{}={name}`", row.name))
@@ -340,21 +363,34 @@ impl Checker {
     }
 
     pub(super) fn unknown_value(&mut self, row: &Attribute, word: &str, span: Span) {
-        let words = row.kind.words();
-        let names = || words.iter().map(|known| known.name);
+        if self.unread.contains(word) {
+            return;
+        }
+        let name = row.name;
+        let names = || row.kind.words().iter().map(|known| known.name);
         let help = if self.vocabulary.sets.contains_key(word) {
-            Some(format!("`{word}` is a set: write `{} in {word}`", row.name))
+            format!("`{word}` is a set: write `{name} in {word}`")
+        } else if let Some(help) = suggest::did_you_mean(word, names()) {
+            help
         } else {
-            suggest::did_you_mean(word, names())
+            let list = names().collect::<Vec<_>>().join(", ");
+            match row.kind {
+                Kind::Text { .. } => format!("text needs quotes: `{name}=\"{word}\"`"),
+                Kind::Header { .. } => {
+                    format!("text needs quotes: `{name}=\"{word}\"`; without them it is one of {list}")
+                }
+                Kind::Address { .. } => {
+                    format!("write an address such as `{name}=10.0.0.5`, or one of {list}")
+                }
+                Kind::Flag { .. } | Kind::Enum { .. } | Kind::Set { .. } => {
+                    format!("it is one of {list}")
+                }
+            }
         };
-        let needs_quotes = matches!(row.kind, Kind::Text { .. } | Kind::Header { .. });
-        let kind = row.kind.name();
         self.report(
             Diagnostic::error(Code::UnknownValue, format!("`{word}` is not a value of `{}`", row.name))
                 .label(span, "this could never hold")
-                .maybe_help(help)
-                .maybe_help(needs_quotes.then(|| format!("text needs quotes: \"{word}\"")))
-                .help(format!("{} {kind} of {}", article(kind), names().collect::<Vec<_>>().join(", "))),
+                .help(help),
         );
     }
 
@@ -375,10 +411,12 @@ impl Checker {
         let whole = network.trunc();
         if whole != network {
             let host = network.addr();
-            let count = 2f64.powi(i32::from(network.max_prefix_len() - network.prefix_len()));
+            let bits = network.max_prefix_len() - network.prefix_len();
+            let count = 1u64.checked_shl(u32::from(bits)).filter(|_| bits < 40);
+            let count = count.map_or_else(|| format!("2^{bits}"), |count| count.to_string());
             self.report(
                 Diagnostic::error(Code::HostBitsSet, format!("`{text}` means {whole}, which may be more than was meant"))
-                    .label(span, format!("the address of one host, and a network of {count}"))
+                    .label(span, format!("the address of one host, and a network of {count} addresses"))
                     .help(format!("write `{whole}` for the network"))
                     .help(format!("write `{host}` for the host")),
             );
@@ -441,7 +479,7 @@ impl Checker {
                 Literal::Word(word) if self.vocabulary.sets.contains_key(word) => {
                     self.named_set(row, value)?
                 }
-                _ => vec![value.clone()],
+                Literal::Word(_) | Literal::Text(_) | Literal::Address(_) => vec![value.clone()],
             },
         };
         let mut members = Members::default();
@@ -463,26 +501,29 @@ impl Checker {
             }
             ExpressionKind::Not(inner) | ExpressionKind::Group(inner) => self.known_by(inner, stage),
             ExpressionKind::Bare(name) | ExpressionKind::Compare { attribute: name, .. } => {
-                if let Some(late) = self.latest(&name.value, 0).filter(|row| row.stage > stage) {
-                    let through = if late.name == name.value { "" } else { " through its definition" };
-                    self.report(
-                        Diagnostic::error(
-                            Code::TooEarly,
-                            format!("`{}` is not known yet at this stage", late.name),
-                        )
-                        .label(name.span, format!("{}{through}; the guard stands at {stage}", late.stage.doc()))
-                        .help(format!("write `guard` without `at {stage}`")),
-                    );
-                }
+                let Some(late) = self.latest(&name.value).filter(|row| row.stage > stage) else { return };
+                let known = late.stage.doc();
+                let label = if self.vocabulary.definitions.contains_key(&name.value) {
+                    format!("asks for `{}`, which is {known}", late.name)
+                } else {
+                    known.to_owned()
+                };
+                self.report(
+                    Diagnostic::error(
+                        Code::TooEarly,
+                        format!("`{}` is not known yet when a guard at {stage} answers", late.name),
+                    )
+                    .label(name.span, label)
+                    .help(format!("write `guard` without `at {stage}`")),
+                );
             }
         }
     }
 
     /// The attribute behind a name that becomes known last.
-    fn latest(&self, name: &str, depth: usize) -> Option<&'static Attribute> {
+    fn latest(&self, name: &str) -> Option<&'static Attribute> {
         if let Some(definition) = self.vocabulary.definitions.get(name) {
-            // Cycles are reported elsewhere; here they only must end.
-            return (depth < 64).then(|| self.latest_in(&definition.expression, depth + 1)).flatten();
+            return definition.meaning.as_ref()?.latest.map(AttributeId::row);
         }
         let name = match absence(name) {
             Some((attribute, _)) => return Some(attribute.row()),
@@ -491,28 +532,26 @@ impl Checker {
         };
         AttributeId::named(name).map(AttributeId::row)
     }
-
-    fn latest_in(&self, expression: &Expression, depth: usize) -> Option<&'static Attribute> {
-        match &expression.kind {
-            ExpressionKind::All(parts) | ExpressionKind::Any(parts) => parts
-                .iter()
-                .filter_map(|part| self.latest_in(part, depth))
-                .max_by_key(|row| row.stage),
-            ExpressionKind::Not(inner) | ExpressionKind::Group(inner) => self.latest_in(inner, depth),
-            ExpressionKind::Bare(name) | ExpressionKind::Compare { attribute: name, .. } => {
-                self.latest(&name.value, depth)
-            }
-        }
-    }
 }
 
-fn single(test: impl Into<Condition>) -> Meaning {
-    Meaning { condition: test.into(), tests: 1 }
+/// A condition of one comparison. Long lists cost memory wherever they are used.
+fn single(condition: Condition, attribute: Option<AttributeId>) -> Meaning {
+    let long = match &condition {
+        Condition::Test(test) => values(test),
+        Condition::Not(inner) => match &inner.value {
+            Condition::Test(test) => values(test),
+            Condition::All(_) | Condition::Any(_) | Condition::Not(_) => 0,
+        },
+        Condition::All(_) | Condition::Any(_) => 0,
+    };
+    Meaning { condition, tests: 1 + long / 8, depth: 1, latest: attribute }
 }
 
-impl From<Comparison> for Condition {
-    fn from(comparison: Comparison) -> Self {
-        Condition::Test(comparison)
+/// How many networks and texts a comparison carries.
+fn values(test: &Comparison) -> usize {
+    match &test.predicate {
+        Predicate::Among(members) => members.networks.len() + members.texts.len(),
+        Predicate::Holds | Predicate::Includes(_) | Predicate::Within(_) | Predicate::Equals(_) => 0,
     }
 }
 

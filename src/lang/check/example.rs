@@ -49,7 +49,7 @@ pub fn settle(mut facts: Facts, named: &[NamedFact]) -> Result<(Facts, Named), B
 /// Reads `name=value`, `name`, or `not name`, as `--fact` gives it.
 pub fn fact(expression: &Expression) -> Result<Vec<NamedFact>, Box<Diagnostic>> {
     let mut checker =
-        Checker { vocabulary: super::Vocabulary::default(), diagnostics: crate::diagnostic::Diagnostics::default() };
+        Checker::default();
     match checker.named(expression) {
         Some(facts) => Ok(facts),
         None => Err(Box::new(checker.diagnostics.0.into_iter().next().unwrap_or_else(|| {
@@ -86,10 +86,13 @@ impl Checker {
                 Some(facts)
             }
             ExpressionKind::Group(inner) => self.named(inner),
-            ExpressionKind::Not(inner) => match &inner.kind {
-                ExpressionKind::Bare(name) => self.flag(name, false, span),
-                _ => self.not_a_fact(expression),
-            },
+            ExpressionKind::Not(inner) => {
+                if let ExpressionKind::Bare(name) = &inner.kind {
+                    self.flag(name, false, span)
+                } else {
+                    self.not_a_fact(expression)
+                }
+            }
             ExpressionKind::Bare(name) => self.flag(name, true, span),
             ExpressionKind::Compare { attribute, operator, operand } => {
                 self.compared(attribute, *operator, operand, expression)
@@ -195,7 +198,9 @@ impl Checker {
                 // `--fact tls=yes` is natural on a command line.
                 Literal::Word(word) if word == "yes" => Value::Flag(true),
                 Literal::Word(word) if word == "no" => Value::Flag(false),
-                _ => return self.needs_value(row, span),
+                Literal::Word(_) | Literal::Text(_) | Literal::Address(_) => {
+                    return self.needs_value(row, span);
+                }
             },
             (_, Operator::Equal, Operand::One(value)) => self.value(row, value)?,
             _ => return self.not_a_fact(expression),

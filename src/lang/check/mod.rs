@@ -6,14 +6,16 @@ mod condition;
 mod example;
 mod verdict;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use example::{fact, settle};
+pub(in crate::lang) use verdict::meant;
 
+use super::KEYWORDS;
 use super::ast::{Ast, ClauseRole, Expression, Given, Literal, Statement, StatementKind};
 use super::checked::{self, Answer, Checked, Claim, Clause, Condition, Role, Test};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, suggest};
-use crate::facts::{ATTRIBUTES, Stage};
+use crate::facts::{ATTRIBUTES, AttributeId, Stage};
 use crate::source::{Span, Spanned};
 
 /// The edition of the language that this reads.
@@ -21,6 +23,12 @@ pub const EDITION: &str = "1";
 
 /// The most tests one condition may come to when its definitions are expanded.
 pub const MAX_TESTS: usize = 10_000;
+
+/// The most tests that all conditions of a file may come to together.
+pub const MAX_TESTS_OF_ALL: usize = 500_000;
+
+/// How deep a condition may be nested when its definitions are expanded.
+pub const MAX_LEVELS: usize = 256;
 
 /// One file of a policy, with the files whose vocabulary it includes.
 #[derive(Debug)]
@@ -42,11 +50,14 @@ pub fn check(
         Some((checked, vocabulary)) => (Some(checked), vocabulary),
         None => (None, Vocabulary::default()),
     };
-    let mut checker = Checker { vocabulary, diagnostics: Diagnostics::default() };
+    let mut checker = Checker { vocabulary, ..Checker::default() };
     for include in &file.includes {
         checker.vocabulary_of(&include.statements, true);
     }
     checker.vocabulary_of(&file.ast.statements, false);
+    for ast in file.includes.iter().chain([&file.ast]) {
+        checker.unread.extend(ast.unread.names.iter().cloned());
+    }
     checker.definitions();
     let checked = checker.file(&file.ast, base);
     let failed = checker.diagnostics.has_errors();
@@ -75,11 +86,23 @@ struct Definition {
 #[derive(Clone, Debug)]
 struct Meaning {
     condition: Condition,
+    /// How many tests it makes.
     tests: usize,
+    /// How deep it is nested.
+    depth: usize,
+    /// The attribute in it that becomes known last.
+    latest: Option<AttributeId>,
 }
 
+#[derive(Default)]
 struct Checker {
     vocabulary: Vocabulary,
+    /// Names whose `set` or `define` could not be read: nothing is said about their use.
+    unread: BTreeSet<String>,
+    /// How many tests all conditions so far come to.
+    tests: usize,
+    /// Whether a chain of definitions was already reported as too long.
+    too_long: bool,
     diagnostics: Diagnostics,
 }
 
@@ -90,7 +113,7 @@ impl Checker {
 
     /// Takes the sets and definitions of a file.
     fn vocabulary_of(&mut self, statements: &[Statement], included: bool) {
-        for statement in statements {
+        for (index, statement) in statements.iter().enumerate() {
             match &statement.kind {
                 StatementKind::Set { name, members } => {
                     if self.new_name(name) {
@@ -109,6 +132,7 @@ impl Checker {
                         self.vocabulary.definitions.insert(name.value.clone(), definition);
                     }
                 }
+                StatementKind::Edition(_) if included && index > 0 => self.late_edition(statement.span.0),
                 StatementKind::Edition(_) | StatementKind::Include(_) => {}
                 StatementKind::Extends(_)
                 | StatementKind::Clause(_)
@@ -127,6 +151,14 @@ impl Checker {
         }
     }
 
+    fn late_edition(&mut self, span: Span) {
+        self.report(
+            Diagnostic::error(Code::MisplacedStatement, "the edition is the first statement of a file")
+                .label(span, "not the first")
+                .help("move it to the top, or remove it if it is there already"),
+        );
+    }
+
     /// Whether a name may be given to a set or definition; reports it if not.
     fn new_name(&mut self, name: &Spanned<String>) -> bool {
         let word = name.value.as_str();
@@ -139,7 +171,8 @@ impl Checker {
             return false;
         }
         let attribute = ATTRIBUTES.iter().any(|row| row.name == word);
-        if attribute || condition::PEER_CLASSES.contains(&word) || RESERVED.contains(&word) {
+        let reserved = RESERVED.contains(&word) || KEYWORDS.contains(&word);
+        if attribute || condition::PEER_CLASSES.contains(&word) || reserved {
             self.report(
                 Diagnostic::error(Code::ReservedName, format!("`{word}` already means something in the language"))
                     .label(name.span, if attribute { "an attribute" } else { "a word of the language" })
@@ -150,6 +183,8 @@ impl Checker {
         let sets = self.vocabulary.sets.get(word).map(|(span, _)| *span);
         let definitions = self.vocabulary.definitions.get(word).map(|definition| definition.name);
         match sets.or(definitions) {
+            // A file that is included here and by the extended file is one file.
+            Some(first) if first == name.span => false,
             Some(first) => {
                 self.duplicate(name, first);
                 false
@@ -201,13 +236,49 @@ impl Checker {
             return definition.meaning.clone();
         }
         let expression = definition.expression.clone();
+        if path.len() >= MAX_LEVELS {
+            let span = definition.name;
+            definition.resolved = true;
+            self.chain_too_long(span);
+            return None;
+        }
         path.push(name.to_owned());
-        let meaning = self.expand(&expression, path);
+        let meaning = self.expand(&expression, path).and_then(|meaning| self.counted(meaning, expression.span.0));
         path.pop();
         let definition = self.vocabulary.definitions.get_mut(name)?;
         definition.resolved = true;
         definition.meaning.clone_from(&meaning);
         meaning
+    }
+
+    /// Adds a condition to what the file comes to, or reports that it is too much.
+    fn counted(&mut self, meaning: Meaning, span: Span) -> Option<Meaning> {
+        let before = self.tests;
+        self.tests = before.saturating_add(meaning.tests);
+        if self.tests <= MAX_TESTS_OF_ALL {
+            return Some(meaning);
+        }
+        if before <= MAX_TESTS_OF_ALL {
+            self.report(
+                Diagnostic::error(
+                    Code::NestedTooDeeply,
+                    format!("the conditions of this policy come to more than {MAX_TESTS_OF_ALL} tests"),
+                )
+                .label(span, "here the limit is passed, with definitions expanded")
+                .help("use fewer definitions of definitions, or `in` with a set"),
+            );
+        }
+        None
+    }
+
+    fn chain_too_long(&mut self, span: Span) {
+        if !std::mem::replace(&mut self.too_long, true) {
+            self.report(
+                Diagnostic::error(Code::NestedTooDeeply, format!("definitions build on each other more than {MAX_LEVELS} levels deep"))
+                    .label(span, "one too many")
+                    .help("say the condition itself, with fewer definitions between"),
+            );
+        }
     }
 
     /// The statements of the policy itself, upon what it extends.
@@ -258,11 +329,16 @@ impl Checker {
                     inherited.retain(|claim| claim.name != name.value);
                     if inherited.len() == before {
                         let names: Vec<&str> = inherited.iter().map(|claim| claim.name.as_str()).collect();
-                        let help = suggest::did_you_mean(&name.value, names.iter().copied());
+                        let help = match suggest::nearest(&name.value, names.iter().copied()) {
+                            Some(near) => format!("did you mean \"{near}\"?"),
+                            None if base.is_none() => "remove it: this file extends no other".to_owned(),
+                            None if names.is_empty() => "remove it: the extended file claims nothing".to_owned(),
+                            None => format!("its claims are \"{}\"", names.join("\", \"")),
+                        };
                         self.report(
                             Diagnostic::error(Code::UnknownClaim, format!("there is no claim \"{}\" to relax", name.value))
                                 .label(name.span, "not claimed by what this file extends")
-                                .maybe_help(help),
+                                .help(help),
                         );
                     }
                 }
@@ -294,6 +370,15 @@ impl Checker {
         }
         let default = own.default.or_else(|| base.as_ref().map(|base| base.default.clone()));
         let Some(default) = default else {
+            // It may be there and be wrong, or the file may hold nothing: that is said already.
+            let written = ast.unread.default
+                || ast.statements.is_empty()
+                || ast.statements.iter().any(|statement| {
+                    matches!(&statement.kind, StatementKind::Clause(clause) if clause.role == ClauseRole::Default)
+                });
+            if written {
+                return None;
+            }
             let end = ast.statements.last().map_or(Span::default(), |last| last.span.0);
             self.report(
                 Diagnostic::error(Code::MissingDefault, "this policy does not say what happens to every other connection")
@@ -324,11 +409,7 @@ impl Checker {
         for (index, statement) in ast.statements.iter().enumerate() {
             let span = statement.span.0;
             match &statement.kind {
-                StatementKind::Edition(_) if index > 0 => self.report(
-                    Diagnostic::error(Code::MisplacedStatement, "the edition is the first statement of a file")
-                        .label(span, "not the first")
-                        .help("move it to the top, or remove it if it is there already"),
-                ),
+                StatementKind::Edition(_) if index > 0 => self.late_edition(span),
                 StatementKind::Extends(_) => {
                     if let Some(first) = extends {
                         self.report(
@@ -443,8 +524,10 @@ impl Checker {
                 "issue" => issues.push(annotation.text.value.clone()),
                 name if name.starts_with("x-") => {}
                 name => {
-                    let help = suggest::did_you_mean(name, ["issue"])
-                        .unwrap_or_else(|| format!("write `@issue(\"…\")`, or `@x-{name}(\"…\")` for one of your own"));
+                    let help = match suggest::nearest(name, ["issue"]) {
+                        Some(near) => format!("did you mean `@{near}`?"),
+                        None => format!("write `@issue(\"…\")`, or `@x-{name}(\"…\")` for one of your own"),
+                    };
                     self.report(
                         Diagnostic::error(Code::UnknownAnnotation, format!("`@{name}` means nothing here"))
                             .label(annotation.name.span, "no such annotation")

@@ -16,6 +16,13 @@ const ALIASES: [(&str, &[&str]); 4] = [
     ("silent-approve", &["auto-approve", "autoapprove", "silent", "trust"]),
 ];
 
+/// The verdict that was meant by a word, when other languages have that word.
+#[must_use]
+pub(in crate::lang) fn meant(word: &str) -> Option<&'static str> {
+    let word = word.to_ascii_lowercase();
+    ALIASES.iter().find(|(_, names)| names.contains(&word.as_str())).map(|(verdict, _)| *verdict)
+}
+
 impl Checker {
     /// What a clause answers, and the hint among its arguments.
     pub(super) fn answer(&mut self, text: &VerdictText, role: Role) -> Option<(Answer, Option<String>)> {
@@ -196,10 +203,9 @@ impl Checker {
     fn unknown_verdict(&mut self, name: &Spanned<String>) -> Option<Answer> {
         let word = name.value.to_ascii_lowercase();
         let kinds = || VerdictKind::WORDS.iter().map(|word| word.name);
-        let alias = ALIASES.iter().find(|(_, names)| names.contains(&word.as_str()));
-        let help = match (alias, word.as_str()) {
+        let help = match (meant(&word), word.as_str()) {
             (_, "admit") => "`admit` is for claims and tests; write `approve` or `silent-approve`".to_owned(),
-            (Some((verdict, _)), _) => format!("write `{verdict}`"),
+            (Some(verdict), _) => format!("write `{verdict}`"),
             (None, _) => suggest::did_you_mean(&word, kinds())
                 .unwrap_or_else(|| format!("the verdicts are {}", kinds().collect::<Vec<_>>().join(", "))),
         };

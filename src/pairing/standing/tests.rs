@@ -1,3 +1,5 @@
+//! How requests stand to records, and device tokens to both.
+
 use serde_json::{Value, json};
 
 use super::*;

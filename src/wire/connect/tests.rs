@@ -1,3 +1,5 @@
+//! Connect frames that the protocol takes, and its words for those that it does not.
+
 use proptest::prelude::*;
 use serde_json::json;
 
