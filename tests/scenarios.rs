@@ -11,6 +11,7 @@
     clippy::panic,
     reason = "this is a test: what is missing fails it"
 )]
+#![expect(clippy::print_stdout, reason = "how many agreed is worth saying")]
 
 #[path = "support/observed.rs"]
 mod observed;
@@ -62,7 +63,7 @@ fn main() {
             }));
         }
     }
-    let every: [(&str, fn(&Scenarios, &Policies) -> Result<(), Failed>); 6] = [
+    let every: [(&str, Test); 6] = [
         ("every file is listed", files),
         ("the line of the brief", brief),
         ("every rule and guard is reached", reached),
@@ -78,6 +79,7 @@ fn main() {
 }
 
 type Policies = BTreeMap<&'static str, Policy>;
+type Test = fn(&Scenarios, &Policies) -> Result<(), Failed>;
 
 /// A handshake as it is committed: made from its spec, answered as expected, explained as it
 /// stands beside it.

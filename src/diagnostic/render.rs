@@ -63,7 +63,7 @@ fn human(diagnostics: &Diagnostics, sources: &Sources, colour: bool) -> String {
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_width(WIDTH)
         .with_links(false)
-        .with_context_lines(0);
+        .with_context_lines(1);
     let mut drawn = Vec::new();
     for diagnostic in diagnostics.0.iter().take(SHOWN) {
         let mut text = String::new();
@@ -380,16 +380,26 @@ impl SourceCode for Text<'_> {
         before: usize,
         after: usize,
     ) -> Result<Box<dyn SpanContents<'b> + 'b>, MietteError> {
-        let contents = self.shown.read_span(span, before, after)?;
-        let start = u32::try_from(contents.span().offset()).unwrap_or(u32::MAX);
-        let (line, column) = self.source.position(start);
+        let text = self.shown.as_str();
+        let (mut start, mut end) = (span.offset(), span.offset().saturating_add(span.len()));
+        if before + after > 0 {
+            // What is drawn are whole lines, and only those that the span touches.
+            let last = end.saturating_sub(1).max(start);
+            start = text.get(..start).and_then(|head| head.rfind('\n')).map_or(0, |at| at + 1);
+            end = text
+                .get(last..)
+                .and_then(|tail| tail.find('\n'))
+                .map_or(text.len(), |at| last + at + 1);
+        }
+        let data = text.get(start..end).ok_or(MietteError::OutOfBounds)?;
+        let (line, column) = self.source.position(u32::try_from(start).unwrap_or(u32::MAX));
         Ok(Box::new(MietteSpanContents::new_named(
             visible(&self.source.name),
-            contents.data(),
-            *contents.span(),
+            data.as_bytes(),
+            (start, end - start).into(),
             line - 1,
             column - 1,
-            contents.line_count(),
+            data.matches('\n').count(),
         )))
     }
 }

@@ -234,7 +234,7 @@ fn fact_accounts(facts: &Facts, subject: &Subject, by: ClauseId, trace: &Trace) 
             let used = used.contains(&attribute);
             let always = ["peer", "host", "origin", "client", "role", "scopes", "auth", "device", "pairing"];
             let notable = match row.kind {
-                Kind::Flag { get, .. } => get(facts) && !row.name.starts_with("setting."),
+                Kind::Flag { get, .. } => get(facts) && worth(row.name, facts),
                 Kind::Enum { .. }
                 | Kind::Set { .. }
                 | Kind::Address { .. }
@@ -257,9 +257,11 @@ fn fact_accounts(facts: &Facts, subject: &Subject, by: ClauseId, trace: &Trace) 
 fn worth(name: &str, facts: &Facts) -> bool {
     match name {
         "client-ip" => facts.client_ip != facts.peer,
-        "auth-failure" => facts.auth_failure != crate::facts::AuthFailure::None,
+        "peer-is-own" => !facts.same_host,
+        // The evidence of `auth` and `pairing` says it.
+        "auth-failure" | "role-upgrade" | "scope-upgrade" | "metadata-upgrade" => false,
         "path" | "platform" | "device-family" => false,
-        name => !name.starts_with("setting."),
+        name => !name.starts_with("setting.") && !name.starts_with("forwarded-"),
     }
 }
 
@@ -456,9 +458,11 @@ fn not_local(
     };
     let seen = |id: ClauseId| trace.clauses.iter().find(|seen| seen.id == id);
     if matches!(by.role, Role::Guard(_)) {
+        // The guard, or the rule that it restricts, asked for locality, and had it.
         let terms = &seen(by.id)?.terms;
+        let asked = asks_locality(terms) || asks_locality(&seen(decision.rule)?.terms);
         let settled = terms.iter().flat_map(|term| &term.tests).find(|test| !local(test.attribute));
-        return asks_locality(terms).then_some(settled).flatten().map(|test| name(test.attribute));
+        return asked.then_some(settled).flatten().map(|test| name(test.attribute));
     }
     let rules = clauses.iter().filter(|clause| matches!(clause.role, Role::Rule) && !clause.matched);
     rules.filter_map(|clause| seen(clause.id)).find_map(|seen| {

@@ -92,6 +92,7 @@ fn drawn(explanation: &Explanation, style: Style) -> String {
 fn facts_table(explanation: &Explanation, style: Style, out: &mut String) {
     let shown: Vec<&FactAccount> =
         explanation.facts.iter().filter(|fact| style.all || fact.notable).collect();
+    let shown_used = shown.iter().any(|fact| fact.used);
     let width = |of: fn(&FactAccount) -> usize| shown.iter().map(|fact| of(fact)).max().unwrap_or(0);
     let names = width(|fact| fact.attribute.row().name.len());
     let values = width(|fact| fact.value.chars().count()).min(VALUE_WIDTH);
@@ -105,7 +106,9 @@ fn facts_table(explanation: &Explanation, style: Style, out: &mut String) {
         let line = if fact.used || !style.colour { line.to_owned() } else { paint(true, "2", line) };
         let _ = writeln!(out, "{line}");
     }
-    let _ = writeln!(out, "  (• the deciding line asks for it)");
+    if shown_used {
+        let _ = writeln!(out, "  (• the deciding line asks for it)");
+    }
 }
 
 fn clauses_list(explanation: &Explanation, style: Style, out: &mut String) {

@@ -56,7 +56,8 @@ pub fn tokens(text: &str) -> Vec<Token<'_>> {
 }
 
 fn next(rest: &str) -> (Option<TokenKind>, usize) {
-    let line = rest.find(['\n', '\r']).unwrap_or(rest.len());
+    // Looked for only where it is needed: a line may be as long as the file.
+    let line = || rest.find(['\n', '\r']).unwrap_or(rest.len());
     let Some(first) = rest.chars().next() else { return (None, 1) };
     for (text, kind) in [
         ("->", TokenKind::Arrow),
@@ -72,10 +73,12 @@ fn next(rest: &str) -> (Option<TokenKind>, usize) {
     match first {
         ' ' | '\t' | '\r' => (None, 1),
         '\n' => (Some(TokenKind::LineEnd), 1),
-        '#' => (Some(TokenKind::Comment), line),
-        '"' => match rest.get(1..line).and_then(|inside| inside.find('"')) {
-            Some(close) => (Some(TokenKind::Text), close + 2),
-            None => (Some(TokenKind::OpenQuote), line),
+        '#' => (Some(TokenKind::Comment), line()),
+        '"' => match rest.get(1..).and_then(|inside| inside.find(['"', '\n', '\r'])) {
+            Some(end) if rest.get(end + 1..).is_some_and(|rest| rest.starts_with('"')) => {
+                (Some(TokenKind::Text), end + 2)
+            }
+            _ => (Some(TokenKind::OpenQuote), line()),
         },
         '(' | ')' | '{' | '}' | '[' | ']' | ',' | '|' | '=' | '@' => (Some(TokenKind::Mark), 1),
         // `::1` and `::/0` begin with the colons of an address.

@@ -13,7 +13,7 @@ const CONTEXT: usize = 3;
 /// # Errors
 ///
 /// The differing lines, when the file holds something else or is not there.
-pub fn check(path: &Path, actual: &str) -> Result<(), String> {
+pub(crate) fn check(path: &Path, actual: &str) -> Result<(), String> {
     if std::env::var_os("GW_BLESS").is_some() {
         return std::fs::write(path, actual).map_err(|error| format!("{}: {error}", path.display()));
     }

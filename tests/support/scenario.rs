@@ -475,7 +475,8 @@ fn ordered(object: &Map<String, Value>) -> Vec<(&String, &Value)> {
 
 fn one_line(value: &Value) -> String {
     match value {
-        Value::Object(object) if !object.is_empty() => {
+        Value::Object(object) if object.is_empty() => "{}".to_owned(),
+        Value::Object(object) => {
             let properties = ordered(object);
             let properties = properties
                 .iter()
@@ -486,7 +487,7 @@ fn one_line(value: &Value) -> String {
             let elements: Vec<String> = elements.iter().map(one_line).collect();
             format!("[{}]", elements.join(", "))
         }
-        other => other.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
     }
 }
 
@@ -520,6 +521,6 @@ fn write(value: &Value, depth: usize, out: &mut String) {
             }
             out.push_str(&format!("\n{}]", "  ".repeat(depth)));
         }
-        _ => out.push_str(&line),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => out.push_str(&line),
     }
 }
