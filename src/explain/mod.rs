@@ -10,7 +10,7 @@ pub mod text;
 use crate::compile::ClauseId;
 use crate::decide::{Decision, Law, Trace, traced};
 use crate::decide::trace::{Seen, SeenTest};
-use crate::facts::{AttributeId, DeviceProof, Facts, Kind, Pairing, Provenance, ScopeSet, Transport};
+use crate::facts::{AttributeId, DeviceProof, Facts, Kind, Pairing, Provenance, ScopeSet, Stage, Transport};
 use crate::lang::checked::Role;
 use crate::policy::Policy;
 use crate::verdict::{Grant, PairingReason, ScopeBound, Verdict, show_seconds};
@@ -435,6 +435,8 @@ fn not_local(
     trace: &Trace,
 ) -> Option<String> {
     let local = |attribute: AttributeId| matches!(attribute.row().name, "peer" | "same-host" | "transport");
+    // What the client says and proves is no matter of where it is.
+    let whereabouts = |attribute: AttributeId| attribute.row().stage < Stage::Connect;
     let loopback = facts.transport == Transport::Tcp && facts.peer.is_loopback();
     if !loopback || decision.verdict.admits() {
         return None;
@@ -462,12 +464,14 @@ fn not_local(
         let terms = &seen(by.id)?.terms;
         let asked = asks_locality(terms) || asks_locality(&seen(decision.rule)?.terms);
         let settled = terms.iter().flat_map(|term| &term.tests).find(|test| !local(test.attribute));
-        return asked.then_some(settled).flatten().map(|test| name(test.attribute));
+        let settled = settled.filter(|test| asked && whereabouts(test.attribute));
+        return settled.map(|test| name(test.attribute));
     }
     let rules = clauses.iter().filter(|clause| matches!(clause.role, Role::Rule) && !clause.matched);
     rules.filter_map(|clause| seen(clause.id)).find_map(|seen| {
         let last = seen.terms.last().filter(|term| !term.held)?;
         let test = last.tests.last()?;
-        (asks_locality(&seen.terms) && !local(test.attribute)).then(|| name(test.attribute))
+        let kept_out = !local(test.attribute) && whereabouts(test.attribute);
+        (asks_locality(&seen.terms) && kept_out).then(|| name(test.attribute))
     })
 }
