@@ -1,5 +1,19 @@
 //! Every command that the docs show, with its output: `TRYCMD=overwrite cargo test --test cli`
-//! writes them anew, and the difference is what a user would see.
+//! writes them anew, and the difference is what a user would see. And what no page can show:
+//! files too large, links that lead away, and that secrets stay where they are.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn gw(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gw"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).output().unwrap()
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
 
 #[test]
 fn commands_print_what_the_docs_show() {
@@ -7,4 +21,80 @@ fn commands_print_what_the_docs_show() {
         .env("NO_COLOR", "1")
         .case("README.md")
         .case("tests/cmd/*.md");
+}
+
+#[test]
+fn a_hundred_megabytes_are_refused_by_their_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let large = folder.path().join("large.json");
+    File::create(&large).unwrap().set_len(100 << 20).unwrap();
+    for arguments in [["explain", path(&large)], ["check-policy", path(&large)], ["fmt", path(&large)]] {
+        let output = gw(&arguments);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}: {said}");
+        assert!(said.contains("larger than 1048576 bytes"), "{arguments:?}: {said}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_does_not_lead_a_policy_out_of_its_folder() {
+    let outside = tempfile::tempdir().unwrap();
+    let names = outside.path().join("names.policy");
+    fs::write(&names, "gw-policy 1\nset lan = { 10.0.0.0/8 }\n").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(&names, folder.path().join("names.policy")).unwrap();
+    let policy = folder.path().join("my.policy");
+    fs::write(&policy, "gw-policy 1\ninclude \"names.policy\"\ndefault → require-pairing\n").unwrap();
+    let output = gw(&["check-policy", "--format", "plain", path(&policy)]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("[include-outside]"), "{said}");
+}
+
+/// Every recorded handshake of the project, in every form: no secret of it is printed, whole
+/// or without its first characters.
+#[test]
+fn no_output_shows_a_secret() {
+    let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/issues")];
+    let mut handshakes = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                folders.push(entry);
+            } else if entry.extension().is_some_and(|ending| ending == "json") {
+                handshakes.push(entry);
+            }
+        }
+    }
+    let mut secrets = 0;
+    for handshake in handshakes.iter().filter(|file| !file.ends_with("scenarios.json")) {
+        let recorded: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(handshake).unwrap()).unwrap();
+        let hidden = [
+            "/settings/auth/token",
+            "/settings/auth/password",
+            "/connect/params/auth/token",
+            "/connect/params/auth/password",
+            "/connect/params/auth/deviceToken",
+            "/connect/params/device/signature",
+            "/pairing/record/tokens/operator/token",
+        ];
+        let hidden: Vec<&str> = hidden
+            .iter()
+            .filter_map(|place| recorded.pointer(place)?.as_str())
+            .filter(|secret| secret.len() > 4)
+            .collect();
+        secrets += hidden.len();
+        for format in ["human", "plain", "json"] {
+            let output = gw(&["explain", "--all", "--format", format, path(handshake)]);
+            assert_eq!(output.status.code(), Some(0), "{}", path(handshake));
+            let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            for secret in &hidden {
+                let tail = secret.get(4..).unwrap();
+                assert!(!printed.contains(tail), "{} as {format} shows `{tail}`", path(handshake));
+            }
+        }
+    }
+    assert!(secrets > 100, "only {secrets} secrets were looked for");
 }

@@ -191,7 +191,8 @@ fn recorded(path: &str) -> Result<(Facts, Subject), Problem> {
     let text = load::read(path, load::MAX_HANDSHAKE_BYTES)
         .map_err(|error| (Box::new(load::unreadable(path, &error)), Sources::default()))?;
     let mut sources = Sources::default();
-    let id = sources.add(Source::new(path, &text));
+    // The text is shown where it is wrong; its secrets are not.
+    let id = sources.add(Source::new(path, &handshake::masked(&text)));
     let handshake = handshake::parse(&text).map_err(|error| {
         let mut diagnostic = Diagnostic::error(Code::InvalidHandshake, error.message.clone());
         diagnostic = diagnostic.label(Span::new(id, error.range.clone()), "");

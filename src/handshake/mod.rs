@@ -9,6 +9,7 @@ pub mod error;
 pub mod evidence;
 mod form;
 mod locate;
+mod mask;
 pub mod observe;
 mod phrase;
 mod plain;
@@ -26,6 +27,7 @@ use crate::wire::Connect;
 pub use error::HandshakeError;
 pub use evidence::{Evidence, Evidences};
 pub use form::{VERSION, parse};
+pub use mask::masked;
 pub use observe::{Observed, observe, observe_with};
 
 /// Everything that a gateway knows when it decides about a connection.

@@ -85,13 +85,20 @@ fn next(rest: &str) -> (Option<TokenKind>, usize) {
         ':' if !rest.starts_with("::") => (Some(TokenKind::Mark), 1),
         _ if is_word(first) || first == ':' => {
             let mut length = 0;
+            // Whether everything so far could be an address.
+            let mut address = true;
             for (at, character) in rest.char_indices() {
+                let after = rest.get(at + character.len_utf8()..).unwrap_or("");
                 // The `-` of an arrow ends a word; a colon belongs to an address only.
-                let arrow = rest.get(at..).is_some_and(|rest| rest.starts_with("->"));
-                let colon = character == ':' && colon_in_address(rest, at);
+                let arrow = character == '-' && after.starts_with('>');
+                let colon = character == ':' && address && {
+                    let double = rest.get(..at).is_some_and(|before| before.ends_with(':'));
+                    double || after.starts_with(is_address)
+                };
                 if arrow || !(is_word(character) || colon) {
                     break;
                 }
+                address &= is_address(character);
                 length = at + character.len_utf8();
             }
             (Some(TokenKind::Word), length)
@@ -104,14 +111,8 @@ fn is_word(character: char) -> bool {
     character.is_alphanumeric() || matches!(character, '_' | '-' | '.' | '/')
 }
 
-/// Whether the colon at this byte is part of an address: everything before it is.
-fn colon_in_address(rest: &str, at: usize) -> bool {
-    let hex = |c: char| c.is_ascii_hexdigit() || matches!(c, ':' | '.');
-    rest.get(..at).is_some_and(|before| before.chars().all(hex))
-        && rest.get(at + 1..).is_some_and(|after| {
-            // The last colon of `fd00::/64` is followed by the length.
-            after.starts_with(hex) || after.starts_with('/') || rest.get(..at).is_some_and(|b| b.ends_with(':'))
-        })
+fn is_address(character: char) -> bool {
+    character.is_ascii_hexdigit() || matches!(character, ':' | '.')
 }
 
 #[cfg(test)]
@@ -123,6 +124,7 @@ mod tests {
         let texts = |text| tokens(text).into_iter().map(|token| token.text).collect::<Vec<_>>();
         assert_eq!(texts("a=b->c # x"), ["a", "=", "b", "->", "c", "# x"]);
         assert_eq!(texts("peer in {fd00:1::/64}"), ["peer", "in", "{", "fd00:1::/64", "}"]);
+        assert_eq!(texts("{::/0,fe80::}"), ["{", "::/0", ",", "fe80::", "}"]);
         assert_eq!(texts("test \"a # b\": c"), ["test", "\"a # b\"", ":", "c"]);
         assert_eq!(texts("\"open\n→"), ["\"open", "\n", "→"]);
     }
