@@ -1,6 +1,6 @@
 //! [`Checked`] → [`Program`]: conditions become tests with jumps, in one flat list.
 //!
-//! What a program is stands in [`program`]; running one is [`crate::decide`].
+//! What a program is stands in [`program`]; running one is [`mod@crate::decide`].
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub(crate) mod index;

@@ -1,6 +1,6 @@
 //! A policy as run: clauses, their terms, and a flat list of tests with a span on each.
 //!
-//! INVARIANT: the targets of an instruction lie behind it, or are [`HIT`] or [`MISS`];
+//! INVARIANT: the targets of an instruction lie behind it, or are `HIT` or `MISS`;
 //! therefore a term ends after at most as many steps as it has instructions.
 
 use std::fmt;

@@ -1,7 +1,7 @@
 //! Deciding: a program and facts in, a decision out. It cannot fail, wait, look anything up,
 //! or allocate.
 //!
-//! The whole algorithm is [`run`]. What was looked at can be watched ([`traced`]), by the
+//! The whole algorithm is `run`. What was looked at can be watched ([`traced`]), by the
 //! same code.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 

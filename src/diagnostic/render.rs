@@ -58,26 +58,43 @@ fn pretty(value: &Value) -> String {
 
 /// Each diagnostic with the text it is about, a blank line between them.
 fn human(diagnostics: &Diagnostics, sources: &Sources, colour: bool) -> String {
-    let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let theme = if colour {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::unicode_nocolor()
+    };
     let help_style = theme.styles.help;
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_width(WIDTH)
         .with_links(false)
+        .with_wrap_lines(false)
         .with_context_lines(1);
     let mut drawn = Vec::new();
     for diagnostic in diagnostics.0.iter().take(SHOWN) {
         let mut text = String::new();
         let (near, far) = boxes(diagnostic, sources);
-        draw(&handler, &Report::new(diagnostic, &near, sources), &mut text);
+        draw(
+            &handler,
+            &Report::new(diagnostic, &near, sources),
+            &mut text,
+        );
         for label in far {
             let mut apart = String::new();
-            draw(&handler, &Report::new(diagnostic, &[label], sources), &mut apart);
+            draw(
+                &handler,
+                &Report::new(diagnostic, &[label], sources),
+                &mut apart,
+            );
             // The message stands above the first box already.
-            let start = apart.find(BOX).and_then(|at| apart.get(..at)?.rfind('\n')).map_or(0, |at| at + 1);
+            let start = apart
+                .find(BOX)
+                .and_then(|at| apart.get(..at)?.rfind('\n'))
+                .map_or(0, |at| at + 1);
             text.push_str(apart.get(start..).unwrap_or(""));
         }
         for help in &diagnostic.help {
-            let _ = writeln!(text, "{}{}", help_style.style("  help: "), wrapped(&visible(help)));
+            let help = wrapped(&visible(help)).join("\n        ");
+            let _ = writeln!(text, "{}{help}", help_style.style("  help: "));
         }
         drawn.push(text);
     }
@@ -113,24 +130,31 @@ fn boxes<'a>(diagnostic: &'a Diagnostic, sources: &Sources) -> (Vec<&'a Label>, 
             (source.position(span.start).0, source.position(span.end).0)
         })
     };
-    let Some((first, others)) = diagnostic.labels.split_first() else { return Default::default() };
+    let Some((first, others)) = diagnostic.labels.split_first() else {
+        return Default::default();
+    };
     let (start, end) = lines(first.span);
     let (mut near, mut far) = (vec![first], Vec::new());
     for label in others {
         let (from, to) = lines(label.span);
         let touches = label.span.source == first.span.source && from <= end + 1 && to + 1 >= start;
-        if touches { near.push(label) } else { far.push(label) }
+        if touches {
+            near.push(label)
+        } else {
+            far.push(label)
+        }
     }
     (near, far)
 }
 
-/// Help that goes on below itself when the line is full.
-fn wrapped(text: &str) -> String {
+/// A text in lines that leave room for an indent.
+fn wrapped(text: &str) -> Vec<String> {
     const INDENT: &str = "        ";
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let full = lines.last().is_some_and(|line| {
-            !line.is_empty() && line.chars().count() + 1 + word.chars().count() + INDENT.len() > WIDTH
+            !line.is_empty()
+                && line.chars().count() + 1 + word.chars().count() + INDENT.len() > WIDTH
         });
         if full {
             lines.push(String::new());
@@ -142,7 +166,7 @@ fn wrapped(text: &str) -> String {
             line.push_str(word);
         }
     }
-    lines.join(&format!("\n{INDENT}"))
+    lines
 }
 
 /// A text without characters that would steer a terminal or hide what is there; each is
@@ -184,15 +208,30 @@ fn beyond(diagnostics: &Diagnostics) -> String {
 fn plain(diagnostics: &Diagnostics, sources: &Sources) -> String {
     let mut text = String::new();
     for diagnostic in diagnostics.0.iter().take(SHOWN) {
-        let place = diagnostic.span().map_or_else(String::new, |span| at(sources, span) + ": ");
-        let Diagnostic { severity, code, message, .. } = diagnostic;
-        let _ = writeln!(text, "{place}{severity}: {} [{}]", visible(message), code.name());
+        let place = diagnostic
+            .span()
+            .map_or_else(String::new, |span| at(sources, span) + ": ");
+        let Diagnostic {
+            severity,
+            code,
+            message,
+            ..
+        } = diagnostic;
+        let _ = writeln!(
+            text,
+            "{place}{severity}: {} [{}]",
+            visible(message),
+            code.name()
+        );
         for (index, label) in diagnostic.labels.iter().enumerate() {
             if label.text.is_empty() {
                 continue;
             }
-            let place =
-                if index == 0 { String::new() } else { format!("{}: ", at(sources, label.span)) };
+            let place = if index == 0 {
+                String::new()
+            } else {
+                format!("{}: ", at(sources, label.span))
+            };
             let _ = writeln!(text, "  {place}{}", visible(&label.text));
         }
         for help in &diagnostic.help {
@@ -228,7 +267,9 @@ fn to_json(diagnostic: &Diagnostic, sources: &Sources) -> Value {
 }
 
 fn location(sources: &Sources, span: Span) -> Value {
-    let Some(source) = sources.get(span.source) else { return json!({}) };
+    let Some(source) = sources.get(span.source) else {
+        return json!({});
+    };
     let (line, column) = source.position(span.start);
     let (end_line, end_column) = source.position(span.end);
     json!({
@@ -256,7 +297,11 @@ fn to_sarif(diagnostics: &Diagnostics, sources: &Sources) -> Value {
         });
         region.unwrap_or_else(|| json!({}))
     };
-    let mut codes: Vec<_> = diagnostics.0.iter().map(|diagnostic| diagnostic.code).collect();
+    let mut codes: Vec<_> = diagnostics
+        .0
+        .iter()
+        .map(|diagnostic| diagnostic.code)
+        .collect();
     codes.sort_unstable();
     codes.dedup();
     let rules = codes.iter().map(|code| {
@@ -267,7 +312,10 @@ fn to_sarif(diagnostics: &Diagnostics, sources: &Sources) -> Value {
         })
     });
     let results = diagnostics.0.iter().map(|diagnostic| {
-        let mut places = diagnostic.labels.iter().map(|label| place(label.span, &label.text));
+        let mut places = diagnostic
+            .labels
+            .iter()
+            .map(|label| place(label.span, &label.text));
         let message = std::iter::once(diagnostic.message.as_str())
             .chain(diagnostic.help.iter().map(String::as_str))
             .collect::<Vec<_>>()
@@ -302,7 +350,11 @@ fn to_sarif(diagnostics: &Diagnostics, sources: &Sources) -> Value {
 
 /// A file name as the relative URI that SARIF wants.
 fn uri(source: &Source) -> String {
-    source.name.replace('\\', "/").replace('%', "%25").replace(' ', "%20")
+    source
+        .name
+        .replace('\\', "/")
+        .replace('%', "%25")
+        .replace(' ', "%20")
 }
 
 /// One box of a diagnostic, as miette wants to see it.
@@ -331,8 +383,16 @@ impl<'a> Report<'a> {
                 Severity::Warning => miette::Severity::Warning,
                 Severity::Note => miette::Severity::Advice,
             },
-            message: format!("{} [{}]", visible(&diagnostic.message), diagnostic.code.name()),
-            text: labels.first().and_then(|label| sources.get(label.span.source)).map(Text::new),
+            message: wrapped(&format!(
+                "{} [{}]",
+                visible(&diagnostic.message),
+                diagnostic.code.name()
+            ))
+            .join("\n"),
+            text: labels
+                .first()
+                .and_then(|label| sources.get(label.span.source))
+                .map(Text::new),
             labels: labeled.collect(),
         }
     }
@@ -369,7 +429,10 @@ struct Text<'a> {
 
 impl<'a> Text<'a> {
     fn new(source: &'a Source) -> Self {
-        Text { source, shown: visible(&source.text) }
+        Text {
+            source,
+            shown: visible(&source.text),
+        }
     }
 }
 
@@ -384,15 +447,22 @@ impl SourceCode for Text<'_> {
         let (mut start, mut end) = (span.offset(), span.offset().saturating_add(span.len()));
         if before + after > 0 {
             // What is drawn are whole lines, and only those that the span touches.
+            let bytes = text.as_bytes();
             let last = end.saturating_sub(1).max(start);
-            start = text.get(..start).and_then(|head| head.rfind('\n')).map_or(0, |at| at + 1);
-            end = text
+            let line_end = |byte: &u8| *byte == b'\n';
+            start = bytes
+                .get(..start)
+                .and_then(|head| head.iter().rposition(line_end))
+                .map_or(0, |at| at + 1);
+            end = bytes
                 .get(last..)
-                .and_then(|tail| tail.find('\n'))
+                .and_then(|tail| tail.iter().position(line_end))
                 .map_or(text.len(), |at| last + at + 1);
         }
         let data = text.get(start..end).ok_or(MietteError::OutOfBounds)?;
-        let (line, column) = self.source.position(u32::try_from(start).unwrap_or(u32::MAX));
+        let (line, column) = self
+            .source
+            .position(u32::try_from(start).unwrap_or(u32::MAX));
         Ok(Box::new(MietteSpanContents::new_named(
             visible(&self.source.name),
             data.as_bytes(),

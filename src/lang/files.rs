@@ -273,3 +273,49 @@ pub fn beside(from: &str, target: &str) -> String {
     if target.starts_with('/') { target.to_owned() } else { format!("{}{target}", folder(from)) }
 }
 
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load_all(files: &[(&str, &str)]) -> Loaded {
+        let mut reader = |path: &str, _| {
+            let found = files.iter().find(|(name, _)| *name == path);
+            found.map(|(_, text)| (*text).to_owned()).ok_or(ReadError::NotFound)
+        };
+        let (path, text) = files[0];
+        load(path, text, &mut reader)
+    }
+
+    #[test]
+    fn vocabulary_may_be_included_here_and_in_what_is_extended() {
+        let loaded = load_all(&[
+            (
+                "p/mine.policy",
+                "gw-policy 1\nextends \"base.policy\"\ninclude \"names.policy\"\ninclude \"./names.policy\"\nlocal → approve\n",
+            ),
+            ("p/base.policy", "gw-policy 1\ninclude \"names.policy\"\ndefault → require-pairing\n"),
+            ("p/names.policy", "gw-policy 1\ndefine local = loopback\n"),
+        ]);
+        assert_eq!(loaded.diagnostics.to_string(), "no problems");
+        assert_eq!(loaded.checked.unwrap().rules.len(), 1);
+    }
+
+    #[test]
+    fn paths_stay_in_the_folder() {
+        let resolved = |from: &str, target: &str| {
+            let text = format!("gw-policy 1\ninclude \"{target}\"\ndefault → require-pairing\n");
+            let mut asked = Vec::new();
+            let _ = load(from, &text, &mut |path, _| {
+                asked.push(path.to_owned());
+                Err(ReadError::NotFound)
+            });
+            asked.pop()
+        };
+        assert_eq!(resolved("p/a.policy", "sub/../b.policy").as_deref(), Some("p/b.policy"));
+        assert_eq!(resolved("a.policy", "./b.policy").as_deref(), Some("b.policy"));
+        for outside in ["../b.policy", "sub/../../b.policy", "/etc/b.policy", "C:b.policy", "..\\b.policy", ""] {
+            assert_eq!(resolved("p/a.policy", outside), None, "{outside}");
+        }
+    }
+}

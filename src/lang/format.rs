@@ -44,10 +44,14 @@ fn comment(text: &str) -> String {
 
 fn statement(text: &str) -> String {
     let tokens = tokens(text);
-    let definition = tokens.first().is_some_and(|token| matches!(token.text, "set" | "define"));
+    let definition = tokens
+        .first()
+        .is_some_and(|token| matches!(token.text, "set" | "define"));
     let mut out = String::new();
     let mut previous: Option<&Token<'_>> = None;
-    let mut nesting: Vec<Bracket> = Vec::new();
+    // The open brackets, each with the indent of its line.
+    let mut nesting: Vec<(Bracket, usize)> = Vec::new();
+    let mut indent = 0;
     let mut assigned = false;
     let mut was_assignment = false;
     let mut staged = false;
@@ -71,14 +75,23 @@ fn statement(text: &str) -> String {
         };
         if new_line {
             out.push('\n');
-            // A bracket that closes the last one opened stands below its statement.
-            if !(matches!(token.text, ")" | "}" | "]") && nesting.len() == 1) {
-                out.push_str(INDENT);
-            }
+            // A closing bracket stands below the line of its opening one.
+            let closes = matches!(token.text, ")" | "}" | "]");
+            indent = match nesting.last() {
+                Some((_, outer)) if closes => *outer,
+                Some((_, outer)) => outer + 1,
+                None => 1,
+            };
+            out.push_str(&INDENT.repeat(indent));
         } else if let Some(previous) = previous
             && (assignment
                 || after_assignment
-                || spaced(previous, token, bracket, nesting.last().copied()))
+                || spaced(
+                    previous,
+                    token,
+                    bracket,
+                    nesting.last().map(|(bracket, _)| *bracket),
+                ))
         {
             out.push(' ');
         }
@@ -96,7 +109,7 @@ fn statement(text: &str) -> String {
             | TokenKind::Other => out.push_str(token.text),
         }
         match bracket {
-            Some(bracket) => nesting.push(bracket),
+            Some(bracket) => nesting.push((bracket, indent)),
             None if matches!(token.text, ")" | "}" | "]") => {
                 nesting.pop();
             }
@@ -117,7 +130,11 @@ enum Bracket {
 
 /// Whether an opening parenthesis after this token belongs to it: a verdict or annotation.
 fn is_callee(token: &Token<'_>) -> bool {
-    token.kind == TokenKind::Word && !matches!(token.text, "and" | "or" | "not" | "define" | "guard" | "trial")
+    token.kind == TokenKind::Word
+        && !matches!(
+            token.text,
+            "and" | "or" | "not" | "define" | "guard" | "trial"
+        )
 }
 
 fn spaced(
@@ -150,10 +167,19 @@ pub fn condition(expression: &Expression) -> String {
         ExpressionKind::Not(inner) => format!("not {}", condition(inner)),
         ExpressionKind::Group(inner) => format!("({})", condition(inner)),
         ExpressionKind::Bare(name) => name.value.clone(),
-        ExpressionKind::Compare { attribute, operator, operand } => {
+        ExpressionKind::Compare {
+            attribute,
+            operator,
+            operand,
+        } => {
             let tight = matches!(operator.value.text(), "=" | "!=");
             let space = if tight { "" } else { " " };
-            format!("{}{space}{}{space}{}", attribute.value, operator.text(), self::operand(operand))
+            format!(
+                "{}{space}{}{space}{}",
+                attribute.value,
+                operator.text(),
+                self::operand(operand)
+            )
         }
     }
 }

@@ -75,13 +75,22 @@ mod tests {
             .collect();
         assert_eq!(
             cut,
-            ["C # head", "B", "S a = 1 # x\n  # inner\n\n  b", "C # after", "S c"]
+            [
+                "C # head",
+                "B",
+                "S a = 1 # x\n  # inner\n\n  b",
+                "C # after",
+                "S c"
+            ]
         );
     }
 
     #[test]
     fn a_closing_bracket_belongs_to_what_it_closes() {
-        assert_eq!(pieces("set x = {\n  a\n}\nb"), [Piece::Statement(0..15), Piece::Statement(16..17)]);
+        assert_eq!(
+            pieces("set x = {\n  a\n}\nb"),
+            [Piece::Statement(0..15), Piece::Statement(16..17)]
+        );
     }
 
     #[test]

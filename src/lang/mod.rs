@@ -1,6 +1,6 @@
 //! The policy language: text → [`ast`] → [`checked`], with every error found on the way.
 //!
-//! Deciding is not here: [`crate::compile`] and [`crate::decide`] take over from
+//! Deciding is not here: [`crate::compile`] and [`mod@crate::decide`] take over from
 //! [`checked::Checked`]. Reading files is not here either: [`files`] asks its caller.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 

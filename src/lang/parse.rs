@@ -1,5 +1,10 @@
 //! Text → [`Ast`]: every statement that can be read, and a diagnostic for every one that cannot.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "pest makes a variant of every rule of the grammar, and each reader knows its few"
+)]
+
 use pest::iterators::Pair;
 
 use super::ast::{
@@ -41,7 +46,10 @@ pub fn parse(id: SourceId, source: &Source) -> (Ast, Diagnostics) {
         match piece {
             Piece::Statement(range) => {
                 let text = source.text.get(range.clone()).unwrap_or("");
-                let reader = Reader { id, offset: range.start };
+                let reader = Reader {
+                    id,
+                    offset: range.start,
+                };
                 let before = diagnostics.0.len();
                 match reader.statement(text, &mut diagnostics) {
                     Some(Read::Statement(kind, span)) => ast.statements.push(Statement {
@@ -67,19 +75,29 @@ pub fn parse(id: SourceId, source: &Source) -> (Ast, Diagnostics) {
                 }
                 first = false;
             }
-            Piece::Stray(range) => diagnostics.push(
-                Diagnostic::error(Code::Syntax, "an indented line continues a statement, and there is none above it")
-                    .label(Span::new(id, range), "nothing to continue")
+            Piece::Stray(range) => {
+                ast.unread.first |= first;
+                first = false;
+                diagnostics.push(
+                    Diagnostic::error(
+                        Code::Syntax,
+                        "an indented line goes on with a statement, and there is none above it",
+                    )
+                    .label(Span::new(id, range), "nothing to go on with")
                     .help("begin statements at the start of the line"),
-            ),
+                );
+            }
             Piece::Comment(_) | Piece::Blank => {}
         }
     }
     if let Some(annotation) = annotations.first() {
         diagnostics.push(
-            Diagnostic::error(Code::MisplacedStatement, "this annotation belongs to no statement")
-                .label(annotation.name.span, "nothing follows it")
-                .help("put it above the statement that it is about"),
+            Diagnostic::error(
+                Code::MisplacedStatement,
+                "this annotation belongs to no statement",
+            )
+            .label(annotation.name.span, "nothing follows it")
+            .help("put it above the statement that it is about"),
         );
     }
     (ast, diagnostics)
@@ -91,7 +109,11 @@ fn unread(text: &str, unread: &mut Unread) {
     match words.next() {
         Some("default") => unread.default = true,
         Some("set" | "define") => {
-            unread.names.extend(words.next().map(|name| name.trim_end_matches('=').to_owned()));
+            unread.names.extend(
+                words
+                    .next()
+                    .map(|name| name.trim_end_matches('=').to_owned()),
+            );
         }
         _ => {}
     }
@@ -104,15 +126,24 @@ fn confusable(id: SourceId, text: &str, diagnostics: &mut Diagnostics) -> Vec<us
     let mut reported = false;
     for (at, character) in text.char_indices() {
         reported &= character != '\n';
-        let line_end = character == '\r' && text.get(at + 1..).is_some_and(|rest| rest.starts_with('\n'));
+        let line_end = character == '\r'
+            && text
+                .get(at + 1..)
+                .is_some_and(|rest| rest.starts_with('\n'));
         if reported || line_end || matches!(character, '\n' | '\t' | ' '..='~') {
             continue;
         }
         if at == 0 && character == '\u{feff}' {
             diagnostics.push(
-                Diagnostic::error(Code::ConfusableText, "this file begins with a byte order mark")
-                    .label(Span::new(id, 0..character.len_utf8()), "U+FEFF, which shows nothing")
-                    .help("save it as UTF-8 without a byte order mark (BOM)"),
+                Diagnostic::error(
+                    Code::ConfusableText,
+                    "this file begins with a byte order mark",
+                )
+                .label(
+                    Span::new(id, 0..character.len_utf8()),
+                    "U+FEFF, which shows nothing",
+                )
+                .help("save it as UTF-8 without a byte order mark (BOM)"),
             );
             found.push(at);
             continue;
@@ -120,11 +151,18 @@ fn confusable(id: SourceId, text: &str, diagnostics: &mut Diagnostics) -> Vec<us
         let name = match character {
             '\r' => "a carriage return without a line end, which hides what stands before it",
             '\0'..='\u{1f}' | '\u{7f}' => "a control character",
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}' => {
-                "a control character that changes the direction of text"
-            }
-            '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{feff}'
-            | '\u{ad}' | '\u{180e}' | '\u{e0000}'..='\u{e007f}' => "an invisible character",
+            '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{61c}' => "a control character that changes the direction of text",
+            '\u{200b}'..='\u{200d}'
+            | '\u{2060}'..='\u{2065}'
+            | '\u{206a}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{ad}'
+            | '\u{180e}'
+            | '\u{e0000}'..='\u{e007f}' => "an invisible character",
             '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => {
                 "a space of another kind"
             }
@@ -135,14 +173,24 @@ fn confusable(id: SourceId, text: &str, diagnostics: &mut Diagnostics) -> Vec<us
         reported = true;
         found.push(at);
         diagnostics.push(
-            Diagnostic::error(Code::ConfusableText, format!("U+{:04X} is {name}", u32::from(character)))
-                .label(Span::new(id, at..at + character.len_utf8()), "here, though it may not show")
-                .help("remove it, or write an ordinary space"),
+            Diagnostic::error(
+                Code::ConfusableText,
+                format!("U+{:04X} is {name}", u32::from(character)),
+            )
+            .label(
+                Span::new(id, at..at + character.len_utf8()),
+                "here, though it may not show",
+            )
+            .help("remove it, or write an ordinary space"),
         );
     }
     found
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and it is moved into the tree at once"
+)]
 enum Read {
     Statement(StatementKind, Span),
     Annotation(Annotation),
@@ -233,7 +281,12 @@ impl Reader {
                     .filter(|pair| pair.as_rule() == Rule::verdict)
                     .map(|pair| self.verdict(pair))
                     .collect::<Option<Vec<_>>>()?;
-                StatementKind::Claim { never, name, condition, outcomes }
+                StatementKind::Claim {
+                    never,
+                    name,
+                    condition,
+                    outcomes,
+                }
             }
             Rule::relax => StatementKind::Relax {
                 name: self.text(parts.nth(1)?),
@@ -247,7 +300,11 @@ impl Reader {
                     _ => Given::Facts(self.expression(given, diagnostics)?),
                 };
                 let expected = self.verdict(parts.find(|pair| pair.as_rule() == Rule::verdict)?)?;
-                StatementKind::Test { name, given, expected }
+                StatementKind::Test {
+                    name,
+                    given,
+                    expected,
+                }
             }
             _ => return None,
         };
@@ -265,7 +322,13 @@ impl Reader {
             .max()
             .unwrap_or(start);
         // The last part may be followed by a closing bracket that is no part of its own.
-        let end = end.max(self.place(pair).range().end.saturating_sub(self.offset).min(end + 1));
+        let end = end.max(
+            self.place(pair)
+                .range()
+                .end
+                .saturating_sub(self.offset)
+                .min(end + 1),
+        );
         self.span(start..end)
     }
 
@@ -305,7 +368,14 @@ impl Reader {
                 _ => {}
             }
         }
-        Some(Clause { role, label, condition, verdict: verdict?, because, hint })
+        Some(Clause {
+            role,
+            label,
+            condition,
+            verdict: verdict?,
+            because,
+            hint,
+        })
     }
 
     fn verdict(&self, pair: Pair<'_, Rule>) -> Option<VerdictText> {
@@ -320,13 +390,24 @@ impl Reader {
                     Some(value) => (Some(self.word(first)), value),
                     None => (None, first),
                 };
-                Some(Argument { key, value: self.operand(value)? })
+                Some(Argument {
+                    key,
+                    value: self.operand(value)?,
+                })
             })
             .collect::<Option<Vec<_>>>()?;
-        Some(VerdictText { name, arguments, span })
+        Some(VerdictText {
+            name,
+            arguments,
+            span,
+        })
     }
 
-    fn expression(&self, pair: Pair<'_, Rule>, diagnostics: &mut Diagnostics) -> Option<Expression> {
+    fn expression(
+        &self,
+        pair: Pair<'_, Rule>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Expression> {
         let span = self.place(&pair);
         let mut operands = Vec::new();
         let mut connectives: Vec<Spanned<bool>> = Vec::new();
@@ -340,13 +421,25 @@ impl Reader {
                 _ => operands.push(self.unary(part, diagnostics)?),
             }
         }
-        let Some(first) = connectives.first() else { return operands.pop() };
-        if let Some(other) = connectives.iter().find(|connective| connective.value != first.value) {
+        let Some(first) = connectives.first() else {
+            return operands.pop();
+        };
+        if let Some(other) = connectives
+            .iter()
+            .find(|connective| connective.value != first.value)
+        {
             diagnostics.push(self.mixed(*first, *other, &operands, &connectives));
             return None;
         }
-        let kind = if first.value { ExpressionKind::All(operands) } else { ExpressionKind::Any(operands) };
-        Some(Expression { kind, span: Place(span) })
+        let kind = if first.value {
+            ExpressionKind::All(operands)
+        } else {
+            ExpressionKind::Any(operands)
+        };
+        Some(Expression {
+            kind,
+            span: Place(span),
+        })
     }
 
     /// `a and b or c` could be read in two ways; both are shown, with the parts numbered as
@@ -362,7 +455,9 @@ impl Reader {
             // Runs of the tight connective go into parentheses.
             let mut runs: Vec<Vec<String>> = vec![Vec::new()];
             for (index, operand) in operands.iter().enumerate() {
-                let joined = index.checked_sub(1).and_then(|index| connectives.get(index));
+                let joined = index
+                    .checked_sub(1)
+                    .and_then(|index| connectives.get(index));
                 if joined.is_some_and(|joined| joined.value != tight) {
                     runs.push(Vec::new());
                 }
@@ -372,7 +467,11 @@ impl Reader {
             }
             let word = |and: bool| if and { " and " } else { " or " };
             let runs = runs.into_iter().map(|run| {
-                if run.len() > 1 { format!("({})", run.join(word(tight))) } else { run.concat() }
+                if run.len() > 1 {
+                    format!("({})", run.join(word(tight)))
+                } else {
+                    run.concat()
+                }
             });
             runs.collect::<Vec<_>>().join(word(!tight))
         };
@@ -380,16 +479,22 @@ impl Reader {
         let help = |tight: bool| {
             let written = grouped(tight);
             if written.len() > MAX_SHOWN {
-                format!("put the conditions joined by `{}` between parentheses", if tight { "and" } else { "or" })
+                format!(
+                    "put the conditions joined by `{}` between parentheses",
+                    if tight { "and" } else { "or" }
+                )
             } else {
                 format!("write `{written}`")
             }
         };
-        Diagnostic::error(Code::MixedOperators, "`and` with `or`: without parentheses this could be read in two ways")
-            .label(first.span, format!("`{}` here", word(&first)))
-            .label(other.span, format!("`{}` here", word(&other)))
-            .help(help(true))
-            .help(help(false))
+        Diagnostic::error(
+            Code::MixedOperators,
+            "`and` with `or`: without parentheses this could be read in two ways",
+        )
+        .label(first.span, format!("`{}` here", word(&first)))
+        .label(other.span, format!("`{}` here", word(&other)))
+        .help(help(true))
+        .help(help(false))
     }
 
     fn unary(&self, pair: Pair<'_, Rule>, diagnostics: &mut Diagnostics) -> Option<Expression> {
@@ -440,7 +545,10 @@ impl Reader {
         let mut expression = Expression { kind, span: own };
         for negation in negations.iter().rev() {
             let span = Place(negation.to(span));
-            expression = Expression { kind: ExpressionKind::Not(Box::new(expression)), span };
+            expression = Expression {
+                kind: ExpressionKind::Not(Box::new(expression)),
+                span,
+            };
         }
         Some(expression)
     }
@@ -455,7 +563,10 @@ impl Reader {
 
     fn members(&self, pair: Pair<'_, Rule>) -> Option<Spanned<Vec<Spanned<Literal>>>> {
         let span = self.place(&pair);
-        let values = pair.into_inner().map(|value| self.value(value)).collect::<Option<_>>()?;
+        let values = pair
+            .into_inner()
+            .map(|value| self.value(value))
+            .collect::<Option<_>>()?;
         Some(Spanned::new(values, span))
     }
 
@@ -496,7 +607,11 @@ fn too_deep(text: &str) -> Option<usize> {
             ")" => depth = depth.saturating_sub(1),
             _ => {}
         }
-        negations = if token.text == "not" { negations + 1 } else { 0 };
+        negations = if token.text == "not" {
+            negations + 1
+        } else {
+            0
+        };
         if depth + negations > MAX_DEPTH {
             return Some(token.range.start);
         }

@@ -48,7 +48,11 @@ pub fn tokens(text: &str) -> Vec<Token<'_>> {
         let (kind, length) = next(rest);
         if let Some(kind) = kind {
             let range = at..at + length;
-            tokens.push(Token { kind, text: rest.get(..length).unwrap_or(rest), range });
+            tokens.push(Token {
+                kind,
+                text: rest.get(..length).unwrap_or(rest),
+                range,
+            });
         }
         at += length.max(1);
     }
@@ -58,7 +62,9 @@ pub fn tokens(text: &str) -> Vec<Token<'_>> {
 fn next(rest: &str) -> (Option<TokenKind>, usize) {
     // Looked for only where it is needed: a line may be as long as the file.
     let line = || rest.find(['\n', '\r']).unwrap_or(rest.len());
-    let Some(first) = rest.chars().next() else { return (None, 1) };
+    let Some(first) = rest.chars().next() else {
+        return (None, 1);
+    };
     for (text, kind) in [
         ("->", TokenKind::Arrow),
         ("→", TokenKind::Arrow),
@@ -74,8 +80,15 @@ fn next(rest: &str) -> (Option<TokenKind>, usize) {
         ' ' | '\t' | '\r' => (None, 1),
         '\n' => (Some(TokenKind::LineEnd), 1),
         '#' => (Some(TokenKind::Comment), line()),
-        '"' => match rest.get(1..).and_then(|inside| inside.find(['"', '\n', '\r'])) {
-            Some(end) if rest.get(end + 1..).is_some_and(|rest| rest.starts_with('"')) => {
+        '"' => match rest
+            .get(1..)
+            .and_then(|inside| inside.find(['"', '\n', '\r']))
+        {
+            Some(end)
+                if rest
+                    .get(end + 1..)
+                    .is_some_and(|rest| rest.starts_with('"')) =>
+            {
                 (Some(TokenKind::Text), end + 2)
             }
             _ => (Some(TokenKind::OpenQuote), line()),
@@ -121,9 +134,17 @@ mod tests {
 
     #[test]
     fn words_end_before_arrows_and_addresses_keep_their_colons() {
-        let texts = |text| tokens(text).into_iter().map(|token| token.text).collect::<Vec<_>>();
+        let texts = |text| {
+            tokens(text)
+                .into_iter()
+                .map(|token| token.text)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(texts("a=b->c # x"), ["a", "=", "b", "->", "c", "# x"]);
-        assert_eq!(texts("peer in {fd00:1::/64}"), ["peer", "in", "{", "fd00:1::/64", "}"]);
+        assert_eq!(
+            texts("peer in {fd00:1::/64}"),
+            ["peer", "in", "{", "fd00:1::/64", "}"]
+        );
         assert_eq!(texts("{::/0,fe80::}"), ["{", "::/0", ",", "fe80::", "}"]);
         assert_eq!(texts("test \"a # b\": c"), ["test", "\"a # b\"", ":", "c"]);
         assert_eq!(texts("\"open\n→"), ["\"open", "\n", "→"]);

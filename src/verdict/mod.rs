@@ -1,7 +1,7 @@
 //! What can be decided of a connection: THE TABLE of verdicts, and what bounds an admission.
 //!
 //! Why a connection is refused, in words that a client may see, is in [`reason`].
-//! Nothing here decides: see [`crate::decide`].
+//! Nothing here decides: see [`mod@crate::decide`].
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod reason;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{Checker, MAX_LEVELS, MAX_TESTS, Meaning};
-use crate::diagnostic::{Code, Diagnostic, suggest};
+use crate::diagnostic::{Code, Diagnostic, Label, suggest};
 use crate::facts::attributes::{Kind, article};
 use crate::facts::{ATTRIBUTES, Attribute, AttributeId, Host, Origin, OriginClass, ScopeSet, Stage};
 use crate::lang::KEYWORDS;
@@ -138,6 +138,9 @@ impl Checker {
             return Some(format!("`{word}` is a set: write `peer in {word}`, or another attribute"));
         }
         if let Some(rest) = word.strip_prefix("no-") {
+            if let Some(help) = suggest::did_you_mean(word, ABSENCES) {
+                return Some(help);
+            }
             return Some(match AttributeId::named(rest) {
                 Some(_) => format!("write `not {rest}`; only {} begin with `no-`", ABSENCES.join(", ")),
                 None => format!("only {} begin with `no-`", ABSENCES.join(", ")),
@@ -268,7 +271,15 @@ impl Checker {
             Operand::Many(values) => self.members(row, &values.value),
             Operand::One(value) => {
                 let values = self.named_set(row, value)?;
-                self.members(row, &values)
+                let before = self.diagnostics.0.len();
+                let members = self.members(row, &values);
+                // One value of a set that does not fit says it for the set.
+                self.diagnostics.0.truncate(before + 1);
+                for diagnostic in self.diagnostics.0.iter_mut().skip(before) {
+                    let label = Label { span: value.span, text: format!("compared with `{}` here", row.name) };
+                    diagnostic.labels.push(label);
+                }
+                members
             }
         }
     }

@@ -1,6 +1,6 @@
 //! [`Ast`]s → [`Checked`]: names, types, stages and places; all errors, in order.
 //!
-//! Conditions are in [`condition`], verdicts in [`verdict`], the facts of tests in [`example`].
+//! Conditions are in `condition`, verdicts in `verdict`, the facts of tests in `example`.
 
 mod condition;
 mod example;
@@ -97,7 +97,7 @@ struct Meaning {
 #[derive(Default)]
 struct Checker {
     vocabulary: Vocabulary,
-    /// Names whose `set` or `define` could not be read: nothing is said about their use.
+    /// Names whose `set` or `define` was refused: nothing is said about their use.
     unread: BTreeSet<String>,
     /// How many tests all conditions so far come to.
     tests: usize,
@@ -163,6 +163,7 @@ impl Checker {
     fn new_name(&mut self, name: &Spanned<String>) -> bool {
         let word = name.value.as_str();
         if word.starts_with("no-") {
+            self.unread.insert(word.to_owned());
             self.report(
                 Diagnostic::error(Code::ReservedName, format!("a name may not begin with `no-`: `{word}` would read as an absence"))
                     .label(name.span, "reserved")

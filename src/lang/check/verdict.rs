@@ -77,7 +77,7 @@ impl Checker {
                 _ => {
                     self.report(
                         Diagnostic::error(Code::UnknownVerdict, "`cap` needs the scopes that may be had")
-                            .label(span, "")
+                            .label(span, "no scopes")
                             .help("write `cap(scopes={ operator.read })`"),
                     );
                     None
@@ -192,7 +192,7 @@ impl Checker {
             Answer::RejectAsFound | Answer::Cap(_) => {
                 self.report(
                     Diagnostic::error(Code::UnknownVerdict, "this is no outcome of a connection")
-                        .label(text.span.0, "")
+                        .label(text.span.0, "depends on the facts")
                         .help("write `reject`, or `reject` with the reason that you expect"),
                 );
                 None
