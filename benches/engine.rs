@@ -20,7 +20,8 @@ fn main() {
 }
 
 fn read(path: &str) -> String {
-    fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).expect("a file of the project")
+    fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR")))
+        .expect("a file of the project")
 }
 
 fn default_policy() -> Policy {
@@ -34,10 +35,17 @@ fn recorded() -> Handshake {
 
 /// A connection that an early rule decides, one that only the default does, and one that a
 /// guard refuses.
-const CONNECTIONS: [&str; 3] = ["cli on this host", "token from the internet", "foreign page"];
+const CONNECTIONS: [&str; 3] = [
+    "cli on this host",
+    "token from the internet",
+    "foreign page",
+];
 
 fn facts(connection: &str) -> Facts {
-    let mut facts = Facts { auth: Auth::Token, ..Facts::default() };
+    let mut facts = Facts {
+        auth: Auth::Token,
+        ..Facts::default()
+    };
     facts.auth_failure = gw::facts::AuthFailure::None;
     match connection {
         "cli on this host" => {
@@ -109,7 +117,11 @@ fn many(rules: usize) -> String {
     let clients = ["cli", "node-host", "openclaw-tui", "gateway-client"];
     for (index, client) in (0..rules).zip(clients.iter().cycle()) {
         let (a, b) = (index / 250 % 250, index % 250);
-        let more = if index % 3 == 0 { " and no-origin and not forwarded" } else { "" };
+        let more = if index % 3 == 0 {
+            " and no-origin and not forwarded"
+        } else {
+            ""
+        };
         writeln!(text, "[r{index}] client={client} and auth=token and peer in {{ 10.{a}.{b}.0/24 }}{more} → approve")
             .expect("writing to a string");
     }

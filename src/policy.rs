@@ -85,31 +85,47 @@ impl Policy {
         let loaded = load(path, text, reader);
         let (sources, mut diagnostics) = (loaded.sources, loaded.diagnostics);
         let Some(checked) = loaded.checked else {
-            return Err(PolicyError { sources, diagnostics });
+            return Err(PolicyError {
+                sources,
+                diagnostics,
+            });
         };
         let claims = checked.claims.iter().map(|claim| {
-            Diagnostic::error(Code::UncheckedClaim, format!("\"{}\" was not checked", claim.name))
-                .with_severity(Severity::Warning)
-                .label(claim.span, "read, and not proved")
-                .help("write tests for the cases that matter most: tests are run")
+            Diagnostic::error(
+                Code::UncheckedClaim,
+                format!("\"{}\" was not checked", claim.name),
+            )
+            .with_severity(Severity::Warning)
+            .label(claim.span, "read, and not proved")
+            .help("write tests for the cases that matter most: tests are run")
         });
         diagnostics.0.extend(claims);
         diagnostics.sort();
         let program = compile(&checked);
-        Ok(Policy { sources, checked, program, warnings: diagnostics })
+        Ok(Policy {
+            sources,
+            checked,
+            program,
+            warnings: diagnostics,
+        })
     }
 
     fn tested(self, reader: &mut Reader<'_>) -> Result<Self, PolicyError> {
         let failures = claims::run(&self.checked, &self.sources, reader);
-        let failures: Vec<Diagnostic> =
-            failures.into_iter().filter_map(|result| result.failure).collect();
+        let failures: Vec<Diagnostic> = failures
+            .into_iter()
+            .filter_map(|result| result.failure)
+            .collect();
         if failures.is_empty() {
             return Ok(self);
         }
         let mut diagnostics = self.warnings;
         diagnostics.0.extend(failures);
         diagnostics.sort();
-        Err(PolicyError { sources: self.sources, diagnostics })
+        Err(PolicyError {
+            sources: self.sources,
+            diagnostics,
+        })
     }
 
     /// What decides.
@@ -139,15 +155,27 @@ impl Policy {
     /// A clause of it.
     #[must_use]
     pub fn clause(&self, id: ClauseId) -> &Clause {
-        let Checked { guards, rules, default, .. } = &self.checked;
-        guards.iter().chain(rules).nth(id.0 as usize).unwrap_or(default)
+        let Checked {
+            guards,
+            rules,
+            default,
+            ..
+        } = &self.checked;
+        guards
+            .iter()
+            .chain(rules)
+            .nth(id.0 as usize)
+            .unwrap_or(default)
     }
 
     /// What a clause is called: its label, or `file:line`.
     #[must_use]
     pub fn label(&self, id: ClauseId) -> String {
         let clause = self.clause(id);
-        clause.label.clone().unwrap_or_else(|| self.sources.place(clause.span))
+        clause
+            .label
+            .clone()
+            .unwrap_or_else(|| self.sources.place(clause.span))
     }
 
     /// A short hash of a clause's own text: it stays when lines above it change.
@@ -172,7 +200,11 @@ impl Policy {
 /// The first digits of a SHA-256, in hex.
 fn hex(bytes: &[u8], digits: usize) -> String {
     let digest = digest::digest(&digest::SHA256, bytes);
-    let mut text: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut text: String = digest
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     text.truncate(digits);
     text
 }

@@ -21,7 +21,10 @@ impl Secret {
     #[must_use]
     pub fn new(text: &str) -> Self {
         let text = text.trim();
-        Secret { digest: digest::digest(&digest::SHA256, text.as_bytes()), text: text.into() }
+        Secret {
+            digest: digest::digest(&digest::SHA256, text.as_bytes()),
+            text: text.into(),
+        }
     }
 
     /// Whether nothing is left after trimming: such a secret counts as not given.
@@ -33,17 +36,19 @@ impl Secret {
     /// Whether both hold the same text, in constant time. A blank secret matches nothing.
     #[must_use]
     pub fn matches(&self, other: &Secret) -> bool {
-        let equal = constant_time::verify_slices_are_equal(
-            self.digest.as_ref(),
-            other.digest.as_ref(),
-        );
+        let equal =
+            constant_time::verify_slices_are_equal(self.digest.as_ref(), other.digest.as_ref());
         equal.is_ok() && !self.is_blank()
     }
 }
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_blank() { "Secret(blank)" } else { "Secret(…)" })
+        f.write_str(if self.is_blank() {
+            "Secret(blank)"
+        } else {
+            "Secret(…)"
+        })
     }
 }
 
@@ -73,6 +78,9 @@ mod tests {
         assert!(!secret.matches(&Secret::new("s3cret2")));
         assert!(!secret.matches(&Secret::new("S3cret")));
         assert!(!Secret::new(" ").matches(&Secret::new("")));
-        assert_eq!(format!("{secret:?} {:?}", Secret::new("")), "Secret(…) Secret(blank)");
+        assert_eq!(
+            format!("{secret:?} {:?}", Secret::new("")),
+            "Secret(…) Secret(blank)"
+        );
     }
 }

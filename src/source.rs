@@ -29,7 +29,11 @@ impl Span {
     #[must_use]
     pub fn new(source: SourceId, range: Range<usize>) -> Self {
         let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Span { source, start: narrow(range.start), end: narrow(range.end) }
+        Span {
+            source,
+            start: narrow(range.start),
+            end: narrow(range.end),
+        }
     }
 
     /// The smallest span that covers both; `self` alone when they are in different sources.
@@ -48,7 +52,10 @@ impl Span {
     /// The empty span just after this one.
     #[must_use]
     pub fn after(self) -> Span {
-        Span { start: self.end, ..self }
+        Span {
+            start: self.end,
+            ..self
+        }
     }
 
     /// The byte offsets as a range.
@@ -124,21 +131,32 @@ impl Source {
     #[must_use]
     pub fn new(name: &str, text: &str) -> Self {
         let starts = std::iter::once(0).chain(
-            text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1),
+            text.bytes()
+                .enumerate()
+                .filter(|(_, byte)| *byte == b'\n')
+                .map(|(at, _)| at + 1),
         );
         Source {
             name: name.into(),
             text: text.into(),
-            line_starts: starts.map(|at| u32::try_from(at).unwrap_or(u32::MAX)).collect(),
+            line_starts: starts
+                .map(|at| u32::try_from(at).unwrap_or(u32::MAX))
+                .collect(),
         }
     }
 
     /// The line and column of a byte offset, both from 1; the column counts characters.
     #[must_use]
     pub fn position(&self, offset: u32) -> (usize, usize) {
-        let line = self.line_starts.partition_point(|start| *start <= offset).max(1);
+        let line = self
+            .line_starts
+            .partition_point(|start| *start <= offset)
+            .max(1);
         let start = self.line_starts.get(line - 1).copied().unwrap_or(0) as usize;
-        let before = self.text.get(start..(offset as usize).min(self.text.len())).unwrap_or("");
+        let before = self
+            .text
+            .get(start..(offset as usize).min(self.text.len()))
+            .unwrap_or("");
         (line, before.chars().count() + 1)
     }
 
@@ -175,7 +193,8 @@ impl Sources {
     /// The text a span covers, or nothing when its source is not here.
     #[must_use]
     pub fn slice(&self, span: Span) -> &str {
-        self.get(span.source).map_or("", |source| source.slice(span))
+        self.get(span.source)
+            .map_or("", |source| source.slice(span))
     }
 
     /// `file:line` of a span's start, with the file's own name.

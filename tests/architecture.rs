@@ -20,19 +20,48 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("wire", &["auth", "facts", "pairing", "secret", "verdict"]),
     (
         "handshake",
-        &["auth", "diagnostic", "facts", "pairing", "secret", "settings", "source", "wire"],
+        &[
+            "auth",
+            "diagnostic",
+            "facts",
+            "pairing",
+            "secret",
+            "settings",
+            "source",
+            "wire",
+        ],
     ),
     ("lang", &["diagnostic", "facts", "source", "verdict"]),
     ("compile", &["facts", "lang", "source"]),
     ("decide", &["compile", "facts", "lang", "source", "verdict"]),
     (
         "claims",
-        &["compile", "decide", "diagnostic", "facts", "handshake", "lang", "source"],
+        &[
+            "compile",
+            "decide",
+            "diagnostic",
+            "facts",
+            "handshake",
+            "lang",
+            "source",
+        ],
     ),
-    ("policy", &["claims", "compile", "diagnostic", "lang", "source"]),
+    (
+        "policy",
+        &["claims", "compile", "diagnostic", "lang", "source"],
+    ),
     (
         "explain",
-        &["compile", "decide", "diagnostic", "facts", "lang", "policy", "source", "verdict"],
+        &[
+            "compile",
+            "decide",
+            "diagnostic",
+            "facts",
+            "lang",
+            "policy",
+            "source",
+            "verdict",
+        ],
     ),
 ];
 
@@ -56,14 +85,21 @@ fn files(folder: &str, ending: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
-        let mut entries: Vec<PathBuf> =
-            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut entries: Vec<PathBuf> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
         entries.sort();
         for path in entries {
             if path.is_dir() {
                 folders.push(path);
             } else if path.to_str().is_some_and(|path| path.ends_with(ending)) {
-                let name = path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
+                let name = path
+                    .strip_prefix(root())
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .replace('\\', "/");
                 found.push((name, fs::read_to_string(&path).unwrap()));
             }
         }
@@ -74,7 +110,10 @@ fn files(folder: &str, ending: &str) -> Vec<(String, String)> {
 /// The part of a file before its tests, without comments.
 fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod ").next().unwrap();
-    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The top-level modules that a text names: `crate::x` and `crate::{x, y::z}`.
@@ -99,11 +138,17 @@ fn modules_name_only_what_is_below_them() {
     let layers: BTreeMap<&str, &[&str]> = LAYERS.iter().copied().collect();
     let mut wrong = Vec::new();
     for (file, text) in files("src", ".rs") {
-        let module = file.trim_start_matches("src/").split(['/', '.']).next().unwrap();
+        let module = file
+            .trim_start_matches("src/")
+            .split(['/', '.'])
+            .next()
+            .unwrap();
         if WORLD.contains(&module) || file.ends_with("tests.rs") {
             continue;
         }
-        let allowed = layers.get(module).unwrap_or_else(|| panic!("give `{module}` a row"));
+        let allowed = layers
+            .get(module)
+            .unwrap_or_else(|| panic!("give `{module}` a row"));
         for name in named(&code(&text)) {
             let known = layers.contains_key(name.as_str()) || WORLD.contains(&name.as_str());
             if known && name != module && !allowed.contains(&name.as_str()) {
@@ -118,7 +163,11 @@ fn modules_name_only_what_is_below_them() {
 fn names_of_the_world_stay_where_they_belong() {
     let mut wrong = Vec::new();
     for (file, text) in files("src", ".rs") {
-        let code = if file.ends_with("tests.rs") { String::new() } else { code(&text) };
+        let code = if file.ends_with("tests.rs") {
+            String::new()
+        } else {
+            code(&text)
+        };
         for (name, allowed) in RESERVED {
             let used = code.contains(&format!("{name}::"));
             if used && !allowed.iter().any(|allowed| file.starts_with(allowed)) {
@@ -143,8 +192,13 @@ fn every_pure_module_denies_the_world() {
     let denial = "#![deny(clippy::disallowed_methods, clippy::disallowed_types)]";
     for (module, _) in LAYERS {
         let paths = [format!("src/{module}/mod.rs"), format!("src/{module}.rs")];
-        let text = paths.iter().find_map(|path| fs::read_to_string(root().join(path)).ok());
-        assert!(text.unwrap().contains(denial), "{module} does not deny clocks and files");
+        let text = paths
+            .iter()
+            .find_map(|path| fs::read_to_string(root().join(path)).ok());
+        assert!(
+            text.unwrap().contains(denial),
+            "{module} does not deny clocks and files"
+        );
     }
 }
 
@@ -164,14 +218,21 @@ fn the_attribute_page_is_current() {
         let row = id.row();
         let (kind, stage, vouched) = (row.kind.name(), row.stage, row.provenance);
         let default = id.show(&quiet);
-        writeln!(page, "| `{}` | {kind} | {stage} | {vouched} | `{default}` | {} |", row.name, row.doc)
-            .unwrap();
+        writeln!(
+            page,
+            "| `{}` | {kind} | {stage} | {vouched} | `{default}` | {} |",
+            row.name, row.doc
+        )
+        .unwrap();
     }
     page.push_str("\n## Values\n\n");
     for id in AttributeId::all() {
         let words = id.row().kind.words();
         if !words.is_empty() {
-            let names: Vec<String> = words.iter().map(|word| format!("`{}`", word.name)).collect();
+            let names: Vec<String> = words
+                .iter()
+                .map(|word| format!("`{}`", word.name))
+                .collect();
             writeln!(page, "- `{}`: {}", id.row().name, names.join(", ")).unwrap();
         }
     }
@@ -180,7 +241,10 @@ fn the_attribute_page_is_current() {
         fs::write(&path, &page).unwrap();
     }
     let written = fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == page, "docs/attributes.md is behind: GW_BLESS=1 cargo test --test architecture");
+    assert!(
+        written == page,
+        "docs/attributes.md is behind: GW_BLESS=1 cargo test --test architecture"
+    );
 }
 
 /// Every shipped policy is part of the program, under its name.
@@ -188,7 +252,10 @@ fn the_attribute_page_is_current() {
 fn every_shipped_policy_is_built_in() {
     let load = fs::read_to_string(root().join("src/cli/load.rs")).unwrap();
     for (file, _) in files("policies", ".policy") {
-        assert!(load.contains(&format!("../../{file}")), "{file} is not in src/cli/load.rs");
+        assert!(
+            load.contains(&format!("../../{file}")),
+            "{file} is not in src/cli/load.rs"
+        );
     }
 }
 
@@ -220,7 +287,13 @@ fn check(schema: &Value, root: &Value, value: &Value, at: &str, wrong: &mut Vec<
         wrong.push(format!("{at}: {kind} is not {types:?}"));
     }
     for (index, item) in value.as_array().into_iter().flatten().enumerate() {
-        check(&schema["items"], root, item, &format!("{at}/{index}"), wrong);
+        check(
+            &schema["items"],
+            root,
+            item,
+            &format!("{at}/{index}"),
+            wrong,
+        );
     }
     if let Some(object) = value.as_object() {
         let known = schema["properties"].as_object().unwrap();
@@ -253,9 +326,19 @@ default → require-pairing
     let local = gw::facts::AddressClass::Loopback.example();
     let connections = [
         gw::Facts::default(),
-        gw::Facts { peer: local, same_host: true, ..gw::Facts::default() },
-        gw::Facts { device: gw::facts::DeviceProof::SignatureStale, ..gw::Facts::default() },
-        gw::Facts { device: gw::facts::DeviceProof::Absent, ..gw::Facts::default() },
+        gw::Facts {
+            peer: local,
+            same_host: true,
+            ..gw::Facts::default()
+        },
+        gw::Facts {
+            device: gw::facts::DeviceProof::SignatureStale,
+            ..gw::Facts::default()
+        },
+        gw::Facts {
+            device: gw::facts::DeviceProof::Absent,
+            ..gw::Facts::default()
+        },
     ];
     let mut wrong = Vec::new();
     for facts in connections {

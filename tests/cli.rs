@@ -8,7 +8,11 @@ use std::process::{Command, Output};
 
 fn gw(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gw"));
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).output().unwrap()
+    command
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(arguments)
+        .output()
+        .unwrap()
 }
 
 fn path(path: &Path) -> &str {
@@ -28,11 +32,18 @@ fn a_hundred_megabytes_are_refused_by_their_size() {
     let folder = tempfile::tempdir().unwrap();
     let large = folder.path().join("large.json");
     File::create(&large).unwrap().set_len(100 << 20).unwrap();
-    for arguments in [["explain", path(&large)], ["check-policy", path(&large)], ["fmt", path(&large)]] {
+    for arguments in [
+        ["explain", path(&large)],
+        ["check-policy", path(&large)],
+        ["fmt", path(&large)],
+    ] {
         let output = gw(&arguments);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(3), "{arguments:?}: {said}");
-        assert!(said.contains("larger than 1048576 bytes"), "{arguments:?}: {said}");
+        assert!(
+            said.contains("larger than 1048576 bytes"),
+            "{arguments:?}: {said}"
+        );
     }
 }
 
@@ -45,7 +56,11 @@ fn a_link_does_not_lead_a_policy_out_of_its_folder() {
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(&names, folder.path().join("names.policy")).unwrap();
     let policy = folder.path().join("my.policy");
-    fs::write(&policy, "gw-policy 1\ninclude \"names.policy\"\ndefault → require-pairing\n").unwrap();
+    fs::write(
+        &policy,
+        "gw-policy 1\ninclude \"names.policy\"\ndefault → require-pairing\n",
+    )
+    .unwrap();
     let output = gw(&["check-policy", "--format", "plain", path(&policy)]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
@@ -59,7 +74,10 @@ fn no_output_shows_a_secret() {
     let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/issues")];
     let mut handshakes = Vec::new();
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        for entry in fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+        {
             if entry.is_dir() {
                 folders.push(entry);
             } else if entry.extension().is_some_and(|ending| ending == "json") {
@@ -68,7 +86,10 @@ fn no_output_shows_a_secret() {
         }
     }
     let mut secrets = 0;
-    for handshake in handshakes.iter().filter(|file| !file.ends_with("scenarios.json")) {
+    for handshake in handshakes
+        .iter()
+        .filter(|file| !file.ends_with("scenarios.json"))
+    {
         let recorded: serde_json::Value =
             serde_json::from_str(&fs::read_to_string(handshake).unwrap()).unwrap();
         let hidden = [
@@ -92,7 +113,11 @@ fn no_output_shows_a_secret() {
             let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
             for secret in &hidden {
                 let tail = secret.get(4..).unwrap();
-                assert!(!printed.contains(tail), "{} as {format} shows `{tail}`", path(handshake));
+                assert!(
+                    !printed.contains(tail),
+                    "{} as {format} shows `{tail}`",
+                    path(handshake)
+                );
             }
         }
     }

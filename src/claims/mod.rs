@@ -8,9 +8,9 @@ use crate::decide::{Decision, decide};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::facts::{AttributeId, Facts};
 use crate::handshake;
+use crate::lang::Read;
 use crate::lang::checked::{Checked, Clause, Given, Test};
 use crate::lang::files::{Reader, beside};
-use crate::lang::Read;
 use crate::source::{Sources, Span};
 
 /// What came of one test.
@@ -58,7 +58,9 @@ fn one(
     let facts = match &test.given {
         Given::Facts { facts, .. } => facts.as_ref().clone(),
         Given::Recorded(path) => {
-            let from = sources.get(path.span.source).map_or("", |source| &*source.name);
+            let from = sources
+                .get(path.span.source)
+                .map_or("", |source| &*source.name);
             match recorded(&beside(from, &path.value), reader) {
                 Ok(facts) => facts,
                 Err((code, message)) => {
@@ -73,7 +75,9 @@ fn one(
         }
     };
     let decision = decide(program, &facts);
-    result.reached = [decision.by, decision.rule].map(|id| clause(checked, id).span).to_vec();
+    result.reached = [decision.by, decision.rule]
+        .map(|id| clause(checked, id).span)
+        .to_vec();
     if !test.expected.met_by(decision.verdict) {
         result.failure = Some(failed(test, checked, sources, &facts, decision));
     }
@@ -81,10 +85,18 @@ fn one(
 }
 
 fn recorded(path: &str, reader: &mut Reader<'_>) -> Result<Facts, (Code, String)> {
-    let text = reader(path, Read::Handshake)
-        .map_err(|error| (Code::UnreadableFile, format!("{path} cannot be read: {error}")))?;
-    let handshake = handshake::parse(&text)
-        .map_err(|error| (Code::InvalidHandshake, format!("{path} is no handshake: {error}")))?;
+    let text = reader(path, Read::Handshake).map_err(|error| {
+        (
+            Code::UnreadableFile,
+            format!("{path} cannot be read: {error}"),
+        )
+    })?;
+    let handshake = handshake::parse(&text).map_err(|error| {
+        (
+            Code::InvalidHandshake,
+            format!("{path} is no handshake: {error}"),
+        )
+    })?;
     Ok(handshake::observe(&handshake).facts)
 }
 
@@ -133,5 +145,7 @@ fn fact(id: AttributeId, facts: &Facts) -> String {
 
 fn clause(checked: &Checked, id: ClauseId) -> &Clause {
     let all = checked.guards.iter().chain(&checked.rules);
-    all.into_iter().nth(id.0 as usize).unwrap_or(&checked.default)
+    all.into_iter()
+        .nth(id.0 as usize)
+        .unwrap_or(&checked.default)
 }

@@ -1,8 +1,8 @@
 //! `gw check-policy`: everything that is wrong with policies.
 
+use super::Exit;
 use super::load;
 use super::output::{Output, ReportFormat};
-use super::Exit;
 use crate::diagnostic::{Code, Diagnostics, suggest};
 use crate::source::Sources;
 
@@ -38,7 +38,11 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     if let Some(code) = &args.explain {
         return page(code, output);
     }
-    let files = if args.files.is_empty() { vec![load::default_policy()] } else { args.files.clone() };
+    let files = if args.files.is_empty() {
+        vec![load::default_policy()]
+    } else {
+        args.files.clone()
+    };
     let mut exit = Exit::Success;
     // One document for all files: the ids of each file's texts are moved behind the others.
     let mut all = Diagnostics::default();
@@ -59,8 +63,17 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             }
             Err(error) => {
                 let unread = error.sources.iter().next().is_none();
-                exit = if unread { Exit::Input } else if exit == Exit::Input { exit } else { Exit::Failure };
-                summary.push_str(&format!("{file}: {}\n", count(error.diagnostics.errors(), "error")));
+                exit = if unread {
+                    Exit::Input
+                } else if exit == Exit::Input {
+                    exit
+                } else {
+                    Exit::Failure
+                };
+                summary.push_str(&format!(
+                    "{file}: {}\n",
+                    count(error.diagnostics.errors(), "error")
+                ));
                 let distance = sources.append(&error.sources);
                 all.append(&error.diagnostics, distance);
             }
@@ -79,7 +92,11 @@ fn count_tests(checked: &crate::lang::Checked) -> usize {
 
 /// `1 error`, `2 errors`.
 pub(super) fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+    if number == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{number} {noun}s")
+    }
 }
 
 fn page(code: &str, output: &mut Output) -> Exit {
@@ -90,9 +107,15 @@ fn page(code: &str, output: &mut Output) -> Exit {
         }
         None => {
             let names = || Code::ALL.iter().map(|code| code.name());
-            let help = suggest::did_you_mean(code, names())
-                .unwrap_or_else(|| format!("the diagnostics are {}", names().collect::<Vec<_>>().join(", ")));
-            output.complain(&format!("error: there is no diagnostic `{code}`\n  help: {help}\n"));
+            let help = suggest::did_you_mean(code, names()).unwrap_or_else(|| {
+                format!(
+                    "the diagnostics are {}",
+                    names().collect::<Vec<_>>().join(", ")
+                )
+            });
+            output.complain(&format!(
+                "error: there is no diagnostic `{code}`\n  help: {help}\n"
+            ));
             Exit::Usage
         }
     }

@@ -1,7 +1,7 @@
 //! `gw completions`: completion scripts for shells.
 
-use super::output::Output;
 use super::Exit;
+use super::output::Output;
 
 /// Prints a completion script for a shell
 #[derive(Debug, clap::Args)]

@@ -2,13 +2,13 @@
 
 use std::io::IsTerminal as _;
 
+use super::Exit;
 use super::load;
 use super::output::{AnswerFormat, Output, colour};
-use super::Exit;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::explain::{Subject, explain, json, text};
-use crate::facts::{AttributeId, Facts};
 use crate::facts::metadata::normalize_metadata;
+use crate::facts::{AttributeId, Facts};
 use crate::handshake::{self, Handshake, Observed};
 use crate::lang::ast::StatementKind;
 use crate::lang::check::{fact, settle};
@@ -97,7 +97,9 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     };
     let recorded = subject.is_some();
     let subject = subject.get_or_insert_with(|| Subject::of_facts(&facts));
-    subject.evidence.resize(AttributeId::all().count(), String::new());
+    subject
+        .evidence
+        .resize(AttributeId::all().count(), String::new());
     for (id, evidence) in AttributeId::all().zip(&mut subject.evidence) {
         if named.facts.iter().any(|fact| fact.attribute == id) {
             *evidence = "given by --fact".to_owned();
@@ -110,17 +112,29 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let explanation = explain(&policy, &facts, subject);
     match args.format {
         AnswerFormat::Json => {
-            let mut text = serde_json::to_string_pretty(&json::json(&explanation)).unwrap_or_default();
+            let mut text =
+                serde_json::to_string_pretty(&json::json(&explanation)).unwrap_or_default();
             text.push('\n');
             output.say(&text);
         }
         AnswerFormat::Human | AnswerFormat::Plain => {
             let drawn = args.format == AnswerFormat::Human;
             let colour = drawn && colour(std::io::stdout().is_terminal());
-            output.say(&text::text(&explanation, text::Style { drawn, colour, all: args.all }));
+            output.say(&text::text(
+                &explanation,
+                text::Style {
+                    drawn,
+                    colour,
+                    all: args.all,
+                },
+            ));
         }
     }
-    if args.exit_code && !explanation.decision.verdict.admits() { Exit::Refused } else { Exit::Success }
+    if args.exit_code && !explanation.decision.verdict.admits() {
+        Exit::Refused
+    } else {
+        Exit::Success
+    }
 }
 
 struct NamedFacts {
@@ -132,7 +146,10 @@ type Problem = (Box<Diagnostic>, Sources);
 
 /// Reads `--fact` arguments as a policy writes facts; each is a small text of its own.
 fn named_facts(arguments: &[String]) -> Result<NamedFacts, Problem> {
-    let mut named = NamedFacts { facts: Vec::new(), sources: Sources::default() };
+    let mut named = NamedFacts {
+        facts: Vec::new(),
+        sources: Sources::default(),
+    };
     for argument in arguments {
         // The facts of a test are read by the grammar as a condition; a definition is the
         // shortest statement that has one.
@@ -151,8 +168,11 @@ fn named_facts(arguments: &[String]) -> Result<NamedFacts, Problem> {
         if let Some(diagnostic) = diagnostics.0.into_iter().next() {
             return Err((moved(diagnostic, Code::InvalidFact), named.sources));
         }
-        let Some(StatementKind::Define { condition, .. }) =
-            ast.statements.into_iter().next().map(|statement| statement.kind)
+        let Some(StatementKind::Define { condition, .. }) = ast
+            .statements
+            .into_iter()
+            .next()
+            .map(|statement| statement.kind)
         else {
             let diagnostic = Diagnostic::error(Code::InvalidFact, "a fact is missing after --fact")
                 .help("write `--fact client=cli`, `--fact tls` or `--fact 'not tls'`");
@@ -170,7 +190,12 @@ fn named_facts(arguments: &[String]) -> Result<NamedFacts, Problem> {
         }
     }
     if let Some(double) = named.facts.iter().enumerate().find_map(|(at, fact)| {
-        named.facts.iter().take(at).find(|other| other.attribute == fact.attribute).map(|_| fact)
+        named
+            .facts
+            .iter()
+            .take(at)
+            .find(|other| other.attribute == fact.attribute)
+            .map(|_| fact)
     }) {
         let name = double.attribute.row().name;
         let diagnostic = Diagnostic::error(Code::InvalidFact, format!("`{name}` is given twice"))
@@ -183,7 +208,11 @@ fn named_facts(arguments: &[String]) -> Result<NamedFacts, Problem> {
 
 fn shift(span: Span, by: usize) -> Span {
     let by = u32::try_from(by).unwrap_or(0);
-    Span { start: span.start.saturating_sub(by), end: span.end.saturating_sub(by), ..span }
+    Span {
+        start: span.start.saturating_sub(by),
+        end: span.end.saturating_sub(by),
+        ..span
+    }
 }
 
 /// The facts and the subject of a recorded handshake.
@@ -203,17 +232,34 @@ fn recorded(path: &str) -> Result<(Facts, Subject), Problem> {
 }
 
 fn subject(handshake: &Handshake) -> (Facts, Subject) {
-    let Observed { facts, evidence, claims } = handshake::observe(handshake);
+    let Observed {
+        facts,
+        evidence,
+        claims,
+    } = handshake::observe(handshake);
     let record = handshake.pairing.record.as_ref();
-    let owned = |names: &[Box<str>]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
-    let mut roles: Vec<String> =
-        record.iter().flat_map(|record| record.approved_roles()).map(str::to_owned).collect();
+    let owned = |names: &[Box<str>]| {
+        names
+            .iter()
+            .map(|name| name.to_string())
+            .collect::<Vec<_>>()
+    };
+    let mut roles: Vec<String> = record
+        .iter()
+        .flat_map(|record| record.approved_roles())
+        .map(str::to_owned)
+        .collect();
     roles.sort();
     roles.dedup();
     let changed = |name: &str, was: Option<&str>, is: &str| {
         let was = was.filter(|was| !was.trim().is_empty())?;
-        (normalize_metadata(was) != normalize_metadata(is))
-            .then(|| format!("{name} was {}, is {}", was.trim(), if is.is_empty() { "not said" } else { is }))
+        (normalize_metadata(was) != normalize_metadata(is)).then(|| {
+            format!(
+                "{name} was {}, is {}",
+                was.trim(),
+                if is.is_empty() { "not said" } else { is }
+            )
+        })
     };
     let changes = record.into_iter().flat_map(|record| {
         let family = claims.device_family.as_deref().unwrap_or_default();
@@ -226,10 +272,14 @@ fn subject(handshake: &Handshake) -> (Facts, Subject) {
         device: claims.device.as_ref().map(|device| device.id.to_string()),
         requested_scopes: owned(&claims.scopes),
         requested_role: claims.role.name().to_owned(),
-        approved_scopes: record.map(|record| owned(record.baseline())).unwrap_or_default(),
+        approved_scopes: record
+            .map(|record| owned(record.baseline()))
+            .unwrap_or_default(),
         approved_roles: roles,
         changes: changes.flatten().collect(),
-        evidence: AttributeId::all().map(|id| evidence.get(id).show(id, handshake, &facts)).collect(),
+        evidence: AttributeId::all()
+            .map(|id| evidence.get(id).show(id, handshake, &facts))
+            .collect(),
     };
     (facts, subject)
 }

@@ -2,12 +2,12 @@
 
 use std::fs;
 
+use super::Exit;
 use super::load;
 use super::output::{Output, ReportFormat};
-use super::Exit;
 use crate::diagnostic::Diagnostics;
-use crate::lang::parse::{MAX_BYTES, parse};
 use crate::lang::format;
+use crate::lang::parse::{MAX_BYTES, parse};
 use crate::source::{Source, Sources};
 
 /// Lays policies out in the one form
@@ -44,7 +44,11 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         let text = match load::read(file, MAX_BYTES as u64) {
             Ok(text) => text,
             Err(error) => {
-                output.report_one(load::unreadable(file, &error), &Sources::default(), args.format);
+                output.report_one(
+                    load::unreadable(file, &error),
+                    &Sources::default(),
+                    args.format,
+                );
                 exit = Exit::Input;
                 continue;
             }

@@ -18,8 +18,14 @@ pub(super) const DEFAULT_POLICY: &str = "policies/default.policy";
 
 /// The policies that are part of the program, by file name.
 const BUILT_IN: [(&str, &str); 3] = [
-    ("default.policy", include_str!("../../policies/default.policy")),
-    ("docker.policy", include_str!("../../policies/docker.policy")),
+    (
+        "default.policy",
+        include_str!("../../policies/default.policy"),
+    ),
+    (
+        "docker.policy",
+        include_str!("../../policies/docker.policy"),
+    ),
     ("lan.policy", include_str!("../../policies/lan.policy")),
 ];
 
@@ -39,14 +45,19 @@ pub(super) fn read(path: &str, limit: u64) -> Result<String, ReadError> {
     };
     let mut bytes = Vec::new();
     if path == "-" {
-        std::io::stdin().take(limit + 1).read_to_end(&mut bytes).map_err(|error| refused(&error))?;
+        std::io::stdin()
+            .take(limit + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| refused(&error))?;
     } else {
         let file = File::open(path).map_err(|error| refused(&error))?;
         let metadata = file.metadata().map_err(|error| refused(&error))?;
         if metadata.is_dir() {
             return Err(ReadError::Folder);
         }
-        file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| refused(&error))?;
+        file.take(limit + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| refused(&error))?;
     }
     if bytes.len() as u64 > limit {
         return Err(ReadError::TooLarge(limit));
@@ -108,7 +119,10 @@ pub(super) fn default_policy() -> String {
 
 fn built_in(path: &str) -> Option<&'static str> {
     let name = path.strip_prefix(BUILT_IN_PREFIX)?;
-    BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+    BUILT_IN
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, text)| *text)
 }
 
 /// Reads what a policy names. A link does not lead a policy out of its folder.

@@ -64,7 +64,12 @@ impl Output {
     }
 
     /// Adds diagnostics: to standard error for people, to standard output for programs.
-    pub(super) fn report(&mut self, diagnostics: &Diagnostics, sources: &Sources, format: ReportFormat) {
+    pub(super) fn report(
+        &mut self,
+        diagnostics: &Diagnostics,
+        sources: &Sources,
+        format: ReportFormat,
+    ) {
         let rendered = |format| render(diagnostics, sources, format);
         match format {
             ReportFormat::Human if diagnostics.is_empty() => {}
@@ -79,7 +84,12 @@ impl Output {
     }
 
     /// Adds one diagnostic.
-    pub(super) fn report_one(&mut self, diagnostic: Diagnostic, sources: &Sources, format: ReportFormat) {
+    pub(super) fn report_one(
+        &mut self,
+        diagnostic: Diagnostic,
+        sources: &Sources,
+        format: ReportFormat,
+    ) {
         self.report(&Diagnostics(vec![diagnostic]), sources, format);
     }
 

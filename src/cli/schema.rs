@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::output::{AnswerFormat, Output};
 use super::Exit;
+use super::output::{AnswerFormat, Output};
 use crate::facts::{ATTRIBUTES, AttributeId, Facts, Word};
 use crate::verdict::{PairingReason, Reason, VerdictKind};
 
@@ -30,12 +30,18 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
-    let wanted = |name: &str| args.names.is_empty() || args.names.iter().any(|wanted| wanted == name);
-    let unknown = args.names.iter().find(|name| !known().any(|known| known == name.as_str()));
+    let wanted =
+        |name: &str| args.names.is_empty() || args.names.iter().any(|wanted| wanted == name);
+    let unknown = args
+        .names
+        .iter()
+        .find(|name| !known().any(|known| known == name.as_str()));
     if let Some(name) = unknown {
         let help = crate::diagnostic::suggest::did_you_mean(name, known())
             .map_or_else(String::new, |help| format!("\n  help: {help}"));
-        output.complain(&format!("error: `{name}` is no attribute, verdict or reason{help}\n"));
+        output.complain(&format!(
+            "error: `{name}` is no attribute, verdict or reason{help}\n"
+        ));
         return Exit::Usage;
     }
     if args.format == AnswerFormat::Json {
@@ -61,7 +67,9 @@ fn known() -> impl Iterator<Item = &'static str> {
 fn listing(wanted: &dyn Fn(&str) -> bool, single: bool) -> String {
     let mut out = String::new();
     let quiet = Facts::default();
-    let attributes: Vec<AttributeId> = AttributeId::all().filter(|id| wanted(id.row().name)).collect();
+    let attributes: Vec<AttributeId> = AttributeId::all()
+        .filter(|id| wanted(id.row().name))
+        .collect();
     if !attributes.is_empty() {
         out.push_str("ATTRIBUTES   name, type, known at, vouched for, assumed in tests\n\n");
     }
@@ -87,10 +95,20 @@ fn listing(wanted: &dyn Fn(&str) -> bool, single: bool) -> String {
         }
     }
     section(&mut out, "VERDICTS", VerdictKind::WORDS, wanted, |_| None);
-    section(&mut out, "REASONS of reject, with what helps", Reason::WORDS, wanted, |name| {
-        Reason::parse(name).map(Reason::remedy)
-    });
-    section(&mut out, "REASONS of require-pairing", PairingReason::WORDS, wanted, |_| None);
+    section(
+        &mut out,
+        "REASONS of reject, with what helps",
+        Reason::WORDS,
+        wanted,
+        |name| Reason::parse(name).map(Reason::remedy),
+    );
+    section(
+        &mut out,
+        "REASONS of require-pairing",
+        PairingReason::WORDS,
+        wanted,
+        |_| None,
+    );
     out
 }
 
@@ -122,23 +140,28 @@ fn document(wanted: &dyn Fn(&str) -> bool) -> Value {
             .map(|word| json!({ "name": word.name, "doc": word.doc }))
             .collect()
     };
-    let attributes = AttributeId::all().filter(|id| wanted(id.row().name)).map(|id| {
-        let row = id.row();
-        json!({
-            "name": row.name,
-            "type": row.kind.name(),
-            "stage": row.stage,
-            "provenance": row.provenance,
-            "default": id.show(&quiet),
-            "values": words(row.kind.words()),
-            "doc": row.doc,
-        })
-    });
+    let attributes = AttributeId::all()
+        .filter(|id| wanted(id.row().name))
+        .map(|id| {
+            let row = id.row();
+            json!({
+                "name": row.name,
+                "type": row.kind.name(),
+                "stage": row.stage,
+                "provenance": row.provenance,
+                "default": id.show(&quiet),
+                "values": words(row.kind.words()),
+                "doc": row.doc,
+            })
+        });
     let reasons = Reason::ALL.iter().filter(|reason| wanted(reason.name())).map(|reason| {
         json!({ "name": reason.name(), "doc": reason.doc(), "remedy": reason.remedy() })
     });
     let kept = |all: &'static [Word]| -> Vec<Word> {
-        all.iter().copied().filter(|word| wanted(word.name)).collect()
+        all.iter()
+            .copied()
+            .filter(|word| wanted(word.name))
+            .collect()
     };
     json!({
         "edition": crate::lang::check::EDITION,

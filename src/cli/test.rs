@@ -1,9 +1,9 @@
 //! `gw test`: the tests of policies, one by one.
 
+use super::Exit;
 use super::check::count;
 use super::load;
 use super::output::{AnswerFormat, Output};
-use super::Exit;
 use crate::claims;
 use crate::diagnostic::Diagnostics;
 use crate::policy::Policy;
@@ -32,7 +32,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
-    let files = if args.files.is_empty() { vec![load::default_policy()] } else { args.files.clone() };
+    let files = if args.files.is_empty() {
+        vec![load::default_policy()]
+    } else {
+        args.files.clone()
+    };
     let mut exit = Exit::Success;
     let mut documents = Vec::new();
     let (mut passed, mut failed) = (0, 0);
@@ -46,9 +50,16 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
                 continue;
             }
         };
-        let results = claims::run(policy.checked(), policy.sources(), &mut load::reader_of(file));
+        let results = claims::run(
+            policy.checked(),
+            policy.sources(),
+            &mut load::reader_of(file),
+        );
         let unreached = unreached(&policy, &results);
-        let failures: Vec<_> = results.iter().filter_map(|result| result.failure.clone()).collect();
+        let failures: Vec<_> = results
+            .iter()
+            .filter_map(|result| result.failure.clone())
+            .collect();
         passed += results.len() - failures.len();
         failed += failures.len();
         if !failures.is_empty() {
@@ -58,7 +69,11 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             AnswerFormat::Json => documents.push(document(file, &policy, &results, &unreached)),
             AnswerFormat::Human | AnswerFormat::Plain => {
                 for result in &results {
-                    let word = if result.failure.is_some() { "FAIL" } else { "ok" };
+                    let word = if result.failure.is_some() {
+                        "FAIL"
+                    } else {
+                        "ok"
+                    };
                     let place = policy.sources().place(result.span);
                     let issues = if result.issues.is_empty() {
                         String::new()
@@ -70,19 +85,27 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
                 for clause in &unreached {
                     output.say(&format!("note  {clause}: no test reaches it\n"));
                 }
-                output.report(&Diagnostics(failures), policy.sources(), args.format.report());
+                output.report(
+                    &Diagnostics(failures),
+                    policy.sources(),
+                    args.format.report(),
+                );
             }
         }
     }
     match args.format {
         AnswerFormat::Json => {
-            let mut text = serde_json::to_string_pretty(&serde_json::json!({ "policies": documents }))
-                .unwrap_or_default();
+            let mut text =
+                serde_json::to_string_pretty(&serde_json::json!({ "policies": documents }))
+                    .unwrap_or_default();
             text.push('\n');
             output.say(&text);
         }
         AnswerFormat::Human | AnswerFormat::Plain => {
-            output.say(&format!("{passed} passed, {failed} failed, in {}\n", count(files.len(), "policy").replace("policys", "policies")));
+            output.say(&format!(
+                "{passed} passed, {failed} failed, in {}\n",
+                count(files.len(), "policy").replace("policys", "policies")
+            ));
         }
     }
     exit
@@ -90,7 +113,10 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
 
 /// The clauses of the policy's own files that no test decides by, by name.
 fn unreached(policy: &Policy, results: &[claims::TestResult]) -> Vec<String> {
-    let reached: Vec<Span> = results.iter().flat_map(|result| result.reached.clone()).collect();
+    let reached: Vec<Span> = results
+        .iter()
+        .flat_map(|result| result.reached.clone())
+        .collect();
     policy
         .program()
         .blocks()

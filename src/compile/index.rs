@@ -58,12 +58,18 @@ impl Index {
         for (at, block) in blocks.enumerate() {
             let mut unsettled = Vec::new();
             for index in block.terms.clone() {
-                let Some(term) = terms.get(index as usize) else { continue };
+                let Some(term) = terms.get(index as usize) else {
+                    continue;
+                };
                 let asked = asked(term, instructions);
                 for attribute in &asked {
                     let place = usize::from(attribute.0);
-                    let Some((_, values)) = told_apart.get(place).copied().flatten() else { continue };
-                    let Some(rows) = rows.get_mut(place) else { continue };
+                    let Some((_, values)) = told_apart.get(place).copied().flatten() else {
+                        continue;
+                    };
+                    let Some(rows) = rows.get_mut(place) else {
+                        continue;
+                    };
                     for value in 0..values {
                         if can_hold(term, *attribute, value, instructions) {
                             continue;
@@ -82,18 +88,34 @@ impl Index {
             }
             left.push(unsettled);
         }
-        let columns = told_apart.into_iter().zip(rows).filter(|(_, rows)| !rows.is_empty());
+        let columns = told_apart
+            .into_iter()
+            .zip(rows)
+            .filter(|(_, rows)| !rows.is_empty());
         let columns = columns.filter_map(|(told_apart, rows)| {
-            Some(Column { value: told_apart?.0, rows: rows.into() })
+            Some(Column {
+                value: told_apart?.0,
+                rows: rows.into(),
+            })
         });
-        (Index { columns: columns.collect(), words }, left)
+        (
+            Index {
+                columns: columns.collect(),
+                words,
+            },
+            left,
+        )
     }
 
     /// What is left for these facts. Nothing is allocated.
     pub(crate) fn narrow<'a>(&'a self, facts: &'a Facts) -> Narrowed<'a> {
         // Most policies have at most 64 clauses: one word, found at once.
         let first = self.word(0, facts);
-        Narrowed { index: self, facts, first }
+        Narrowed {
+            index: self,
+            facts,
+            first,
+        }
     }
 
     fn word(&self, word: usize, facts: &Facts) -> u64 {
@@ -132,7 +154,11 @@ impl Narrowed<'_> {
     }
 
     fn word(self, word: usize) -> u64 {
-        if word == 0 { self.first } else { self.index.word(word, self.facts) }
+        if word == 0 {
+            self.first
+        } else {
+            self.index.word(word, self.facts)
+        }
     }
 }
 
@@ -140,9 +166,10 @@ impl Narrowed<'_> {
 fn told_apart(attribute: AttributeId) -> Option<(Value, usize)> {
     match attribute.row().kind {
         Kind::Flag { get, .. } => Some((Value::Flag(get), 2)),
-        Kind::Enum { words, get, .. } | Kind::Header { words, class: get, .. } => {
-            Some((Value::Code(get), words.len()))
-        }
+        Kind::Enum { words, get, .. }
+        | Kind::Header {
+            words, class: get, ..
+        } => Some((Value::Code(get), words.len())),
         Kind::Address { words, get, .. } => Some((Value::Address(get), words.len())),
         Kind::Set { .. } | Kind::Text { .. } => None,
     }
@@ -164,7 +191,9 @@ fn reachable<'a>(
             continue;
         }
         seen.push(at);
-        let Some(instruction) = instructions.get(at as usize) else { continue };
+        let Some(instruction) = instructions.get(at as usize) else {
+            continue;
+        };
         let (hit, miss) = follow(instruction);
         frontier.extend(hit.then_some(instruction.hit));
         frontier.extend(miss.then_some(instruction.miss));
@@ -193,13 +222,17 @@ fn is_settled(
     instructions: &[Instruction],
 ) -> bool {
     let [attribute] = asked else { return false };
-    let indexed = told_apart.get(usize::from(attribute.0)).is_some_and(Option::is_some);
+    let indexed = told_apart
+        .get(usize::from(attribute.0))
+        .is_some_and(Option::is_some);
     let mut exact = true;
     reachable(term, instructions, |instruction| {
         exact &= match &instruction.test {
             Test::Flag(_) | Test::Word(..) | Test::Never => true,
             Test::Address(_, _, networks) => networks.is_empty(),
-            Test::Header { networks, texts, .. } => networks.is_empty() && texts.is_empty(),
+            Test::Header {
+                networks, texts, ..
+            } => networks.is_empty() && texts.is_empty(),
             Test::Text(..) | Test::Includes(..) | Test::Within(..) | Test::Equals(..) => false,
         };
         (instruction.hit != HIT, instruction.miss != HIT)
@@ -208,7 +241,12 @@ fn is_settled(
 }
 
 /// Whether a term can hold when an attribute has a value, whatever the other facts are.
-fn can_hold(term: &Term, attribute: AttributeId, value: usize, instructions: &[Instruction]) -> bool {
+fn can_hold(
+    term: &Term,
+    attribute: AttributeId,
+    value: usize,
+    instructions: &[Instruction],
+) -> bool {
     reachable(term, instructions, |instruction| {
         if instruction.attribute != attribute {
             return (true, true);
@@ -218,11 +256,16 @@ fn can_hold(term: &Term, attribute: AttributeId, value: usize, instructions: &[I
             Test::Flag(_) => (value == 1, value == 0),
             Test::Word(_, codes) => (among(codes), !among(codes)),
             Test::Address(_, codes, networks) if !among(codes) => (!networks.is_empty(), true),
-            Test::Header { codes, networks, texts, .. } if !among(codes) => {
-                (!networks.is_empty() || !texts.is_empty(), true)
-            }
+            Test::Header {
+                codes,
+                networks,
+                texts,
+                ..
+            } if !among(codes) => (!networks.is_empty() || !texts.is_empty(), true),
             Test::Address(..) | Test::Header { .. } => (true, false),
-            Test::Text(..) | Test::Includes(..) | Test::Within(..) | Test::Equals(..) => (true, true),
+            Test::Text(..) | Test::Includes(..) | Test::Within(..) | Test::Equals(..) => {
+                (true, true)
+            }
             Test::Never => (false, true),
         }
     })

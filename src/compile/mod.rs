@@ -19,10 +19,22 @@ use program::{HIT, Instruction, MISS, Term, Test, Texts, Unsettled};
 #[must_use]
 pub fn compile(checked: &Checked) -> Program {
     let mut lowering = Lowering::default();
-    let guards: Vec<Block> = checked.guards.iter().map(|clause| lowering.block(clause)).collect();
-    let rules: Vec<Block> = checked.rules.iter().map(|clause| lowering.block(clause)).collect();
+    let guards: Vec<Block> = checked
+        .guards
+        .iter()
+        .map(|clause| lowering.block(clause))
+        .collect();
+    let rules: Vec<Block> = checked
+        .rules
+        .iter()
+        .map(|clause| lowering.block(clause))
+        .collect();
     let default = lowering.block(&checked.default);
-    let Lowering { terms, instructions, .. } = lowering;
+    let Lowering {
+        terms,
+        instructions,
+        ..
+    } = lowering;
     let (index, left) = Index::new(guards.iter().chain(&rules), &terms, &instructions);
     Program {
         index,
@@ -92,11 +104,17 @@ impl Lowering {
                     miss: MISS,
                     span: comparison.span,
                 });
-                Lowered::Code(Exits { hit: vec![(at, true)], miss: vec![(at, false)] })
+                Lowered::Code(Exits {
+                    hit: vec![(at, true)],
+                    miss: vec![(at, false)],
+                })
             }
             Condition::Not(inner) => match self.lower(&inner.value) {
                 Lowered::Known(value) => Lowered::Known(!value),
-                Lowered::Code(Exits { hit, miss }) => Lowered::Code(Exits { hit: miss, miss: hit }),
+                Lowered::Code(Exits { hit, miss }) => Lowered::Code(Exits {
+                    hit: miss,
+                    miss: hit,
+                }),
             },
             Condition::All(parts) => self.join(parts, true),
             Condition::Any(parts) => self.join(parts, false),
@@ -127,16 +145,26 @@ impl Lowering {
             return Lowered::Known(all);
         }
         Lowered::Code(if all {
-            Exits { hit: onward, miss: leaving }
+            Exits {
+                hit: onward,
+                miss: leaving,
+            }
         } else {
-            Exits { hit: leaving, miss: onward }
+            Exits {
+                hit: leaving,
+                miss: onward,
+            }
         })
     }
 
     fn patch(&mut self, exits: Vec<Exit>, target: u32) {
         for (at, hit) in exits {
             if let Some(instruction) = self.instructions.get_mut(at) {
-                *(if hit { &mut instruction.hit } else { &mut instruction.miss }) = target;
+                *(if hit {
+                    &mut instruction.hit
+                } else {
+                    &mut instruction.miss
+                }) = target;
             }
         }
     }
@@ -164,7 +192,12 @@ fn test(comparison: &Comparison) -> Test {
         (Kind::Address { get, .. }, Predicate::Among(members)) => {
             Test::Address(get, members.codes, Networks::new(&members.networks))
         }
-        (Kind::Header { class, text, ip, .. }, Predicate::Among(members)) => Test::Header {
+        (
+            Kind::Header {
+                class, text, ip, ..
+            },
+            Predicate::Among(members),
+        ) => Test::Header {
             class,
             text,
             ip,
@@ -181,7 +214,11 @@ fn test(comparison: &Comparison) -> Test {
         // The checker gives no attribute a predicate of another type; such a test would
         // hold for nobody.
         (
-            Kind::Enum { .. } | Kind::Address { .. } | Kind::Header { .. } | Kind::Text { .. } | Kind::Set { .. },
+            Kind::Enum { .. }
+            | Kind::Address { .. }
+            | Kind::Header { .. }
+            | Kind::Text { .. }
+            | Kind::Set { .. },
             _,
         ) => Test::Never,
     }

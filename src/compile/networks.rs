@@ -37,7 +37,10 @@ impl Networks {
     pub fn contain(&self, ip: IpAddr) -> bool {
         let ip = number(ip);
         let after = self.0.partition_point(|(start, _)| *start <= ip);
-        after.checked_sub(1).and_then(|at| self.0.get(at)).is_some_and(|(_, end)| ip <= *end)
+        after
+            .checked_sub(1)
+            .and_then(|at| self.0.get(at))
+            .is_some_and(|(_, end)| ip <= *end)
     }
 
     /// Whether there is none.
@@ -74,10 +77,14 @@ mod tests {
 
     fn network() -> impl Strategy<Value = IpNet> {
         let v4 = (any::<u32>(), 0u8..=32).prop_map(|(bits, length)| {
-            IpNet::new(std::net::Ipv4Addr::from_bits(bits).into(), length).unwrap().trunc()
+            IpNet::new(std::net::Ipv4Addr::from_bits(bits).into(), length)
+                .unwrap()
+                .trunc()
         });
         let v6 = (any::<u128>(), 0u8..=128).prop_map(|(bits, length)| {
-            IpNet::new(std::net::Ipv6Addr::from_bits(bits).into(), length).unwrap().trunc()
+            IpNet::new(std::net::Ipv6Addr::from_bits(bits).into(), length)
+                .unwrap()
+                .trunc()
         });
         prop_oneof![v4, v6]
     }

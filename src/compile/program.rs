@@ -54,9 +54,15 @@ impl Unsettled {
     /// The terms of a clause that must be tested although the index let it through.
     pub(crate) fn of(&self, id: ClauseId) -> &[u32] {
         let at = id.0 as usize;
-        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        let start = at
+            .checked_sub(1)
+            .and_then(|before| self.ends.get(before))
+            .copied()
+            .unwrap_or(0);
         let end = self.ends.get(at).copied().unwrap_or(start);
-        self.terms.get(start as usize..end as usize).unwrap_or_default()
+        self.terms
+            .get(start as usize..end as usize)
+            .unwrap_or_default()
     }
 }
 
@@ -126,14 +132,25 @@ impl Test {
                 codes >> address.class().code() & 1 != 0
                     || (!networks.is_empty() && address.ip().is_some_and(|ip| networks.contain(ip)))
             }
-            Test::Header { class, text, ip, codes, networks, texts } => {
+            Test::Header {
+                class,
+                text,
+                ip,
+                codes,
+                networks,
+                texts,
+            } => {
                 codes >> class(facts) & 1 != 0
                     || (!texts.is_empty() && texts.contain(text(facts)))
                     || (!networks.is_empty() && ip(facts).is_some_and(|ip| networks.contain(ip)))
             }
             Test::Text(get, absent, texts) => {
                 let text = get(facts);
-                if text.is_empty() { *absent } else { texts.contain(text) }
+                if text.is_empty() {
+                    *absent
+                } else {
+                    texts.contain(text)
+                }
             }
             Test::Includes(get, set) => set.within(get(facts)),
             Test::Within(get, set) => get(facts).within(*set),
@@ -167,7 +184,10 @@ impl Texts {
 impl Program {
     /// Every clause: guards, then rules and trials in order, then the default.
     pub fn blocks(&self) -> impl Iterator<Item = &Block> {
-        self.guards.iter().chain(&self.rules).chain(std::iter::once(&self.default))
+        self.guards
+            .iter()
+            .chain(&self.rules)
+            .chain(std::iter::once(&self.default))
     }
 
     /// Where a term is written.
@@ -198,8 +218,14 @@ impl fmt::Display for Program {
             at => at.to_string(),
         };
         for block in self.blocks() {
-            writeln!(f, "clause {} {:?} → {:?}", block.id.0, block.role, block.answer)?;
-            let terms = self.terms.get(block.terms.start as usize..block.terms.end as usize);
+            writeln!(
+                f,
+                "clause {} {:?} → {:?}",
+                block.id.0, block.role, block.answer
+            )?;
+            let terms = self
+                .terms
+                .get(block.terms.start as usize..block.terms.end as usize);
             for term in terms.unwrap_or_default() {
                 writeln!(f, "  term at {}", target(term.entry))?;
             }

@@ -7,10 +7,16 @@
 
 mod decision;
 #[cfg(test)]
-#[expect(clippy::wildcard_enum_match_arm, reason = "the twin says only what it is about")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the twin says only what it is about"
+)]
 mod naive;
 #[cfg(test)]
-#[expect(clippy::wildcard_enum_match_arm, reason = "generators cover the types they name")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "generators cover the types they name"
+)]
 mod tests;
 pub mod trace;
 
@@ -46,7 +52,10 @@ pub fn traced(program: &Program, facts: &Facts) -> (Decision, Trace) {
 /// guard `at upgrade` refuses. `None` means that the connection goes on.
 #[must_use]
 pub fn at_upgrade(program: &Program, facts: &Facts) -> Option<(ClauseId, Reason)> {
-    let guards = program.guards.iter().filter(|guard| guard.role == Role::Guard(Stage::Upgrade));
+    let guards = program
+        .guards
+        .iter()
+        .filter(|guard| guard.role == Role::Guard(Stage::Upgrade));
     for guard in guards {
         if let Answer::Reject(reason) = guard.answer
             && holds(program, guard, facts, &mut ())
@@ -82,7 +91,13 @@ fn run<W: Watch>(program: &Program, facts: &Facts, watch: &mut W) -> Decision {
     let restriction = Restriction::of(program, narrowed, facts, watch);
     let (verdict, by, law) = restriction.apply(rule, facts);
     let trial = trial.map(|block| (block.id, restriction.apply(block, facts).0));
-    Decision { verdict, by, rule: rule.id, law, trial }
+    Decision {
+        verdict,
+        by,
+        rule: rule.id,
+        law,
+        trial,
+    }
 }
 
 /// The clauses of a list that can apply, in order; all of them where nothing was narrowed.
@@ -93,9 +108,16 @@ fn candidates<'a>(
     narrowed: Option<Narrowed<'a>>,
 ) -> impl Iterator<Item = &'a Block> {
     let range = first..first + blocks.len();
-    let all = if narrowed.is_some() { 0..0 } else { range.clone() };
+    let all = if narrowed.is_some() {
+        0..0
+    } else {
+        range.clone()
+    };
     let some = narrowed.map(|narrowed| narrowed.within(range));
-    some.into_iter().flatten().chain(all).filter_map(move |at| blocks.get(at - first))
+    some.into_iter()
+        .flatten()
+        .chain(all)
+        .filter_map(move |at| blocks.get(at - first))
 }
 
 /// Whether all terms of a clause hold. Of one that the index let through, only what the
@@ -105,7 +127,10 @@ fn applies<W: Watch>(program: &Program, block: &Block, facts: &Facts, watch: &mu
         return holds(program, block, facts, watch);
     }
     program.left.of(block.id).iter().all(|index| {
-        let entry = program.terms.get(*index as usize).map_or(MISS, |term| term.entry);
+        let entry = program
+            .terms
+            .get(*index as usize)
+            .map_or(MISS, |term| term.entry);
         reaches_hit(program, entry, facts, watch)
     })
 }
@@ -131,10 +156,16 @@ fn holds(program: &Program, block: &Block, facts: &Facts, watch: &mut impl Watch
 fn reaches_hit(program: &Program, entry: u32, facts: &Facts, watch: &mut impl Watch) -> bool {
     let mut at = entry;
     while at < MISS {
-        let Some(instruction) = program.instructions.get(at as usize) else { return false };
+        let Some(instruction) = program.instructions.get(at as usize) else {
+            return false;
+        };
         let held = instruction.test.holds(facts);
         watch.test(instruction.attribute, instruction.span, held);
-        at = if held { instruction.hit } else { instruction.miss };
+        at = if held {
+            instruction.hit
+        } else {
+            instruction.miss
+        };
     }
     at == HIT
 }
@@ -153,7 +184,11 @@ impl Restriction {
         facts: &Facts,
         watch: &mut impl Watch,
     ) -> Self {
-        let mut all = Restriction { reject: None, pairing: None, cap: ScopeSet::ALL };
+        let mut all = Restriction {
+            reject: None,
+            pairing: None,
+            cap: ScopeSet::ALL,
+        };
         for guard in candidates(&program.guards, 0, narrowed) {
             if !applies(program, guard, facts, watch) {
                 continue;
@@ -177,7 +212,10 @@ impl Restriction {
     /// The verdict of a rule under these guards and the laws, the clause it comes from, and
     /// the law that changed it.
     fn apply(&self, rule: &Block, facts: &Facts) -> (Verdict, ClauseId, Option<Law>) {
-        let own = rule.answer.verdict(facts).unwrap_or(Verdict::Reject(Reason::NotPermitted));
+        let own = rule
+            .answer
+            .verdict(facts)
+            .unwrap_or(Verdict::Reject(Reason::NotPermitted));
         let (verdict, by) = match (self.reject, self.pairing) {
             (Some((guard, reason)), _) => (Verdict::Reject(reason), guard),
             (None, Some((guard, pairing))) if own.admits() => (pairing, guard),
@@ -190,10 +228,14 @@ impl Restriction {
 
 fn capped(verdict: Verdict, cap: ScopeSet) -> Verdict {
     match verdict {
-        Verdict::Approve(grant) => Verdict::Approve(Grant { cap: grant.cap.intersection(cap), ..grant }),
-        Verdict::SilentApprove(grant) => {
-            Verdict::SilentApprove(Grant { cap: grant.cap.intersection(cap), ..grant })
-        }
+        Verdict::Approve(grant) => Verdict::Approve(Grant {
+            cap: grant.cap.intersection(cap),
+            ..grant
+        }),
+        Verdict::SilentApprove(grant) => Verdict::SilentApprove(Grant {
+            cap: grant.cap.intersection(cap),
+            ..grant
+        }),
         Verdict::Reject(_) | Verdict::RequirePairing(_) => verdict,
     }
 }
@@ -208,16 +250,20 @@ fn lawful(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Law>) {
         return (Verdict::Reject(reason), Some(Law::Barred));
     }
     match verdict {
-        Verdict::RequirePairing(_) if facts.device == DeviceProof::Absent => {
-            (Verdict::Reject(Reason::DeviceRequired), Some(Law::DeviceRequired))
-        }
+        Verdict::RequirePairing(_) if facts.device == DeviceProof::Absent => (
+            Verdict::Reject(Reason::DeviceRequired),
+            Some(Law::DeviceRequired),
+        ),
         Verdict::SilentApprove(grant) if facts.device == DeviceProof::Absent => {
             (Verdict::Approve(grant), Some(Law::NothingToRecord))
         }
         Verdict::SilentApprove(_)
             if matches!(facts.pending, PendingRequest::Asked | PendingRequest::Wider) =>
         {
-            (Verdict::RequirePairing(pairing_reason(facts)), Some(Law::RequestWaits))
+            (
+                Verdict::RequirePairing(pairing_reason(facts)),
+                Some(Law::RequestWaits),
+            )
         }
         Verdict::Reject(_)
         | Verdict::RequirePairing(_)

@@ -12,8 +12,11 @@ pub(super) fn verdict(checked: &Checked, facts: &Facts) -> Verdict {
         .find(|rule| holds(&rule.condition, facts))
         .expect("the default always holds");
     let mut verdict = rule.answer.verdict(facts).expect("rules do not cap");
-    let guards: Vec<&Clause> =
-        checked.guards.iter().filter(|guard| holds(&guard.condition, facts)).collect();
+    let guards: Vec<&Clause> = checked
+        .guards
+        .iter()
+        .filter(|guard| holds(&guard.condition, facts))
+        .collect();
     let answers: Vec<Answer> = guards.iter().map(|guard| guard.answer).collect();
     let rejection = answers.iter().find_map(|answer| match answer {
         Answer::Reject(reason) => Some(*reason),
@@ -37,7 +40,9 @@ pub(super) fn verdict(checked: &Checked, facts: &Facts) -> Verdict {
         }
     }
     let failed_proof = !matches!(facts.device, DeviceProof::Absent | DeviceProof::Proven);
-    if !matches!(verdict, Verdict::Reject(_)) && (failed_proof || facts.auth == crate::facts::Auth::Failed) {
+    if !matches!(verdict, Verdict::Reject(_))
+        && (failed_proof || facts.auth == crate::facts::Auth::Failed)
+    {
         let proof = Reason::of_proof(facts.device);
         let auth = Reason::of_auth(facts.auth_failure).unwrap_or(Reason::Unauthorized);
         return Verdict::Reject(proof.unwrap_or(auth));
@@ -82,14 +87,15 @@ fn compares(comparison: &Comparison, facts: &Facts) -> bool {
                 .collect();
             let (class, ip) = match kind {
                 Kind::Address { get, .. } => (get(facts).class().name(), get(facts).ip()),
-                Kind::Header { words, class, ip, .. } => {
-                    (words[usize::from(class(facts))].name, ip(facts))
-                }
+                Kind::Header {
+                    words, class, ip, ..
+                } => (words[usize::from(class(facts))].name, ip(facts)),
                 _ => ("", None),
             };
             let shown = id.show(facts);
             let text = matches!(kind, Kind::Text { .. } | Kind::Header { .. });
-            words.contains(&shown.as_str()) && !matches!(kind, Kind::Header { .. } | Kind::Address { .. })
+            words.contains(&shown.as_str())
+                && !matches!(kind, Kind::Header { .. } | Kind::Address { .. })
                 || words.contains(&class)
                 || ip.is_some_and(|ip| members.networks.iter().any(|net| net.contains(&ip)))
                 || text && members.texts.iter().any(|text| **text == *shown)

@@ -17,7 +17,15 @@ fn attribute() -> impl Strategy<Value = AttributeId> {
 }
 
 fn addresses() -> impl Strategy<Value = std::net::IpAddr> {
-    let known = ["127.0.0.1", "10.0.0.5", "172.18.0.1", "192.168.1.10", "203.0.113.9", "fd00::5", "::1"];
+    let known = [
+        "127.0.0.1",
+        "10.0.0.5",
+        "172.18.0.1",
+        "192.168.1.10",
+        "203.0.113.9",
+        "fd00::5",
+        "::1",
+    ];
     prop::sample::select(known.map(|text| text.parse().unwrap()).to_vec())
 }
 
@@ -32,9 +40,9 @@ const TEXTS: [&str; 3] = ["linux", "macos 26.4.0", "/x"];
 fn value(id: AttributeId) -> BoxedStrategy<Value> {
     match id.row().kind {
         Kind::Flag { .. } => any::<bool>().prop_map(Value::Flag).boxed(),
-        Kind::Enum { words, .. } => {
-            prop::sample::select(words).prop_map(|word| Value::Word(word.name.into())).boxed()
-        }
+        Kind::Enum { words, .. } => prop::sample::select(words)
+            .prop_map(|word| Value::Word(word.name.into()))
+            .boxed(),
         Kind::Set { .. } => scopes()
             .prop_map(|set| Value::Words(set.iter().map(|scope| scope.name().into()).collect()))
             .boxed(),
@@ -44,7 +52,11 @@ fn value(id: AttributeId) -> BoxedStrategy<Value> {
         ]
         .boxed(),
         Kind::Header { .. } => {
-            let texts = if id.row().name == "host" { HOSTS.to_vec() } else { ORIGINS.to_vec() };
+            let texts = if id.row().name == "host" {
+                HOSTS.to_vec()
+            } else {
+                ORIGINS.to_vec()
+            };
             prop_oneof![
                 prop::sample::select(texts).prop_map(|text| Value::Text(text.into())),
                 Just(Value::Word("absent".into()))
@@ -90,9 +102,8 @@ fn comparison() -> impl Strategy<Value = Condition> {
                 let codes = any::<u64>().prop_map(move |codes| codes & ((1u64 << width) - 1));
                 let ip = matches!(kind, Kind::Address { .. } | Kind::Header { .. });
                 let networks = prop::collection::vec(
-                    (addresses(), 0u8..=32).prop_map(|(ip, length)| {
-                        ipnet::IpNet::new(ip, length).unwrap().trunc()
-                    }),
+                    (addresses(), 0u8..=32)
+                        .prop_map(|(ip, length)| ipnet::IpNet::new(ip, length).unwrap().trunc()),
                     0..if ip { 3 } else { 1 },
                 );
                 let text = matches!(kind, Kind::Text { .. } | Kind::Header { .. });
@@ -101,13 +112,21 @@ fn comparison() -> impl Strategy<Value = Condition> {
                 (codes, networks, texts)
                     .prop_map(|(codes, networks, texts)| {
                         let texts = texts.into_iter().map(Into::into).collect();
-                        Predicate::Among(Members { codes, networks, texts })
+                        Predicate::Among(Members {
+                            codes,
+                            networks,
+                            texts,
+                        })
                     })
                     .boxed()
             }
         };
         predicate.prop_map(move |predicate| {
-            Condition::Test(Comparison { attribute, predicate, span: Span::default() })
+            Condition::Test(Comparison {
+                attribute,
+                predicate,
+                span: Span::default(),
+            })
         })
     })
 }
@@ -115,7 +134,9 @@ fn comparison() -> impl Strategy<Value = Condition> {
 fn condition() -> impl Strategy<Value = Condition> {
     comparison().prop_recursive(4, 24, 4, |inner| {
         let parts = prop::collection::vec(
-            inner.clone().prop_map(|condition| Spanned::new(condition, Span::default())),
+            inner
+                .clone()
+                .prop_map(|condition| Spanned::new(condition, Span::default())),
             0..4,
         );
         prop_oneof![
@@ -135,7 +156,11 @@ fn grant() -> impl Strategy<Value = Grant> {
         Just(ScopeBound::Approved),
         scopes().prop_map(ScopeBound::Within)
     ];
-    (bound, any::<bool>()).prop_map(|(scopes, token)| Grant { scopes, token, ..Grant::default() })
+    (bound, any::<bool>()).prop_map(|(scopes, token)| Grant {
+        scopes,
+        token,
+        ..Grant::default()
+    })
 }
 
 fn restricting() -> impl Strategy<Value = Answer> {
@@ -175,8 +200,12 @@ fn policy() -> impl Strategy<Value = Checked> {
         4 => clause(Role::Rule, rule_answer()),
         1 => clause(Role::Trial, rule_answer())
     ];
-    (guards, prop::collection::vec(rule, 0..6), clause(Role::Default, rule_answer())).prop_map(
-        |(guards, rules, default)| Checked {
+    (
+        guards,
+        prop::collection::vec(rule, 0..6),
+        clause(Role::Default, rule_answer()),
+    )
+        .prop_map(|(guards, rules, default)| Checked {
             guards,
             rules,
             default: Clause {
@@ -186,8 +215,7 @@ fn policy() -> impl Strategy<Value = Checked> {
             tests: Vec::new(),
             claims: Vec::new(),
             base: None,
-        },
-    )
+        })
 }
 
 proptest! {

@@ -74,7 +74,11 @@ impl Watch for Trace {
     const SEES_ALL: bool = true;
 
     fn test(&mut self, attribute: AttributeId, span: Span, held: bool) {
-        self.tests.push(SeenTest { attribute, span, held });
+        self.tests.push(SeenTest {
+            attribute,
+            span,
+            held,
+        });
     }
 
     fn term(&mut self, index: u32, held: bool) {
@@ -92,6 +96,8 @@ impl Trace {
     /// Whether a clause was looked at and applies.
     #[must_use]
     pub fn matched(&self, id: ClauseId) -> bool {
-        self.clauses.iter().any(|seen| seen.id == id && seen.matched)
+        self.clauses
+            .iter()
+            .any(|seen| seen.id == id && seen.matched)
     }
 }

@@ -91,7 +91,11 @@ mod tests {
         for code in Code::ALL {
             assert_eq!(Code::parse(code.name()), Some(*code));
             let title = format!("# {}\n", code.name());
-            assert!(code.page().starts_with(&title), "{} does not begin with its name", code.name());
+            assert!(
+                code.page().starts_with(&title),
+                "{} does not begin with its name",
+                code.name()
+            );
         }
     }
 }

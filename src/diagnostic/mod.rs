@@ -70,7 +70,10 @@ impl Diagnostic {
     /// Adds a label; the first is where the diagnostic is said to be.
     #[must_use]
     pub fn label(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.labels.push(Label { span, text: text.into() });
+        self.labels.push(Label {
+            span,
+            text: text.into(),
+        });
         self
     }
 
@@ -108,23 +111,29 @@ impl Diagnostics {
     /// Whether one of them is an error.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+        self.0
+            .iter()
+            .any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
     /// How many of them are errors.
     #[must_use]
     pub fn errors(&self) -> usize {
-        self.0.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
+        self.0
+            .iter()
+            .filter(|diagnostic| diagnostic.severity == Severity::Error)
+            .count()
     }
 
     /// Adds diagnostics about other sources, whose ids are `distance` further on here.
     pub fn append(&mut self, others: &Diagnostics, distance: u32) {
-        self.0.extend(others.0.iter().cloned().map(|mut diagnostic| {
-            for label in &mut diagnostic.labels {
-                label.span.source.0 += distance;
-            }
-            diagnostic
-        }));
+        self.0
+            .extend(others.0.iter().cloned().map(|mut diagnostic| {
+                for label in &mut diagnostic.labels {
+                    label.span.source.0 += distance;
+                }
+                diagnostic
+            }));
     }
 
     /// Whether there is none.
@@ -141,7 +150,9 @@ impl Diagnostics {
 
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(first) = self.0.first() else { return f.write_str("no problems") };
+        let Some(first) = self.0.first() else {
+            return f.write_str("no problems");
+        };
         f.write_str(&first.message)?;
         match self.0.len() {
             1 => Ok(()),

@@ -8,9 +8,11 @@ pub mod json;
 pub mod text;
 
 use crate::compile::ClauseId;
-use crate::decide::{Decision, Law, Trace, traced};
 use crate::decide::trace::{Seen, SeenTest};
-use crate::facts::{AttributeId, DeviceProof, Facts, Kind, Pairing, Provenance, ScopeSet, Stage, Transport};
+use crate::decide::{Decision, Law, Trace, traced};
+use crate::facts::{
+    AttributeId, DeviceProof, Facts, Kind, Pairing, Provenance, ScopeSet, Stage, Transport,
+};
 use crate::lang::checked::Role;
 use crate::policy::Policy;
 use crate::verdict::{Grant, PairingReason, ScopeBound, Verdict, show_seconds};
@@ -39,7 +41,11 @@ impl Subject {
     #[must_use]
     pub fn of_facts(facts: &Facts) -> Self {
         Subject {
-            requested_scopes: facts.scopes.iter().map(|scope| scope.name().to_owned()).collect(),
+            requested_scopes: facts
+                .scopes
+                .iter()
+                .map(|scope| scope.name().to_owned())
+                .collect(),
             requested_role: facts.role.name().to_owned(),
             ..Subject::default()
         }
@@ -146,18 +152,35 @@ pub fn account(
     decision: Decision,
     trace: &Trace,
 ) -> Explanation {
-    let mut clauses: Vec<ClauseAccount> =
-        trace.clauses.iter().map(|seen| clause(policy, facts, seen)).collect();
+    let mut clauses: Vec<ClauseAccount> = trace
+        .clauses
+        .iter()
+        .map(|seen| clause(policy, facts, seen))
+        .collect();
     // Rules come after guards in a policy, and are looked at before them.
     clauses.sort_by_key(|clause| clause.id);
     let find = |id: ClauseId| clauses.iter().find(|clause| clause.id == id).cloned();
     let by = find(decision.by).unwrap_or_else(|| {
-        clause(policy, facts, &Seen { id: decision.by, matched: true, terms: Vec::new() })
+        clause(
+            policy,
+            facts,
+            &Seen {
+                id: decision.by,
+                matched: true,
+                terms: Vec::new(),
+            },
+        )
     });
-    let trial = decision.trial.and_then(|(id, verdict)| Some((find(id)?, verdict)));
+    let trial = decision
+        .trial
+        .and_then(|(id, verdict)| Some((find(id)?, verdict)));
     Explanation {
         policy: policy.digest(),
-        file: policy.sources().iter().next().map_or_else(String::new, |(_, file)| file.name.to_string()),
+        file: policy
+            .sources()
+            .iter()
+            .next()
+            .map_or_else(String::new, |(_, file)| file.name.to_string()),
         facts: fact_accounts(facts, subject, decision.by, trace),
         reads: reads(decision.verdict, facts, subject),
         consequences: consequences(decision, facts, subject),
@@ -175,7 +198,10 @@ fn clause(policy: &Policy, facts: &Facts, seen: &Seen) -> ClauseAccount {
     let sources = policy.sources();
     let one_line = |span| one_line(sources.slice(span));
     let terms = seen.terms.iter().map(|term| TermAccount {
-        text: policy.program().term_span(term.index).map_or_else(String::new, one_line),
+        text: policy
+            .program()
+            .term_span(term.index)
+            .map_or_else(String::new, one_line),
         held: term.held,
         settled_by: settled_by(&term.tests, facts),
     });
@@ -200,25 +226,38 @@ fn one_line(text: &str) -> String {
     let laid_out = crate::lang::format(text);
     let lines = laid_out.lines().map(|line| {
         let tokens = crate::lang::tokens::tokens(line);
-        let comment = tokens.iter().find(|token| token.kind == crate::lang::tokens::TokenKind::Comment);
+        let comment = tokens
+            .iter()
+            .find(|token| token.kind == crate::lang::tokens::TokenKind::Comment);
         let end = comment.map_or(line.len(), |comment| comment.range.start);
         line.get(..end).unwrap_or(line).trim()
     });
-    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    lines
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// The facts that tests looked at, each once.
 fn settled_by(tests: &[SeenTest], facts: &Facts) -> Vec<(AttributeId, String)> {
     let mut settled: Vec<(AttributeId, String)> = Vec::new();
     for test in tests {
-        if settled.iter().all(|(attribute, _)| *attribute != test.attribute) {
+        if settled
+            .iter()
+            .all(|(attribute, _)| *attribute != test.attribute)
+        {
             settled.push((test.attribute, test.attribute.show(facts)));
         }
     }
     settled
 }
 
-fn fact_accounts(facts: &Facts, subject: &Subject, by: ClauseId, trace: &Trace) -> Vec<FactAccount> {
+fn fact_accounts(
+    facts: &Facts,
+    subject: &Subject,
+    by: ClauseId,
+    trace: &Trace,
+) -> Vec<FactAccount> {
     let quiet = Facts::default();
     let used: Vec<AttributeId> = trace
         .clauses
@@ -232,20 +271,29 @@ fn fact_accounts(facts: &Facts, subject: &Subject, by: ClauseId, trace: &Trace) 
             let row = attribute.row();
             let value = attribute.show(facts);
             let used = used.contains(&attribute);
-            let always = ["peer", "host", "origin", "client", "role", "scopes", "auth", "device", "pairing"];
+            let always = [
+                "peer", "host", "origin", "client", "role", "scopes", "auth", "device", "pairing",
+            ];
             let notable = match row.kind {
                 Kind::Flag { get, .. } => get(facts) && worth(row.name, facts),
                 Kind::Enum { .. }
                 | Kind::Set { .. }
                 | Kind::Address { .. }
                 | Kind::Header { .. }
-                | Kind::Text { .. } => always.contains(&row.name) || value != attribute.show(&quiet) && worth(row.name, facts),
+                | Kind::Text { .. } => {
+                    always.contains(&row.name)
+                        || value != attribute.show(&quiet) && worth(row.name, facts)
+                }
             };
             FactAccount {
                 attribute,
                 value,
                 provenance: row.provenance,
-                evidence: subject.evidence.get(usize::from(attribute.0)).cloned().unwrap_or_default(),
+                evidence: subject
+                    .evidence
+                    .get(usize::from(attribute.0))
+                    .cloned()
+                    .unwrap_or_default(),
                 used,
                 notable: notable || used,
             }
@@ -286,7 +334,10 @@ fn reads(verdict: Verdict, facts: &Facts, subject: &Subject) -> Option<String> {
             "the device changed since it was approved".to_owned()
         }
         PairingReason::MetadataUpgrade => {
-            format!("the device changed since it was approved: {}", subject.changes.join(", "))
+            format!(
+                "the device changed since it was approved: {}",
+                subject.changes.join(", ")
+            )
         }
     };
     match verdict {
@@ -299,11 +350,20 @@ fn reads(verdict: Verdict, facts: &Facts, subject: &Subject) -> Option<String> {
 /// The scopes asked for that the record does not have by name.
 fn missing(subject: &Subject) -> Vec<String> {
     let has = |scope: &&String| !subject.approved_scopes.contains(scope);
-    subject.requested_scopes.iter().filter(has).cloned().collect()
+    subject
+        .requested_scopes
+        .iter()
+        .filter(has)
+        .cloned()
+        .collect()
 }
 
 fn list(names: &[String]) -> String {
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
 }
 
 fn consequences(decision: Decision, facts: &Facts, subject: &Subject) -> Vec<String> {
@@ -316,8 +376,13 @@ fn consequences(decision: Decision, facts: &Facts, subject: &Subject) -> Vec<Str
             sentences.push(format!("the client is told `{reason}`; nothing is written"));
         }
         Verdict::RequirePairing(_) => {
-            let device = subject.device.as_deref().map_or_else(String::new, |id| format!(" for {}", short(id)));
-            sentences.push(format!("a request{device} is kept for the owner; the client is not admitted"));
+            let device = subject
+                .device
+                .as_deref()
+                .map_or_else(String::new, |id| format!(" for {}", short(id)));
+            sentences.push(format!(
+                "a request{device} is kept for the owner; the client is not admitted"
+            ));
         }
         Verdict::Approve(grant) => {
             sentences.push(admitted(grant, facts, subject));
@@ -328,11 +393,20 @@ fn consequences(decision: Decision, facts: &Facts, subject: &Subject) -> Vec<Str
         }
         Verdict::SilentApprove(grant) => {
             sentences.push(admitted(grant, facts, subject));
-            let device = subject.device.as_deref().map_or_else(|| "the device".to_owned(), short);
-            let until = grant.ttl_seconds.map_or_else(String::new, |ttl| format!(", for {}", show_seconds(ttl)));
+            let device = subject
+                .device
+                .as_deref()
+                .map_or_else(|| "the device".to_owned(), short);
+            let until = grant
+                .ttl_seconds
+                .map_or_else(String::new, |ttl| format!(", for {}", show_seconds(ttl)));
             sentences.push(match facts.pairing {
-                Pairing::Paired => "the device is paired already: its record stays as it is".to_owned(),
-                Pairing::Upgrade => format!("the record of {device} is upgraded without asking{until}"),
+                Pairing::Paired => {
+                    "the device is paired already: its record stays as it is".to_owned()
+                }
+                Pairing::Upgrade => {
+                    format!("the record of {device} is upgraded without asking{until}")
+                }
                 Pairing::None | Pairing::Unpaired | Pairing::KeyChanged => {
                     format!("{device} is paired without asking{until}")
                 }
@@ -345,10 +419,16 @@ fn consequences(decision: Decision, facts: &Facts, subject: &Subject) -> Vec<Str
 
 fn law_sentence(law: Law) -> &'static str {
     match law {
-        Law::Barred => "whatever a policy says, an authentication or a device proof that failed is refused",
-        Law::DeviceRequired => "pairing needs a device, and none was sent: the connection is refused instead",
+        Law::Barred => {
+            "whatever a policy says, an authentication or a device proof that failed is refused"
+        }
+        Law::DeviceRequired => {
+            "pairing needs a device, and none was sent: the connection is refused instead"
+        }
         Law::NothingToRecord => "nothing is recorded: there is no device",
-        Law::RequestWaits => "an earlier request of this device waits for the owner, so nothing is approved silently",
+        Law::RequestWaits => {
+            "an earlier request of this device waits for the owner, so nothing is approved silently"
+        }
     }
 }
 
@@ -357,7 +437,10 @@ fn admitted(grant: Grant, facts: &Facts, subject: &Subject) -> String {
         ScopeBound::Requested => None,
         ScopeBound::None => return "admitted without scopes".to_owned(),
         ScopeBound::Approved => {
-            return format!("admitted with what the record has: {}", list(&subject.approved_scopes));
+            return format!(
+                "admitted with what the record has: {}",
+                list(&subject.approved_scopes)
+            );
         }
         ScopeBound::Within(set) => Some(set),
     };
@@ -365,13 +448,25 @@ fn admitted(grant: Grant, facts: &Facts, subject: &Subject) -> String {
     if cap == ScopeSet::ALL {
         return format!("admitted with {}", scopes(&subject.requested_scopes));
     }
-    let granted: Vec<String> =
-        facts.scopes.intersection(cap).iter().map(|scope| scope.name().to_owned()).collect();
-    format!("admitted with {}, of {}", scopes(&granted), scopes(&subject.requested_scopes))
+    let granted: Vec<String> = facts
+        .scopes
+        .intersection(cap)
+        .iter()
+        .map(|scope| scope.name().to_owned())
+        .collect();
+    format!(
+        "admitted with {}, of {}",
+        scopes(&granted),
+        scopes(&subject.requested_scopes)
+    )
 }
 
 fn scopes(names: &[String]) -> String {
-    if names.is_empty() { "no scopes".to_owned() } else { names.join(", ") }
+    if names.is_empty() {
+        "no scopes".to_owned()
+    } else {
+        names.join(", ")
+    }
 }
 
 /// Whether a device token goes back: the record, as it is after this, must cover what was
@@ -411,7 +506,10 @@ fn remedy(decision: Decision, subject: &Subject) -> Option<String> {
             };
             let or = match reason {
                 PairingReason::ScopeUpgrade if !subject.approved_scopes.is_empty() => {
-                    format!("; or the client asks for no more than {}", list(&subject.approved_scopes))
+                    format!(
+                        "; or the client asks for no more than {}",
+                        list(&subject.approved_scopes)
+                    )
                 }
                 PairingReason::ScopeUpgrade
                 | PairingReason::NotPaired
@@ -434,7 +532,8 @@ fn not_local(
     by: &ClauseAccount,
     trace: &Trace,
 ) -> Option<String> {
-    let local = |attribute: AttributeId| matches!(attribute.row().name, "peer" | "same-host" | "transport");
+    let local =
+        |attribute: AttributeId| matches!(attribute.row().name, "peer" | "same-host" | "transport");
     // What the client says and proves is no matter of where it is.
     let whereabouts = |attribute: AttributeId| attribute.row().stage < Stage::Connect;
     let loopback = facts.transport == Transport::Tcp && facts.peer.is_loopback();
@@ -442,10 +541,15 @@ fn not_local(
         return None;
     }
     let asks_locality = |terms: &[crate::decide::trace::SeenTerm]| {
-        terms.iter().any(|term| term.held && term.tests.iter().any(|test| local(test.attribute)))
+        terms
+            .iter()
+            .any(|term| term.held && term.tests.iter().any(|test| local(test.attribute)))
     };
     let name = |attribute: AttributeId| {
-        let evidence = subject.evidence.get(usize::from(attribute.0)).filter(|text| !text.is_empty());
+        let evidence = subject
+            .evidence
+            .get(usize::from(attribute.0))
+            .filter(|text| !text.is_empty());
         let row = attribute.row();
         let fact = match row.kind {
             Kind::Flag { get, .. } if get(facts) => row.name.to_owned(),
@@ -463,11 +567,16 @@ fn not_local(
         // The guard, or the rule that it restricts, asked for locality, and had it.
         let terms = &seen(by.id)?.terms;
         let asked = asks_locality(terms) || asks_locality(&seen(decision.rule)?.terms);
-        let settled = terms.iter().flat_map(|term| &term.tests).find(|test| !local(test.attribute));
+        let settled = terms
+            .iter()
+            .flat_map(|term| &term.tests)
+            .find(|test| !local(test.attribute));
         let settled = settled.filter(|test| asked && whereabouts(test.attribute));
         return settled.map(|test| name(test.attribute));
     }
-    let rules = clauses.iter().filter(|clause| matches!(clause.role, Role::Rule) && !clause.matched);
+    let rules = clauses
+        .iter()
+        .filter(|clause| matches!(clause.role, Role::Rule) && !clause.matched);
     rules.filter_map(|clause| seen(clause.id)).find_map(|seen| {
         let last = seen.terms.last().filter(|term| !term.held)?;
         let test = last.tests.last()?;

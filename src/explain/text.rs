@@ -28,14 +28,28 @@ pub fn text(explanation: &Explanation, style: Style) -> String {
         }
     }
     for clause in &mut shown.clauses {
-        for (_, value) in clause.terms.iter_mut().flat_map(|term| &mut term.settled_by) {
+        for (_, value) in clause
+            .terms
+            .iter_mut()
+            .flat_map(|term| &mut term.settled_by)
+        {
             *value = printable(value).into_owned();
         }
     }
-    for text in shown.consequences.iter_mut().chain(&mut shown.reads).chain(&mut shown.remedy).chain(&mut shown.not_local) {
+    for text in shown
+        .consequences
+        .iter_mut()
+        .chain(&mut shown.reads)
+        .chain(&mut shown.remedy)
+        .chain(&mut shown.not_local)
+    {
         *text = printable(text).into_owned();
     }
-    if style.drawn { drawn(&shown, style) } else { told(&shown, style) }
+    if style.drawn {
+        drawn(&shown, style)
+    } else {
+        told(&shown, style)
+    }
 }
 
 /// How wide lists of names may grow, in columns.
@@ -45,7 +59,11 @@ const WIDTH: usize = 100;
 const VALUE_WIDTH: usize = 34;
 
 fn paint(colour: bool, code: &str, text: &str) -> String {
-    if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    if colour {
+        format!("\x1b[{code}m{text}\x1b[0m")
+    } else {
+        text.to_owned()
+    }
 }
 
 /// The verdict as a headline: `SILENT-APPROVE`, `REJECT token-missing`.
@@ -53,24 +71,43 @@ fn headline(explanation: &Explanation) -> String {
     let verdict = explanation.decision.verdict.to_string();
     let (kind, rest) = verdict.split_once('(').unwrap_or((&verdict, ""));
     let rest = rest.strip_suffix(')').unwrap_or(rest);
-    format!("{} {rest}", kind.to_uppercase()).trim_end().to_owned()
+    format!("{} {rest}", kind.to_uppercase())
+        .trim_end()
+        .to_owned()
 }
 
 /// How a clause is named: a label with its place, or the place alone.
 fn name(clause: &ClauseAccount) -> String {
-    if clause.labelled { format!("[{}] {}", clause.label, clause.place) } else { clause.place.clone() }
+    if clause.labelled {
+        format!("[{}] {}", clause.label, clause.place)
+    } else {
+        clause.place.clone()
+    }
 }
 
 fn short_name(clause: &ClauseAccount) -> String {
-    if clause.labelled { format!("[{}]", clause.label) } else { clause.place.clone() }
+    if clause.labelled {
+        format!("[{}]", clause.label)
+    } else {
+        clause.place.clone()
+    }
 }
 
 fn drawn(explanation: &Explanation, style: Style) -> String {
     let mut out = String::new();
     let Explanation { decision, by, .. } = explanation;
     let admits = decision.verdict.admits();
-    let head = paint(style.colour, if admits { "1;32" } else { "1;31" }, &headline(explanation));
-    let _ = writeln!(out, "{head}   by {}   policy {}", name(by), explanation.policy);
+    let head = paint(
+        style.colour,
+        if admits { "1;32" } else { "1;31" },
+        &headline(explanation),
+    );
+    let _ = writeln!(
+        out,
+        "{head}   by {}   policy {}",
+        name(by),
+        explanation.policy
+    );
     if let Some(reads) = &explanation.reads {
         let _ = writeln!(out, "{reads}");
     }
@@ -90,20 +127,31 @@ fn drawn(explanation: &Explanation, style: Style) -> String {
 }
 
 fn facts_table(explanation: &Explanation, style: Style, out: &mut String) {
-    let shown: Vec<&FactAccount> =
-        explanation.facts.iter().filter(|fact| style.all || fact.notable).collect();
+    let shown: Vec<&FactAccount> = explanation
+        .facts
+        .iter()
+        .filter(|fact| style.all || fact.notable)
+        .collect();
     let shown_used = shown.iter().any(|fact| fact.used);
-    let width = |of: fn(&FactAccount) -> usize| shown.iter().map(|fact| of(fact)).max().unwrap_or(0);
+    let width =
+        |of: fn(&FactAccount) -> usize| shown.iter().map(|fact| of(fact)).max().unwrap_or(0);
     let names = width(|fact| fact.attribute.row().name.len());
     let values = width(|fact| fact.value.chars().count()).min(VALUE_WIDTH);
     for fact in shown {
         let mark = if fact.used { "•" } else { " " };
         let line = format!(
             "{mark} {:<names$}  {:<values$}  {:<10}  {}",
-            fact.attribute.row().name, fact.value, fact.provenance, fact.evidence
+            fact.attribute.row().name,
+            fact.value,
+            fact.provenance,
+            fact.evidence
         );
         let line = line.trim_end();
-        let line = if fact.used || !style.colour { line.to_owned() } else { paint(true, "2", line) };
+        let line = if fact.used || !style.colour {
+            line.to_owned()
+        } else {
+            paint(true, "2", line)
+        };
         let _ = writeln!(out, "{line}");
     }
     if shown_used {
@@ -112,8 +160,10 @@ fn facts_table(explanation: &Explanation, style: Style, out: &mut String) {
 }
 
 fn clauses_list(explanation: &Explanation, style: Style, out: &mut String) {
-    let (guards, rules): (Vec<_>, Vec<_>) =
-        explanation.clauses.iter().partition(|clause| matches!(clause.role, Role::Guard(_)));
+    let (guards, rules): (Vec<_>, Vec<_>) = explanation
+        .clauses
+        .iter()
+        .partition(|clause| matches!(clause.role, Role::Guard(_)));
     let width = explanation
         .clauses
         .iter()
@@ -141,7 +191,9 @@ fn clauses_list(explanation: &Explanation, style: Style, out: &mut String) {
 fn wrapped(heading: &str, words: &[String]) -> String {
     let mut lines = vec![heading.to_owned()];
     for word in words {
-        let full = lines.last().is_some_and(|line| line.chars().count() + word.chars().count() >= WIDTH);
+        let full = lines
+            .last()
+            .is_some_and(|line| line.chars().count() + word.chars().count() >= WIDTH);
         match lines.last_mut() {
             Some(line) if !full => *line = format!("{line} {word}"),
             _ => lines.push(format!("    {word}")),
@@ -151,7 +203,11 @@ fn wrapped(heading: &str, words: &[String]) -> String {
 }
 
 fn clause_line(clause: &ClauseAccount, width: usize, style: Style, out: &mut String) {
-    let mark = if clause.matched { paint(style.colour, "32", "✓") } else { paint(style.colour, "31", "✗") };
+    let mark = if clause.matched {
+        paint(style.colour, "32", "✓")
+    } else {
+        paint(style.colour, "31", "✗")
+    };
     let name = short_name(clause);
     let role = match clause.role {
         Role::Guard(_) => "guard: ",
@@ -170,7 +226,12 @@ fn clause_line(clause: &ClauseAccount, width: usize, style: Style, out: &mut Str
                 .collect();
             format!("{} ✗  {}", last.text, facts.join(", "))
         }
-        Some(_) => clause.terms.iter().map(|term| format!("{} ✓", term.text)).collect::<Vec<_>>().join("  "),
+        Some(_) => clause
+            .terms
+            .iter()
+            .map(|term| format!("{} ✓", term.text))
+            .collect::<Vec<_>>()
+            .join("  "),
     };
     let _ = writeln!(out, "  {mark} {name:<width$}  {role}{account}");
 }
@@ -179,15 +240,36 @@ fn clause_line(clause: &ClauseAccount, width: usize, style: Style, out: &mut Str
 fn sentences(explanation: &Explanation) -> Vec<(&'static str, String)> {
     let by = &explanation.by;
     let mut all = Vec::new();
-    all.extend(by.because.iter().map(|because| ("because", because.clone())));
-    all.extend(explanation.not_local.iter().map(|fact| ("not local", fact.clone())));
-    all.extend(explanation.consequences.iter().enumerate().map(|(at, sentence)| {
-        (if at == 0 { "consequence" } else { "" }, sentence.clone())
-    }));
+    all.extend(
+        by.because
+            .iter()
+            .map(|because| ("because", because.clone())),
+    );
+    all.extend(
+        explanation
+            .not_local
+            .iter()
+            .map(|fact| ("not local", fact.clone())),
+    );
+    all.extend(
+        explanation
+            .consequences
+            .iter()
+            .enumerate()
+            .map(|(at, sentence)| (if at == 0 { "consequence" } else { "" }, sentence.clone())),
+    );
     all.extend(by.hint.iter().map(|hint| ("told as well", hint.clone())));
-    all.extend(explanation.remedy.iter().map(|remedy| ("what helps", remedy.clone())));
+    all.extend(
+        explanation
+            .remedy
+            .iter()
+            .map(|remedy| ("what helps", remedy.clone())),
+    );
     if let Some((trial, verdict)) = &explanation.trial {
-        all.push(("on trial", format!("{} would have answered {verdict}", name(trial))));
+        all.push((
+            "on trial",
+            format!("{} would have answered {verdict}", name(trial)),
+        ));
     }
     all
 }
@@ -203,21 +285,38 @@ fn told(explanation: &Explanation, style: Style) -> String {
     if let Some(reads) = &explanation.reads {
         let _ = writeln!(out, "reads: {reads}");
     }
-    for fact in explanation.facts.iter().filter(|fact| style.all || fact.notable) {
-        let used = if fact.used { ", used by the deciding clause" } else { "" };
-        let evidence =
-            if fact.evidence.is_empty() { String::new() } else { format!(": {}", fact.evidence) };
+    for fact in explanation
+        .facts
+        .iter()
+        .filter(|fact| style.all || fact.notable)
+    {
+        let used = if fact.used {
+            ", used by the deciding clause"
+        } else {
+            ""
+        };
+        let evidence = if fact.evidence.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", fact.evidence)
+        };
         let _ = writeln!(
             out,
             "fact: {} is {}, {}{used}{evidence}",
-            fact.attribute.row().name, fact.value, fact.provenance
+            fact.attribute.row().name,
+            fact.value,
+            fact.provenance
         );
     }
     let worth = |clause: &&ClauseAccount| {
         style.all || clause.matched || !matches!(clause.role, Role::Guard(_))
     };
     for clause in explanation.clauses.iter().filter(worth) {
-        let applies = if clause.matched { "applies" } else { "does not apply" };
+        let applies = if clause.matched {
+            "applies"
+        } else {
+            "does not apply"
+        };
         let kind = match clause.role {
             Role::Guard(_) => "guard",
             Role::Rule => "rule",
@@ -231,7 +330,11 @@ fn told(explanation: &Explanation, style: Style) -> String {
         let _ = writeln!(out, "{kind}: {} {applies}{why}", name(clause));
     }
     for (heading, sentence) in sentences(explanation) {
-        let heading = if heading.is_empty() { "consequence" } else { heading };
+        let heading = if heading.is_empty() {
+            "consequence"
+        } else {
+            heading
+        };
         let _ = writeln!(out, "{heading}: {sentence}");
     }
     out

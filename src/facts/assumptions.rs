@@ -51,7 +51,9 @@ pub fn complete(facts: &mut Facts, named: &Named) {
 
 /// The assumptions that the facts break.
 pub fn broken(facts: &Facts) -> impl Iterator<Item = &'static Assumption> {
-    ASSUMPTIONS.iter().filter(|assumption| !(assumption.holds)(facts))
+    ASSUMPTIONS
+        .iter()
+        .filter(|assumption| !(assumption.holds)(facts))
 }
 
 /// Whether the other end is on this host by what the facts say of the socket, or `None`
@@ -137,7 +139,16 @@ pub static ASSUMPTIONS: &[Assumption] = &[
     },
     Assumption {
         says: "a forwarding header with a value is a forwarding header",
-        about: &["forwarded", "forwarded-rfc", "forwarded-for", "forwarded-host", "forwarded-proto", "forwarded-real-ip", "forwarded-other", "forwarded-tailscale"],
+        about: &[
+            "forwarded",
+            "forwarded-rfc",
+            "forwarded-for",
+            "forwarded-host",
+            "forwarded-proto",
+            "forwarded-real-ip",
+            "forwarded-other",
+            "forwarded-tailscale",
+        ],
         holds: |facts| facts.forwarded || !any_family(facts),
         complete: |facts, named| {
             if !named.has("forwarded") {
@@ -183,8 +194,11 @@ pub static ASSUMPTIONS: &[Assumption] = &[
                 let known = facts.client_ip.ip().is_some() && !named.has("peer-is-proxy");
                 facts.forwarded |= !named.has("forwarded");
                 facts.peer_is_proxy |= known;
-                facts.ingress =
-                    if known { Ingress::TrustedProxy } else { Ingress::Unattributable };
+                facts.ingress = if known {
+                    Ingress::TrustedProxy
+                } else {
+                    Ingress::Unattributable
+                };
             }
         },
     },
@@ -213,7 +227,10 @@ pub static ASSUMPTIONS: &[Assumption] = &[
         holds: |facts| {
             let page = !matches!(
                 facts.origin.class(),
-                OriginClass::Absent | OriginClass::Empty | OriginClass::Opaque | OriginClass::Invalid
+                OriginClass::Absent
+                    | OriginClass::Empty
+                    | OriginClass::Opaque
+                    | OriginClass::Invalid
             );
             let named = facts.host.class() != HostClass::Absent;
             (!facts.same_origin || (page && named)) && (!facts.origin_allowed || page)
@@ -284,9 +301,10 @@ pub static ASSUMPTIONS: &[Assumption] = &[
         says: "something that was sent and was wrong is more than missing; what was not sent is no mismatch",
         about: &["auth", "auth-failure", "setting.auth-mode"],
         holds: |facts| match facts.auth {
-            Auth::Failed => {
-                !matches!(facts.auth_failure, AuthFailure::TokenMissing | AuthFailure::PasswordMissing)
-            }
+            Auth::Failed => !matches!(
+                facts.auth_failure,
+                AuthFailure::TokenMissing | AuthFailure::PasswordMissing
+            ),
             Auth::None => matches!(
                 facts.auth_failure,
                 AuthFailure::TokenMissing
@@ -347,7 +365,12 @@ pub static ASSUMPTIONS: &[Assumption] = &[
     },
     Assumption {
         says: "an upgrade is of the role, the scopes or the metadata, and of a paired device",
-        about: &["pairing", "role-upgrade", "scope-upgrade", "metadata-upgrade"],
+        about: &[
+            "pairing",
+            "role-upgrade",
+            "scope-upgrade",
+            "metadata-upgrade",
+        ],
         holds: |facts| (facts.pairing == Pairing::Upgrade) == any_upgrade(facts),
         complete: |facts, named| {
             if facts.pairing == Pairing::Upgrade && !named.has("scope-upgrade") {
@@ -412,7 +435,12 @@ mod tests {
 
     #[test]
     fn the_defaults_keep_every_assumption() {
-        assert_eq!(broken(&Facts::default()).map(|a| a.says).collect::<Vec<_>>(), [""; 0]);
+        assert_eq!(
+            broken(&Facts::default())
+                .map(|a| a.says)
+                .collect::<Vec<_>>(),
+            [""; 0]
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 
+use super::Facts;
 use super::address::{Address, AddressClass};
 use super::client::{Client, Mode, Role};
 use super::host::{Host, HostClass};
@@ -16,7 +17,6 @@ use super::socket::{Ingress, PeerUid, Transport};
 use super::stage::{Provenance, Stage};
 use super::standing::{Auth, AuthFailure, DeviceProof, Pairing, PendingRequest};
 use super::word::Word;
-use super::Facts;
 
 /// The place of an attribute in [`ATTRIBUTES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -132,7 +132,10 @@ impl Kind {
 }
 
 /// The one word of a text attribute.
-const TEXT_WORDS: &[Word] = &[Word { name: "absent", doc: "nothing was sent" }];
+const TEXT_WORDS: &[Word] = &[Word {
+    name: "absent",
+    doc: "nothing was sent",
+}];
 
 /// A value to give to an attribute, in a `test` or by `--fact`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,14 +176,20 @@ pub enum AssignError {
 /// The article that goes with a word: `a` or `an`.
 #[must_use]
 pub(crate) fn article(noun: &str) -> &'static str {
-    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
+    }
 }
 
 impl AttributeId {
     /// The attribute with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        let at = ATTRIBUTES.iter().position(|attribute| attribute.name == name)?;
+        let at = ATTRIBUTES
+            .iter()
+            .position(|attribute| attribute.name == name)?;
         u8::try_from(at).ok().map(AttributeId)
     }
 
@@ -203,21 +212,37 @@ impl AttributeId {
     #[must_use]
     pub fn show(self, facts: &Facts) -> String {
         let word = |words: &[Word], code: u8| {
-            words.get(usize::from(code)).map_or_else(String::new, |word| word.name.to_owned())
+            words
+                .get(usize::from(code))
+                .map_or_else(String::new, |word| word.name.to_owned())
         };
         match self.row().kind {
             Kind::Flag { get, .. } => if get(facts) { "yes" } else { "no" }.to_owned(),
             Kind::Enum { words, get, .. } => word(words, get(facts)),
             Kind::Set { get, .. } => {
                 let names: Vec<&str> = get(facts).iter().map(Scope::name).collect();
-                if names.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", names.join(", ")) }
+                if names.is_empty() {
+                    "{}".to_owned()
+                } else {
+                    format!("{{ {} }}", names.join(", "))
+                }
             }
             Kind::Address { get, .. } => get(facts).to_string(),
-            Kind::Header { words, class, text, .. } => {
-                if text(facts).is_empty() { word(words, class(facts)) } else { text(facts).to_owned() }
+            Kind::Header {
+                words, class, text, ..
+            } => {
+                if text(facts).is_empty() {
+                    word(words, class(facts))
+                } else {
+                    text(facts).to_owned()
+                }
             }
             Kind::Text { get, .. } => {
-                if get(facts).is_empty() { "absent".to_owned() } else { get(facts).to_owned() }
+                if get(facts).is_empty() {
+                    "absent".to_owned()
+                } else {
+                    get(facts).to_owned()
+                }
             }
         }
     }
@@ -230,7 +255,10 @@ impl AttributeId {
     /// [`AssignError`] when the value does not fit the attribute's type or vocabulary.
     pub fn assign(self, facts: &mut Facts, value: &Value) -> Result<(), AssignError> {
         let row = self.row();
-        let type_error = || AssignError::Type { attribute: row.name, kind: row.kind.name() };
+        let type_error = || AssignError::Type {
+            attribute: row.name,
+            kind: row.kind.name(),
+        };
         let code = |word: &str| {
             row.kind.code(word).ok_or_else(|| AssignError::Word {
                 attribute: row.name,
@@ -328,7 +356,9 @@ macro_rules! address {
                 get: |facts| facts.$field,
                 set: |facts, value| facts.$field = value,
             },
-            stage: Stage::$stage, provenance: Provenance::$provenance, doc: $doc,
+            stage: Stage::$stage,
+            provenance: Provenance::$provenance,
+            doc: $doc,
         }
     };
 }
@@ -336,25 +366,79 @@ macro_rules! text {
     ($name:literal, $field:ident, $stage:ident, $provenance:ident, $doc:literal) => {
         Attribute {
             name: $name,
-            kind: Kind::Text { get: |facts| &facts.$field, set: |facts, value| facts.$field = value.into() },
-            stage: Stage::$stage, provenance: Provenance::$provenance, doc: $doc,
+            kind: Kind::Text {
+                get: |facts| &facts.$field,
+                set: |facts, value| facts.$field = value.into(),
+            },
+            stage: Stage::$stage,
+            provenance: Provenance::$provenance,
+            doc: $doc,
         }
     };
 }
 
 const FIRST: &Attribute = &word!(
-    "transport", transport, Transport, Accept, Observed, "how the connection reaches the gateway"
+    "transport",
+    transport,
+    Transport,
+    Accept,
+    Observed,
+    "how the connection reaches the gateway"
 );
 
 /// The table, in the order in which facts become known.
 pub static ATTRIBUTES: &[Attribute] = &[
-    word!("transport", transport, Transport, Accept, Observed, "how the connection reaches the gateway"),
-    flag!("tls", tls, Accept, Observed, "TLS protects the connection up to this process"),
-    address!("peer", peer, Accept, Observed, "the address at the other end of the socket; none for unix and in-process"),
-    word!("peer-uid", peer_uid, PeerUid, Accept, Verified, "who owns the other end of the socket"),
-    flag!("same-host", same_host, Accept, Observed, "the peer is loopback, or has the local address of this very connection, or comes over unix or in-process"),
-    flag!("peer-is-own", peer_is_own, Accept, Observed, "the peer's address belongs to an interface of this host"),
-    flag!("peer-is-proxy", peer_is_proxy, Accept, Configured, "the peer's address is listed in `trustedProxies`"),
+    word!(
+        "transport",
+        transport,
+        Transport,
+        Accept,
+        Observed,
+        "how the connection reaches the gateway"
+    ),
+    flag!(
+        "tls",
+        tls,
+        Accept,
+        Observed,
+        "TLS protects the connection up to this process"
+    ),
+    address!(
+        "peer",
+        peer,
+        Accept,
+        Observed,
+        "the address at the other end of the socket; none for unix and in-process"
+    ),
+    word!(
+        "peer-uid",
+        peer_uid,
+        PeerUid,
+        Accept,
+        Verified,
+        "who owns the other end of the socket"
+    ),
+    flag!(
+        "same-host",
+        same_host,
+        Accept,
+        Observed,
+        "the peer is loopback, or has the local address of this very connection, or comes over unix or in-process"
+    ),
+    flag!(
+        "peer-is-own",
+        peer_is_own,
+        Accept,
+        Observed,
+        "the peer's address belongs to an interface of this host"
+    ),
+    flag!(
+        "peer-is-proxy",
+        peer_is_proxy,
+        Accept,
+        Configured,
+        "the peer's address is listed in `trustedProxies`"
+    ),
     Attribute {
         name: "host",
         kind: Kind::Header {
@@ -381,21 +465,114 @@ pub static ATTRIBUTES: &[Attribute] = &[
         provenance: Provenance::Observed,
         doc: "the Origin header: the page that a browser speaks for",
     },
-    flag!("same-origin", same_origin, Upgrade, Observed, "the Origin's host and port equal the Host header"),
-    flag!("origin-allowed", origin_allowed, Upgrade, Observed, "the Origin stands in `controlUi.allowedOrigins`"),
-    text!("path", path, Upgrade, Claimed, "the request path, without the query"),
-    address!("client-ip", client_ip, Upgrade, Observed, "the client's address, resolved through trusted proxies from right to left; none when it cannot be known"),
-    flag!("forwarded", forwarded, Upgrade, Observed, "a forwarding header is present, blank or not"),
-    flag!("forwarded-rfc", forwarded_rfc, Upgrade, Observed, "`Forwarded` has a value"),
-    flag!("forwarded-for", forwarded_for, Upgrade, Observed, "`X-Forwarded-For` has a value"),
-    flag!("forwarded-host", forwarded_host, Upgrade, Observed, "`X-Forwarded-Host` has a value"),
-    flag!("forwarded-proto", forwarded_proto, Upgrade, Observed, "`X-Forwarded-Proto` has a value"),
-    flag!("forwarded-real-ip", forwarded_real_ip, Upgrade, Observed, "`X-Real-IP` has a value"),
-    flag!("forwarded-other", forwarded_other, Upgrade, Observed, "another `X-Forwarded-…` header has a value"),
-    flag!("forwarded-tailscale", forwarded_tailscale, Upgrade, Observed, "a header that a Tailscale proxy adds is present"),
-    word!("ingress", ingress, Ingress, Upgrade, Observed, "who is known to have sent the request on"),
-    word!("client", client, Client, Connect, Claimed, "`client.id`: what the client says it is"),
-    word!("mode", mode, Mode, Connect, Claimed, "`client.mode`: how the client says it works"),
+    flag!(
+        "same-origin",
+        same_origin,
+        Upgrade,
+        Observed,
+        "the Origin's host and port equal the Host header"
+    ),
+    flag!(
+        "origin-allowed",
+        origin_allowed,
+        Upgrade,
+        Observed,
+        "the Origin stands in `controlUi.allowedOrigins`"
+    ),
+    text!(
+        "path",
+        path,
+        Upgrade,
+        Claimed,
+        "the request path, without the query"
+    ),
+    address!(
+        "client-ip",
+        client_ip,
+        Upgrade,
+        Observed,
+        "the client's address, resolved through trusted proxies from right to left; none when it cannot be known"
+    ),
+    flag!(
+        "forwarded",
+        forwarded,
+        Upgrade,
+        Observed,
+        "a forwarding header is present, blank or not"
+    ),
+    flag!(
+        "forwarded-rfc",
+        forwarded_rfc,
+        Upgrade,
+        Observed,
+        "`Forwarded` has a value"
+    ),
+    flag!(
+        "forwarded-for",
+        forwarded_for,
+        Upgrade,
+        Observed,
+        "`X-Forwarded-For` has a value"
+    ),
+    flag!(
+        "forwarded-host",
+        forwarded_host,
+        Upgrade,
+        Observed,
+        "`X-Forwarded-Host` has a value"
+    ),
+    flag!(
+        "forwarded-proto",
+        forwarded_proto,
+        Upgrade,
+        Observed,
+        "`X-Forwarded-Proto` has a value"
+    ),
+    flag!(
+        "forwarded-real-ip",
+        forwarded_real_ip,
+        Upgrade,
+        Observed,
+        "`X-Real-IP` has a value"
+    ),
+    flag!(
+        "forwarded-other",
+        forwarded_other,
+        Upgrade,
+        Observed,
+        "another `X-Forwarded-…` header has a value"
+    ),
+    flag!(
+        "forwarded-tailscale",
+        forwarded_tailscale,
+        Upgrade,
+        Observed,
+        "a header that a Tailscale proxy adds is present"
+    ),
+    word!(
+        "ingress",
+        ingress,
+        Ingress,
+        Upgrade,
+        Observed,
+        "who is known to have sent the request on"
+    ),
+    word!(
+        "client",
+        client,
+        Client,
+        Connect,
+        Claimed,
+        "`client.id`: what the client says it is"
+    ),
+    word!(
+        "mode",
+        mode,
+        Mode,
+        Connect,
+        Claimed,
+        "`client.mode`: how the client says it works"
+    ),
     word!("role", role, Role, Connect, Claimed, "the role asked for"),
     Attribute {
         name: "scopes",
@@ -408,30 +585,150 @@ pub static ATTRIBUTES: &[Attribute] = &[
         provenance: Provenance::Claimed,
         doc: "the known scopes asked for",
     },
-    flag!("unknown-scope", unknown_scope, Connect, Claimed, "a scope is asked for that no release knows"),
-    flag!("outside-role", outside_role, Connect, Claimed, "a scope is asked for that does not belong to the role"),
-    text!("platform", platform, Connect, Claimed, "`client.platform`, trimmed and in lower case"),
-    text!("device-family", device_family, Connect, Claimed, "`client.deviceFamily`, trimmed and in lower case"),
-    word!("auth", auth, Auth, Connect, Verified, "the authentication that succeeded; `token` means that the shared token was right"),
-    word!("auth-failure", auth_failure, AuthFailure, Connect, Verified, "why no authentication succeeded; set also when nothing was sent"),
-    word!("device", device, DeviceProof, Connect, Verified, "what the device proof showed"),
-    word!("pairing", pairing, Pairing, Connect, Verified, "what we remember of the device"),
-    flag!("role-upgrade", role_upgrade, Connect, Verified, "a paired device asks for a role that it was not approved for"),
-    flag!("scope-upgrade", scope_upgrade, Connect, Verified, "a paired device asks for scopes that it was not approved for"),
-    flag!("metadata-upgrade", metadata_upgrade, Connect, Verified, "a paired device names another platform or family than it was approved with"),
-    word!("pending", pending, PendingRequest, Connect, Verified, "an earlier request of this device still waits"),
-    word!("setting.auth-mode", setting.auth_mode, AuthMode, Accept, Configured, "`auth.mode`: how clients are asked to authenticate"),
-    word!("setting.bind", setting.bind, Bind, Accept, Configured, "`bind`: where the gateway listens"),
-    flag!("setting.allow-insecure-auth", setting.allow_insecure_auth, Accept, Configured, "`controlUi.allowInsecureAuth` is on"),
-    flag!("setting.disable-device-auth", setting.disable_device_auth, Accept, Configured, "`controlUi.dangerouslyDisableDeviceAuth` is on"),
-    flag!("setting.host-header-origin", setting.host_header_origin, Accept, Configured, "`controlUi.dangerouslyAllowHostHeaderOriginFallback` is on"),
-    flag!("setting.auto-approve-local", setting.auto_approve_local, Accept, Configured, "`nodes.autoApproveLocal` is on"),
+    flag!(
+        "unknown-scope",
+        unknown_scope,
+        Connect,
+        Claimed,
+        "a scope is asked for that no release knows"
+    ),
+    flag!(
+        "outside-role",
+        outside_role,
+        Connect,
+        Claimed,
+        "a scope is asked for that does not belong to the role"
+    ),
+    text!(
+        "platform",
+        platform,
+        Connect,
+        Claimed,
+        "`client.platform`, trimmed and in lower case"
+    ),
+    text!(
+        "device-family",
+        device_family,
+        Connect,
+        Claimed,
+        "`client.deviceFamily`, trimmed and in lower case"
+    ),
+    word!(
+        "auth",
+        auth,
+        Auth,
+        Connect,
+        Verified,
+        "the authentication that succeeded; `token` means that the shared token was right"
+    ),
+    word!(
+        "auth-failure",
+        auth_failure,
+        AuthFailure,
+        Connect,
+        Verified,
+        "why no authentication succeeded; set also when nothing was sent"
+    ),
+    word!(
+        "device",
+        device,
+        DeviceProof,
+        Connect,
+        Verified,
+        "what the device proof showed"
+    ),
+    word!(
+        "pairing",
+        pairing,
+        Pairing,
+        Connect,
+        Verified,
+        "what we remember of the device"
+    ),
+    flag!(
+        "role-upgrade",
+        role_upgrade,
+        Connect,
+        Verified,
+        "a paired device asks for a role that it was not approved for"
+    ),
+    flag!(
+        "scope-upgrade",
+        scope_upgrade,
+        Connect,
+        Verified,
+        "a paired device asks for scopes that it was not approved for"
+    ),
+    flag!(
+        "metadata-upgrade",
+        metadata_upgrade,
+        Connect,
+        Verified,
+        "a paired device names another platform or family than it was approved with"
+    ),
+    word!(
+        "pending",
+        pending,
+        PendingRequest,
+        Connect,
+        Verified,
+        "an earlier request of this device still waits"
+    ),
+    word!(
+        "setting.auth-mode",
+        setting.auth_mode,
+        AuthMode,
+        Accept,
+        Configured,
+        "`auth.mode`: how clients are asked to authenticate"
+    ),
+    word!(
+        "setting.bind",
+        setting.bind,
+        Bind,
+        Accept,
+        Configured,
+        "`bind`: where the gateway listens"
+    ),
+    flag!(
+        "setting.allow-insecure-auth",
+        setting.allow_insecure_auth,
+        Accept,
+        Configured,
+        "`controlUi.allowInsecureAuth` is on"
+    ),
+    flag!(
+        "setting.disable-device-auth",
+        setting.disable_device_auth,
+        Accept,
+        Configured,
+        "`controlUi.dangerouslyDisableDeviceAuth` is on"
+    ),
+    flag!(
+        "setting.host-header-origin",
+        setting.host_header_origin,
+        Accept,
+        Configured,
+        "`controlUi.dangerouslyAllowHostHeaderOriginFallback` is on"
+    ),
+    flag!(
+        "setting.auto-approve-local",
+        setting.auto_approve_local,
+        Accept,
+        Configured,
+        "`nodes.autoApproveLocal` is on"
+    ),
 ];
 
 /// Every word of an attribute, or a typical value where it has none.
 #[cfg(test)]
 pub(crate) fn every_value(id: AttributeId) -> Vec<Value> {
-    let words = id.row().kind.words().iter().map(|word| word.name.to_owned());
+    let words = id
+        .row()
+        .kind
+        .words()
+        .iter()
+        .map(|word| word.name.to_owned());
     match id.row().kind {
         Kind::Flag { .. } => vec![Value::Flag(true), Value::Flag(false)],
         Kind::Text { .. } => vec![Value::Text("x".into()), Value::Word("absent".into())],
@@ -451,7 +748,11 @@ mod tests {
         match value {
             serde_json::Value::Object(map) => {
                 for (key, value) in map {
-                    let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                    let name = if prefix.is_empty() {
+                        key.clone()
+                    } else {
+                        format!("{prefix}.{key}")
+                    };
                     leaves(&name, value, names);
                 }
             }
@@ -466,7 +767,11 @@ mod tests {
     #[test]
     fn every_leaf_of_facts_is_a_row() {
         let mut fields = Vec::new();
-        leaves("", &serde_json::to_value(Facts::default()).unwrap(), &mut fields);
+        leaves(
+            "",
+            &serde_json::to_value(Facts::default()).unwrap(),
+            &mut fields,
+        );
         let mut rows: Vec<String> = ATTRIBUTES.iter().map(|row| row.name.to_owned()).collect();
         fields.sort();
         rows.sort();
@@ -481,16 +786,21 @@ mod tests {
                 id.assign(&mut facts, &value).unwrap();
                 let read = match (id.row().kind, &value) {
                     (Kind::Flag { get, .. }, _) => Value::Flag(get(&facts)),
-                    (Kind::Enum { words, get, .. }, _) => Value::Word(words[usize::from(get(&facts))].name.into()),
+                    (Kind::Enum { words, get, .. }, _) => {
+                        Value::Word(words[usize::from(get(&facts))].name.into())
+                    }
                     (Kind::Address { words, get, .. }, _) => {
                         Value::Word(words[usize::from(get(&facts).class().code())].name.into())
                     }
                     (Kind::Header { words, class, .. }, _) => {
                         Value::Word(words[usize::from(class(&facts))].name.into())
                     }
-                    (Kind::Set { get, .. }, _) => {
-                        Value::Words(get(&facts).iter().map(|scope| scope.name().into()).collect())
-                    }
+                    (Kind::Set { get, .. }, _) => Value::Words(
+                        get(&facts)
+                            .iter()
+                            .map(|scope| scope.name().into())
+                            .collect(),
+                    ),
                     (Kind::Text { get, .. }, Value::Text(_)) => Value::Text(get(&facts).into()),
                     (Kind::Text { .. }, _) => value.clone(),
                 };
@@ -502,7 +812,11 @@ mod tests {
     #[test]
     fn names_are_unique_and_none_begins_with_no() {
         for (at, row) in ATTRIBUTES.iter().enumerate() {
-            assert!(ATTRIBUTES[..at].iter().all(|other| other.name != row.name), "{}", row.name);
+            assert!(
+                ATTRIBUTES[..at].iter().all(|other| other.name != row.name),
+                "{}",
+                row.name
+            );
             assert!(!row.name.starts_with("no-"), "{}", row.name);
             assert!(!row.doc.ends_with('.'), "{}", row.name);
         }

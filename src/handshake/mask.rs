@@ -5,8 +5,13 @@
 use std::ops::Range;
 
 /// Headers whose values are secrets.
-const HEADERS: [&str; 5] =
-    ["authorization", "cookie", "proxy-authorization", "sec-websocket-protocol", "x-api-key"];
+const HEADERS: [&str; 5] = [
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "sec-websocket-protocol",
+    "x-api-key",
+];
 
 /// The text with every secret replaced by as many `*` as it has bytes, so that places in it
 /// stay where they are.
@@ -36,7 +41,9 @@ pub fn masked(text: &str) -> String {
 }
 
 fn is_secret(name: &str) -> bool {
-    ["token", "password", "secret", "signature"].iter().any(|word| name.contains(word))
+    ["token", "password", "secret", "signature"]
+        .iter()
+        .any(|word| name.contains(word))
 }
 
 /// The insides of the quoted strings of a text, each with what stands before it since the

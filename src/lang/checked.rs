@@ -229,7 +229,9 @@ impl Expected {
             Expected::Kind(kind) => verdict.kind() == kind,
             Expected::Reject(reason) => verdict == Verdict::Reject(reason),
             Expected::RequirePairing(reason) => verdict == Verdict::RequirePairing(reason),
-            Expected::Grant(kind, grant) => verdict.kind() == kind && verdict.grant() == Some(grant),
+            Expected::Grant(kind, grant) => {
+                verdict.kind() == kind && verdict.grant() == Some(grant)
+            }
         }
     }
 }

@@ -74,11 +74,21 @@ pub fn load(path: &str, text: &str, reader: &mut Reader<'_>) -> Loaded {
     let ast = files.parse(id);
     files.asts.insert(path.to_owned(), ast.clone());
     let checked = files.policy(path, &ast, &mut vec![path.to_owned()]);
-    let Files { sources, mut diagnostics, .. } = files;
+    let Files {
+        sources,
+        mut diagnostics,
+        ..
+    } = files;
     diagnostics.sort();
     diagnostics.0.dedup();
-    let checked = checked.map(|(checked, _)| checked).filter(|_| !diagnostics.has_errors());
-    Loaded { sources, checked, diagnostics }
+    let checked = checked
+        .map(|(checked, _)| checked)
+        .filter(|_| !diagnostics.has_errors());
+    Loaded {
+        sources,
+        checked,
+        diagnostics,
+    }
 }
 
 struct Files<'a, 'r> {
@@ -91,24 +101,48 @@ struct Files<'a, 'r> {
 
 impl Files<'_, '_> {
     fn parse(&mut self, id: SourceId) -> Ast {
-        let Some(source) = self.sources.get(id) else { return Ast::default() };
+        let Some(source) = self.sources.get(id) else {
+            return Ast::default();
+        };
         let (ast, mut diagnostics) = parse(id, source);
         let edition = match ast.statements.first().map(|first| &first.kind) {
             Some(StatementKind::Edition(version)) if version.value == EDITION => None,
             Some(StatementKind::Edition(version)) => Some(
-                Diagnostic::error(Code::MissingEdition, format!("this is edition {}, and this program reads edition {EDITION}", version.value))
-                    .label(version.span, "not known")
-                    .help(format!("write `gw-policy {EDITION}`")),
+                Diagnostic::error(
+                    Code::MissingEdition,
+                    format!(
+                        "this is edition {}, and this program reads edition {EDITION}",
+                        version.value
+                    ),
+                )
+                .label(version.span, "not known")
+                .help(format!("write `gw-policy {EDITION}`")),
             ),
             // A first statement that cannot be read may be the edition, and one that stands
             // too low is reported as such: one error is enough.
-            _ if ast.unread.first || (diagnostics.has_errors() && ast.statements.is_empty()) => None,
-            _ if ast.statements.iter().any(|s| matches!(s.kind, StatementKind::Edition(_))) => None,
+            _ if ast.unread.first || (diagnostics.has_errors() && ast.statements.is_empty()) => {
+                None
+            }
+            _ if ast
+                .statements
+                .iter()
+                .any(|s| matches!(s.kind, StatementKind::Edition(_))) =>
+            {
+                None
+            }
             first => {
-                let at = first.and(ast.statements.first()).map_or(Span::new(id, 0..0), |first| first.span.0);
+                let at = first
+                    .and(ast.statements.first())
+                    .map_or(Span::new(id, 0..0), |first| first.span.0);
                 Some(
                     Diagnostic::error(Code::MissingEdition, "a policy begins with its edition")
-                        .label(Span { end: at.start, ..at }, "before this")
+                        .label(
+                            Span {
+                                end: at.start,
+                                ..at
+                            },
+                            "before this",
+                        )
                         .help(format!("write `gw-policy {EDITION}` as the first line")),
                 )
             }
@@ -119,7 +153,12 @@ impl Files<'_, '_> {
     }
 
     /// The meaning of a policy file upon what it extends and includes.
-    fn policy(&mut self, path: &str, ast: &Ast, chain: &mut Vec<String>) -> Option<(Checked, Vocabulary)> {
+    fn policy(
+        &mut self,
+        path: &str,
+        ast: &Ast,
+        chain: &mut Vec<String>,
+    ) -> Option<(Checked, Vocabulary)> {
         let mut includes = Vec::new();
         let mut base = None;
         let mut sound = true;
@@ -152,7 +191,14 @@ impl Files<'_, '_> {
             // Without its vocabulary, every name of the file would be reported as unknown.
             return None;
         }
-        check::check(&FileAst { ast: ast.clone(), includes }, base, &mut self.diagnostics)
+        check::check(
+            &FileAst {
+                ast: ast.clone(),
+                includes,
+            },
+            base,
+            &mut self.diagnostics,
+        )
     }
 
     fn include(
@@ -187,26 +233,35 @@ impl Files<'_, '_> {
     ) -> Option<(String, Ast)> {
         let Some(path) = self.resolve(from, &target.value) else {
             self.diagnostics.push(
-                Diagnostic::error(Code::IncludeOutside, format!("\"{}\" leads out of the policy's folder", target.value))
-                    .label(target.span, "not below the first file's folder")
-                    .help("copy the file into the folder, and name it relative to this one"),
+                Diagnostic::error(
+                    Code::IncludeOutside,
+                    format!("\"{}\" leads out of the policy's folder", target.value),
+                )
+                .label(target.span, "not below the first file's folder")
+                .help("copy the file into the folder, and name it relative to this one"),
             );
             return None;
         };
         if let Some(start) = chain.iter().position(|step| *step == path) {
             let cycle = chain.get(start..).unwrap_or_default().join(" → ");
             self.diagnostics.push(
-                Diagnostic::error(Code::IncludeCycle, format!("files lead back to themselves: {cycle} → {path}"))
-                    .label(target.span, format!("{verb} a file that leads here"))
-                    .help("move what both need into a third file, and include that"),
+                Diagnostic::error(
+                    Code::IncludeCycle,
+                    format!("files lead back to themselves: {cycle} → {path}"),
+                )
+                .label(target.span, format!("{verb} a file that leads here"))
+                .help("move what both need into a third file, and include that"),
             );
             return None;
         }
         if chain.len() >= MAX_FILES_DEEP {
             self.diagnostics.push(
-                Diagnostic::error(Code::NestedTooDeeply, format!("files are nested more than {MAX_FILES_DEEP} deep"))
-                    .label(target.span, "one too many")
-                    .help("include what you need from fewer files"),
+                Diagnostic::error(
+                    Code::NestedTooDeeply,
+                    format!("files are nested more than {MAX_FILES_DEEP} deep"),
+                )
+                .label(target.span, "one too many")
+                .help("include what you need from fewer files"),
             );
             return None;
         }
@@ -226,9 +281,10 @@ impl Files<'_, '_> {
                 let code = match error {
                     ReadError::Outside => Code::IncludeOutside,
                     ReadError::TooLarge(_) => Code::FileTooLarge,
-                    ReadError::NotFound | ReadError::Folder | ReadError::NotText(_) | ReadError::Refused(_) => {
-                        Code::UnreadableFile
-                    }
+                    ReadError::NotFound
+                    | ReadError::Folder
+                    | ReadError::NotText(_)
+                    | ReadError::Refused(_) => Code::UnreadableFile,
                 };
                 self.diagnostics.push(
                     Diagnostic::error(code, format!("{path} cannot be read: {error}"))
@@ -263,16 +319,21 @@ impl Files<'_, '_> {
 
 /// The folder of a path, with its separator; empty for a bare name.
 fn folder(path: &str) -> &str {
-    path.rfind(['/', '\\']).and_then(|at| path.get(..=at)).unwrap_or("")
+    path.rfind(['/', '\\'])
+        .and_then(|at| path.get(..=at))
+        .unwrap_or("")
 }
 
 /// A path named in a file, from that file's folder: for recorded handshakes, which may
 /// stand anywhere.
 #[must_use]
 pub fn beside(from: &str, target: &str) -> String {
-    if target.starts_with('/') { target.to_owned() } else { format!("{}{target}", folder(from)) }
+    if target.starts_with('/') {
+        target.to_owned()
+    } else {
+        format!("{}{target}", folder(from))
+    }
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -281,7 +342,9 @@ mod tests {
     fn load_all(files: &[(&str, &str)]) -> Loaded {
         let mut reader = |path: &str, _| {
             let found = files.iter().find(|(name, _)| *name == path);
-            found.map(|(_, text)| (*text).to_owned()).ok_or(ReadError::NotFound)
+            found
+                .map(|(_, text)| (*text).to_owned())
+                .ok_or(ReadError::NotFound)
         };
         let (path, text) = files[0];
         load(path, text, &mut reader)
@@ -294,7 +357,10 @@ mod tests {
                 "p/mine.policy",
                 "gw-policy 1\nextends \"base.policy\"\ninclude \"names.policy\"\ninclude \"./names.policy\"\nlocal → approve\n",
             ),
-            ("p/base.policy", "gw-policy 1\ninclude \"names.policy\"\ndefault → require-pairing\n"),
+            (
+                "p/base.policy",
+                "gw-policy 1\ninclude \"names.policy\"\ndefault → require-pairing\n",
+            ),
             ("p/names.policy", "gw-policy 1\ndefine local = loopback\n"),
         ]);
         assert_eq!(loaded.diagnostics.to_string(), "no problems");
@@ -312,9 +378,22 @@ mod tests {
             });
             asked.pop()
         };
-        assert_eq!(resolved("p/a.policy", "sub/../b.policy").as_deref(), Some("p/b.policy"));
-        assert_eq!(resolved("a.policy", "./b.policy").as_deref(), Some("b.policy"));
-        for outside in ["../b.policy", "sub/../../b.policy", "/etc/b.policy", "C:b.policy", "..\\b.policy", ""] {
+        assert_eq!(
+            resolved("p/a.policy", "sub/../b.policy").as_deref(),
+            Some("p/b.policy")
+        );
+        assert_eq!(
+            resolved("a.policy", "./b.policy").as_deref(),
+            Some("b.policy")
+        );
+        for outside in [
+            "../b.policy",
+            "sub/../../b.policy",
+            "/etc/b.policy",
+            "C:b.policy",
+            "..\\b.policy",
+            "",
+        ] {
             assert_eq!(resolved("p/a.policy", outside), None, "{outside}");
         }
     }

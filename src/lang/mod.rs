@@ -16,8 +16,18 @@ pub mod tokens;
 
 /// Words that begin a statement.
 const KEYWORDS: [&str; 12] = [
-    "always", "default", "define", "extends", "guard", "gw-policy", "include", "never", "relax",
-    "set", "test", "trial",
+    "always",
+    "default",
+    "define",
+    "extends",
+    "guard",
+    "gw-policy",
+    "include",
+    "never",
+    "relax",
+    "set",
+    "test",
+    "trial",
 ];
 
 pub use checked::Checked;

@@ -8,8 +8,8 @@ pub mod reason;
 
 use std::fmt;
 
-use crate::facts::word::words;
 use crate::facts::ScopeSet;
+use crate::facts::word::words;
 
 pub use reason::Reason;
 
@@ -114,7 +114,12 @@ pub struct Grant {
 
 impl Default for Grant {
     fn default() -> Self {
-        Grant { scopes: ScopeBound::Requested, cap: ScopeSet::ALL, token: true, ttl_seconds: None }
+        Grant {
+            scopes: ScopeBound::Requested,
+            cap: ScopeSet::ALL,
+            token: true,
+            ttl_seconds: None,
+        }
     }
 }
 
@@ -137,7 +142,11 @@ impl fmt::Display for Grant {
         if let Some(seconds) = self.ttl_seconds {
             arguments.push(format!("ttl=\"{}\"", show_seconds(seconds)));
         }
-        if arguments.is_empty() { Ok(()) } else { write!(f, "({})", arguments.join(", ")) }
+        if arguments.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "({})", arguments.join(", "))
+        }
     }
 }
 
@@ -145,7 +154,11 @@ impl fmt::Display for Grant {
 #[must_use]
 pub fn show_scopes(set: ScopeSet) -> String {
     let names: Vec<&str> = set.iter().map(crate::facts::Scope::name).collect();
-    if names.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", names.join(", ")) }
+    if names.is_empty() {
+        "{}".to_owned()
+    } else {
+        format!("{{ {} }}", names.join(", "))
+    }
 }
 
 /// A number of seconds in the largest unit that divides it: `30d`, `12h`, `5m`, `90s`.
@@ -155,7 +168,10 @@ pub fn show_seconds(seconds: u32) -> String {
     units
         .iter()
         .find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit))
-        .map_or_else(|| format!("{seconds}s"), |(unit, name)| format!("{}{name}", seconds / unit))
+        .map_or_else(
+            || format!("{seconds}s"),
+            |(unit, name)| format!("{}{name}", seconds / unit),
+        )
 }
 
 /// Which scopes an admitted session may have.
@@ -185,4 +201,3 @@ pub fn pairing_reason(facts: &crate::facts::Facts) -> PairingReason {
         PairingReason::NotPaired
     }
 }
-

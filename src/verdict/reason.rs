@@ -72,7 +72,9 @@ impl Reason {
                 "have the owner list the proxy's address in trustedProxies, and the proxy send X-Forwarded-For"
             }
             Reason::RateLimited => "wait, then try again with the right credentials",
-            Reason::RoleNotAllowed => "ask for the role operator, or have the owner approve the device for this role",
+            Reason::RoleNotAllowed => {
+                "ask for the role operator, or have the owner approve the device for this role"
+            }
             Reason::ScopeMismatch => {
                 "ask for no more than the device token carries, or connect with the shared token or password to ask for more"
             }

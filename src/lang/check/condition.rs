@@ -7,7 +7,9 @@ use ipnet::IpNet;
 use super::{Checker, MAX_LEVELS, MAX_TESTS, Meaning};
 use crate::diagnostic::{Code, Diagnostic, Label, suggest};
 use crate::facts::attributes::{Kind, article};
-use crate::facts::{ATTRIBUTES, Attribute, AttributeId, Host, Origin, OriginClass, ScopeSet, Stage};
+use crate::facts::{
+    ATTRIBUTES, Attribute, AttributeId, Host, Origin, OriginClass, ScopeSet, Stage,
+};
 use crate::lang::KEYWORDS;
 use crate::lang::ast::{Expression, ExpressionKind, Literal, Operand, Operator};
 use crate::lang::checked::{Comparison, Condition, Members, Predicate};
@@ -44,10 +46,18 @@ impl Checker {
                 let meaning = self.expand(inner, path)?;
                 let inner = Spanned::new(meaning.condition, inner.span.0);
                 let condition = Condition::Not(Box::new(inner));
-                Some(Meaning { condition, depth: meaning.depth + 1, ..meaning })
+                Some(Meaning {
+                    condition,
+                    depth: meaning.depth + 1,
+                    ..meaning
+                })
             }
             ExpressionKind::Bare(name) => self.bare(name, path),
-            ExpressionKind::Compare { attribute, operator, operand } => {
+            ExpressionKind::Compare {
+                attribute,
+                operator,
+                operand,
+            } => {
                 let condition = self.compare(attribute, *operator, operand, span)?;
                 Some(single(condition, AttributeId::named(&attribute.value)))
             }
@@ -56,7 +66,10 @@ impl Checker {
             self.report(
                 Diagnostic::error(
                     Code::NestedTooDeeply,
-                    format!("this condition comes to {} tests, and {MAX_TESTS} are allowed", meaning.tests),
+                    format!(
+                        "this condition comes to {} tests, and {MAX_TESTS} are allowed",
+                        meaning.tests
+                    ),
                 )
                 .label(span, "with its definitions expanded")
                 .help("use fewer definitions of definitions, or `in` with a set"),
@@ -81,14 +94,26 @@ impl Checker {
             parts.iter().map(|part| self.expand(part, path)).collect();
         let meanings: Vec<Meaning> = meanings.into_iter().collect::<Option<_>>()?;
         let tests = meanings.iter().map(|meaning| meaning.tests).sum();
-        let depth = meanings.iter().map(|meaning| meaning.depth).max().unwrap_or(0) + 1;
-        let latest =
-            meanings.iter().filter_map(|meaning| meaning.latest).max_by_key(|id| id.row().stage);
+        let depth = meanings
+            .iter()
+            .map(|meaning| meaning.depth)
+            .max()
+            .unwrap_or(0)
+            + 1;
+        let latest = meanings
+            .iter()
+            .filter_map(|meaning| meaning.latest)
+            .max_by_key(|id| id.row().stage);
         let conditions = meanings
             .into_iter()
             .zip(parts)
             .map(|(meaning, part)| Spanned::new(meaning.condition, part.span.0));
-        Some(Meaning { condition: join(conditions.collect()), tests, depth, latest })
+        Some(Meaning {
+            condition: join(conditions.collect()),
+            tests,
+            depth,
+            latest,
+        })
     }
 
     fn bare(&mut self, name: &Spanned<String>, path: &mut Vec<String>) -> Option<Meaning> {
@@ -100,7 +125,11 @@ impl Checker {
             return None;
         }
         let flag = |attribute, predicate| {
-            let comparison = Comparison { attribute, predicate, span: name.span };
+            let comparison = Comparison {
+                attribute,
+                predicate,
+                span: name.span,
+            };
             Some(single(Condition::Test(comparison), Some(attribute)))
         };
         if let Some((attribute, predicate)) = absence(word).or_else(|| peer_class(word)) {
@@ -114,18 +143,27 @@ impl Checker {
                 let row = attribute.row();
                 let kind = row.kind.name();
                 self.report(
-                    Diagnostic::error(Code::TypeMismatch, format!("`{word}` is {} {kind}, and cannot stand alone", article(kind)))
-                        .label(name.span, "compared with nothing")
-                        .help(format!("write what it must be, such as `{}`", example(row))),
+                    Diagnostic::error(
+                        Code::TypeMismatch,
+                        format!(
+                            "`{word}` is {} {kind}, and cannot stand alone",
+                            article(kind)
+                        ),
+                    )
+                    .label(name.span, "compared with nothing")
+                    .help(format!("write what it must be, such as `{}`", example(row))),
                 );
                 None
             }
             None => {
                 let help = self.unknown_name_help(word);
                 self.report(
-                    Diagnostic::error(Code::UnknownAttribute, format!("`{word}` is not an attribute"))
-                        .label(name.span, "no attribute or definition has this name")
-                        .maybe_help(help),
+                    Diagnostic::error(
+                        Code::UnknownAttribute,
+                        format!("`{word}` is not an attribute"),
+                    )
+                    .label(name.span, "no attribute or definition has this name")
+                    .maybe_help(help),
                 );
                 None
             }
@@ -135,14 +173,19 @@ impl Checker {
     /// What was meant by a name that nothing has: another name, a value, or a set.
     fn unknown_name_help(&self, word: &str) -> Option<String> {
         if self.vocabulary.sets.contains_key(word) {
-            return Some(format!("`{word}` is a set: write `peer in {word}`, or another attribute"));
+            return Some(format!(
+                "`{word}` is a set: write `peer in {word}`, or another attribute"
+            ));
         }
         if let Some(rest) = word.strip_prefix("no-") {
             if let Some(help) = suggest::did_you_mean(word, ABSENCES) {
                 return Some(help);
             }
             return Some(match AttributeId::named(rest) {
-                Some(_) => format!("write `not {rest}`; only {} begin with `no-`", ABSENCES.join(", ")),
+                Some(_) => format!(
+                    "write `not {rest}`; only {} begin with `no-`",
+                    ABSENCES.join(", ")
+                ),
                 None => format!("only {} begin with `no-`", ABSENCES.join(", ")),
             });
         }
@@ -153,8 +196,11 @@ impl Checker {
             .chain(ABSENCES)
             .chain(self.vocabulary.definitions.keys().map(String::as_str));
         let value = ATTRIBUTES.iter().find(|row| row.kind.code(word).is_some());
-        let value = value.map(|row| format!("it is a value of `{0}`: write `{0}={word}`", row.name));
-        value.or_else(|| suggest::did_you_mean(word, known)).or_else(|| suggest::did_you_mean(word, KEYWORDS))
+        let value =
+            value.map(|row| format!("it is a value of `{0}`: write `{0}={word}`", row.name));
+        value
+            .or_else(|| suggest::did_you_mean(word, known))
+            .or_else(|| suggest::did_you_mean(word, KEYWORDS))
     }
 
     fn compare(
@@ -174,7 +220,9 @@ impl Checker {
             (Kind::Set { .. }, Operator::Equal | Operator::NotEqual) => {
                 Predicate::Equals(self.scopes(row, operand)?)
             }
-            (Kind::Set { .. }, Operator::Includes) => Predicate::Includes(self.scopes(row, operand)?),
+            (Kind::Set { .. }, Operator::Includes) => {
+                Predicate::Includes(self.scopes(row, operand)?)
+            }
             (Kind::Set { .. }, Operator::Within) => Predicate::Within(self.scopes(row, operand)?),
             (Kind::Set { .. }, Operator::In | Operator::NotIn) => {
                 let help = "write `scopes within { … }`, `scopes includes …` or `scopes={}`";
@@ -195,21 +243,32 @@ impl Checker {
                 Kind::Enum { .. } | Kind::Address { .. } | Kind::Header { .. } | Kind::Text { .. },
                 Operator::Equal | Operator::NotEqual,
             ) => match operand {
-                Operand::One(value) => Predicate::Among(self.members(row, std::slice::from_ref(value))?),
+                Operand::One(value) => {
+                    Predicate::Among(self.members(row, std::slice::from_ref(value))?)
+                }
                 Operand::Many(values) => {
                     let help = format!("write `{} in {{ … }}`", row.name);
                     self.report(
-                        Diagnostic::error(Code::TypeMismatch, format!("`{}` is one value, and cannot equal a set", row.name))
-                            .label(values.span, "a set")
-                            .help(help),
+                        Diagnostic::error(
+                            Code::TypeMismatch,
+                            format!("`{}` is one value, and cannot equal a set", row.name),
+                        )
+                        .label(values.span, "a set")
+                        .help(help),
                     );
                     return None;
                 }
             },
         };
-        let test = Condition::Test(Comparison { attribute, predicate, span });
+        let test = Condition::Test(Comparison {
+            attribute,
+            predicate,
+            span,
+        });
         Some(match operator.value {
-            Operator::NotEqual | Operator::NotIn => Condition::Not(Box::new(Spanned::new(test, span))),
+            Operator::NotEqual | Operator::NotIn => {
+                Condition::Not(Box::new(Spanned::new(test, span)))
+            }
             Operator::Equal | Operator::In | Operator::Includes | Operator::Within => test,
         })
     }
@@ -220,16 +279,21 @@ impl Checker {
             return;
         }
         let help = if self.vocabulary.definitions.contains_key(word) {
-            Some(format!("`{word}` is a definition: it holds or does not, so write it alone"))
+            Some(format!(
+                "`{word}` is a definition: it holds or does not, so write it alone"
+            ))
         } else if PEER_CLASSES.contains(&word) {
             Some(format!("write `{word}` alone, or `not {word}`"))
         } else {
             suggest::did_you_mean(word, ATTRIBUTES.iter().map(|row| row.name))
         };
         self.report(
-            Diagnostic::error(Code::UnknownAttribute, format!("`{word}` is not an attribute"))
-                .label(name.span, "no attribute or definition has this name")
-                .maybe_help(help),
+            Diagnostic::error(
+                Code::UnknownAttribute,
+                format!("`{word}` is not an attribute"),
+            )
+            .label(name.span, "no attribute or definition has this name")
+            .maybe_help(help),
         );
     }
 
@@ -243,21 +307,38 @@ impl Checker {
         let denied = matches!(operand, Operand::One(value)
             if matches!(&value.value, Literal::Word(word) if matches!(word.as_str(), "no" | "false" | "off")));
         let negated = denied != (operator.value == Operator::NotEqual);
-        let help = if negated { format!("write `not {}`", row.name) } else { format!("write `{}` alone", row.name) };
+        let help = if negated {
+            format!("write `not {}`", row.name)
+        } else {
+            format!("write `{}` alone", row.name)
+        };
         self.report(
-            Diagnostic::error(Code::TypeMismatch, format!("`{}` is a flag, and is not compared", row.name))
-                .label(span, "it holds or does not")
-                .help(help),
+            Diagnostic::error(
+                Code::TypeMismatch,
+                format!("`{}` is a flag, and is not compared", row.name),
+            )
+            .label(span, "it holds or does not")
+            .help(help),
         );
         None
     }
 
-    fn mismatch(&mut self, row: &Attribute, operator: Spanned<Operator>, help: &str) -> Option<Condition> {
+    fn mismatch(
+        &mut self,
+        row: &Attribute,
+        operator: Spanned<Operator>,
+        help: &str,
+    ) -> Option<Condition> {
         let kind = row.kind.name();
         self.report(
             Diagnostic::error(
                 Code::TypeMismatch,
-                format!("`{}` is {} {kind}, and has no `{}`", row.name, article(kind), operator.text()),
+                format!(
+                    "`{}` is {} {kind}, and has no `{}`",
+                    row.name,
+                    article(kind),
+                    operator.text()
+                ),
             )
             .label(operator.span, "not for this type")
             .help(help),
@@ -276,7 +357,10 @@ impl Checker {
                 // One value of a set that does not fit says it for the set.
                 self.diagnostics.0.truncate(before + 1);
                 for diagnostic in self.diagnostics.0.iter_mut().skip(before) {
-                    let label = Label { span: value.span, text: format!("compared with `{}` here", row.name) };
+                    let label = Label {
+                        span: value.span,
+                        text: format!("compared with `{}` here", row.name),
+                    };
                     diagnostic.labels.push(label);
                 }
                 members
@@ -284,12 +368,20 @@ impl Checker {
         }
     }
 
-    fn named_set(&mut self, row: &Attribute, value: &Spanned<Literal>) -> Option<Vec<Spanned<Literal>>> {
+    fn named_set(
+        &mut self,
+        row: &Attribute,
+        value: &Spanned<Literal>,
+    ) -> Option<Vec<Spanned<Literal>>> {
         let Literal::Word(name) = &value.value else {
             self.report(
                 Diagnostic::error(Code::TypeMismatch, "`in` is followed by a set")
                     .label(value.span, "one value")
-                    .help(format!("write `{}={}`, or put it between braces", row.name, value.value.show())),
+                    .help(format!(
+                        "write `{}={}`, or put it between braces",
+                        row.name,
+                        value.value.show()
+                    )),
             );
             return None;
         };
@@ -300,10 +392,18 @@ impl Checker {
             return None;
         }
         let help = if row.kind.code(name).is_some() {
-            Some(format!("`{name}` is one value: write `{}={name}`", row.name))
+            Some(format!(
+                "`{name}` is one value: write `{}={name}`",
+                row.name
+            ))
         } else {
-            suggest::did_you_mean(name, self.vocabulary.sets.keys().map(String::as_str))
-                .or_else(|| Some(format!("name it with `set {name} = {{ … }}`, or write the values between braces")))
+            suggest::did_you_mean(name, self.vocabulary.sets.keys().map(String::as_str)).or_else(
+                || {
+                    Some(format!(
+                        "name it with `set {name} = {{ … }}`, or write the values between braces"
+                    ))
+                },
+            )
         };
         self.report(
             Diagnostic::error(Code::UnknownSet, format!("there is no set `{name}`"))
@@ -323,7 +423,12 @@ impl Checker {
         sound.then_some(members)
     }
 
-    fn member(&mut self, row: &Attribute, value: &Spanned<Literal>, members: &mut Members) -> Option<()> {
+    fn member(
+        &mut self,
+        row: &Attribute,
+        value: &Spanned<Literal>,
+        members: &mut Members,
+    ) -> Option<()> {
         match (&value.value, row.kind) {
             (Literal::Word(word), _) => {
                 let Some(code) = row.kind.code(word) else {
@@ -343,7 +448,11 @@ impl Checker {
             }
             (
                 Literal::Address(_) | Literal::Text(_),
-                Kind::Flag { .. } | Kind::Enum { .. } | Kind::Set { .. } | Kind::Address { .. } | Kind::Text { .. },
+                Kind::Flag { .. }
+                | Kind::Enum { .. }
+                | Kind::Set { .. }
+                | Kind::Address { .. }
+                | Kind::Text { .. },
             ) => {
                 self.wrong_literal(row, value);
                 return None;
@@ -358,7 +467,10 @@ impl Checker {
             Literal::Address(text) if matches!(row.kind, Kind::Text { .. }) => {
                 ("an address", format!("write \"{text}\""))
             }
-            Literal::Address(text) => ("an address", format!("did you mean `peer in {{ {text} }}`?")),
+            Literal::Address(text) => (
+                "an address",
+                format!("did you mean `peer in {{ {text} }}`?"),
+            ),
             Literal::Text(text) if row.kind.code(text).is_some() => {
                 ("text", format!("write `{text}` without quotes"))
             }
@@ -367,9 +479,16 @@ impl Checker {
             }
         };
         self.report(
-            Diagnostic::error(Code::TypeMismatch, format!("`{}` is {} {kind}, and this is {what}", row.name, article(kind)))
-                .label(value.span, what)
-                .help(help),
+            Diagnostic::error(
+                Code::TypeMismatch,
+                format!(
+                    "`{}` is {} {kind}, and this is {what}",
+                    row.name,
+                    article(kind)
+                ),
+            )
+            .label(value.span, what)
+            .help(help),
         );
     }
 
@@ -388,7 +507,9 @@ impl Checker {
             match row.kind {
                 Kind::Text { .. } => format!("text needs quotes: `{name}=\"{word}\"`"),
                 Kind::Header { .. } => {
-                    format!("text needs quotes: `{name}=\"{word}\"`; without them it is one of {list}")
+                    format!(
+                        "text needs quotes: `{name}=\"{word}\"`; without them it is one of {list}"
+                    )
                 }
                 Kind::Address { .. } => {
                     format!("write an address such as `{name}=10.0.0.5`, or one of {list}")
@@ -399,9 +520,12 @@ impl Checker {
             }
         };
         self.report(
-            Diagnostic::error(Code::UnknownValue, format!("`{word}` is not a value of `{}`", row.name))
-                .label(span, "this could never hold")
-                .help(help),
+            Diagnostic::error(
+                Code::UnknownValue,
+                format!("`{word}` is not a value of `{}`", row.name),
+            )
+            .label(span, "this could never hold")
+            .help(help),
         );
     }
 
@@ -426,10 +550,16 @@ impl Checker {
             let count = 1u64.checked_shl(u32::from(bits)).filter(|_| bits < 40);
             let count = count.map_or_else(|| format!("2^{bits}"), |count| count.to_string());
             self.report(
-                Diagnostic::error(Code::HostBitsSet, format!("`{text}` means {whole}, which may be more than was meant"))
-                    .label(span, format!("the address of one host, and a network of {count} addresses"))
-                    .help(format!("write `{whole}` for the network"))
-                    .help(format!("write `{host}` for the host")),
+                Diagnostic::error(
+                    Code::HostBitsSet,
+                    format!("`{text}` means {whole}, which may be more than was meant"),
+                )
+                .label(
+                    span,
+                    format!("the address of one host, and a network of {count} addresses"),
+                )
+                .help(format!("write `{whole}` for the network"))
+                .help(format!("write `{host}` for the host")),
             );
             return None;
         }
@@ -442,7 +572,10 @@ impl Checker {
             let origin = Origin::parse(text);
             let page = !matches!(
                 origin.class(),
-                OriginClass::Absent | OriginClass::Empty | OriginClass::Opaque | OriginClass::Invalid
+                OriginClass::Absent
+                    | OriginClass::Empty
+                    | OriginClass::Opaque
+                    | OriginClass::Invalid
             );
             if page {
                 return Some(origin.text().into());
@@ -459,25 +592,35 @@ impl Checker {
             return Some(host.name().into());
         }
         self.report(
-            Diagnostic::error(Code::UnknownValue, format!("\"{text}\" is not the name of a host"))
-                .label(span, "the port is no part of `host`")
-                .help(format!("write \"{}\"", host.name())),
+            Diagnostic::error(
+                Code::UnknownValue,
+                format!("\"{text}\" is not the name of a host"),
+            )
+            .label(span, "the port is no part of `host`")
+            .help(format!("write \"{}\"", host.name())),
         );
         None
     }
 
     /// The literal of a text attribute, as it is compared.
     fn plain_text(&mut self, row: &Attribute, text: &str, span: Span) -> Option<Box<str>> {
-        let compared = if row.name == "path" { text.to_owned() } else { text.trim().to_ascii_lowercase() };
+        let compared = if row.name == "path" {
+            text.to_owned()
+        } else {
+            text.trim().to_ascii_lowercase()
+        };
         let help = match (row.name, compared.as_str()) {
             (_, "") => format!("write `{}=absent`", row.name),
             ("path", path) if !path.starts_with('/') => format!("write \"/{path}\""),
             _ => return Some(compared.into()),
         };
         self.report(
-            Diagnostic::error(Code::UnknownValue, format!("`{}` is never \"{text}\"", row.name))
-                .label(span, "this could never hold")
-                .help(help),
+            Diagnostic::error(
+                Code::UnknownValue,
+                format!("`{}` is never \"{text}\"", row.name),
+            )
+            .label(span, "this could never hold")
+            .help(help),
         );
         None
     }
@@ -510,9 +653,16 @@ impl Checker {
                     self.known_by(part, stage);
                 }
             }
-            ExpressionKind::Not(inner) | ExpressionKind::Group(inner) => self.known_by(inner, stage),
-            ExpressionKind::Bare(name) | ExpressionKind::Compare { attribute: name, .. } => {
-                let Some(late) = self.latest(&name.value).filter(|row| row.stage > stage) else { return };
+            ExpressionKind::Not(inner) | ExpressionKind::Group(inner) => {
+                self.known_by(inner, stage)
+            }
+            ExpressionKind::Bare(name)
+            | ExpressionKind::Compare {
+                attribute: name, ..
+            } => {
+                let Some(late) = self.latest(&name.value).filter(|row| row.stage > stage) else {
+                    return;
+                };
                 let known = late.stage.doc();
                 let label = if self.vocabulary.definitions.contains_key(&name.value) {
                     format!("asks for `{}`, which is {known}", late.name)
@@ -522,7 +672,10 @@ impl Checker {
                 self.report(
                     Diagnostic::error(
                         Code::TooEarly,
-                        format!("`{}` is not known yet when a guard at {stage} answers", late.name),
+                        format!(
+                            "`{}` is not known yet when a guard at {stage} answers",
+                            late.name
+                        ),
                     )
                     .label(name.span, label)
                     .help(format!("write `guard` without `at {stage}`")),
@@ -555,21 +708,34 @@ fn single(condition: Condition, attribute: Option<AttributeId>) -> Meaning {
         },
         Condition::All(_) | Condition::Any(_) => 0,
     };
-    Meaning { condition, tests: 1 + long / 8, depth: 1, latest: attribute }
+    Meaning {
+        condition,
+        tests: 1 + long / 8,
+        depth: 1,
+        latest: attribute,
+    }
 }
 
 /// How many networks and texts a comparison carries.
 fn values(test: &Comparison) -> usize {
     match &test.predicate {
         Predicate::Among(members) => members.networks.len() + members.texts.len(),
-        Predicate::Holds | Predicate::Includes(_) | Predicate::Within(_) | Predicate::Equals(_) => 0,
+        Predicate::Holds | Predicate::Includes(_) | Predicate::Within(_) | Predicate::Equals(_) => {
+            0
+        }
     }
 }
 
 /// `no-origin` and its like.
 pub(super) fn absence(word: &str) -> Option<(AttributeId, Predicate)> {
-    let attribute = ABSENCES.contains(&word).then(|| word.strip_prefix("no-")).flatten()?;
-    Some((AttributeId::named(attribute)?, Predicate::Among(word_member(attribute, "absent")?)))
+    let attribute = ABSENCES
+        .contains(&word)
+        .then(|| word.strip_prefix("no-"))
+        .flatten()?;
+    Some((
+        AttributeId::named(attribute)?,
+        Predicate::Among(word_member(attribute, "absent")?),
+    ))
 }
 
 /// `loopback` and its like.
@@ -581,7 +747,10 @@ pub(super) fn peer_class(word: &str) -> Option<(AttributeId, Predicate)> {
 
 fn word_member(attribute: &str, word: &str) -> Option<Members> {
     let code = AttributeId::named(attribute)?.row().kind.code(word)?;
-    Some(Members { codes: 1 << code, ..Members::default() })
+    Some(Members {
+        codes: 1 << code,
+        ..Members::default()
+    })
 }
 
 /// A comparison that the attribute has, for help.

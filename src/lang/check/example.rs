@@ -25,7 +25,9 @@ pub fn settle(mut facts: Facts, named: &[NamedFact]) -> Result<(Facts, Named), B
     }
     assumptions::complete(&mut facts, &names);
     let broken = assumptions::broken(&facts).next();
-    let Some(assumption) = broken else { return Ok((facts, names)) };
+    let Some(assumption) = broken else {
+        return Ok((facts, names));
+    };
     let about = |fact: &&NamedFact| assumption.about.contains(&fact.attribute.row().name);
     let mut diagnostic = Diagnostic::error(
         Code::ContradictoryFacts,
@@ -33,7 +35,10 @@ pub fn settle(mut facts: Facts, named: &[NamedFact]) -> Result<(Facts, Named), B
     );
     for fact in named.iter().filter(about).take(3) {
         let shown = fact.attribute.show(&facts);
-        diagnostic = diagnostic.label(fact.span, format!("{} is {shown}", fact.attribute.row().name));
+        diagnostic = diagnostic.label(
+            fact.span,
+            format!("{} is {shown}", fact.attribute.row().name),
+        );
     }
     let others: Vec<String> = assumption
         .about
@@ -43,18 +48,22 @@ pub fn settle(mut facts: Facts, named: &[NamedFact]) -> Result<(Facts, Named), B
         .map(|id| format!("{} is {}", id.row().name, id.show(&facts)))
         .collect();
     let rest = (!others.is_empty()).then(|| format!("besides, {}", others.join(", ")));
-    Err(Box::new(diagnostic.maybe_help(rest).help("change one of them")))
+    Err(Box::new(
+        diagnostic.maybe_help(rest).help("change one of them"),
+    ))
 }
 
 /// Reads `name=value`, `name`, or `not name`, as `--fact` gives it.
 pub fn fact(expression: &Expression) -> Result<Vec<NamedFact>, Box<Diagnostic>> {
-    let mut checker =
-        Checker::default();
+    let mut checker = Checker::default();
     match checker.named(expression) {
         Some(facts) => Ok(facts),
-        None => Err(Box::new(checker.diagnostics.0.into_iter().next().unwrap_or_else(|| {
-            Diagnostic::error(Code::InvalidFact, "this fact cannot be read").label(expression.span.0, "")
-        }))),
+        None => Err(Box::new(
+            checker.diagnostics.0.into_iter().next().unwrap_or_else(|| {
+                Diagnostic::error(Code::InvalidFact, "this fact cannot be read")
+                    .label(expression.span.0, "")
+            }),
+        )),
     }
 }
 
@@ -63,7 +72,10 @@ impl Checker {
     pub(super) fn example(&mut self, expression: &Expression) -> Option<Given> {
         let named = self.named(expression)?;
         match settle(Facts::default(), &named) {
-            Ok((facts, named)) => Some(Given::Facts { facts: Box::new(facts), named }),
+            Ok((facts, named)) => Some(Given::Facts {
+                facts: Box::new(facts),
+                named,
+            }),
             Err(diagnostic) => {
                 self.report(*diagnostic);
                 None
@@ -77,8 +89,16 @@ impl Checker {
             ExpressionKind::All(parts) => {
                 let parts: Vec<_> = parts.iter().map(|part| self.named(part)).collect();
                 let mut facts: Vec<NamedFact> = Vec::new();
-                for fact in parts.into_iter().collect::<Option<Vec<_>>>()?.into_iter().flatten() {
-                    match facts.iter_mut().find(|other| other.attribute == fact.attribute) {
+                for fact in parts
+                    .into_iter()
+                    .collect::<Option<Vec<_>>>()?
+                    .into_iter()
+                    .flatten()
+                {
+                    match facts
+                        .iter_mut()
+                        .find(|other| other.attribute == fact.attribute)
+                    {
                         Some(other) => self.merge(other, fact)?,
                         None => facts.push(fact),
                     }
@@ -94,9 +114,11 @@ impl Checker {
                 }
             }
             ExpressionKind::Bare(name) => self.flag(name, true, span),
-            ExpressionKind::Compare { attribute, operator, operand } => {
-                self.compared(attribute, *operator, operand, expression)
-            }
+            ExpressionKind::Compare {
+                attribute,
+                operator,
+                operand,
+            } => self.compared(attribute, *operator, operand, expression),
             ExpressionKind::Any(_) => self.not_a_fact(expression),
         }
     }
@@ -121,7 +143,13 @@ impl Checker {
 
     fn flag(&mut self, name: &Spanned<String>, value: bool, span: Span) -> Option<Vec<NamedFact>> {
         let word = name.value.as_str();
-        let fact = |attribute, value| Some(vec![NamedFact { attribute, value, span }]);
+        let fact = |attribute, value| {
+            Some(vec![NamedFact {
+                attribute,
+                value,
+                span,
+            }])
+        };
         if let Some((attribute, _)) = absence(word).filter(|_| value) {
             return fact(attribute, Value::Word("absent".to_owned()));
         }
@@ -142,9 +170,12 @@ impl Checker {
             None => {
                 let known = ATTRIBUTES.iter().map(|row| row.name);
                 self.report(
-                    Diagnostic::error(Code::UnknownAttribute, format!("`{word}` is not an attribute"))
-                        .label(name.span, "no attribute has this name")
-                        .maybe_help(suggest::did_you_mean(word, known)),
+                    Diagnostic::error(
+                        Code::UnknownAttribute,
+                        format!("`{word}` is not an attribute"),
+                    )
+                    .label(name.span, "no attribute has this name")
+                    .maybe_help(suggest::did_you_mean(word, known)),
                 );
                 None
             }
@@ -153,9 +184,12 @@ impl Checker {
 
     fn needs_value(&mut self, row: &Attribute, span: Span) -> Option<Vec<NamedFact>> {
         self.report(
-            Diagnostic::error(Code::TypeMismatch, format!("`{}` needs a value here", row.name))
-                .label(span, "which one?")
-                .help(format!("write `{}`", super::condition::example(row))),
+            Diagnostic::error(
+                Code::TypeMismatch,
+                format!("`{}` needs a value here", row.name),
+            )
+            .label(span, "which one?")
+            .help(format!("write `{}`", super::condition::example(row))),
         );
         None
     }
@@ -163,10 +197,16 @@ impl Checker {
     fn not_a_fact(&mut self, expression: &Expression) -> Option<Vec<NamedFact>> {
         let text = format::condition(expression);
         self.report(
-            Diagnostic::error(Code::TypeMismatch, "a test names facts, and this leaves them open")
-                .label(expression.span.0, format!("`{text}` fits several connections"))
-                .help("name one value each: `client=cli and peer=10.0.0.5 and not tls`")
-                .help("to speak of all connections, use `always` or `never`"),
+            Diagnostic::error(
+                Code::TypeMismatch,
+                "a test names facts, and this leaves them open",
+            )
+            .label(
+                expression.span.0,
+                format!("`{text}` fits several connections"),
+            )
+            .help("name one value each: `client=cli and peer=10.0.0.5 and not tls`")
+            .help("to speak of all connections, use `always` or `never`"),
         );
         None
     }
@@ -182,9 +222,12 @@ impl Checker {
         let Some(attribute) = AttributeId::named(&name.value) else {
             let known = ATTRIBUTES.iter().map(|row| row.name);
             self.report(
-                Diagnostic::error(Code::UnknownAttribute, format!("`{}` is not an attribute", name.value))
-                    .label(name.span, "no attribute has this name")
-                    .maybe_help(suggest::did_you_mean(&name.value, known)),
+                Diagnostic::error(
+                    Code::UnknownAttribute,
+                    format!("`{}` is not an attribute", name.value),
+                )
+                .label(name.span, "no attribute has this name")
+                .maybe_help(suggest::did_you_mean(&name.value, known)),
             );
             return None;
         };
@@ -205,7 +248,11 @@ impl Checker {
             (_, Operator::Equal, Operand::One(value)) => self.value(row, value)?,
             _ => return self.not_a_fact(expression),
         };
-        Some(vec![NamedFact { attribute, value, span }])
+        Some(vec![NamedFact {
+            attribute,
+            value,
+            span,
+        }])
     }
 
     fn value(&mut self, row: &'static Attribute, value: &Spanned<Literal>) -> Option<Value> {
@@ -224,9 +271,12 @@ impl Checker {
                     return Some(Value::Address(network.addr()));
                 }
                 self.report(
-                    Diagnostic::error(Code::TypeMismatch, format!("a connection has one address, and `{text}` is a network"))
-                        .label(value.span, "many addresses")
-                        .help(format!("write one of them, such as `{}`", network.addr())),
+                    Diagnostic::error(
+                        Code::TypeMismatch,
+                        format!("a connection has one address, and `{text}` is a network"),
+                    )
+                    .label(value.span, "many addresses")
+                    .help(format!("write one of them, such as `{}`", network.addr())),
                 );
                 None
             }

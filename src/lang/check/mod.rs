@@ -50,7 +50,10 @@ pub fn check(
         Some((checked, vocabulary)) => (Some(checked), vocabulary),
         None => (None, Vocabulary::default()),
     };
-    let mut checker = Checker { vocabulary, ..Checker::default() };
+    let mut checker = Checker {
+        vocabulary,
+        ..Checker::default()
+    };
     for include in &file.includes {
         checker.vocabulary_of(&include.statements, true);
     }
@@ -129,10 +132,14 @@ impl Checker {
                             meaning: None,
                             resolved: false,
                         };
-                        self.vocabulary.definitions.insert(name.value.clone(), definition);
+                        self.vocabulary
+                            .definitions
+                            .insert(name.value.clone(), definition);
                     }
                 }
-                StatementKind::Edition(_) if included && index > 0 => self.late_edition(statement.span.0),
+                StatementKind::Edition(_) if included && index > 0 => {
+                    self.late_edition(statement.span.0)
+                }
                 StatementKind::Edition(_) | StatementKind::Include(_) => {}
                 StatementKind::Extends(_)
                 | StatementKind::Clause(_)
@@ -153,9 +160,12 @@ impl Checker {
 
     fn late_edition(&mut self, span: Span) {
         self.report(
-            Diagnostic::error(Code::MisplacedStatement, "the edition is the first statement of a file")
-                .label(span, "not the first")
-                .help("move it to the top, or remove it if it is there already"),
+            Diagnostic::error(
+                Code::MisplacedStatement,
+                "the edition is the first statement of a file",
+            )
+            .label(span, "not the first")
+            .help("move it to the top, or remove it if it is there already"),
         );
     }
 
@@ -165,9 +175,15 @@ impl Checker {
         if word.starts_with("no-") {
             self.unread.insert(word.to_owned());
             self.report(
-                Diagnostic::error(Code::ReservedName, format!("a name may not begin with `no-`: `{word}` would read as an absence"))
-                    .label(name.span, "reserved")
-                    .help(format!("call it something else, and write `not {}` for its absence", word.trim_start_matches("no-"))),
+                Diagnostic::error(
+                    Code::ReservedName,
+                    format!("a name may not begin with `no-`: `{word}` would read as an absence"),
+                )
+                .label(name.span, "reserved")
+                .help(format!(
+                    "call it something else, and write `not {}` for its absence",
+                    word.trim_start_matches("no-")
+                )),
             );
             return false;
         }
@@ -175,14 +191,28 @@ impl Checker {
         let reserved = RESERVED.contains(&word) || KEYWORDS.contains(&word);
         if attribute || condition::PEER_CLASSES.contains(&word) || reserved {
             self.report(
-                Diagnostic::error(Code::ReservedName, format!("`{word}` already means something in the language"))
-                    .label(name.span, if attribute { "an attribute" } else { "a word of the language" })
-                    .help("choose another name"),
+                Diagnostic::error(
+                    Code::ReservedName,
+                    format!("`{word}` already means something in the language"),
+                )
+                .label(
+                    name.span,
+                    if attribute {
+                        "an attribute"
+                    } else {
+                        "a word of the language"
+                    },
+                )
+                .help("choose another name"),
             );
             return false;
         }
         let sets = self.vocabulary.sets.get(word).map(|(span, _)| *span);
-        let definitions = self.vocabulary.definitions.get(word).map(|definition| definition.name);
+        let definitions = self
+            .vocabulary
+            .definitions
+            .get(word)
+            .map(|definition| definition.name);
         match sets.or(definitions) {
             // A file that is included here and by the extended file is one file.
             Some(first) if first == name.span => false,
@@ -196,10 +226,13 @@ impl Checker {
 
     fn duplicate(&mut self, name: &Spanned<String>, first: Span) {
         self.report(
-            Diagnostic::error(Code::DuplicateName, format!("`{}` is already used", name.value))
-                .label(name.span, "used again")
-                .label(first, "first used here")
-                .help("give one of them another name: records and messages tell them apart by it"),
+            Diagnostic::error(
+                Code::DuplicateName,
+                format!("`{}` is already used", name.value),
+            )
+            .label(name.span, "used again")
+            .label(first, "first used here")
+            .help("give one of them another name: records and messages tell them apart by it"),
         );
     }
 
@@ -244,7 +277,9 @@ impl Checker {
             return None;
         }
         path.push(name.to_owned());
-        let meaning = self.expand(&expression, path).and_then(|meaning| self.counted(meaning, expression.span.0));
+        let meaning = self
+            .expand(&expression, path)
+            .and_then(|meaning| self.counted(meaning, expression.span.0));
         path.pop();
         let definition = self.vocabulary.definitions.get_mut(name)?;
         definition.resolved = true;
@@ -263,7 +298,9 @@ impl Checker {
             self.report(
                 Diagnostic::error(
                     Code::NestedTooDeeply,
-                    format!("the conditions of this policy come to more than {MAX_TESTS_OF_ALL} tests"),
+                    format!(
+                        "the conditions of this policy come to more than {MAX_TESTS_OF_ALL} tests"
+                    ),
                 )
                 .label(span, "here the limit is passed, with definitions expanded")
                 .help("use fewer definitions of definitions, or `in` with a set"),
@@ -275,9 +312,12 @@ impl Checker {
     fn chain_too_long(&mut self, span: Span) {
         if !std::mem::replace(&mut self.too_long, true) {
             self.report(
-                Diagnostic::error(Code::NestedTooDeeply, format!("definitions build on each other more than {MAX_LEVELS} levels deep"))
-                    .label(span, "one too many")
-                    .help("say the condition itself, with fewer definitions between"),
+                Diagnostic::error(
+                    Code::NestedTooDeeply,
+                    format!("definitions build on each other more than {MAX_LEVELS} levels deep"),
+                )
+                .label(span, "one too many")
+                .help("say the condition itself, with fewer definitions between"),
             );
         }
     }
@@ -288,7 +328,10 @@ impl Checker {
         let mut own = Own::default();
         let mut labels: BTreeMap<String, Span> = BTreeMap::new();
         let mut claims: BTreeMap<String, Span> = BTreeMap::new();
-        for clause in base.iter().flat_map(|base| base.guards.iter().chain(&base.rules)) {
+        for clause in base
+            .iter()
+            .flat_map(|base| base.guards.iter().chain(&base.rules))
+        {
             if let Some(label) = &clause.label {
                 labels.insert(label.clone(), clause.span);
             }
@@ -310,13 +353,20 @@ impl Checker {
                     }
                     self.clause(clause, statement, issues, &mut own);
                 }
-                StatementKind::Claim { never, name, condition, outcomes } => {
+                StatementKind::Claim {
+                    never,
+                    name,
+                    condition,
+                    outcomes,
+                } => {
                     if let Some(first) = claims.insert(name.value.clone(), name.span) {
                         self.duplicate(name, first);
                     }
                     let condition = self.meaning(condition);
-                    let outcomes: Vec<_> =
-                        outcomes.iter().filter_map(|outcome| self.expected(outcome)).collect();
+                    let outcomes: Vec<_> = outcomes
+                        .iter()
+                        .filter_map(|outcome| self.expected(outcome))
+                        .collect();
                     own.claims.push(Claim {
                         name: name.value.clone(),
                         never: *never,
@@ -329,21 +379,33 @@ impl Checker {
                     let before = inherited.len();
                     inherited.retain(|claim| claim.name != name.value);
                     if inherited.len() == before {
-                        let names: Vec<&str> = inherited.iter().map(|claim| claim.name.as_str()).collect();
+                        let names: Vec<&str> =
+                            inherited.iter().map(|claim| claim.name.as_str()).collect();
                         let help = match suggest::nearest(&name.value, names.iter().copied()) {
                             Some(near) => format!("did you mean \"{near}\"?"),
-                            None if base.is_none() => "remove it: this file extends no other".to_owned(),
-                            None if names.is_empty() => "remove it: the extended file claims nothing".to_owned(),
+                            None if base.is_none() => {
+                                "remove it: this file extends no other".to_owned()
+                            }
+                            None if names.is_empty() => {
+                                "remove it: the extended file claims nothing".to_owned()
+                            }
                             None => format!("its claims are \"{}\"", names.join("\", \"")),
                         };
                         self.report(
-                            Diagnostic::error(Code::UnknownClaim, format!("there is no claim \"{}\" to relax", name.value))
-                                .label(name.span, "not claimed by what this file extends")
-                                .help(help),
+                            Diagnostic::error(
+                                Code::UnknownClaim,
+                                format!("there is no claim \"{}\" to relax", name.value),
+                            )
+                            .label(name.span, "not claimed by what this file extends")
+                            .help(help),
                         );
                     }
                 }
-                StatementKind::Test { name, given, expected } => {
+                StatementKind::Test {
+                    name,
+                    given,
+                    expected,
+                } => {
                     if let Some(first) = tests.insert(name.value.clone(), name.span) {
                         self.duplicate(name, first);
                     }
@@ -369,7 +431,9 @@ impl Checker {
                 | StatementKind::Define { .. } => {}
             }
         }
-        let default = own.default.or_else(|| base.as_ref().map(|base| base.default.clone()));
+        let default = own
+            .default
+            .or_else(|| base.as_ref().map(|base| base.default.clone()));
         let Some(default) = default else {
             // It may be there and be wrong, or the file may hold nothing: that is said already.
             let written = ast.unread.default
@@ -380,11 +444,17 @@ impl Checker {
             if written {
                 return None;
             }
-            let end = ast.statements.last().map_or(Span::default(), |last| last.span.0);
+            let end = ast
+                .statements
+                .last()
+                .map_or(Span::default(), |last| last.span.0);
             self.report(
-                Diagnostic::error(Code::MissingDefault, "this policy does not say what happens to every other connection")
-                    .label(end.after(), "the policy ends here")
-                    .help("end with `default → require-pairing`, or `default → reject(not-permitted)`"),
+                Diagnostic::error(
+                    Code::MissingDefault,
+                    "this policy does not say what happens to every other connection",
+                )
+                .label(end.after(), "the policy ends here")
+                .help("end with `default → require-pairing`, or `default → reject(not-permitted)`"),
             );
             return None;
         };
@@ -414,16 +484,22 @@ impl Checker {
                 StatementKind::Extends(_) => {
                     if let Some(first) = extends {
                         self.report(
-                            Diagnostic::error(Code::MisplacedStatement, "a file extends one other file")
-                                .label(span, "the second one")
-                                .label(first, "the first one")
-                                .help("extend one file, and `include` vocabulary from others"),
+                            Diagnostic::error(
+                                Code::MisplacedStatement,
+                                "a file extends one other file",
+                            )
+                            .label(span, "the second one")
+                            .label(first, "the first one")
+                            .help("extend one file, and `include` vocabulary from others"),
                         );
                     } else if answers {
                         self.report(
-                            Diagnostic::error(Code::MisplacedStatement, "`extends` stands before guards, rules, claims and tests")
-                                .label(span, "below one of them")
-                                .help("move it to the top, under the edition"),
+                            Diagnostic::error(
+                                Code::MisplacedStatement,
+                                "`extends` stands before guards, rules, claims and tests",
+                            )
+                            .label(span, "below one of them")
+                            .help("move it to the top, under the edition"),
                         );
                     }
                     extends = extends.or(Some(span));
@@ -452,7 +528,9 @@ impl Checker {
                         (ClauseRole::Rule | ClauseRole::Trial | ClauseRole::Guard(_), _) => {}
                     }
                 }
-                StatementKind::Claim { .. } | StatementKind::Relax { .. } | StatementKind::Test { .. } => {
+                StatementKind::Claim { .. }
+                | StatementKind::Relax { .. }
+                | StatementKind::Test { .. } => {
                     answers = true;
                 }
                 StatementKind::Edition(_)
@@ -487,7 +565,9 @@ impl Checker {
                 Spanned::new(self.meaning(expression), expression.span.0)
             }
         };
-        let Some((answer, hint)) = self.answer(&clause.verdict, role) else { return };
+        let Some((answer, hint)) = self.answer(&clause.verdict, role) else {
+            return;
+        };
         let checked = Clause {
             role,
             label: clause.label.as_ref().map(|label| label.value.clone()),
@@ -496,7 +576,10 @@ impl Checker {
             because: clause.because.as_ref().map(|text| text.value.clone()),
             hint: hint.or_else(|| clause.hint.as_ref().map(|text| text.value.clone())),
             issues,
-            head: Span { end: clause.verdict.span.0.end, ..span },
+            head: Span {
+                end: clause.verdict.span.0.end,
+                ..span
+            },
             span,
         };
         match role {
@@ -527,12 +610,17 @@ impl Checker {
                 name => {
                     let help = match suggest::nearest(name, ["issue"]) {
                         Some(near) => format!("did you mean `@{near}`?"),
-                        None => format!("write `@issue(\"…\")`, or `@x-{name}(\"…\")` for one of your own"),
+                        None => format!(
+                            "write `@issue(\"…\")`, or `@x-{name}(\"…\")` for one of your own"
+                        ),
                     };
                     self.report(
-                        Diagnostic::error(Code::UnknownAnnotation, format!("`@{name}` means nothing here"))
-                            .label(annotation.name.span, "no such annotation")
-                            .help(help),
+                        Diagnostic::error(
+                            Code::UnknownAnnotation,
+                            format!("`@{name}` means nothing here"),
+                        )
+                        .label(annotation.name.span, "no such annotation")
+                        .help(help),
                     );
                 }
             }
@@ -557,7 +645,9 @@ struct Own {
 /// A guard answers only with what restricts.
 fn restricts(answer: Answer) -> bool {
     match answer {
-        Answer::Reject(_) | Answer::RejectAsFound | Answer::RequirePairing(_) | Answer::Cap(_) => true,
+        Answer::Reject(_) | Answer::RejectAsFound | Answer::RequirePairing(_) | Answer::Cap(_) => {
+            true
+        }
         Answer::Approve(_) | Answer::SilentApprove(_) => false,
     }
 }

@@ -10,22 +10,41 @@ use crate::verdict::{Grant, PairingReason, Reason, ScopeBound, VerdictKind};
 
 /// What other languages call the verdicts.
 const ALIASES: [(&str, &[&str]); 4] = [
-    ("approve", &["allow", "accept", "permit", "pass", "grant", "ok"]),
-    ("reject(not-permitted)", &["deny", "drop", "block", "refuse", "forbid", "disallow"]),
-    ("require-pairing", &["pair", "ask", "prompt", "pairing", "pending"]),
-    ("silent-approve", &["auto-approve", "autoapprove", "silent", "trust"]),
+    (
+        "approve",
+        &["allow", "accept", "permit", "pass", "grant", "ok"],
+    ),
+    (
+        "reject(not-permitted)",
+        &["deny", "drop", "block", "refuse", "forbid", "disallow"],
+    ),
+    (
+        "require-pairing",
+        &["pair", "ask", "prompt", "pairing", "pending"],
+    ),
+    (
+        "silent-approve",
+        &["auto-approve", "autoapprove", "silent", "trust"],
+    ),
 ];
 
 /// The verdict that was meant by a word, when other languages have that word.
 #[must_use]
 pub(in crate::lang) fn meant(word: &str) -> Option<&'static str> {
     let word = word.to_ascii_lowercase();
-    ALIASES.iter().find(|(_, names)| names.contains(&word.as_str())).map(|(verdict, _)| *verdict)
+    ALIASES
+        .iter()
+        .find(|(_, names)| names.contains(&word.as_str()))
+        .map(|(verdict, _)| *verdict)
 }
 
 impl Checker {
     /// What a clause answers, and the hint among its arguments.
-    pub(super) fn answer(&mut self, text: &VerdictText, role: Role) -> Option<(Answer, Option<String>)> {
+    pub(super) fn answer(
+        &mut self,
+        text: &VerdictText,
+        role: Role,
+    ) -> Option<(Answer, Option<String>)> {
         let mut hint = None;
         let arguments: Vec<&Argument> = text
             .arguments
@@ -33,7 +52,9 @@ impl Checker {
             .filter(|argument| match (&argument.key, &argument.value) {
                 (Some(key), Operand::One(value)) if key.value == "hint" => {
                     hint = Some(match &value.value {
-                        Literal::Text(text) | Literal::Word(text) | Literal::Address(text) => text.clone(),
+                        Literal::Text(text) | Literal::Word(text) | Literal::Address(text) => {
+                            text.clone()
+                        }
                     });
                     false
                 }
@@ -56,7 +77,9 @@ impl Checker {
                         (Some("reason"), Some(word)) => {
                             reason = Some(self.pairing_reason(&word)?);
                         }
-                        _ => return self.unknown_argument(argument, "require-pairing", &["reason"]),
+                        _ => {
+                            return self.unknown_argument(argument, "require-pairing", &["reason"]);
+                        }
                     }
                 }
                 Some(Answer::RequirePairing(reason))
@@ -76,9 +99,12 @@ impl Checker {
                 }
                 _ => {
                     self.report(
-                        Diagnostic::error(Code::UnknownVerdict, "`cap` needs the scopes that may be had")
-                            .label(span, "no scopes")
-                            .help("write `cap(scopes={ operator.read })`"),
+                        Diagnostic::error(
+                            Code::UnknownVerdict,
+                            "`cap` needs the scopes that may be had",
+                        )
+                        .label(span, "no scopes")
+                        .help("write `cap(scopes={ operator.read })`"),
                     );
                     None
                 }
@@ -112,7 +138,11 @@ impl Checker {
     }
 
     fn grant(&mut self, verdict: &str, arguments: &[&Argument], records: bool) -> Option<Grant> {
-        let known: &[&str] = if records { &["scopes", "token", "ttl"] } else { &["scopes", "token"] };
+        let known: &[&str] = if records {
+            &["scopes", "token", "ttl"]
+        } else {
+            &["scopes", "token"]
+        };
         let mut grant = Grant::default();
         for argument in arguments {
             match (key(argument), word(argument)) {
@@ -127,11 +157,21 @@ impl Checker {
                 },
                 (Some("token"), Some(word)) if word.value == "no" => grant.token = false,
                 (Some("token"), Some(word)) if word.value == "yes" => grant.token = true,
-                (Some("token"), _) => return self.bad_argument(argument, "`token` is `yes` or `no`", "write `token=no`"),
+                (Some("token"), _) => {
+                    return self.bad_argument(
+                        argument,
+                        "`token` is `yes` or `no`",
+                        "write `token=no`",
+                    );
+                }
                 (Some("ttl"), _) if records => match text(argument).as_deref().and_then(seconds) {
                     Some(seconds) => grant.ttl_seconds = Some(seconds),
                     None => {
-                        return self.bad_argument(argument, "`ttl` is a length of time", "write a number and `s`, `m`, `h` or `d`, such as `ttl=\"30d\"`");
+                        return self.bad_argument(
+                            argument,
+                            "`ttl` is a length of time",
+                            "write a number and `s`, `m`, `h` or `d`, such as `ttl=\"30d\"`",
+                        );
                     }
                 },
                 _ => return self.unknown_argument(argument, verdict, known),
@@ -146,26 +186,35 @@ impl Checker {
         match role {
             Role::Guard(_) if !restricts(answer) => {
                 self.report(
-                    Diagnostic::error(Code::GuardAdmits, "a guard can only restrict, and this lets someone in")
-                        .label(span, "admits")
-                        .help("remove `guard` to make it a rule")
-                        .help("write `cap(scopes={ … })` to bound what is admitted"),
+                    Diagnostic::error(
+                        Code::GuardAdmits,
+                        "a guard can only restrict, and this lets someone in",
+                    )
+                    .label(span, "admits")
+                    .help("remove `guard` to make it a rule")
+                    .help("write `cap(scopes={ … })` to bound what is admitted"),
                 );
                 None
             }
             Role::Guard(Stage::Upgrade) if !matches!(answer, Answer::Reject(_)) => {
                 self.report(
-                    Diagnostic::error(Code::UnknownVerdict, "a guard at upgrade can only reject, with a reason of its own")
-                        .label(span, "there is no frame yet to answer otherwise")
-                        .help("write `reject(reason)`, or remove `at upgrade`"),
+                    Diagnostic::error(
+                        Code::UnknownVerdict,
+                        "a guard at upgrade can only reject, with a reason of its own",
+                    )
+                    .label(span, "there is no frame yet to answer otherwise")
+                    .help("write `reject(reason)`, or remove `at upgrade`"),
                 );
                 None
             }
             Role::Rule | Role::Trial | Role::Default if matches!(answer, Answer::Cap(_)) => {
                 self.report(
-                    Diagnostic::error(Code::UnknownVerdict, "only a guard can cap: a rule says what happens")
-                        .label(span, "not a verdict of rules")
-                        .help("write `approve(scopes={ … })`"),
+                    Diagnostic::error(
+                        Code::UnknownVerdict,
+                        "only a guard can cap: a rule says what happens",
+                    )
+                    .label(span, "not a verdict of rules")
+                    .help("write `approve(scopes={ … })`"),
                 );
                 None
             }
@@ -188,7 +237,9 @@ impl Checker {
             Answer::RequirePairing(Some(reason)) => Some(Expected::RequirePairing(reason)),
             Answer::RequirePairing(None) => Some(Expected::Kind(VerdictKind::RequirePairing)),
             Answer::Approve(grant) => Some(Expected::Grant(VerdictKind::Approve, grant)),
-            Answer::SilentApprove(grant) => Some(Expected::Grant(VerdictKind::SilentApprove, grant)),
+            Answer::SilentApprove(grant) => {
+                Some(Expected::Grant(VerdictKind::SilentApprove, grant))
+            }
             Answer::RejectAsFound | Answer::Cap(_) => {
                 self.report(
                     Diagnostic::error(Code::UnknownVerdict, "this is no outcome of a connection")
@@ -204,15 +255,24 @@ impl Checker {
         let word = name.value.to_ascii_lowercase();
         let kinds = || VerdictKind::WORDS.iter().map(|word| word.name);
         let help = match (meant(&word), word.as_str()) {
-            (_, "admit") => "`admit` is for claims and tests; write `approve` or `silent-approve`".to_owned(),
+            (_, "admit") => {
+                "`admit` is for claims and tests; write `approve` or `silent-approve`".to_owned()
+            }
             (Some(verdict), _) => format!("write `{verdict}`"),
-            (None, _) => suggest::did_you_mean(&word, kinds())
-                .unwrap_or_else(|| format!("the verdicts are {}", kinds().collect::<Vec<_>>().join(", "))),
+            (None, _) => suggest::did_you_mean(&word, kinds()).unwrap_or_else(|| {
+                format!(
+                    "the verdicts are {}",
+                    kinds().collect::<Vec<_>>().join(", ")
+                )
+            }),
         };
         self.report(
-            Diagnostic::error(Code::UnknownVerdict, format!("`{}` is not a verdict", name.value))
-                .label(name.span, "no such verdict")
-                .help(help),
+            Diagnostic::error(
+                Code::UnknownVerdict,
+                format!("`{}` is not a verdict", name.value),
+            )
+            .label(name.span, "no such verdict")
+            .help(help),
         );
         None
     }
@@ -224,9 +284,12 @@ impl Checker {
             let help = suggest::did_you_mean(&word.value, names.chain(["as-found"]))
                 .unwrap_or_else(|| "`gw schema` lists the reasons".to_owned());
             self.report(
-                Diagnostic::error(Code::UnknownVerdict, format!("`{}` is not a reason", word.value))
-                    .label(word.span, "clients would not know it")
-                    .help(help),
+                Diagnostic::error(
+                    Code::UnknownVerdict,
+                    format!("`{}` is not a reason", word.value),
+                )
+                .label(word.span, "clients would not know it")
+                .help(help),
             );
         }
         reason
@@ -235,26 +298,47 @@ impl Checker {
     fn pairing_reason(&mut self, word: &Spanned<String>) -> Option<PairingReason> {
         let reason = PairingReason::parse(&word.value);
         if reason.is_none() {
-            let names: Vec<&str> = PairingReason::WORDS.iter().map(|reason| reason.name).collect();
+            let names: Vec<&str> = PairingReason::WORDS
+                .iter()
+                .map(|reason| reason.name)
+                .collect();
             self.report(
-                Diagnostic::error(Code::UnknownVerdict, format!("`{}` is not a reason to ask for pairing", word.value))
-                    .label(word.span, "clients would not know it")
-                    .help(format!("the reasons are {}", names.join(", "))),
+                Diagnostic::error(
+                    Code::UnknownVerdict,
+                    format!("`{}` is not a reason to ask for pairing", word.value),
+                )
+                .label(word.span, "clients would not know it")
+                .help(format!("the reasons are {}", names.join(", "))),
             );
         }
         reason
     }
 
-    fn unknown_argument<T>(&mut self, argument: &Argument, verdict: &str, known: &[&str]) -> Option<T> {
-        let span = argument.key.as_ref().map_or(argument.value.span(), |key| key.span);
+    fn unknown_argument<T>(
+        &mut self,
+        argument: &Argument,
+        verdict: &str,
+        known: &[&str],
+    ) -> Option<T> {
+        let span = argument
+            .key
+            .as_ref()
+            .map_or(argument.value.span(), |key| key.span);
         let help = match known {
             [] => format!("write `{verdict}` with one reason"),
-            known => format!("`{verdict}` takes {}, such as `{verdict}({}=…)`", known.join(", "), known.first().unwrap_or(&"")),
+            known => format!(
+                "`{verdict}` takes {}, such as `{verdict}({}=…)`",
+                known.join(", "),
+                known.first().unwrap_or(&"")
+            ),
         };
         self.report(
-            Diagnostic::error(Code::UnknownVerdict, format!("`{verdict}` has no such argument"))
-                .label(span, "not known here")
-                .help(help),
+            Diagnostic::error(
+                Code::UnknownVerdict,
+                format!("`{verdict}` has no such argument"),
+            )
+            .label(span, "not known here")
+            .help(help),
         );
         None
     }
@@ -304,5 +388,7 @@ fn seconds(text: &str) -> Option<u32> {
         'd' => 86_400,
         _ => return None,
     };
-    number.checked_mul(factor).filter(|seconds| (1..=315_360_000).contains(seconds))
+    number
+        .checked_mul(factor)
+        .filter(|seconds| (1..=315_360_000).contains(seconds))
 }
