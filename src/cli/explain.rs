@@ -2,19 +2,15 @@
 
 use std::io::IsTerminal as _;
 
-use super::Exit;
-use super::load;
+use super::check::count;
+use super::fact::{self, NamedFacts};
 use super::output::{AnswerFormat, Output, colour};
-use crate::diagnostic::{Code, Diagnostic};
+use super::{Exit, load, recording};
+use crate::claims;
 use crate::explain::{Subject, explain, json, text};
-use crate::facts::metadata::normalize_metadata;
 use crate::facts::{AttributeId, Facts};
-use crate::handshake::{self, Handshake, Observed};
-use crate::lang::ast::StatementKind;
-use crate::lang::check::{fact, settle};
-use crate::lang::checked::NamedFact;
-use crate::lang::parse::parse;
-use crate::source::{Source, Sources, Span};
+use crate::lang::check::settle;
+use crate::policy::Policy;
 
 /// Says what a policy answers to a connection, and why
 ///
@@ -36,7 +32,7 @@ Exit codes: 0 answered, 1 the policy has errors, 2 wrong command line,
 3 an input cannot be read, 4 refused (with --exit-code)")]
 pub(super) struct Args {
     /// A recorded handshake; `-` reads standard input
-    #[arg(value_name = "HANDSHAKE.json", required_unless_present = "fact")]
+    #[arg(value_name = "HANDSHAKE.json")]
     handshake: Option<String>,
 
     /// The policy; without it, policies/default.policy or, where there is none, the built-in default
@@ -61,28 +57,33 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
-    let named = match named_facts(&args.fact) {
+    let report = args.format.report();
+    if args.handshake.is_none() && args.fact.is_empty() {
+        output.complain(
+            "error: say which connection: a recorded handshake, or facts\n  help: gw explain handshake.json\n  help: gw explain --fact client=cli --fact auth=token --fact peer=127.0.0.1\n",
+        );
+        return Exit::Usage;
+    }
+    let named = match fact::read(&args.fact) {
         Ok(named) => named,
         Err((diagnostic, sources)) => {
-            output.report_one(*diagnostic, &sources, args.format.report());
+            output.report_one(*diagnostic, &sources, report);
             return Exit::Usage;
         }
     };
-    let (facts, mut subject) = match &args.handshake {
-        None => (Facts::default(), None),
-        Some(path) => match recorded(path) {
-            Ok((facts, subject)) => (facts, Some(subject)),
-            Err((diagnostic, sources)) => {
-                output.report_one(*diagnostic, &sources, args.format.report());
-                return Exit::Input;
-            }
-        },
+    let recorded = match args.handshake.as_ref().map(|path| recording::read(path, &named)) {
+        Some(Err((diagnostic, sources))) => {
+            output.report_one(*diagnostic, &sources, report);
+            return Exit::Input;
+        }
+        Some(Ok(recorded)) => Some(recorded),
+        None => None,
     };
-    let found = facts.clone();
-    let facts = match settle(facts, &named.facts) {
+    let found = recorded.as_ref().map_or_else(Facts::default, |(facts, _)| facts.clone());
+    let facts = match settle(found.clone(), &named.facts) {
         Ok((facts, _)) => facts,
         Err(diagnostic) => {
-            output.report_one(*diagnostic, &named.sources, args.format.report());
+            output.report_one(*diagnostic, &named.sources, report);
             return Exit::Usage;
         }
     };
@@ -91,43 +92,23 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         Ok(policy) => policy,
         Err(error) => {
             let unread = error.sources.iter().next().is_none();
-            output.report(&error.diagnostics, &error.sources, args.format.report());
+            output.report(&error.diagnostics, &error.sources, report);
             return if unread { Exit::Input } else { Exit::Failure };
         }
     };
-    let recorded = subject.is_some();
-    let subject = subject.get_or_insert_with(|| Subject::of_facts(&facts));
-    subject
-        .evidence
-        .resize(AttributeId::all().count(), String::new());
-    for (id, evidence) in AttributeId::all().zip(&mut subject.evidence) {
-        if named.facts.iter().any(|fact| fact.attribute == id) {
-            *evidence = "given by --fact".to_owned();
-        } else if id.show(&facts) != id.show(&found) {
-            *evidence = "follows from --fact".to_owned();
-        } else if !recorded {
-            *evidence = "assumed".to_owned();
-        }
-    }
-    let explanation = explain(&policy, &facts, subject);
+    warn_of_failing_tests(&path, &policy, output);
+    let subject = match recorded {
+        Some((_, subject)) => attributed(subject, &named, &found, &facts, None),
+        None => attributed(Subject::of_facts(&facts), &named, &found, &facts, Some("assumed")),
+    };
+    let explanation = explain(&policy, &facts, &subject);
     match args.format {
-        AnswerFormat::Json => {
-            let mut text =
-                serde_json::to_string_pretty(&json::json(&explanation)).unwrap_or_default();
-            text.push('\n');
-            output.say(&text);
-        }
+        AnswerFormat::Json => output.say_json(&json::json(&explanation)),
         AnswerFormat::Human | AnswerFormat::Plain => {
             let drawn = args.format == AnswerFormat::Human;
             let colour = drawn && colour(std::io::stdout().is_terminal());
-            output.say(&text::text(
-                &explanation,
-                text::Style {
-                    drawn,
-                    colour,
-                    all: args.all,
-                },
-            ));
+            let style = text::Style { drawn, colour, all: args.all };
+            output.say(&text::text(&explanation, style));
         }
     }
     if args.exit_code && !explanation.decision.verdict.admits() {
@@ -137,149 +118,35 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     }
 }
 
-struct NamedFacts {
-    facts: Vec<NamedFact>,
-    sources: Sources,
+/// A policy whose tests fail loads nowhere else: what it would say is shown, with a warning.
+fn warn_of_failing_tests(path: &str, policy: &Policy, output: &mut Output) {
+    let results = claims::run(policy.checked(), policy.sources(), &mut load::reader_of(path));
+    let failing = results.iter().filter(|result| result.failure.is_some()).count();
+    if failing > 0 {
+        let tests = count(failing, "failing test");
+        output.complain(&format!(
+            "warning: {path} has {tests} and does not load anywhere else\n  help: gw test {path}\n"
+        ));
+    }
 }
 
-type Problem = (Box<Diagnostic>, Sources);
-
-/// Reads `--fact` arguments as a policy writes facts; each is a small text of its own.
-fn named_facts(arguments: &[String]) -> Result<NamedFacts, Problem> {
-    let mut named = NamedFacts {
-        facts: Vec::new(),
-        sources: Sources::default(),
-    };
-    for argument in arguments {
-        // The facts of a test are read by the grammar as a condition; a definition is the
-        // shortest statement that has one.
-        let prefix = "define fact = ";
-        let source = Source::new("--fact", argument);
-        let id = named.sources.add(source);
-        let statement = Source::new("--fact", &format!("{prefix}{argument}"));
-        let (ast, diagnostics) = parse(id, &statement);
-        let moved = |mut diagnostic: Diagnostic, code: Code| {
-            diagnostic.code = code;
-            for label in &mut diagnostic.labels {
-                label.span = shift(label.span, prefix.len());
-            }
-            Box::new(diagnostic)
-        };
-        if let Some(diagnostic) = diagnostics.0.into_iter().next() {
-            return Err((moved(diagnostic, Code::InvalidFact), named.sources));
-        }
-        let Some(StatementKind::Define { condition, .. }) = ast
-            .statements
-            .into_iter()
-            .next()
-            .map(|statement| statement.kind)
-        else {
-            let diagnostic = Diagnostic::error(Code::InvalidFact, "a fact is missing after --fact")
-                .help("write `--fact client=cli`, `--fact tls` or `--fact 'not tls'`");
-            return Err((Box::new(diagnostic), named.sources));
-        };
-        match fact(&condition) {
-            Ok(facts) => named.facts.extend(facts.into_iter().map(|fact| NamedFact {
-                span: shift(fact.span, prefix.len()),
-                ..fact
-            })),
-            Err(diagnostic) => {
-                let code = diagnostic.code;
-                return Err((moved(*diagnostic, code), named.sources));
-            }
+/// The subject with a word on each fact that was given, or follows from one that was.
+fn attributed(
+    mut subject: Subject,
+    named: &NamedFacts,
+    found: &Facts,
+    facts: &Facts,
+    otherwise: Option<&str>,
+) -> Subject {
+    subject.evidence.resize(AttributeId::all().count(), String::new());
+    for (id, evidence) in AttributeId::all().zip(&mut subject.evidence) {
+        if named.facts.iter().any(|fact| fact.attribute == id) {
+            "given by --fact".clone_into(evidence);
+        } else if id.show(facts) != id.show(found) {
+            "follows from --fact".clone_into(evidence);
+        } else if let Some(otherwise) = otherwise {
+            otherwise.clone_into(evidence);
         }
     }
-    if let Some(double) = named.facts.iter().enumerate().find_map(|(at, fact)| {
-        named
-            .facts
-            .iter()
-            .take(at)
-            .find(|other| other.attribute == fact.attribute)
-            .map(|_| fact)
-    }) {
-        let name = double.attribute.row().name;
-        let diagnostic = Diagnostic::error(Code::InvalidFact, format!("`{name}` is given twice"))
-            .label(double.span, "given again")
-            .help("remove one of them");
-        return Err((Box::new(diagnostic), named.sources));
-    }
-    Ok(named)
-}
-
-fn shift(span: Span, by: usize) -> Span {
-    let by = u32::try_from(by).unwrap_or(0);
-    Span {
-        start: span.start.saturating_sub(by),
-        end: span.end.saturating_sub(by),
-        ..span
-    }
-}
-
-/// The facts and the subject of a recorded handshake.
-fn recorded(path: &str) -> Result<(Facts, Subject), Problem> {
-    let text = load::read(path, load::MAX_HANDSHAKE_BYTES)
-        .map_err(|error| (Box::new(load::unreadable(path, &error)), Sources::default()))?;
-    let mut sources = Sources::default();
-    // The text is shown where it is wrong; its secrets are not.
-    let id = sources.add(Source::new(path, &handshake::masked(&text)));
-    let handshake = handshake::parse(&text).map_err(|error| {
-        let mut diagnostic = Diagnostic::error(Code::InvalidHandshake, error.message.clone());
-        diagnostic = diagnostic.label(Span::new(id, error.range.clone()), "");
-        diagnostic = diagnostic.maybe_help(error.help.clone());
-        (Box::new(diagnostic), sources)
-    })?;
-    Ok(subject(&handshake))
-}
-
-fn subject(handshake: &Handshake) -> (Facts, Subject) {
-    let Observed {
-        facts,
-        evidence,
-        claims,
-    } = handshake::observe(handshake);
-    let record = handshake.pairing.record.as_ref();
-    let owned = |names: &[Box<str>]| {
-        names
-            .iter()
-            .map(|name| name.to_string())
-            .collect::<Vec<_>>()
-    };
-    let mut roles: Vec<String> = record
-        .iter()
-        .flat_map(|record| record.approved_roles())
-        .map(str::to_owned)
-        .collect();
-    roles.sort();
-    roles.dedup();
-    let changed = |name: &str, was: Option<&str>, is: &str| {
-        let was = was.filter(|was| !was.trim().is_empty())?;
-        (normalize_metadata(was) != normalize_metadata(is)).then(|| {
-            format!(
-                "{name} was {}, is {}",
-                was.trim(),
-                if is.is_empty() { "not said" } else { is }
-            )
-        })
-    };
-    let changes = record.into_iter().flat_map(|record| {
-        let family = claims.device_family.as_deref().unwrap_or_default();
-        [
-            changed("platform", record.platform.as_deref(), &claims.platform),
-            changed("device family", record.device_family.as_deref(), family),
-        ]
-    });
-    let subject = Subject {
-        device: claims.device.as_ref().map(|device| device.id.to_string()),
-        requested_scopes: owned(&claims.scopes),
-        requested_role: claims.role.name().to_owned(),
-        approved_scopes: record
-            .map(|record| owned(record.baseline()))
-            .unwrap_or_default(),
-        approved_roles: roles,
-        changes: changes.flatten().collect(),
-        evidence: AttributeId::all()
-            .map(|id| evidence.get(id).show(id, handshake, &facts))
-            .collect(),
-    };
-    (facts, subject)
+    subject
 }

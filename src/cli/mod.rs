@@ -5,9 +5,11 @@
 mod check;
 mod completions;
 mod explain;
+mod fact;
 mod fmt;
 mod load;
 mod output;
+mod recording;
 mod schema;
 mod test;
 

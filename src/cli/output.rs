@@ -58,6 +58,12 @@ impl Output {
         self.out.push_str(text);
     }
 
+    /// Adds a JSON document to what goes to standard output.
+    pub(super) fn say_json(&mut self, document: &serde_json::Value) {
+        self.out.push_str(&serde_json::to_string_pretty(document).unwrap_or_default());
+        self.out.push('\n');
+    }
+
     /// Adds to what goes to standard error.
     pub(super) fn complain(&mut self, text: &str) {
         self.err.push_str(text);

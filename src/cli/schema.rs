@@ -45,9 +45,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         return Exit::Usage;
     }
     if args.format == AnswerFormat::Json {
-        let mut text = serde_json::to_string_pretty(&document(&wanted)).unwrap_or_default();
-        text.push('\n');
-        output.say(&text);
+        output.say_json(&document(&wanted));
     } else {
         output.say(&listing(&wanted, !args.names.is_empty()));
     }

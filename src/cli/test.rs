@@ -95,11 +95,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     }
     match args.format {
         AnswerFormat::Json => {
-            let mut text =
-                serde_json::to_string_pretty(&serde_json::json!({ "policies": documents }))
-                    .unwrap_or_default();
-            text.push('\n');
-            output.say(&text);
+            output.say_json(&serde_json::json!({ "policies": documents }));
         }
         AnswerFormat::Human | AnswerFormat::Plain => {
             output.say(&format!(

@@ -26,8 +26,8 @@ pub struct Subject {
     pub requested_scopes: Vec<String>,
     /// The role asked for.
     pub requested_role: String,
-    /// The scopes that the record of the device has.
-    pub approved_scopes: Vec<String>,
+    /// The scopes that the record of the device has, if it is known.
+    pub approved_scopes: Option<Vec<String>>,
     /// The roles that the record of the device has.
     pub approved_roles: Vec<String>,
     /// What changed about the device since it was approved, in words.
@@ -320,11 +320,16 @@ fn reads(verdict: Verdict, facts: &Facts, subject: &Subject) -> Option<String> {
             "pairing required: this device id is known with another key".to_owned()
         }
         PairingReason::NotPaired => "pairing required: this device is not approved yet".to_owned(),
-        PairingReason::ScopeUpgrade => format!(
-            "insufficient scope: has {}, needs {}",
-            list(&subject.approved_scopes),
-            list(&missing(subject)),
-        ),
+        PairingReason::ScopeUpgrade => match &subject.approved_scopes {
+            Some(approved) => {
+                let missing = missing(&subject.requested_scopes, approved);
+                format!("insufficient scope: has {}, needs {}", list(approved), list(&missing))
+            }
+            None => {
+                let requested = list(&subject.requested_scopes);
+                format!("insufficient scope: asks for {requested}, more than was approved")
+            }
+        },
         PairingReason::RoleUpgrade => format!(
             "insufficient role: has {}, asks for {}",
             list(&subject.approved_roles),
@@ -348,14 +353,8 @@ fn reads(verdict: Verdict, facts: &Facts, subject: &Subject) -> Option<String> {
 }
 
 /// The scopes asked for that the record does not have by name.
-fn missing(subject: &Subject) -> Vec<String> {
-    let has = |scope: &&String| !subject.approved_scopes.contains(scope);
-    subject
-        .requested_scopes
-        .iter()
-        .filter(has)
-        .cloned()
-        .collect()
+fn missing(requested: &[String], approved: &[String]) -> Vec<String> {
+    requested.iter().filter(|scope| !approved.contains(scope)).cloned().collect()
 }
 
 fn list(names: &[String]) -> String {
@@ -439,7 +438,7 @@ fn admitted(grant: Grant, facts: &Facts, subject: &Subject) -> String {
         ScopeBound::Approved => {
             return format!(
                 "admitted with what the record has: {}",
-                list(&subject.approved_scopes)
+                list(subject.approved_scopes.as_deref().unwrap_or_default())
             );
         }
         ScopeBound::Within(set) => Some(set),
@@ -505,10 +504,10 @@ fn remedy(decision: Decision, subject: &Subject) -> Option<String> {
                 PairingReason::ScopeUpgrade => "approves the scopes",
             };
             let or = match reason {
-                PairingReason::ScopeUpgrade if !subject.approved_scopes.is_empty() => {
+                PairingReason::ScopeUpgrade if subject.approved_scopes.as_ref().is_some_and(|all| !all.is_empty()) => {
                     format!(
                         "; or the client asks for no more than {}",
-                        list(&subject.approved_scopes)
+                        list(subject.approved_scopes.as_deref().unwrap_or_default())
                     )
                 }
                 PairingReason::ScopeUpgrade

@@ -153,7 +153,15 @@ pub static ASSUMPTIONS: &[Assumption] = &[
         complete: |facts, named| {
             if !named.has("forwarded") {
                 facts.forwarded = true;
+                return;
             }
+            facts.forwarded_rfc &= named.has("forwarded-rfc");
+            facts.forwarded_for &= named.has("forwarded-for");
+            facts.forwarded_host &= named.has("forwarded-host");
+            facts.forwarded_proto &= named.has("forwarded-proto");
+            facts.forwarded_real_ip &= named.has("forwarded-real-ip");
+            facts.forwarded_other &= named.has("forwarded-other");
+            facts.forwarded_tailscale &= named.has("forwarded-tailscale");
         },
     },
     Assumption {
@@ -373,7 +381,11 @@ pub static ASSUMPTIONS: &[Assumption] = &[
         ],
         holds: |facts| (facts.pairing == Pairing::Upgrade) == any_upgrade(facts),
         complete: |facts, named| {
-            if facts.pairing == Pairing::Upgrade && !named.has("scope-upgrade") {
+            if facts.pairing != Pairing::Upgrade && named.has("pairing") {
+                facts.role_upgrade &= named.has("role-upgrade");
+                facts.scope_upgrade &= named.has("scope-upgrade");
+                facts.metadata_upgrade &= named.has("metadata-upgrade");
+            } else if facts.pairing == Pairing::Upgrade && !named.has("scope-upgrade") {
                 facts.scope_upgrade = true;
             } else if any_upgrade(facts) && !named.has("pairing") {
                 facts.pairing = Pairing::Upgrade;

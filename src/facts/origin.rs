@@ -145,6 +145,12 @@ impl Origin {
         }
     }
 
+    /// Whether the page came over HTTP: an extension or an app can name itself after any host.
+    #[must_use]
+    pub fn is_web(&self) -> bool {
+        self.is_page() && (self.text.starts_with("http://") || self.text.starts_with("https://"))
+    }
+
     /// The address of the page's host, when it is one.
     #[must_use]
     pub fn ip(&self) -> Option<std::net::IpAddr> {

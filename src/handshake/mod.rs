@@ -11,6 +11,7 @@ mod form;
 mod locate;
 mod mask;
 pub mod observe;
+mod suppose;
 mod phrase;
 mod plain;
 #[cfg(test)]

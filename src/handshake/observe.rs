@@ -62,7 +62,9 @@ pub fn observe_with(handshake: &Handshake, proof: DeviceProof) -> Observed {
         .ip()
         .is_some_and(|ip| settings.trusted_proxies.proxies.contains(ip));
 
-    let host_header = http.values("host").next().map(|(_, value)| value);
+    let mut hosts = http.values("host").map(|(_, value)| value);
+    let host_header = hosts.next();
+    let one_host = hosts.next().is_none();
     let host = host_header.map_or_else(Host::absent, Host::from_header);
     let origins = http.values("origin").map(|(_, value)| value);
     let origin = Origin::from_headers(origins, settings.compatibility.origin_syntax);
@@ -103,8 +105,10 @@ pub fn observe_with(handshake: &Handshake, proof: DeviceProof) -> Observed {
         same_host: is_same_host(peer, socket),
         peer_is_own: own,
         peer_is_proxy: proxied,
-        same_origin: host.class() != HostClass::Absent
-            && host_header.is_some_and(|host| origin.is_page() && origin.matches_host(host)),
+        // Two Host headers name no host that a page could be the same as.
+        same_origin: one_host
+            && host.class() != HostClass::Absent
+            && host_header.is_some_and(|host| origin.is_web() && origin.matches_host(host)),
         origin_allowed: settings.control_ui.allowed_origins.origins.allows(&origin),
         host,
         origin,

@@ -35,6 +35,11 @@ impl Connect {
     pub fn claims(&self) -> &Claims {
         &self.claims
     }
+
+    /// The same, to suppose that it had said something else.
+    pub(crate) fn claims_mut(&mut self) -> &mut Claims {
+        &mut self.claims
+    }
 }
 
 /// What kind of frame it was instead; each is answered in its own way.

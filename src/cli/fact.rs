@@ -1,0 +1,107 @@
+//! `--fact`: facts as a policy writes them, from the command line.
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::facts::attributes::Kind;
+use crate::facts::AttributeId;
+use crate::lang::ast::StatementKind;
+use crate::lang::check::fact;
+use crate::lang::checked::NamedFact;
+use crate::lang::parse::parse;
+use crate::source::{Source, Sources, Span};
+
+/// What stands before an argument so that the grammar reads it as a condition: a definition is
+/// the shortest statement that has one.
+const PREFIX: &str = "define fact = ";
+
+/// Facts that were named, with the arguments as texts.
+pub(super) struct NamedFacts {
+    /// The facts.
+    pub(super) facts: Vec<NamedFact>,
+    /// One text for each argument.
+    pub(super) sources: Sources,
+}
+
+/// A problem with the texts it is in.
+pub(super) type Problem = (Box<Diagnostic>, Sources);
+
+/// Reads the arguments; each is one fact, or several joined by `and`.
+pub(super) fn read(arguments: &[String]) -> Result<NamedFacts, Problem> {
+    let mut named = NamedFacts { facts: Vec::new(), sources: Sources::default() };
+    for argument in arguments {
+        match one(argument, &mut named.sources) {
+            Ok(facts) => named.facts.extend(facts),
+            Err(diagnostic) => return Err((diagnostic, named.sources)),
+        }
+    }
+    let twice = named.facts.iter().enumerate().find(|(at, fact)| {
+        named.facts.iter().take(*at).any(|other| other.attribute == fact.attribute)
+    });
+    if let Some((_, double)) = twice {
+        let name = double.attribute.row().name;
+        let diagnostic = Diagnostic::error(Code::InvalidFact, format!("`{name}` is given twice"))
+            .label(double.span, "given again")
+            .help("remove one of them");
+        return Err((Box::new(diagnostic), named.sources));
+    }
+    Ok(named)
+}
+
+fn one(argument: &str, sources: &mut Sources) -> Result<Vec<NamedFact>, Box<Diagnostic>> {
+    let argument = quoted(argument);
+    let id = sources.add(Source::new("--fact", &argument));
+    if argument.trim().is_empty() {
+        return Err(Box::new(
+            Diagnostic::error(Code::InvalidFact, "a fact is missing after --fact")
+                .help("write `--fact client=cli`, `--fact tls` or `--fact 'not tls'`"),
+        ));
+    }
+    let statement = Source::new("--fact", &format!("{PREFIX}{argument}"));
+    let (ast, diagnostics) = parse(id, &statement);
+    let moved = |mut diagnostic: Diagnostic, code: Code| {
+        diagnostic.code = code;
+        for label in &mut diagnostic.labels {
+            label.span = shift(label.span);
+        }
+        Box::new(diagnostic)
+    };
+    if let Some(diagnostic) = diagnostics.0.into_iter().next() {
+        return Err(moved(diagnostic, Code::InvalidFact));
+    }
+    let kind = ast.statements.into_iter().next().map(|statement| statement.kind);
+    let Some(StatementKind::Define { condition, .. }) = kind else {
+        return Err(Box::new(
+            Diagnostic::error(Code::InvalidFact, "this is not a fact")
+                .label(Span::new(id, 0..argument.len()), "")
+                .help("write `--fact client=cli`, `--fact tls` or `--fact 'not tls'`"),
+        ));
+    };
+    match fact(&condition) {
+        Ok(facts) => {
+            let moved = |fact: NamedFact| NamedFact { span: shift(fact.span), ..fact };
+            Ok(facts.into_iter().map(moved).collect())
+        }
+        Err(diagnostic) => {
+            let code = diagnostic.code;
+            Err(moved(*diagnostic, code))
+        }
+    }
+}
+
+/// Shells take quotes away: the value of a header or text that is no word of its attribute and
+/// no address is text.
+fn quoted(argument: &str) -> String {
+    let Some((name, value)) = argument.split_once('=') else { return argument.to_owned() };
+    let (name, value) = (name.trim(), value.trim());
+    let Some(kind) = AttributeId::named(name).map(|id| id.row().kind) else {
+        return argument.to_owned();
+    };
+    let text = matches!(kind, Kind::Header { .. } | Kind::Text { .. });
+    let plain = value.starts_with('"') || value.contains([' ', '"', '\n']) || value.is_empty();
+    let known = kind.code(value).is_some() || value.parse::<std::net::IpAddr>().is_ok();
+    if text && !plain && !known { format!("{name}=\"{value}\"") } else { argument.to_owned() }
+}
+
+fn shift(span: Span) -> Span {
+    let by = u32::try_from(PREFIX.len()).unwrap_or(0);
+    Span { start: span.start.saturating_sub(by), end: span.end.saturating_sub(by), ..span }
+}

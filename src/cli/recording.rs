@@ -1,0 +1,72 @@
+//! A recorded handshake from disk: its facts, and whom they are about.
+
+use super::fact::{NamedFacts, Problem};
+use super::load;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::explain::Subject;
+use crate::facts::metadata::normalize_metadata;
+use crate::facts::{AttributeId, Facts};
+use crate::handshake::{self, Handshake, Observed};
+use crate::source::{Source, Sources, Span};
+
+/// The facts of a recording, found anew for what is supposed of it, and their subject.
+pub(super) fn read(path: &str, supposed: &NamedFacts) -> Result<(Facts, Subject), Problem> {
+    let mut handshake = parse(path)?;
+    // A device that is supposed to say something else is supposed to have signed it.
+    let proof = handshake::observe(&handshake).facts.device;
+    for fact in &supposed.facts {
+        handshake.suppose(fact.attribute, &fact.value);
+    }
+    let observed = handshake::observe_with(&handshake, proof);
+    let subject = subject(&handshake, &observed);
+    Ok((observed.facts, subject))
+}
+
+fn parse(path: &str) -> Result<Handshake, Problem> {
+    let text = load::read(path, load::MAX_HANDSHAKE_BYTES)
+        .map_err(|error| (Box::new(load::unreadable(path, &error)), Sources::default()))?;
+    let mut sources = Sources::default();
+    // The text is shown where it is wrong; its secrets are not.
+    let id = sources.add(Source::new(path, &handshake::masked(&text)));
+    handshake::parse(&text).map_err(|error| {
+        let policy = text.trim_start().starts_with("gw-policy");
+        let help = if policy { Some("this is a policy: name it with --policy".to_owned()) } else { error.help };
+        let diagnostic = Diagnostic::error(Code::InvalidHandshake, error.message)
+            .label(Span::new(id, error.range), "")
+            .maybe_help(help);
+        (Box::new(diagnostic), sources)
+    })
+}
+
+fn subject(handshake: &Handshake, observed: &Observed) -> Subject {
+    let Observed { facts, evidence, claims } = observed;
+    let record = handshake.pairing.record.as_ref();
+    let owned =
+        |names: &[Box<str>]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+    let mut roles: Vec<String> =
+        record.iter().flat_map(|record| record.approved_roles()).map(str::to_owned).collect();
+    roles.sort();
+    roles.dedup();
+    let changed = |name: &str, was: Option<&str>, is: &str| {
+        let was = was.filter(|was| !was.trim().is_empty())?;
+        let is_shown = if is.is_empty() { "not said" } else { is };
+        (normalize_metadata(was) != normalize_metadata(is))
+            .then(|| format!("{name} was {}, is {is_shown}", was.trim()))
+    };
+    let changes = record.into_iter().flat_map(|record| {
+        let family = claims.device_family.as_deref().unwrap_or_default();
+        [
+            changed("platform", record.platform.as_deref(), &claims.platform),
+            changed("device family", record.device_family.as_deref(), family),
+        ]
+    });
+    Subject {
+        device: claims.device.as_ref().map(|device| device.id.to_string()),
+        requested_scopes: owned(&claims.scopes),
+        requested_role: claims.role.name().to_owned(),
+        approved_scopes: record.map(|record| owned(record.baseline())),
+        approved_roles: roles,
+        changes: changes.flatten().collect(),
+        evidence: AttributeId::all().map(|id| evidence.get(id).show(id, handshake, facts)).collect(),
+    }
+}
