@@ -15,15 +15,20 @@
 //! test "the command line on this host": client=cli and auth=token and loopback → silent-approve
 //! "#)?;
 //!
-//! let mut facts = gw::Facts::default();
-//! facts.peer = gw::facts::Address::new([127, 0, 0, 1].into());
-//! facts.auth = gw::facts::Auth::Token;
+//! // A gateway fills a `Handshake` from its socket, the HTTP head and the first frame.
+//! let recorded = include_str!("../fixtures/handshake/local-cli.json");
+//! let handshake = gw::handshake::parse(recorded)?;
+//! let facts = gw::handshake::observe(&handshake).facts;
 //!
 //! let decision = gw::decide(policy.program(), &facts);
 //! assert!(decision.verdict.admits());
 //! assert_eq!(policy.label(decision.by), "tools");
-//! # Ok::<(), gw::policy::PolicyError>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! A policy that extends or includes others is loaded by [`Policy::load`], with a function that
+//! reads them. Facts can also be filled by hand; [`facts::assumptions`] says which go together,
+//! and completes them.
 
 pub mod auth;
 pub mod claims;

@@ -105,7 +105,9 @@ fn recorded(row: &Row, case: &Case, policies: &Policies) -> Result<(), Failed> {
                 .into_iter()
                 .map(|answer| format!("{name}.policy: {answer}")),
         );
-        wrong.extend(same(&format!("{path}.{name}.txt"), &said));
+        // The hash changes with every comment in the policy, and says nothing here.
+        let golden = said.replace(&explanation.policy, "…");
+        wrong.extend(same(&format!("{path}.{name}.txt"), &golden));
     }
     found(wrong)
 }

@@ -6,7 +6,7 @@
 use crate::compile::{ClauseId, Program, compile};
 use crate::decide::{Decision, decide};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::facts::{AttributeId, Facts};
+use crate::facts::{AttributeId, Facts, Kind};
 use crate::handshake;
 use crate::lang::Read;
 use crate::lang::checked::{Checked, Clause, Given, Test};
@@ -111,35 +111,58 @@ fn failed(
     let name = by.label.clone().unwrap_or_else(|| sources.place(by.span));
     let mut message = format!(
         "test \"{}\" expects {}, and gets {}",
-        test.name, test.expected, decision.verdict
+        test.name, test.expected.value, decision.verdict
     );
     if let Some(law) = decision.law {
         message.push_str(&format!(": {}", law.doc()));
     }
     let diagnostic = Diagnostic::error(Code::FailedTest, message)
-        .label(test.span, "expects another answer")
+        .label(test.expected.span, "expects another answer")
         .label(by.span, format!("decides, as {name}"));
     let handshake = match &test.given {
-        Given::Recorded(path) => format!("gw explain {}", path.value),
+        Given::Recorded(path) => {
+            let from = sources
+                .get(path.span.source)
+                .map_or("", |source| &*source.name);
+            format!(" {}", beside(from, &path.value))
+        }
         Given::Facts { named, .. } => {
             let named = AttributeId::all().filter(|id| named.has(id.row().name));
-            let facts = named.map(|id| format!(" --fact '{}'", fact(id, facts)));
-            format!("gw explain{}", facts.collect::<String>())
+            named
+                .map(|id| format!(" --fact {}", fact(id, facts)))
+                .collect()
         }
     };
-    diagnostic.help(format!("see why: {handshake}"))
+    let policy = sources
+        .get(test.span.source)
+        .map_or("", |source| &*source.name);
+    diagnostic.help(format!("see why: gw explain --policy {policy}{handshake}"))
 }
 
-/// A fact as `--fact` takes it.
+/// A fact as `--fact` takes it, quoted for a shell where it must be.
 fn fact(id: AttributeId, facts: &Facts) -> String {
     let name = id.row().name;
     let value = id.show(facts);
-    let word = id.row().kind.code(&value).is_some() || value == "yes" || value == "no";
-    let address = value.parse::<std::net::IpAddr>().is_ok();
-    if word || address || value.starts_with('{') {
-        format!("{name}={value}")
+    let text = match id.row().kind {
+        Kind::Flag { get, .. } => {
+            if get(facts) {
+                name.to_owned()
+            } else {
+                format!("not {name}")
+            }
+        }
+        Kind::Enum { .. }
+        | Kind::Set { .. }
+        | Kind::Address { .. }
+        | Kind::Header { .. }
+        | Kind::Text { .. } => {
+            format!("{name}={value}")
+        }
+    };
+    if text.contains([' ', '{', '"', '$', '\'']) {
+        format!("'{text}'")
     } else {
-        format!("{name}=\"{value}\"")
+        text
     }
 }
 

@@ -9,8 +9,8 @@ use crate::source::Sources;
 /// Finds everything that is wrong with policies
 ///
 /// Reads each policy with what it includes and extends, checks names, types and stages,
-/// and runs its tests. All mistakes are reported in one run, with their place and what to
-/// do. A policy that has errors does not load anywhere else either.
+/// and runs its tests. Every statement that is wrong is reported in one run, with its place
+/// and what to do. A policy that has errors does not load anywhere else either.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -52,10 +52,11 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         match load::policy(file, true) {
             Ok(policy) => {
                 let checked = policy.checked();
-                let (guards, rules) = (checked.guards.len(), checked.rules.len());
-                let tests = count_tests(checked);
                 summary.push_str(&format!(
-                    "{file}: {guards} guards, {rules} rules, {tests} tests pass, policy {}\n",
+                    "{file}: {}, {}, {} passed, policy {}\n",
+                    count(checked.guards.len(), "guard"),
+                    count(checked.rules.len(), "rule"),
+                    count(count_tests(checked), "test"),
                     policy.digest()
                 ));
                 let distance = sources.append(policy.sources());

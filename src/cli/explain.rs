@@ -71,7 +71,11 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             return Exit::Usage;
         }
     };
-    let recorded = match args.handshake.as_ref().map(|path| recording::read(path, &named)) {
+    let recorded = match args
+        .handshake
+        .as_ref()
+        .map(|path| recording::read(path, &named))
+    {
         Some(Err((diagnostic, sources))) => {
             output.report_one(*diagnostic, &sources, report);
             return Exit::Input;
@@ -79,7 +83,9 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         Some(Ok(recorded)) => Some(recorded),
         None => None,
     };
-    let found = recorded.as_ref().map_or_else(Facts::default, |(facts, _)| facts.clone());
+    let found = recorded
+        .as_ref()
+        .map_or_else(Facts::default, |(facts, _)| facts.clone());
     let facts = match settle(found.clone(), &named.facts) {
         Ok((facts, _)) => facts,
         Err(diagnostic) => {
@@ -99,7 +105,13 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     warn_of_failing_tests(&path, &policy, output);
     let subject = match recorded {
         Some((_, subject)) => attributed(subject, &named, &found, &facts, None),
-        None => attributed(Subject::of_facts(&facts), &named, &found, &facts, Some("assumed")),
+        None => attributed(
+            Subject::of_facts(&facts),
+            &named,
+            &found,
+            &facts,
+            Some("assumed"),
+        ),
     };
     let explanation = explain(&policy, &facts, &subject);
     match args.format {
@@ -107,7 +119,11 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         AnswerFormat::Human | AnswerFormat::Plain => {
             let drawn = args.format == AnswerFormat::Human;
             let colour = drawn && colour(std::io::stdout().is_terminal());
-            let style = text::Style { drawn, colour, all: args.all };
+            let style = text::Style {
+                drawn,
+                colour,
+                all: args.all,
+            };
             output.say(&text::text(&explanation, style));
         }
     }
@@ -120,8 +136,15 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
 
 /// A policy whose tests fail loads nowhere else: what it would say is shown, with a warning.
 fn warn_of_failing_tests(path: &str, policy: &Policy, output: &mut Output) {
-    let results = claims::run(policy.checked(), policy.sources(), &mut load::reader_of(path));
-    let failing = results.iter().filter(|result| result.failure.is_some()).count();
+    let results = claims::run(
+        policy.checked(),
+        policy.sources(),
+        &mut load::reader_of(path),
+    );
+    let failing = results
+        .iter()
+        .filter(|result| result.failure.is_some())
+        .count();
     if failing > 0 {
         let tests = count(failing, "failing test");
         output.complain(&format!(
@@ -138,7 +161,9 @@ fn attributed(
     facts: &Facts,
     otherwise: Option<&str>,
 ) -> Subject {
-    subject.evidence.resize(AttributeId::all().count(), String::new());
+    subject
+        .evidence
+        .resize(AttributeId::all().count(), String::new());
     for (id, evidence) in AttributeId::all().zip(&mut subject.evidence) {
         if named.facts.iter().any(|fact| fact.attribute == id) {
             "given by --fact".clone_into(evidence);

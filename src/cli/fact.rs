@@ -1,8 +1,8 @@
 //! `--fact`: facts as a policy writes them, from the command line.
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::facts::attributes::Kind;
 use crate::facts::AttributeId;
+use crate::facts::attributes::Kind;
 use crate::lang::ast::StatementKind;
 use crate::lang::check::fact;
 use crate::lang::checked::NamedFact;
@@ -26,7 +26,10 @@ pub(super) type Problem = (Box<Diagnostic>, Sources);
 
 /// Reads the arguments; each is one fact, or several joined by `and`.
 pub(super) fn read(arguments: &[String]) -> Result<NamedFacts, Problem> {
-    let mut named = NamedFacts { facts: Vec::new(), sources: Sources::default() };
+    let mut named = NamedFacts {
+        facts: Vec::new(),
+        sources: Sources::default(),
+    };
     for argument in arguments {
         match one(argument, &mut named.sources) {
             Ok(facts) => named.facts.extend(facts),
@@ -34,7 +37,11 @@ pub(super) fn read(arguments: &[String]) -> Result<NamedFacts, Problem> {
         }
     }
     let twice = named.facts.iter().enumerate().find(|(at, fact)| {
-        named.facts.iter().take(*at).any(|other| other.attribute == fact.attribute)
+        named
+            .facts
+            .iter()
+            .take(*at)
+            .any(|other| other.attribute == fact.attribute)
     });
     if let Some((_, double)) = twice {
         let name = double.attribute.row().name;
@@ -67,7 +74,11 @@ fn one(argument: &str, sources: &mut Sources) -> Result<Vec<NamedFact>, Box<Diag
     if let Some(diagnostic) = diagnostics.0.into_iter().next() {
         return Err(moved(diagnostic, Code::InvalidFact));
     }
-    let kind = ast.statements.into_iter().next().map(|statement| statement.kind);
+    let kind = ast
+        .statements
+        .into_iter()
+        .next()
+        .map(|statement| statement.kind);
     let Some(StatementKind::Define { condition, .. }) = kind else {
         return Err(Box::new(
             Diagnostic::error(Code::InvalidFact, "this is not a fact")
@@ -77,7 +88,10 @@ fn one(argument: &str, sources: &mut Sources) -> Result<Vec<NamedFact>, Box<Diag
     };
     match fact(&condition) {
         Ok(facts) => {
-            let moved = |fact: NamedFact| NamedFact { span: shift(fact.span), ..fact };
+            let moved = |fact: NamedFact| NamedFact {
+                span: shift(fact.span),
+                ..fact
+            };
             Ok(facts.into_iter().map(moved).collect())
         }
         Err(diagnostic) => {
@@ -90,7 +104,9 @@ fn one(argument: &str, sources: &mut Sources) -> Result<Vec<NamedFact>, Box<Diag
 /// Shells take quotes away: the value of a header or text that is no word of its attribute and
 /// no address is text.
 fn quoted(argument: &str) -> String {
-    let Some((name, value)) = argument.split_once('=') else { return argument.to_owned() };
+    let Some((name, value)) = argument.split_once('=') else {
+        return argument.to_owned();
+    };
     let (name, value) = (name.trim(), value.trim());
     let Some(kind) = AttributeId::named(name).map(|id| id.row().kind) else {
         return argument.to_owned();
@@ -98,10 +114,18 @@ fn quoted(argument: &str) -> String {
     let text = matches!(kind, Kind::Header { .. } | Kind::Text { .. });
     let plain = value.starts_with('"') || value.contains([' ', '"', '\n']) || value.is_empty();
     let known = kind.code(value).is_some() || value.parse::<std::net::IpAddr>().is_ok();
-    if text && !plain && !known { format!("{name}=\"{value}\"") } else { argument.to_owned() }
+    if text && !plain && !known {
+        format!("{name}=\"{value}\"")
+    } else {
+        argument.to_owned()
+    }
 }
 
 fn shift(span: Span) -> Span {
     let by = u32::try_from(PREFIX.len()).unwrap_or(0);
-    Span { start: span.start.saturating_sub(by), end: span.end.saturating_sub(by), ..span }
+    Span {
+        start: span.start.saturating_sub(by),
+        end: span.end.saturating_sub(by),
+        ..span
+    }
 }

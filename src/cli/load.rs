@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::lang::files::BUILT_IN;
 use crate::lang::parse::MAX_BYTES;
 use crate::lang::{Read, ReadError};
 use crate::policy::{Policy, PolicyError};
@@ -17,7 +18,7 @@ pub(super) const MAX_HANDSHAKE_BYTES: u64 = 1 << 20;
 pub(super) const DEFAULT_POLICY: &str = "policies/default.policy";
 
 /// The policies that are part of the program, by file name.
-const BUILT_IN: [(&str, &str); 3] = [
+const SHIPPED: [(&str, &str); 3] = [
     (
         "default.policy",
         include_str!("../../policies/default.policy"),
@@ -28,9 +29,6 @@ const BUILT_IN: [(&str, &str); 3] = [
     ),
     ("lan.policy", include_str!("../../policies/lan.policy")),
 ];
-
-/// What the path of a built-in policy begins with in output.
-const BUILT_IN_PREFIX: &str = "built-in:";
 
 /// Reads a text file of at most `limit` bytes; `-` is standard input.
 pub(super) fn read(path: &str, limit: u64) -> Result<String, ReadError> {
@@ -113,13 +111,13 @@ pub(super) fn default_policy() -> String {
     if Path::new(DEFAULT_POLICY).is_file() {
         DEFAULT_POLICY.to_owned()
     } else {
-        format!("{BUILT_IN_PREFIX}default.policy")
+        format!("{BUILT_IN}default.policy")
     }
 }
 
 fn built_in(path: &str) -> Option<&'static str> {
-    let name = path.strip_prefix(BUILT_IN_PREFIX)?;
-    BUILT_IN
+    let name = path.strip_prefix(BUILT_IN)?;
+    SHIPPED
         .iter()
         .find(|(known, _)| *known == name)
         .map(|(_, text)| *text)
@@ -127,7 +125,7 @@ fn built_in(path: &str) -> Option<&'static str> {
 
 /// Reads what a policy names. A link does not lead a policy out of its folder.
 fn reader(path: &str, purpose: Read, root: &str) -> Result<String, ReadError> {
-    if path.starts_with(BUILT_IN_PREFIX) {
+    if path.starts_with(BUILT_IN) {
         return built_in(path).map(str::to_owned).ok_or(ReadError::NotFound);
     }
     match purpose {

@@ -60,7 +60,8 @@ impl Output {
 
     /// Adds a JSON document to what goes to standard output.
     pub(super) fn say_json(&mut self, document: &serde_json::Value) {
-        self.out.push_str(&serde_json::to_string_pretty(document).unwrap_or_default());
+        self.out
+            .push_str(&serde_json::to_string_pretty(document).unwrap_or_default());
         self.out.push('\n');
     }
 

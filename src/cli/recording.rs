@@ -30,7 +30,11 @@ fn parse(path: &str) -> Result<Handshake, Problem> {
     let id = sources.add(Source::new(path, &handshake::masked(&text)));
     handshake::parse(&text).map_err(|error| {
         let policy = text.trim_start().starts_with("gw-policy");
-        let help = if policy { Some("this is a policy: name it with --policy".to_owned()) } else { error.help };
+        let help = if policy {
+            Some("this is a policy: name it with --policy".to_owned())
+        } else {
+            error.help
+        };
         let diagnostic = Diagnostic::error(Code::InvalidHandshake, error.message)
             .label(Span::new(id, error.range), "")
             .maybe_help(help);
@@ -39,12 +43,23 @@ fn parse(path: &str) -> Result<Handshake, Problem> {
 }
 
 fn subject(handshake: &Handshake, observed: &Observed) -> Subject {
-    let Observed { facts, evidence, claims } = observed;
+    let Observed {
+        facts,
+        evidence,
+        claims,
+    } = observed;
     let record = handshake.pairing.record.as_ref();
-    let owned =
-        |names: &[Box<str>]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
-    let mut roles: Vec<String> =
-        record.iter().flat_map(|record| record.approved_roles()).map(str::to_owned).collect();
+    let owned = |names: &[Box<str>]| {
+        names
+            .iter()
+            .map(|name| name.to_string())
+            .collect::<Vec<_>>()
+    };
+    let mut roles: Vec<String> = record
+        .iter()
+        .flat_map(|record| record.approved_roles())
+        .map(str::to_owned)
+        .collect();
     roles.sort();
     roles.dedup();
     let changed = |name: &str, was: Option<&str>, is: &str| {
@@ -67,6 +82,8 @@ fn subject(handshake: &Handshake, observed: &Observed) -> Subject {
         approved_scopes: record.map(|record| owned(record.baseline())),
         approved_roles: roles,
         changes: changes.flatten().collect(),
-        evidence: AttributeId::all().map(|id| evidence.get(id).show(id, handshake, facts)).collect(),
+        evidence: AttributeId::all()
+            .map(|id| evidence.get(id).show(id, handshake, facts))
+            .collect(),
     }
 }

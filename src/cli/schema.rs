@@ -52,12 +52,78 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     Exit::Success
 }
 
+/// Names that stand for a comparison.
+const SHORT: &[Word] = &[
+    Word {
+        name: "loopback",
+        doc: "peer=loopback",
+    },
+    Word {
+        name: "private",
+        doc: "peer=private",
+    },
+    Word {
+        name: "public",
+        doc: "peer=public",
+    },
+    Word {
+        name: "no-origin",
+        doc: "origin=absent",
+    },
+    Word {
+        name: "no-host",
+        doc: "host=absent",
+    },
+    Word {
+        name: "no-device",
+        doc: "device=absent",
+    },
+    Word {
+        name: "admit",
+        doc: "approve | silent-approve, in tests and claims",
+    },
+];
+
+/// What may stand in a verdict's parentheses.
+const ARGUMENTS: &[Word] = &[
+    Word {
+        name: "as-found",
+        doc: "reject(as-found): the reason that the facts carry, of the device proof, else of the authentication",
+    },
+    Word {
+        name: "cap",
+        doc: "cap(scopes={ … }), in guards: no more scopes than these",
+    },
+    Word {
+        name: "hint",
+        doc: "hint=\"…\": prose that the client may see",
+    },
+    Word {
+        name: "reason",
+        doc: "require-pairing(reason=…): what to say is missing",
+    },
+    Word {
+        name: "scopes",
+        doc: "approve(scopes=requested | none | approved | { … }): what the session may have",
+    },
+    Word {
+        name: "token",
+        doc: "approve(token=no): no device token goes back",
+    },
+    Word {
+        name: "ttl",
+        doc: "silent-approve(ttl=\"30d\"): how long the pairing lasts",
+    },
+];
+
 fn known() -> impl Iterator<Item = &'static str> {
     let names = |words: &'static [Word]| words.iter().map(|word| word.name);
     ATTRIBUTES
         .iter()
         .map(|row| row.name)
+        .chain(names(SHORT))
         .chain(names(VerdictKind::WORDS))
+        .chain(names(ARGUMENTS))
         .chain(names(Reason::WORDS))
         .chain(names(PairingReason::WORDS))
 }
@@ -92,7 +158,15 @@ fn listing(wanted: &dyn Fn(&str) -> bool, single: bool) -> String {
             let _ = writeln!(out, "    {}", words.join(", "));
         }
     }
+    section(&mut out, "SHORT for a comparison", SHORT, wanted, |_| None);
     section(&mut out, "VERDICTS", VerdictKind::WORDS, wanted, |_| None);
+    section(
+        &mut out,
+        "ARGUMENTS of verdicts, and what only guards answer",
+        ARGUMENTS,
+        wanted,
+        |_| None,
+    );
     section(
         &mut out,
         "REASONS of reject, with what helps",
@@ -164,7 +238,9 @@ fn document(wanted: &dyn Fn(&str) -> bool) -> Value {
     json!({
         "edition": crate::lang::check::EDITION,
         "attributes": attributes.collect::<Vec<_>>(),
+        "short": words(&kept(SHORT)),
         "verdicts": words(&kept(VerdictKind::WORDS)),
+        "arguments": words(&kept(ARGUMENTS)),
         "reasons": reasons.collect::<Vec<_>>(),
         "pairingReasons": words(&kept(PairingReason::WORDS)),
     })

@@ -323,7 +323,11 @@ fn reads(verdict: Verdict, facts: &Facts, subject: &Subject) -> Option<String> {
         PairingReason::ScopeUpgrade => match &subject.approved_scopes {
             Some(approved) => {
                 let missing = missing(&subject.requested_scopes, approved);
-                format!("insufficient scope: has {}, needs {}", list(approved), list(&missing))
+                format!(
+                    "insufficient scope: has {}, needs {}",
+                    list(approved),
+                    list(&missing)
+                )
             }
             None => {
                 let requested = list(&subject.requested_scopes);
@@ -354,7 +358,11 @@ fn reads(verdict: Verdict, facts: &Facts, subject: &Subject) -> Option<String> {
 
 /// The scopes asked for that the record does not have by name.
 fn missing(requested: &[String], approved: &[String]) -> Vec<String> {
-    requested.iter().filter(|scope| !approved.contains(scope)).cloned().collect()
+    requested
+        .iter()
+        .filter(|scope| !approved.contains(scope))
+        .cloned()
+        .collect()
 }
 
 fn list(names: &[String]) -> String {
@@ -504,7 +512,12 @@ fn remedy(decision: Decision, subject: &Subject) -> Option<String> {
                 PairingReason::ScopeUpgrade => "approves the scopes",
             };
             let or = match reason {
-                PairingReason::ScopeUpgrade if subject.approved_scopes.as_ref().is_some_and(|all| !all.is_empty()) => {
+                PairingReason::ScopeUpgrade
+                    if subject
+                        .approved_scopes
+                        .as_ref()
+                        .is_some_and(|all| !all.is_empty()) =>
+                {
                     format!(
                         "; or the client asks for no more than {}",
                         list(subject.approved_scopes.as_deref().unwrap_or_default())

@@ -446,7 +446,7 @@ pub static ATTRIBUTES: &[Attribute] = &[
             class: |facts| facts.host.class().code(),
             text: |facts| facts.host.name(),
             ip: |facts| facts.host.ip(),
-            set: |facts, value| facts.host = value.map_or_else(Host::absent, Host::parse),
+            set: |facts, value| facts.host = value.map_or_else(Host::absent, Host::from_header),
         },
         stage: Stage::Upgrade,
         provenance: Provenance::Observed,

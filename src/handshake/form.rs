@@ -9,7 +9,7 @@ use super::error::HandshakeError;
 use super::plain::clean;
 use super::{Challenge, Handshake, Http, Socket};
 use crate::facts::address::{Address, parse_literal};
-use crate::facts::{AddressClass, PeerUid, Transport};
+use crate::facts::{AddressClass, Client, Mode, PeerUid, Role, Transport};
 use crate::pairing::Standing;
 use crate::settings::Settings;
 use crate::wire;
@@ -73,7 +73,18 @@ pub fn parse(text: &str) -> Result<Handshake, HandshakeError> {
         return Err(HandshakeError::at(text, &pointer, problem.message).with_help(problem.help));
     }
     let connect = wire::connect::parse(&form.connect).map_err(|error| {
-        HandshakeError::at(text, &format!("/connect{}", error.pointer), error.message)
+        let words = match error.pointer.as_str() {
+            "/params/client/id" => Client::WORDS,
+            "/params/client/mode" => Mode::WORDS,
+            "/params/role" => Role::WORDS,
+            _ => &[],
+        };
+        let words: Vec<&str> = words.iter().map(|word| word.name).collect();
+        let known = (!words.is_empty()).then(|| format!("one of {}", words.join(", ")));
+        HandshakeError {
+            help: known,
+            ..HandshakeError::at(text, &format!("/connect{}", error.pointer), error.message)
+        }
     })?;
     let has_request = form.http.is_some();
     let handshake = Handshake {

@@ -11,12 +11,12 @@ mod form;
 mod locate;
 mod mask;
 pub mod observe;
-mod suppose;
 mod phrase;
 mod plain;
 #[cfg(test)]
 #[path = "../../tests/support/sign.rs"]
 mod sign;
+mod suppose;
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -32,7 +32,8 @@ impl Handshake {
             }
             "origin" => {
                 let absent = facts.origin.class() == OriginClass::Absent;
-                self.http.set("Origin", (!absent).then(|| facts.origin.text()));
+                self.http
+                    .set("Origin", (!absent).then(|| facts.origin.text()));
             }
             "path" => self.http.path = facts.path,
             "client" | "mode" | "role" | "scopes" | "platform" | "device-family" => {
@@ -80,9 +81,18 @@ impl Handshake {
             "client" => claims.client = facts.client,
             "mode" => claims.mode = facts.mode,
             "role" => claims.role = facts.role,
-            "scopes" => claims.scopes = facts.scopes.iter().map(|scope| scope.name().into()).collect(),
+            "scopes" => {
+                claims.scopes = facts
+                    .scopes
+                    .iter()
+                    .map(|scope| scope.name().into())
+                    .collect()
+            }
             "platform" => claims.platform = facts.platform,
-            _ => claims.device_family = (!facts.device_family.is_empty()).then_some(facts.device_family),
+            _ => {
+                claims.device_family =
+                    (!facts.device_family.is_empty()).then_some(facts.device_family)
+            }
         }
     }
 }
@@ -90,13 +100,18 @@ impl Handshake {
 impl Http {
     /// Replaces every header of a name by one, or by none.
     fn set(&mut self, name: &str, value: Option<&str>) {
-        self.headers.retain(|(sent, _)| !sent.eq_ignore_ascii_case(name));
-        self.headers.extend(value.map(|value| (name.into(), value.into())));
+        self.headers
+            .retain(|(sent, _)| !sent.eq_ignore_ascii_case(name));
+        self.headers
+            .extend(value.map(|value| (name.into(), value.into())));
     }
 }
 
 /// An address of this host that a peer from outside reaches, and that is not the peer's.
 fn outside(peer: IpAddr) -> IpAddr {
-    let own = AddressClass::Private.example().ip().filter(|own| *own != peer);
+    let own = AddressClass::Private
+        .example()
+        .ip()
+        .filter(|own| *own != peer);
     own.unwrap_or(IpAddr::from([192, 168, 1, 1]))
 }

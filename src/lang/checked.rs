@@ -173,7 +173,7 @@ pub struct Test {
     /// What is known.
     pub given: Given,
     /// What it must come to.
-    pub expected: Expected,
+    pub expected: Spanned<Expected>,
     /// The reports it is tied to.
     pub issues: Vec<String>,
     /// Its whole text.

@@ -12,6 +12,9 @@ use super::parse::parse;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::{Source, SourceId, Sources, Span, Spanned};
 
+/// What the name of a policy begins with that is part of the program: `built-in:default.policy`.
+pub const BUILT_IN: &str = "built-in:";
+
 /// How deep files may include or extend each other.
 pub const MAX_FILES_DEEP: usize = 16;
 
@@ -104,6 +107,17 @@ impl Files<'_, '_> {
         let Some(source) = self.sources.get(id) else {
             return Ast::default();
         };
+        if source.text.trim_start().starts_with(['{', '[']) && !source.text.contains("gw-policy") {
+            self.diagnostics.push(
+                Diagnostic::error(
+                    Code::MissingEdition,
+                    "this is no policy, but JSON as it seems",
+                )
+                .label(Span::new(id, 0..0), "a policy begins with `gw-policy 1`")
+                .help("a recorded handshake is explained by `gw explain FILE`"),
+            );
+            return Ast::default();
+        }
         let (ast, mut diagnostics) = parse(id, source);
         let edition = match ast.statements.first().map(|first| &first.kind) {
             Some(StatementKind::Edition(version)) if version.value == EDITION => None,
@@ -298,6 +312,13 @@ impl Files<'_, '_> {
 
     /// The path of a file named in another, or `None` when it is outside of the folder.
     fn resolve(&self, from: &str, target: &str) -> Option<String> {
+        // What is part of the program has no folder, and only its own kind beside it.
+        if target.starts_with(BUILT_IN) {
+            return Some(target.to_owned());
+        }
+        if from.starts_with(BUILT_IN) {
+            return Some(format!("{BUILT_IN}{target}"));
+        }
         let absolute = target.starts_with(['/', '\\']) || target.contains(':');
         if absolute || target.contains('\\') || target.is_empty() {
             return None;

@@ -21,6 +21,9 @@ pub(super) const PEER_CLASSES: [&str; 3] = ["loopback", "private", "public"];
 /// The attributes whose absence has a name of its own.
 const ABSENCES: [&str; 3] = ["no-origin", "no-host", "no-device"];
 
+/// Help where no name is near.
+const LISTED: &str = "`gw schema` lists the attributes";
+
 impl Checker {
     /// What an expression means. After an error, something that holds for nobody stands in,
     /// so that one mistake is reported once.
@@ -163,7 +166,7 @@ impl Checker {
                         format!("`{word}` is not an attribute"),
                     )
                     .label(name.span, "no attribute or definition has this name")
-                    .maybe_help(help),
+                    .help(help.unwrap_or_else(|| LISTED.to_owned())),
                 );
                 None
             }
@@ -293,7 +296,7 @@ impl Checker {
                 format!("`{word}` is not an attribute"),
             )
             .label(name.span, "no attribute or definition has this name")
-            .maybe_help(help),
+            .help(help.unwrap_or_else(|| LISTED.to_owned())),
         );
     }
 

@@ -413,12 +413,13 @@ impl Checker {
                         Given::Recorded(path) => Some(checked::Given::Recorded(path.clone())),
                         Given::Facts(expression) => self.example(expression),
                     };
+                    let place = expected.span.0;
                     let expected = self.expected(expected);
                     if let (Some(given), Some(expected)) = (given, expected) {
                         own.tests.push(Test {
                             name: name.value.clone(),
                             given,
-                            expected,
+                            expected: Spanned::new(expected, place),
                             issues,
                             span: statement.span.0,
                         });
