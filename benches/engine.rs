@@ -3,6 +3,11 @@
 //! `cargo bench` prints times and allocations; the figures that matter are the ratios in one
 //! run. The bounds stand in `docs/architecture.md`.
 
+#![expect(
+    clippy::expect_used,
+    reason = "this is a benchmark: what is missing ends it"
+)]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::hint::black_box;

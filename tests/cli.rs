@@ -2,6 +2,11 @@
 //! writes them anew, and the difference is what a user would see. And what no page can show:
 //! files too large, links that lead away, and that secrets stay where they are.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "this is a test: what is missing fails it"
+)]
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

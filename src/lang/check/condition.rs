@@ -40,6 +40,19 @@ impl Checker {
         expression: &Expression,
         path: &mut Vec<String>,
     ) -> Option<Meaning> {
+        // Every level here is a level of the stack, whether a definition or a bracket made it.
+        self.level += 1;
+        let meaning = if self.level > MAX_LEVELS {
+            self.chain_too_long(expression.span.0);
+            None
+        } else {
+            self.expanded(expression, path)
+        };
+        self.level -= 1;
+        meaning
+    }
+
+    fn expanded(&mut self, expression: &Expression, path: &mut Vec<String>) -> Option<Meaning> {
         let span = expression.span.0;
         let meaning = match &expression.kind {
             ExpressionKind::All(parts) => self.parts(parts, path, Condition::All),

@@ -28,7 +28,7 @@ pub const MAX_TESTS: usize = 10_000;
 pub const MAX_TESTS_OF_ALL: usize = 500_000;
 
 /// How deep a condition may be nested when its definitions are expanded.
-pub const MAX_LEVELS: usize = 256;
+pub const MAX_LEVELS: usize = 128;
 
 /// One file of a policy, with the files whose vocabulary it includes.
 #[derive(Debug)]
@@ -106,6 +106,8 @@ struct Checker {
     tests: usize,
     /// Whether a chain of definitions was already reported as too long.
     too_long: bool,
+    /// How deep [`Checker::expand`] is at the moment.
+    level: usize,
     diagnostics: Diagnostics,
 }
 
@@ -270,12 +272,6 @@ impl Checker {
             return definition.meaning.clone();
         }
         let expression = definition.expression.clone();
-        if path.len() >= MAX_LEVELS {
-            let span = definition.name;
-            definition.resolved = true;
-            self.chain_too_long(span);
-            return None;
-        }
         path.push(name.to_owned());
         let meaning = self
             .expand(&expression, path)
