@@ -5,17 +5,17 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod json;
+mod outcome;
 pub mod text;
+mod whereabouts;
 
 use crate::compile::ClauseId;
 use crate::decide::trace::{Seen, SeenTest};
-use crate::decide::{Decision, Law, Trace, traced};
-use crate::facts::{
-    AttributeId, DeviceProof, Facts, Kind, Pairing, Provenance, ScopeSet, Stage, Transport,
-};
+use crate::decide::{Decision, Trace, traced};
+use crate::facts::{AttributeId, Facts, Kind, Provenance};
 use crate::lang::checked::Role;
 use crate::policy::Policy;
-use crate::verdict::{Grant, PairingReason, ScopeBound, Verdict, show_seconds};
+use crate::verdict::Verdict;
 
 /// Whom a decision is about, beyond the facts that rules see.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -182,10 +182,10 @@ pub fn account(
             .next()
             .map_or_else(String::new, |(_, file)| file.name.to_string()),
         facts: fact_accounts(facts, subject, decision.by, trace),
-        reads: reads(decision.verdict, facts, subject),
-        consequences: consequences(decision, facts, subject),
-        remedy: remedy(decision, subject),
-        not_local: not_local(decision, facts, subject, &clauses, &by, trace),
+        reads: outcome::reads(decision.verdict, facts, subject),
+        consequences: outcome::consequences(decision, facts, subject),
+        remedy: outcome::remedy(decision, subject),
+        not_local: whereabouts::not_local(decision, facts, subject, &clauses, &by, trace),
         by,
         trial,
         clauses,
@@ -311,288 +311,4 @@ fn worth(name: &str, facts: &Facts) -> bool {
         "path" | "platform" | "device-family" => false,
         name => !name.starts_with("setting.") && !name.starts_with("forwarded-"),
     }
-}
-
-/// What a refusal reads like.
-fn reads(verdict: Verdict, facts: &Facts, subject: &Subject) -> Option<String> {
-    let pairing = |reason: PairingReason| match reason {
-        PairingReason::NotPaired if facts.pairing == Pairing::KeyChanged => {
-            "pairing required: this device id is known with another key".to_owned()
-        }
-        PairingReason::NotPaired => "pairing required: this device is not approved yet".to_owned(),
-        PairingReason::ScopeUpgrade => match &subject.approved_scopes {
-            Some(approved) => {
-                let missing = missing(&subject.requested_scopes, approved);
-                format!(
-                    "insufficient scope: has {}, needs {}",
-                    list(approved),
-                    list(&missing)
-                )
-            }
-            None => {
-                let requested = list(&subject.requested_scopes);
-                format!("insufficient scope: asks for {requested}, more than was approved")
-            }
-        },
-        PairingReason::RoleUpgrade => format!(
-            "insufficient role: has {}, asks for {}",
-            list(&subject.approved_roles),
-            subject.requested_role,
-        ),
-        PairingReason::MetadataUpgrade if subject.changes.is_empty() => {
-            "the device changed since it was approved".to_owned()
-        }
-        PairingReason::MetadataUpgrade => {
-            format!(
-                "the device changed since it was approved: {}",
-                subject.changes.join(", ")
-            )
-        }
-    };
-    match verdict {
-        Verdict::Reject(reason) => Some(reason.doc().to_owned()),
-        Verdict::RequirePairing(reason) => Some(pairing(reason)),
-        Verdict::Approve(_) | Verdict::SilentApprove(_) => None,
-    }
-}
-
-/// The scopes asked for that the record does not have by name.
-fn missing(requested: &[String], approved: &[String]) -> Vec<String> {
-    requested
-        .iter()
-        .filter(|scope| !approved.contains(scope))
-        .cloned()
-        .collect()
-}
-
-fn list(names: &[String]) -> String {
-    if names.is_empty() {
-        "none".to_owned()
-    } else {
-        names.join(", ")
-    }
-}
-
-fn consequences(decision: Decision, facts: &Facts, subject: &Subject) -> Vec<String> {
-    let mut sentences = Vec::new();
-    if let Some(law) = decision.law {
-        sentences.push(law_sentence(law).to_owned());
-    }
-    match decision.verdict {
-        Verdict::Reject(reason) => {
-            sentences.push(format!("the client is told `{reason}`; nothing is written"));
-        }
-        Verdict::RequirePairing(_) => {
-            let device = subject
-                .device
-                .as_deref()
-                .map_or_else(String::new, |id| format!(" for {}", short(id)));
-            sentences.push(format!(
-                "a request{device} is kept for the owner; the client is not admitted"
-            ));
-        }
-        Verdict::Approve(grant) => {
-            sentences.push(admitted(grant, facts, subject));
-            if decision.law != Some(Law::NothingToRecord) {
-                sentences.push("the pairing records stay as they are".to_owned());
-            }
-            sentences.push(token_sentence(decision.verdict, facts).to_owned());
-        }
-        Verdict::SilentApprove(grant) => {
-            sentences.push(admitted(grant, facts, subject));
-            let device = subject
-                .device
-                .as_deref()
-                .map_or_else(|| "the device".to_owned(), short);
-            let until = grant
-                .ttl_seconds
-                .map_or_else(String::new, |ttl| format!(", for {}", show_seconds(ttl)));
-            sentences.push(match facts.pairing {
-                Pairing::Paired => {
-                    "the device is paired already: its record stays as it is".to_owned()
-                }
-                Pairing::Upgrade => {
-                    format!("the record of {device} is upgraded without asking{until}")
-                }
-                Pairing::None | Pairing::Unpaired | Pairing::KeyChanged => {
-                    format!("{device} is paired without asking{until}")
-                }
-            });
-            sentences.push(token_sentence(decision.verdict, facts).to_owned());
-        }
-    }
-    sentences
-}
-
-fn law_sentence(law: Law) -> &'static str {
-    match law {
-        Law::Barred => {
-            "whatever a policy says, an authentication or a device proof that failed is refused"
-        }
-        Law::DeviceRequired => {
-            "pairing needs a device, and none was sent: the connection is refused instead"
-        }
-        Law::NothingToRecord => "nothing is recorded: there is no device",
-        Law::RequestWaits => {
-            "an earlier request of this device waits for the owner, so nothing is approved silently"
-        }
-    }
-}
-
-fn admitted(grant: Grant, facts: &Facts, subject: &Subject) -> String {
-    let bound: Option<ScopeSet> = match grant.scopes {
-        ScopeBound::Requested => None,
-        ScopeBound::None => return "admitted without scopes".to_owned(),
-        ScopeBound::Approved => {
-            return format!(
-                "admitted with what the record has: {}",
-                list(subject.approved_scopes.as_deref().unwrap_or_default())
-            );
-        }
-        ScopeBound::Within(set) => Some(set),
-    };
-    let cap = bound.map_or(grant.cap, |set| set.intersection(grant.cap));
-    if cap == ScopeSet::ALL {
-        return format!("admitted with {}", scopes(&subject.requested_scopes));
-    }
-    let granted: Vec<String> = facts
-        .scopes
-        .intersection(cap)
-        .iter()
-        .map(|scope| scope.name().to_owned())
-        .collect();
-    format!(
-        "admitted with {}, of {}",
-        scopes(&granted),
-        scopes(&subject.requested_scopes)
-    )
-}
-
-fn scopes(names: &[String]) -> String {
-    if names.is_empty() {
-        "no scopes".to_owned()
-    } else {
-        names.join(", ")
-    }
-}
-
-/// Whether a device token goes back: the record, as it is after this, must cover what was
-/// asked.
-fn token_sentence(verdict: Verdict, facts: &Facts) -> &'static str {
-    let covered = match verdict {
-        Verdict::SilentApprove(_) => true,
-        Verdict::Approve(_) => facts.pairing == Pairing::Paired,
-        Verdict::Reject(_) | Verdict::RequirePairing(_) => false,
-    };
-    let wanted = verdict.grant().is_some_and(|grant| grant.token);
-    if covered && wanted && facts.device == DeviceProof::Proven {
-        "a device token goes back"
-    } else {
-        "no device token goes back"
-    }
-}
-
-/// The first characters of a device id, and the last four.
-#[must_use]
-pub fn short(id: &str) -> String {
-    match (id.get(..4), id.get(id.len().saturating_sub(4)..)) {
-        (Some(head), Some(tail)) if id.len() > 12 => format!("device {head}…{tail}"),
-        _ => format!("device {id}"),
-    }
-}
-
-fn remedy(decision: Decision, subject: &Subject) -> Option<String> {
-    match decision.verdict {
-        Verdict::Reject(reason) => Some(reason.remedy().to_owned()),
-        Verdict::RequirePairing(reason) => {
-            let what = match reason {
-                PairingReason::NotPaired => "approves the device",
-                PairingReason::MetadataUpgrade => "approves the device as it is now",
-                PairingReason::RoleUpgrade => "approves the role",
-                PairingReason::ScopeUpgrade => "approves the scopes",
-            };
-            let or = match reason {
-                PairingReason::ScopeUpgrade
-                    if subject
-                        .approved_scopes
-                        .as_ref()
-                        .is_some_and(|all| !all.is_empty()) =>
-                {
-                    format!(
-                        "; or the client asks for no more than {}",
-                        list(subject.approved_scopes.as_deref().unwrap_or_default())
-                    )
-                }
-                PairingReason::ScopeUpgrade
-                | PairingReason::NotPaired
-                | PairingReason::MetadataUpgrade
-                | PairingReason::RoleUpgrade => String::new(),
-            };
-            Some(format!("the owner {what}{or}"))
-        }
-        Verdict::Approve(_) | Verdict::SilentApprove(_) => None,
-    }
-}
-
-/// A peer on loopback that was refused: the fact that kept it from being local. It is what
-/// settled the guard that refused it, or the first rule for local peers that passed it over.
-fn not_local(
-    decision: Decision,
-    facts: &Facts,
-    subject: &Subject,
-    clauses: &[ClauseAccount],
-    by: &ClauseAccount,
-    trace: &Trace,
-) -> Option<String> {
-    let local =
-        |attribute: AttributeId| matches!(attribute.row().name, "peer" | "same-host" | "transport");
-    // What the client says and proves is no matter of where it is.
-    let whereabouts = |attribute: AttributeId| attribute.row().stage < Stage::Connect;
-    let loopback = facts.transport == Transport::Tcp && facts.peer.is_loopback();
-    if !loopback || decision.verdict.admits() {
-        return None;
-    }
-    let asks_locality = |terms: &[crate::decide::trace::SeenTerm]| {
-        terms
-            .iter()
-            .any(|term| term.held && term.tests.iter().any(|test| local(test.attribute)))
-    };
-    let name = |attribute: AttributeId| {
-        let evidence = subject
-            .evidence
-            .get(usize::from(attribute.0))
-            .filter(|text| !text.is_empty());
-        let row = attribute.row();
-        let fact = match row.kind {
-            Kind::Flag { get, .. } if get(facts) => row.name.to_owned(),
-            Kind::Flag { .. } => format!("not {}", row.name),
-            Kind::Enum { .. }
-            | Kind::Set { .. }
-            | Kind::Address { .. }
-            | Kind::Header { .. }
-            | Kind::Text { .. } => format!("{} is {}", row.name, attribute.show(facts)),
-        };
-        evidence.map_or(fact.clone(), |evidence| format!("{fact} ({evidence})"))
-    };
-    let seen = |id: ClauseId| trace.clauses.iter().find(|seen| seen.id == id);
-    if matches!(by.role, Role::Guard(_)) {
-        // The guard, or the rule that it restricts, asked for locality, and had it.
-        let terms = &seen(by.id)?.terms;
-        let asked = asks_locality(terms) || asks_locality(&seen(decision.rule)?.terms);
-        let settled = terms
-            .iter()
-            .flat_map(|term| &term.tests)
-            .find(|test| !local(test.attribute));
-        let settled = settled.filter(|test| asked && whereabouts(test.attribute));
-        return settled.map(|test| name(test.attribute));
-    }
-    let rules = clauses
-        .iter()
-        .filter(|clause| matches!(clause.role, Role::Rule) && !clause.matched);
-    rules.filter_map(|clause| seen(clause.id)).find_map(|seen| {
-        let last = seen.terms.last().filter(|term| !term.held)?;
-        let test = last.tests.last()?;
-        let kept_out = !local(test.attribute) && whereabouts(test.attribute);
-        (asks_locality(&seen.terms) && kept_out).then(|| name(test.attribute))
-    })
 }

@@ -1,9 +1,13 @@
 //! [`Ast`]s → [`Checked`]: names, types, stages and places; all errors, in order.
 //!
-//! Conditions are in `condition`, verdicts in `verdict`, the facts of tests in `example`.
+//! What must stand where is in `order`, conditions in `condition`, their values in `value`,
+//! stages in `stage`, verdicts in `verdict`, the facts of tests in `example`.
 
 mod condition;
 mod example;
+mod order;
+mod stage;
+mod value;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -466,76 +470,6 @@ impl Checker {
             claims: inherited,
             base: base.map(Box::new),
         })
-    }
-
-    /// What must stand where: the edition first, `extends` before what answers, one default,
-    /// and no rule below it.
-    fn order(&mut self, ast: &Ast, extending: bool) {
-        let mut default: Option<Span> = None;
-        let mut extends: Option<Span> = None;
-        let mut answers = false;
-        for (index, statement) in ast.statements.iter().enumerate() {
-            let span = statement.span.0;
-            match &statement.kind {
-                StatementKind::Edition(_) if index > 0 => self.late_edition(span),
-                StatementKind::Extends(_) => {
-                    if let Some(first) = extends {
-                        self.report(
-                            Diagnostic::error(
-                                Code::MisplacedStatement,
-                                "a file extends one other file",
-                            )
-                            .label(span, "the second one")
-                            .label(first, "the first one")
-                            .help("extend one file, and `include` vocabulary from others"),
-                        );
-                    } else if answers {
-                        self.report(
-                            Diagnostic::error(
-                                Code::MisplacedStatement,
-                                "`extends` stands before guards, rules, claims and tests",
-                            )
-                            .label(span, "below one of them")
-                            .help("move it to the top, under the edition"),
-                        );
-                    }
-                    extends = extends.or(Some(span));
-                }
-                StatementKind::Clause(clause) => {
-                    answers = true;
-                    match (&clause.role, default) {
-                        (ClauseRole::Default, Some(first)) => self.report(
-                            Diagnostic::error(Code::MisplacedStatement, "a policy has one default")
-                                .label(span, "the second one")
-                                .label(first, "the first one")
-                                .help("remove one of them"),
-                        ),
-                        (ClauseRole::Default, None) if extending => self.report(
-                            Diagnostic::error(Code::MisplacedStatement, "the default of the extended file serves here")
-                                .label(span, "a second default")
-                                .help("remove it; to refuse more, write a guard; to decide more, write rules"),
-                        ),
-                        (ClauseRole::Default, None) => default = Some(span),
-                        (ClauseRole::Rule | ClauseRole::Trial, Some(default)) => self.report(
-                            Diagnostic::error(Code::MisplacedStatement, "a rule below the default decides nothing")
-                                .label(span, "never reached")
-                                .label(default, "decides everything that is left")
-                                .help("move the rule above the default"),
-                        ),
-                        (ClauseRole::Rule | ClauseRole::Trial | ClauseRole::Guard(_), _) => {}
-                    }
-                }
-                StatementKind::Claim { .. }
-                | StatementKind::Relax { .. }
-                | StatementKind::Test { .. } => {
-                    answers = true;
-                }
-                StatementKind::Edition(_)
-                | StatementKind::Include(_)
-                | StatementKind::Set { .. }
-                | StatementKind::Define { .. } => {}
-            }
-        }
     }
 
     fn clause(
