@@ -126,13 +126,17 @@ impl Lowering {
         let mut onward: Vec<Exit> = Vec::new();
         let mut leaving: Vec<Exit> = Vec::new();
         let mut code = false;
+        let first = self.instructions.len();
         for part in parts {
             let start = narrow(self.instructions.len());
             match self.lower(&part.value) {
                 Lowered::Known(value) if value == all => {}
                 // What this part alone settles needs no test, and what stands before it
                 // need not be asked either: the whole has this value.
-                Lowered::Known(value) => return Lowered::Known(value),
+                Lowered::Known(value) => {
+                    self.instructions.truncate(first);
+                    return Lowered::Known(value);
+                }
                 Lowered::Code(Exits { hit, miss }) => {
                     code = true;
                     let (next, leave) = if all { (hit, miss) } else { (miss, hit) };
@@ -226,4 +230,65 @@ fn test(comparison: &Comparison) -> Test {
 
 fn narrow(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(MISS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::decide;
+    use crate::facts::{AttributeId, Facts};
+    use crate::lang::checked::{Answer, Clause, Role};
+    use crate::verdict::{Grant, Reason};
+
+    fn spanned(condition: Condition) -> Spanned<Condition> {
+        Spanned::new(condition, Span::default())
+    }
+
+    /// A part that nothing can satisfy leaves no code behind to be entered.
+    #[test]
+    fn what_is_known_beforehand_leaves_no_instruction() {
+        let attribute = AttributeId::named("tls").unwrap();
+        let tls = || {
+            let predicate = Predicate::Holds;
+            spanned(Condition::Test(Comparison {
+                attribute,
+                predicate,
+                span: Span::default(),
+            }))
+        };
+        let never = Condition::All(vec![tls(), spanned(Condition::Any(Vec::new()))]);
+        let condition = Condition::Any(vec![
+            spanned(never),
+            spanned(Condition::Not(Box::new(tls()))),
+        ]);
+        let clause = |role, condition, answer| Clause {
+            role,
+            label: None,
+            condition: spanned(condition),
+            answer,
+            because: None,
+            hint: None,
+            issues: Vec::new(),
+            head: Span::default(),
+            span: Span::default(),
+        };
+        let program = compile(&Checked {
+            guards: Vec::new(),
+            rules: vec![clause(
+                Role::Rule,
+                condition,
+                Answer::Approve(Grant::default()),
+            )],
+            default: clause(
+                Role::Default,
+                Condition::ALWAYS,
+                Answer::Reject(Reason::NotPermitted),
+            ),
+            tests: Vec::new(),
+            claims: Vec::new(),
+            base: None,
+        });
+        assert_eq!(program.len(), 1);
+        assert!(decide(&program, &Facts::default()).verdict.admits());
+    }
 }

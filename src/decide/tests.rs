@@ -219,7 +219,7 @@ fn policy() -> impl Strategy<Value = Checked> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(3_000))]
 
     #[test]
     fn the_program_decides_as_the_walker(policy in policy(), facts in prop::collection::vec(facts(), 8)) {

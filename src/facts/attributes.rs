@@ -549,6 +549,13 @@ pub static ATTRIBUTES: &[Attribute] = &[
         Observed,
         "a header that a Tailscale proxy adds is present"
     ),
+    flag!(
+        "proxy-trace",
+        proxy_trace,
+        Upgrade,
+        Observed,
+        "`Via`, `X-Client-IP`, `CF-Connecting-IP`, `True-Client-IP` or `X-Original-Forwarded-For` has a value; OpenClaw counts none of them as forwarding"
+    ),
     word!(
         "ingress",
         ingress,

@@ -16,6 +16,15 @@ const TAILSCALE: &[&str] = &[
     "tailscale-user-profile-pic",
 ];
 
+/// Headers that proxies leave and that no release of OpenClaw counts as forwarding.
+const TRACES: &[&str] = &[
+    "via",
+    "x-client-ip",
+    "cf-connecting-ip",
+    "true-client-ip",
+    "x-original-forwarded-for",
+];
+
 /// What the forwarding headers of a request show. `any` counts presence, blank or not;
 /// a family counts only with a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +45,9 @@ pub struct Forwarding<'a> {
     pub other: bool,
     /// A header that a Tailscale proxy adds is present, blank or not.
     pub tailscale: bool,
+    /// A header that proxies leave besides has a value: `Via`, `CF-Connecting-IP` and the like.
+    /// It is no part of `any`.
+    pub trace: bool,
     /// The value of `X-Forwarded-For`; repeated headers are one list (RFC 9110, 5.3).
     pub forwarded_for: Option<Cow<'a, str>>,
     /// The value of `X-Real-IP`; a repeated header is a list, which is no address.
@@ -76,6 +88,7 @@ impl<'a> Forwarding<'a> {
         } else if TAILSCALE.iter().any(|known| is(known)) {
             self.tailscale = true;
         } else {
+            self.trace |= has_value && TRACES.iter().any(|known| is(known));
             return;
         }
         self.any = true;
@@ -104,6 +117,22 @@ mod tests {
             ..Forwarding::default()
         };
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn traces_of_proxies_are_no_forwarding_headers() {
+        let found = Forwarding::of([("Via", "1.1 proxy"), ("Host", "x")].into_iter());
+        assert_eq!(
+            found,
+            Forwarding {
+                trace: true,
+                ..Forwarding::default()
+            }
+        );
+        assert_eq!(
+            Forwarding::of([("CF-Connecting-IP", " ")].into_iter()),
+            Forwarding::default()
+        );
     }
 
     #[test]
@@ -172,14 +201,7 @@ mod tests {
                 "{name}"
             );
         }
-        for name in [
-            "x-forwarded",
-            "via",
-            "x-client-ip",
-            "tailscale",
-            "",
-            "x-forwardedé",
-        ] {
+        for name in ["x-forwarded", "tailscale", "", "x-forwardedé"] {
             assert_eq!(
                 Forwarding::of([(name, "x")].into_iter()),
                 Forwarding::default(),

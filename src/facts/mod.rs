@@ -86,6 +86,8 @@ pub struct Facts {
     pub forwarded_other: bool,
     /// A header that a Tailscale proxy adds is present.
     pub forwarded_tailscale: bool,
+    /// A header that proxies leave besides forwarding headers has a value.
+    pub proxy_trace: bool,
     /// Who is known to have sent the request on.
     pub ingress: Ingress,
 
@@ -150,6 +152,7 @@ impl Default for Facts {
             forwarded_real_ip: false,
             forwarded_other: false,
             forwarded_tailscale: false,
+            proxy_trace: false,
             ingress: Ingress::Direct,
             client: Client::Cli,
             mode: Mode::Cli,

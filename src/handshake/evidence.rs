@@ -61,12 +61,14 @@ static HEADERS: LazyLock<[(&str, usize); 6]> = LazyLock::new(|| {
 });
 
 /// The attributes for headers that are told otherwise: `X-Real-IP`, what else begins with
-/// `X-Forwarded-`, what Tailscale adds, and any of the forwarding headers.
-static OTHERS: LazyLock<[usize; 4]> = LazyLock::new(|| {
+/// `X-Forwarded-`, what Tailscale adds, what proxies leave besides, and any of the forwarding
+/// headers.
+static OTHERS: LazyLock<[usize; 5]> = LazyLock::new(|| {
     [
         "forwarded-real-ip",
         "forwarded-other",
         "forwarded-tailscale",
+        "proxy-trace",
         "forwarded",
     ]
     .map(place)
@@ -89,7 +91,7 @@ fn kind_of(attribute: &str) -> Evidence {
             Evidence::Store
         }
         "peer-is-proxy" => Evidence::Settings,
-        name if name.starts_with("forwarded") => Evidence::NoHeader,
+        name if name.starts_with("forwarded") || name == "proxy-trace" => Evidence::NoHeader,
         name if name.starts_with("setting.") => Evidence::Settings,
         _ => Evidence::Derived,
     }
@@ -107,7 +109,7 @@ impl Evidences {
 
     pub(super) fn of(http: &Http) -> Self {
         let mut kinds = *KINDS;
-        let [real_ip, other, tailscale, any] = *OTHERS;
+        let [real_ip, other, tailscale, trace, any] = *OTHERS;
         for (at, (name, value)) in (0u16..).zip(&http.headers) {
             let mut found = |place: usize| {
                 if let Some(kind @ Evidence::NoHeader) = kinds.get_mut(place) {
@@ -125,11 +127,17 @@ impl Evidences {
                 Some((_, place)) => *place,
                 None if name.eq_ignore_ascii_case("x-real-ip") => real_ip,
                 None if starts("x-forwarded-") => other,
-                None if Forwarding::of(std::iter::once((&**name, &**value))).tailscale => tailscale,
-                None => continue,
+                None => {
+                    let alone = Forwarding::of(std::iter::once((&**name, &**value)));
+                    match (alone.tailscale, alone.trace) {
+                        (true, _) => tailscale,
+                        (_, true) => trace,
+                        (false, false) => continue,
+                    }
+                }
             };
             found(place);
-            if !matches!(known, Some(("host" | "origin", _))) {
+            if place != trace && !matches!(known, Some(("host" | "origin", _))) {
                 found(any);
             }
         }

@@ -122,6 +122,7 @@ pub fn observe_with(handshake: &Handshake, proof: DeviceProof) -> Observed {
         forwarded_real_ip: forwarding.real_ip,
         forwarded_other: forwarding.other,
         forwarded_tailscale: forwarding.tailscale,
+        proxy_trace: forwarding.trace,
         ingress,
         client: claims.client,
         mode: claims.mode,
