@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::locate::{locate, token_at};
+use crate::diagnostic::suggest::did_you_mean;
 
 /// Why a text is no recorded handshake.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -145,64 +146,17 @@ fn expectation(expected: &str) -> &str {
 
 /// The nearest of the words between backticks in `known`, or else all of them.
 fn suggest(word: &str, known: &str, kind: &str) -> Option<String> {
-    let word = word.trim_matches('`');
     let words = || known.split('`').skip(1).step_by(2);
-    let near = words().map(|known| (distance(word, known), known)).min();
-    match near {
-        Some((distance, known)) if distance * 3 <= known.chars().count().max(3) => {
-            Some(format!("did you mean `{known}`?"))
-        }
-        Some(_) => {
-            let all: Vec<String> = words().map(|word| format!("`{word}`")).collect();
-            Some(format!(
-                "the {kind} that may stand here are {}",
-                all.join(", ")
-            ))
-        }
-        None => None,
-    }
-}
-
-/// Levenshtein's distance without regard to ASCII case; words longer than any of ours are
-/// simply far.
-fn distance(one: &str, other: &str) -> usize {
-    if one.len() > 64 {
-        return usize::MAX / 3;
-    }
-    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
-    for (before, a) in one.chars().enumerate() {
-        let mut diagonal = before;
-        let mut left = before + 1;
-        if let Some(first) = row.first_mut() {
-            *first = left;
-        }
-        for (b, above) in other.chars().zip(row.iter_mut().skip(1)) {
-            let changed = diagonal + usize::from(!a.eq_ignore_ascii_case(&b));
-            diagonal = *above;
-            left = changed.min(*above + 1).min(left + 1);
-            *above = left;
-        }
-    }
-    row.last().copied().unwrap_or_default()
+    did_you_mean(word.trim_matches('`'), words()).or_else(|| {
+        let all: Vec<String> = words().map(|word| format!("`{word}`")).collect();
+        let listed = || format!("the {kind} that may stand here are {}", all.join(", "));
+        (!all.is_empty()).then(listed)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn distances() {
-        for (one, other, far) in [
-            ("", "", 0),
-            ("abc", "", 3),
-            ("kitten", "sitting", 3),
-            ("Peer", "peer", 0),
-            ("peeer", "peer", 1),
-        ] {
-            assert_eq!(distance(one, other), far, "{one} {other}");
-            assert_eq!(distance(other, one), far, "{other} {one}");
-        }
-    }
 
     #[test]
     fn values_are_named_by_kind_only() {
