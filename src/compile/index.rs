@@ -4,8 +4,6 @@
 //! the clauses that can still apply; their intersection leaves few to be tested, and what it
 //! settles exactly is not tested again.
 
-use std::ops::Range;
-
 use super::program::{Block, HIT, Instruction, MISS, Term, Test};
 use crate::facts::{Address, AttributeId, Facts, Kind};
 
@@ -13,15 +11,17 @@ use crate::facts::{Address, AttributeId, Facts, Kind};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
     columns: Vec<Column>,
+    /// The bitsets of all columns, row after row, one row for each value.
+    rows: Vec<u64>,
     /// 64-bit words in a bitset over the clauses.
     words: usize,
 }
 
-/// The bitsets of one attribute: row after row, one for each of its values.
-#[derive(Clone, Debug)]
+/// One attribute, and where its bitsets begin.
+#[derive(Clone, Copy, Debug)]
 struct Column {
     value: Value,
-    rows: Box<[u64]>,
+    start: usize,
 }
 
 /// Access to the value of a fact.
@@ -88,23 +88,20 @@ impl Index {
             }
             left.push(unsettled);
         }
-        let columns = told_apart
-            .into_iter()
-            .zip(rows)
-            .filter(|(_, rows)| !rows.is_empty());
-        let columns = columns.filter_map(|(told_apart, rows)| {
-            Some(Column {
-                value: told_apart?.0,
-                rows: rows.into(),
-            })
-        });
-        (
-            Index {
-                columns: columns.collect(),
-                words,
-            },
-            left,
-        )
+        let mut index = Index {
+            words,
+            ..Index::default()
+        };
+        for (told_apart, rows) in told_apart.into_iter().zip(rows) {
+            if let Some((value, _)) = told_apart.filter(|_| !rows.is_empty()) {
+                index.columns.push(Column {
+                    value,
+                    start: index.rows.len(),
+                });
+                index.rows.extend(rows);
+            }
+        }
+        (index, left)
     }
 
     /// What is left for these facts. Nothing is allocated.
@@ -120,8 +117,8 @@ impl Index {
 
     fn word(&self, word: usize, facts: &Facts) -> u64 {
         self.columns.iter().fold(u64::MAX, |bits, column| {
-            let at = column.value.of(facts) * self.words + word;
-            bits & column.rows.get(at).copied().unwrap_or(u64::MAX)
+            let at = column.start + column.value.of(facts) * self.words + word;
+            bits & self.rows.get(at).copied().unwrap_or(u64::MAX)
         })
     }
 }
@@ -135,25 +132,24 @@ pub(crate) struct Narrowed<'a> {
 }
 
 impl Narrowed<'_> {
-    /// The clauses in a range that can apply, in order.
-    pub(crate) fn within(self, range: Range<usize>) -> impl Iterator<Item = usize> {
-        let mut word = range.start / 64;
-        let mut bits = self.word(word) & (u64::MAX << (range.start % 64));
-        std::iter::from_fn(move || {
-            while bits == 0 {
-                word += 1;
-                if word * 64 >= range.end {
-                    return None;
-                }
-                bits = self.word(word);
+    /// The first clause from `at` on, and before `end`, that can apply.
+    #[inline]
+    pub(crate) fn next(&self, at: usize, end: usize) -> Option<usize> {
+        let mut word = at / 64;
+        let mut bits = self.word(word) & (u64::MAX << (at % 64));
+        while bits == 0 {
+            word += 1;
+            if word * 64 >= end {
+                return None;
             }
-            let at = word * 64 + bits.trailing_zeros() as usize;
-            bits &= bits - 1;
-            (at < range.end).then_some(at)
-        })
+            bits = self.word(word);
+        }
+        let found = word * 64 + bits.trailing_zeros() as usize;
+        (found < end).then_some(found)
     }
 
-    fn word(self, word: usize) -> u64 {
+    #[inline]
+    fn word(&self, word: usize) -> u64 {
         if word == 0 {
             self.first
         } else {

@@ -71,7 +71,7 @@ fn run<W: Watch>(program: &Program, facts: &Facts, watch: &mut W) -> Decision {
     let mut rule = &program.default;
     let narrowed = (!W::SEES_ALL).then(|| program.index.narrow(facts));
     let guards = program.guards.len();
-    for block in candidates(&program.rules, guards, narrowed) {
+    for block in Candidates::new(&program.rules, guards, narrowed) {
         // A second trial would not have been reached either.
         if block.role == Role::Trial && trial.is_some() {
             continue;
@@ -101,23 +101,38 @@ fn run<W: Watch>(program: &Program, facts: &Facts, watch: &mut W) -> Decision {
 }
 
 /// The clauses of a list that can apply, in order; all of them where nothing was narrowed.
-/// `first` is the place of the list among all clauses.
-fn candidates<'a>(
+struct Candidates<'a> {
     blocks: &'a [Block],
+    /// The place of the list among all clauses.
     first: usize,
     narrowed: Option<Narrowed<'a>>,
-) -> impl Iterator<Item = &'a Block> {
-    let range = first..first + blocks.len();
-    let all = if narrowed.is_some() {
-        0..0
-    } else {
-        range.clone()
-    };
-    let some = narrowed.map(|narrowed| narrowed.within(range));
-    some.into_iter()
-        .flatten()
-        .chain(all)
-        .filter_map(move |at| blocks.get(at - first))
+    at: usize,
+}
+
+impl<'a> Candidates<'a> {
+    fn new(blocks: &'a [Block], first: usize, narrowed: Option<Narrowed<'a>>) -> Self {
+        Candidates {
+            blocks,
+            first,
+            narrowed,
+            at: first,
+        }
+    }
+}
+
+impl<'a> Iterator for Candidates<'a> {
+    type Item = &'a Block;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a Block> {
+        let end = self.first + self.blocks.len();
+        let at = match &self.narrowed {
+            Some(narrowed) => narrowed.next(self.at, end)?,
+            None => self.at,
+        };
+        self.at = at + 1;
+        self.blocks.get(at - self.first)
+    }
 }
 
 /// Whether all terms of a clause hold. Of one that the index let through, only what the
@@ -189,7 +204,7 @@ impl Restriction {
             pairing: None,
             cap: ScopeSet::ALL,
         };
-        for guard in candidates(&program.guards, 0, narrowed) {
+        for guard in Candidates::new(&program.guards, 0, narrowed) {
             if !applies(program, guard, facts, watch) {
                 continue;
             }
