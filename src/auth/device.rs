@@ -53,7 +53,9 @@ pub fn payload(version: PayloadVersion, claims: &Claims, device: &DeviceClaim) -
 /// Checks the proof against the nonce of this connection's challenge, at `now_ms` in Unix
 /// milliseconds; the device may have signed up to `skew_ms` before or after.
 ///
-/// The first check that fails is told, in the protocol's order: id, time, nonce, signature.
+/// The first check that fails is told, in the protocol's order: id, time, nonce, signature, key.
+/// A key for which anybody can sign ([`PublicKey::is_weak`]) proves nothing, though its
+/// signature fits.
 /// A key of the right id that is no Ed25519 key fails as a signature.
 /// Observed: `device-proof/…/pubkey-short`.
 #[must_use]
@@ -82,10 +84,12 @@ pub fn prove(claims: &Claims, nonce: &str, now_ms: i64, skew_ms: u64) -> DeviceP
             .verify(payload(version, claims, device).as_bytes(), &signature)
             .is_ok()
     };
-    if VERSIONS.into_iter().any(fits) {
-        DeviceProof::Proven
-    } else {
+    if !VERSIONS.into_iter().any(fits) {
         DeviceProof::SignatureInvalid
+    } else if key.is_weak() {
+        DeviceProof::PublicKeyInvalid
+    } else {
+        DeviceProof::Proven
     }
 }
 
@@ -237,6 +241,33 @@ mod tests {
                 "v3|{}|cli|cli|operator|operator.read,operator.write|1770000000000|s3cret-token|{NONCE}|linux|server",
                 device.id
             )
+        );
+    }
+
+    /// With the identity as key, R = S·B fits every message; S = 0 makes R the identity too.
+    #[test]
+    fn a_signature_that_anybody_can_make_proves_nothing() {
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        let mut signature = [0; 64];
+        signature[0] = 1;
+        let text = |bytes: &[u8]| {
+            use base64::Engine as _;
+            base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+        };
+        let mut claims = claims(&text(&signature));
+        let key = text(&identity);
+        let device = claims.device.as_mut().unwrap();
+        device.id = device_id(&PublicKey::parse(&key).unwrap()).into();
+        device.public_key = key.into();
+        let verifier = UnparsedPublicKey::new(&ED25519, identity);
+        assert!(
+            verifier.verify(b"anything", &signature).is_ok(),
+            "the check is needed"
+        );
+        assert_eq!(
+            prove(&claims, NONCE, NOW, 120_000),
+            DeviceProof::PublicKeyInvalid
         );
     }
 }

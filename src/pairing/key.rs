@@ -11,6 +11,33 @@ const SPKI_PREFIX: [u8; 12] = [
     0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
 ];
 
+/// The y of every point of order 1, 2, 4 and 8, little-endian, as a key can spell it: also with
+/// the prime added, which is not canonical.
+const SMALL_ORDER: [[u8; 32]; 7] = [
+    small(0, 0, 0),
+    small(1, 0, 0),
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+        0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
+        0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
+        0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac,
+        0x03, 0x7a,
+    ],
+    small(0xec, 0xff, 0x7f),
+    small(0xed, 0xff, 0x7f),
+    small(0xee, 0xff, 0x7f),
+];
+
+/// A number whose bytes are `first`, then all `middle`, then `last`.
+const fn small(first: u8, middle: u8, last: u8) -> [u8; 32] {
+    let mut bytes = [middle; 32];
+    (bytes[0], bytes[31]) = (first, last);
+    bytes
+}
+
 /// No key or signature is spelled longer than this; more is not looked at.
 const LONGEST: usize = 512;
 
@@ -36,6 +63,21 @@ impl PublicKey {
             decode_base64(text)?
         };
         (!key.is_empty()).then_some(PublicKey(key))
+    }
+
+    /// Whether signatures of this key prove nothing: it is a point of small order, for which
+    /// anybody can make a signature that fits (RFC 8032, 5.1.7 and 8.4).
+    #[must_use]
+    pub fn is_weak(&self) -> bool {
+        let Some((last, rest)) = self.0.split_last() else {
+            return false;
+        };
+        // The highest bit is the sign of x; both signs are of the same order.
+        SMALL_ORDER.iter().any(|point| {
+            point
+                .split_last()
+                .is_some_and(|(end, start)| start == rest && *end == last & 0x7f)
+        })
     }
 
     /// The bytes.
@@ -112,5 +154,17 @@ mod tests {
             assert_eq!(PublicKey::parse(text), None, "{text}");
         }
         assert_eq!(PublicKey::parse(&"A".repeat(600)), None);
+    }
+
+    #[test]
+    fn keys_of_small_order_are_weak_whatever_their_sign() {
+        for point in SMALL_ORDER {
+            let mut negative = point;
+            negative[31] |= 0x80;
+            assert!(PublicKey(point.to_vec()).is_weak() && PublicKey(negative.to_vec()).is_weak());
+        }
+        let mut strong = SMALL_ORDER[2];
+        strong[7] ^= 1;
+        assert!(!PublicKey(strong.to_vec()).is_weak() && !PublicKey(vec![0; 31]).is_weak());
     }
 }
