@@ -4,7 +4,6 @@
 //! something is shown ([`crate::diagnostic`]). Reading files is not here: see `cli`.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
@@ -160,6 +159,21 @@ impl Source {
         (line, before.chars().count() + 1)
     }
 
+    /// How many bytes the line has that an offset is in.
+    #[must_use]
+    pub fn line_length(&self, offset: u32) -> usize {
+        let next = self.line_starts.partition_point(|start| *start <= offset);
+        let start = next
+            .checked_sub(1)
+            .and_then(|at| self.line_starts.get(at))
+            .copied();
+        let end = self
+            .line_starts
+            .get(next)
+            .map_or(self.text.len(), |end| *end as usize);
+        end.saturating_sub(start.unwrap_or(0) as usize)
+    }
+
     /// The text that a span covers, or nothing when it does not fit.
     #[must_use]
     pub fn slice(&self, span: Span) -> &str {
@@ -218,23 +232,32 @@ impl Sources {
     }
 }
 
-/// Text from outside, fit for a terminal: control characters and those that change the
-/// direction of text become `\u{FFFD}`, byte for byte where a span must still fit.
+/// A text without characters that would steer a terminal or hide what is there; each is
+/// replaced by one of the same length, so that places stay.
 #[must_use]
-pub fn printable(text: &str) -> Cow<'_, str> {
-    let hidden = |c: char| {
-        (c.is_control() && c != '\n' && c != '\t')
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}')
-    };
-    if !text.chars().any(hidden) {
-        return Cow::Borrowed(text);
-    }
-    let shown = text.chars().map(|c| match (hidden(c), c.len_utf8()) {
-        (false, _) => String::from(c),
-        (true, 3) => String::from('\u{fffd}'),
-        (true, length) => "?".repeat(length),
-    });
-    Cow::Owned(shown.collect())
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .map(|character| match character {
+            '\n' | '\t' => character,
+            '\r' => ' ',
+            _ if !is_hidden(character) => character,
+            _ => match character.len_utf8() {
+                1 => '?',
+                2 => '·',
+                3 => '\u{fffd}',
+                _ => '\u{1f6ab}',
+            },
+        })
+        .collect()
+}
+
+/// Whether a character shows nothing, or changes how others are shown.
+#[must_use]
+pub fn is_hidden(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -253,10 +276,10 @@ mod tests {
 
     #[test]
     fn what_is_shown_cannot_command_a_terminal() {
-        let hostile = "a\u{1b}[2Jb\u{202e}c\u{85}d\n";
-        assert_eq!(printable(hostile), "a?[2Jb\u{fffd}c??d\n");
+        let hostile = "a\u{1b}[2Jb\u{202e}c\u{85}d\r\n";
+        assert_eq!(printable(hostile), "a?[2Jb\u{fffd}c·d \n");
         assert_eq!(printable(hostile).len(), hostile.len());
-        assert!(matches!(printable("plain → text"), Cow::Borrowed(_)));
+        assert_eq!(printable("plain → text"), "plain → text");
     }
 
     #[test]

@@ -17,6 +17,9 @@ pub(crate) struct Index {
     words: usize,
 }
 
+/// Terms of more instructions than this are always tested.
+const LONGEST: u32 = 64;
+
 /// One attribute, and where its bitsets begin.
 #[derive(Clone, Copy, Debug)]
 struct Column {
@@ -61,7 +64,12 @@ impl Index {
                 let Some(term) = terms.get(index as usize) else {
                     continue;
                 };
-                let asked = asked(term, instructions);
+                // A long term would cost more to look through than it saves.
+                let asked = if term.length > LONGEST {
+                    Vec::new()
+                } else {
+                    asked(term, instructions)
+                };
                 for attribute in &asked {
                     let place = usize::from(attribute.0);
                     let Some((_, values)) = told_apart.get(place).copied().flatten() else {

@@ -89,7 +89,12 @@ impl Lowering {
             Lowered::Known(true) => HIT,
             Lowered::Known(false) => MISS,
         };
-        self.terms.push(Term { entry, span });
+        let length = narrow(self.instructions.len() - start);
+        self.terms.push(Term {
+            entry,
+            length,
+            span,
+        });
     }
 
     /// Appends the tests of a condition; their open ends come back to be patched.

@@ -84,6 +84,8 @@ pub struct Block {
 pub struct Term {
     /// The first instruction, or [`HIT`] or [`MISS`] when nothing is to be tested.
     pub(crate) entry: u32,
+    /// How many instructions it has, the first one among them.
+    pub(crate) length: u32,
     /// The condition as written in the clause.
     pub(crate) span: Span,
 }

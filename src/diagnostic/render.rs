@@ -12,10 +12,16 @@ use miette::{
 use serde_json::{Value, json};
 
 use super::{Diagnostic, Diagnostics, Label, Severity};
-use crate::source::{Source, Sources, Span};
+use crate::source::{Source, Sources, Span, printable};
 
 /// Diagnostics beyond this number are counted, not shown.
 pub const SHOWN: usize = 20;
+
+/// Messages, labels and help are cut after this many characters.
+const LONGEST_MESSAGE: usize = 1_000;
+
+/// Lines longer than this many bytes are not drawn.
+const LONGEST_LINE: usize = 2_000;
 
 /// How wide drawn diagnostics are, in columns.
 const WIDTH: usize = 100;
@@ -93,7 +99,7 @@ fn human(diagnostics: &Diagnostics, sources: &Sources, colour: bool) -> String {
             text.push_str(apart.get(start..).unwrap_or(""));
         }
         for help in &diagnostic.help {
-            let help = wrapped(&visible(help)).join("\n        ");
+            let help = wrapped(&shown(help)).join("\n        ");
             let _ = writeln!(text, "{}{help}", help_style.style("  help: "));
         }
         drawn.push(text);
@@ -169,31 +175,13 @@ fn wrapped(text: &str) -> Vec<String> {
     lines
 }
 
-/// A text without characters that would steer a terminal or hide what is there; each is
-/// replaced by one of the same length, so that places stay.
-fn visible(text: &str) -> String {
-    text.chars()
-        .map(|character| match character {
-            '\n' | '\t' => character,
-            '\r' => ' ',
-            _ if !is_hidden(character) => character,
-            _ => match character.len_utf8() {
-                1 => '?',
-                2 => '·',
-                3 => '\u{fffd}',
-                _ => '\u{1f6ab}',
-            },
-        })
-        .collect()
-}
-
-/// Whether a character shows nothing, or changes how others are shown.
-#[must_use]
-pub(crate) fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+/// A message fit for a terminal, and for a line: longer ones are cut.
+fn shown(text: &str) -> String {
+    let cut = text.char_indices().nth(LONGEST_MESSAGE).map(|(at, _)| at);
+    match cut.and_then(|at| text.get(..at)) {
+        Some(start) => format!("{}…", printable(start)),
+        None => printable(text),
+    }
 }
 
 fn beyond(diagnostics: &Diagnostics) -> String {
@@ -220,7 +208,7 @@ fn plain(diagnostics: &Diagnostics, sources: &Sources) -> String {
         let _ = writeln!(
             text,
             "{place}{severity}: {} [{}]",
-            visible(message),
+            shown(message),
             code.name()
         );
         for (index, label) in diagnostic.labels.iter().enumerate() {
@@ -232,10 +220,10 @@ fn plain(diagnostics: &Diagnostics, sources: &Sources) -> String {
             } else {
                 format!("{}: ", at(sources, label.span))
             };
-            let _ = writeln!(text, "  {place}{}", visible(&label.text));
+            let _ = writeln!(text, "  {place}{}", shown(&label.text));
         }
         for help in &diagnostic.help {
-            let _ = writeln!(text, "  help: {}", visible(help));
+            let _ = writeln!(text, "  help: {}", shown(help));
         }
     }
     text.push_str(&beyond(diagnostics));
@@ -245,7 +233,7 @@ fn plain(diagnostics: &Diagnostics, sources: &Sources) -> String {
 fn at(sources: &Sources, span: Span) -> String {
     sources.get(span.source).map_or_else(String::new, |source| {
         let (line, column) = source.position(span.start);
-        format!("{}:{line}:{column}", visible(&source.name))
+        format!("{}:{line}:{column}", printable(&source.name))
     })
 }
 
@@ -369,7 +357,7 @@ struct Report<'a> {
 impl<'a> Report<'a> {
     fn new(diagnostic: &Diagnostic, labels: &[&Label], sources: &'a Sources) -> Self {
         let labeled = labels.iter().enumerate().map(|(at, label)| {
-            let text = (!label.text.is_empty()).then(|| visible(&label.text));
+            let text = (!label.text.is_empty()).then(|| shown(&label.text));
             let span = (label.span.start as usize, label.span.len());
             if at == 0 {
                 LabeledSpan::new_primary_with_span(text, span)
@@ -377,6 +365,15 @@ impl<'a> Report<'a> {
                 LabeledSpan::new_with_span(text, span)
             }
         });
+        let source = labels
+            .first()
+            .and_then(|label| sources.get(label.span.source));
+        let long = labels.iter().any(|label| {
+            source.is_some_and(|source| source.line_length(label.span.start) > LONGEST_LINE)
+        });
+        if long {
+            return Report::told(diagnostic, labels, sources);
+        }
         Report {
             severity: match diagnostic.severity {
                 Severity::Error => miette::Severity::Error,
@@ -385,15 +382,24 @@ impl<'a> Report<'a> {
             },
             message: wrapped(&format!(
                 "{} [{}]",
-                visible(&diagnostic.message),
+                shown(&diagnostic.message),
                 diagnostic.code.name()
             ))
             .join("\n"),
-            text: labels
-                .first()
-                .and_then(|label| sources.get(label.span.source))
-                .map(Text::new),
+            text: source.map(Text::new),
             labels: labeled.collect(),
+        }
+    }
+
+    /// The same where the line is too long to be drawn: its place in words.
+    fn told(diagnostic: &Diagnostic, labels: &[&Label], sources: &'a Sources) -> Self {
+        let drawn = Report::new(diagnostic, &[], sources);
+        let places = labels
+            .iter()
+            .map(|label| format!("\nat {}", at(sources, label.span)));
+        Report {
+            message: drawn.message + &places.collect::<String>(),
+            ..drawn
         }
     }
 }
@@ -431,7 +437,7 @@ impl<'a> Text<'a> {
     fn new(source: &'a Source) -> Self {
         Text {
             source,
-            shown: visible(&source.text),
+            shown: printable(&source.text),
         }
     }
 }
@@ -464,7 +470,7 @@ impl SourceCode for Text<'_> {
             .source
             .position(u32::try_from(start).unwrap_or(u32::MAX));
         Ok(Box::new(MietteSpanContents::new_named(
-            visible(&self.source.name),
+            printable(&self.source.name),
             data.as_bytes(),
             (start, end - start).into(),
             line - 1,

@@ -24,7 +24,7 @@ pub fn text(explanation: &Explanation, style: Style) -> String {
     let mut shown = explanation.clone();
     for fact in &mut shown.facts {
         for text in [&mut fact.value, &mut fact.evidence] {
-            *text = printable(text).into_owned();
+            *text = printable(text);
         }
     }
     for clause in &mut shown.clauses {
@@ -33,7 +33,7 @@ pub fn text(explanation: &Explanation, style: Style) -> String {
             .iter_mut()
             .flat_map(|term| &mut term.settled_by)
         {
-            *value = printable(value).into_owned();
+            *value = printable(value);
         }
     }
     for text in shown
@@ -43,7 +43,7 @@ pub fn text(explanation: &Explanation, style: Style) -> String {
         .chain(&mut shown.remedy)
         .chain(&mut shown.not_local)
     {
-        *text = printable(text).into_owned();
+        *text = printable(text);
     }
     if style.drawn {
         drawn(&shown, style)

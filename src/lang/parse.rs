@@ -22,6 +22,9 @@ pub const MAX_BYTES: usize = 1 << 20;
 /// The longest condition that help repeats, in bytes.
 const MAX_SHOWN: usize = 240;
 
+/// After this many problems reading stops: the file is not what it was taken for.
+pub const MAX_PROBLEMS: usize = 1_000;
+
 /// How deep conditions may nest.
 pub const MAX_DEPTH: usize = 64;
 
@@ -43,6 +46,9 @@ pub fn parse(id: SourceId, source: &Source) -> (Ast, Diagnostics) {
     let mut first = true;
     let pieces = pieces(&source.text);
     for (index, piece) in pieces.iter().cloned().enumerate() {
+        if diagnostics.0.len() >= MAX_PROBLEMS {
+            break;
+        }
         match piece {
             Piece::Statement(range) => {
                 let text = source.text.get(range.clone()).unwrap_or("");
@@ -125,6 +131,9 @@ fn confusable(id: SourceId, text: &str, diagnostics: &mut Diagnostics) -> Vec<us
     let mut found = Vec::new();
     let mut reported = false;
     for (at, character) in text.char_indices() {
+        if found.len() >= MAX_PROBLEMS {
+            break;
+        }
         reported &= character != '\n';
         let line_end = character == '\r'
             && text

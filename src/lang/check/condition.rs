@@ -99,11 +99,26 @@ impl Checker {
         path: &mut Vec<String>,
         join: fn(Vec<Spanned<Condition>>) -> Condition,
     ) -> Option<Meaning> {
-        // Every part is looked at, so that every mistake is found.
-        let meanings: Vec<Option<Meaning>> =
-            parts.iter().map(|part| self.expand(part, path)).collect();
-        let meanings: Vec<Meaning> = meanings.into_iter().collect::<Option<_>>()?;
-        let tests = meanings.iter().map(|meaning| meaning.tests).sum();
+        // Every part is looked at, so that every mistake is found; but not once there is more
+        // than any condition may come to.
+        let mut meanings = Vec::with_capacity(parts.len());
+        let mut sound = true;
+        let mut tests = 0;
+        for part in parts {
+            match self.expand(part, path) {
+                Some(meaning) => {
+                    tests += meaning.tests;
+                    meanings.push(meaning);
+                }
+                None => sound = false,
+            }
+            if tests > MAX_TESTS {
+                break;
+            }
+        }
+        if !sound {
+            return None;
+        }
         let depth = meanings
             .iter()
             .map(|meaning| meaning.depth)

@@ -18,6 +18,7 @@ pub(in crate::lang) use verdict::meant;
 use super::KEYWORDS;
 use super::ast::{Ast, ClauseRole, Expression, Given, Literal, Statement, StatementKind};
 use super::checked::{self, Answer, Checked, Claim, Clause, Condition, Role, Test};
+use super::parse::MAX_PROBLEMS;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, suggest};
 use crate::facts::{ATTRIBUTES, AttributeId, Stage};
 use crate::source::{Span, Spanned};
@@ -117,7 +118,9 @@ struct Checker {
 
 impl Checker {
     fn report(&mut self, diagnostic: Diagnostic) {
-        self.diagnostics.push(diagnostic);
+        if self.diagnostics.0.len() < MAX_PROBLEMS {
+            self.diagnostics.push(diagnostic);
+        }
     }
 
     /// Takes the sets and definitions of a file.
