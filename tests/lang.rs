@@ -293,7 +293,7 @@ fn is_sarif(text: &str) -> Result<(), String> {
 
 type Test = fn() -> Result<(), String>;
 
-const LIMITS: [(&str, Test); 8] = [
+const LIMITS: [(&str, Test); 12] = [
     ("a_file_of_1_mib_is_read", || {
         let line = format!("# {}\n", "x".repeat(1021));
         let mut text = String::from("gw-policy 1\ndefault → approve\n");
@@ -366,6 +366,57 @@ const LIMITS: [(&str, Test); 8] = [
         }
         text.push_str("default → approve\n");
         codes(&text, &[Code::NestedTooDeeply])
+    }),
+    ("a_large_definition_named_over_and_over", || {
+        let large = vec!["tls"; 9_999].join(" or ");
+        let over = vec!["large"; 100_000].join(" or ");
+        let text = format!("define large = {large}\ndefine over = {over}");
+        codes(
+            &format!("gw-policy 1\n{text}\nover → approve\ndefault → approve\n"),
+            &[Code::NestedTooDeeply],
+        )
+    }),
+    ("a_large_condition_in_many_rules", || {
+        let kinds = [
+            "tls",
+            "client=cli",
+            "auth=token",
+            "forwarded",
+            "origin=loopback",
+        ];
+        let large: Vec<&str> = kinds.iter().copied().cycle().take(9_000).collect();
+        let mut text = format!("gw-policy 1\ndefine large = {}\n", large.join(" or "));
+        text.push_str(&"large → approve\n".repeat(40));
+        codes(&(text + "default → approve\n"), &[])
+    }),
+    ("a_line_of_a_megabyte_is_told_and_not_drawn", || {
+        let text = format!(
+            "gw-policy 1\n{} → approve\ndefault → approve\n",
+            "x".repeat(1_000_000)
+        );
+        let Err(error) = Policy::parse("x.policy", &text) else {
+            return Err("it loads".to_owned());
+        };
+        let human = Format::Human { colour: false };
+        let drawn = render(&error.diagnostics, &error.sources, human);
+        let short = drawn.len() < 5_000 && drawn.contains("at x.policy:2:1");
+        if short {
+            Ok(())
+        } else {
+            Err(drawn.chars().take(2_000).collect())
+        }
+    }),
+    ("half_a_million_mistakes_are_not_all_kept", || {
+        let text = format!("gw-policy 1\n{}", "x\n".repeat(500_000));
+        let Err(error) = Policy::parse("x.policy", &text) else {
+            return Err("it loads".to_owned());
+        };
+        let kept = error.diagnostics.0.len();
+        if (900..1_100).contains(&kept) {
+            Ok(())
+        } else {
+            Err(format!("{kept} are kept"))
+        }
     }),
     ("a_long_flat_condition", || {
         let clients: Vec<&str> = std::iter::repeat_n("client=cli", 2_000).collect();
