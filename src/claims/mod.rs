@@ -159,10 +159,11 @@ fn fact(id: AttributeId, facts: &Facts) -> String {
             format!("{name}={value}")
         }
     };
-    if text.contains([' ', '{', '"', '$', '\'']) {
-        format!("'{text}'")
-    } else {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.,:/=@+".contains(c);
+    if text.chars().all(plain) {
         text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 

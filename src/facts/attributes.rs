@@ -10,6 +10,7 @@ use super::Facts;
 use super::address::{Address, AddressClass};
 use super::client::{Client, Mode, Role};
 use super::host::{Host, HostClass};
+use super::metadata::normalize_metadata;
 use super::origin::{Origin, OriginClass};
 use super::scopes::{Scope, ScopeSet};
 use super::settings::{AuthMode, Bind};
@@ -302,6 +303,12 @@ impl AttributeId {
     }
 }
 
+/// The path of a request target, without query and fragment.
+#[must_use]
+pub(crate) fn without_query(target: &str) -> &str {
+    target.split(['?', '#']).next().unwrap_or(target)
+}
+
 /// A header text of each class: the Host and Origin vocabularies share their names.
 fn example_header(words: &[Word], class: &str) -> Option<&'static str> {
     let origin = std::ptr::eq(words, OriginClass::WORDS);
@@ -363,12 +370,12 @@ macro_rules! address {
     };
 }
 macro_rules! text {
-    ($name:literal, $field:ident, $stage:ident, $provenance:ident, $doc:literal) => {
+    ($name:literal, $field:ident as $compared:expr, $stage:ident, $provenance:ident, $doc:literal) => {
         Attribute {
             name: $name,
             kind: Kind::Text {
                 get: |facts| &facts.$field,
-                set: |facts, value| facts.$field = value.into(),
+                set: |facts, value| facts.$field = $compared(value).into(),
             },
             stage: Stage::$stage,
             provenance: Provenance::$provenance,
@@ -481,7 +488,7 @@ pub static ATTRIBUTES: &[Attribute] = &[
     ),
     text!(
         "path",
-        path,
+        path as without_query,
         Upgrade,
         Claimed,
         "the request path, without the query"
@@ -608,14 +615,14 @@ pub static ATTRIBUTES: &[Attribute] = &[
     ),
     text!(
         "platform",
-        platform,
+        platform as normalize_metadata,
         Connect,
         Claimed,
         "`client.platform`, trimmed and in lower case"
     ),
     text!(
         "device-family",
-        device_family,
+        device_family as normalize_metadata,
         Connect,
         Claimed,
         "`client.deviceFamily`, trimmed and in lower case"

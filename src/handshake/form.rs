@@ -242,6 +242,8 @@ fn header_contradiction(http: &Http) -> Option<Contradiction> {
         !is_token(name) || value.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0))
     });
     bad.map(|(name, _)| {
+        // A whole header line in place of its name would show its value.
+        let name = name.split([':', ' ']).next().unwrap_or_default();
         let message = format!("`{}` is no header that HTTP allows", clean(name));
         (
             "/http/headers",

@@ -6,6 +6,7 @@ use super::evidence::Evidences;
 use super::{Handshake, Socket};
 use crate::auth::{self, Claims, Request};
 use crate::facts::address::resolve_client;
+use crate::facts::attributes::without_query;
 use crate::facts::forwarding::Forwarding;
 use crate::facts::metadata::normalize_metadata;
 use crate::facts::scopes::outside_roles;
@@ -112,7 +113,7 @@ pub fn observe_with(handshake: &Handshake, proof: DeviceProof) -> Observed {
         origin_allowed: settings.control_ui.allowed_origins.origins.allows(&origin),
         host,
         origin,
-        path: path_of(&http.path).into(),
+        path: without_query(&http.path).into(),
         client_ip,
         forwarded: forwarding.any,
         forwarded_rfc: forwarding.rfc,
@@ -217,11 +218,6 @@ fn is_same_host(peer: Address, socket: &Socket) -> bool {
         Transport::Unix | Transport::InProcess => true,
         Transport::Tcp => peer.is_loopback() || peer.ip().is_some_and(|ip| is_local(ip, socket)),
     }
-}
-
-/// The path of a request target, without query and fragment.
-fn path_of(target: &str) -> &str {
-    target.split(['?', '#']).next().unwrap_or(target)
 }
 
 #[cfg(test)]

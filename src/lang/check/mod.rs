@@ -20,7 +20,7 @@ use super::ast::{Ast, ClauseRole, Expression, Given, Literal, Statement, Stateme
 use super::checked::{self, Answer, Checked, Claim, Clause, Condition, Role, Test};
 use super::parse::MAX_PROBLEMS;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, suggest};
-use crate::facts::{ATTRIBUTES, AttributeId, Stage};
+use crate::facts::{ATTRIBUTES, AttributeId, Kind, Stage};
 use crate::source::{Span, Spanned};
 
 /// The edition of the language that this reads.
@@ -197,7 +197,11 @@ impl Checker {
             return false;
         }
         let attribute = ATTRIBUTES.iter().any(|row| row.name == word);
-        let reserved = RESERVED.contains(&word) || KEYWORDS.contains(&word);
+        // A set that is called like a scope would be read in its place.
+        let value = ATTRIBUTES
+            .iter()
+            .any(|row| matches!(row.kind, Kind::Set { .. }) && row.kind.code(word).is_some());
+        let reserved = RESERVED.contains(&word) || KEYWORDS.contains(&word) || value;
         if attribute || condition::PEER_CLASSES.contains(&word) || reserved {
             self.report(
                 Diagnostic::error(
@@ -208,6 +212,8 @@ impl Checker {
                     name.span,
                     if attribute {
                         "an attribute"
+                    } else if value {
+                        "a value of an attribute"
                     } else {
                         "a word of the language"
                     },

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::Checker;
 use super::condition::example;
 use crate::diagnostic::{Code, Diagnostic, Label, suggest};
-use crate::facts::attributes::{Kind, article};
+use crate::facts::attributes::{Kind, article, without_query};
 use crate::facts::{Attribute, Host, Origin, OriginClass, ScopeSet};
 use crate::lang::ast::{Literal, Operand};
 use crate::lang::checked::Members;
@@ -284,6 +284,12 @@ impl Checker {
         let help = match (row.name, compared.as_str()) {
             (_, "") => format!("write `{}=absent`", row.name),
             ("path", path) if !path.starts_with('/') => format!("write \"/{path}\""),
+            ("path", path) if path.contains(['?', '#']) => {
+                format!(
+                    "write \"{}\": the query is no part of it",
+                    without_query(path)
+                )
+            }
             _ => return Some(compared.into()),
         };
         self.report(
