@@ -125,6 +125,10 @@ fn built_in(path: &str) -> Option<&'static str> {
 
 /// Reads what a policy names. A link does not lead a policy out of its folder.
 fn reader(path: &str, purpose: Read, root: &str) -> Result<String, ReadError> {
+    // Standard input is for the command line, not for what a file names.
+    if path == "-" {
+        return Err(ReadError::NotFound);
+    }
     if path.starts_with(BUILT_IN) {
         return built_in(path).map(str::to_owned).ok_or(ReadError::NotFound);
     }

@@ -30,8 +30,11 @@ fn parse(path: &str) -> Result<Handshake, Problem> {
     let id = sources.add(Source::new(path, &handshake::masked(&text)));
     handshake::parse(&text).map_err(|error| {
         let policy = text.trim_start().starts_with("gw-policy");
+        let covered = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_err();
         let help = if policy {
             Some("this is a policy: name it with --policy".to_owned())
+        } else if covered && error.help.is_none() {
+            Some("what is not JSON is shown covered, because it may hold secrets".to_owned())
         } else {
             error.help
         };

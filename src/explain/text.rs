@@ -6,6 +6,11 @@ use super::{ClauseAccount, Explanation, FactAccount};
 use crate::lang::checked::Role;
 use crate::source::printable;
 
+/// Text from outside on one line, so that it cannot pass for a line of its own.
+fn line(text: &str) -> String {
+    printable(text).replace(['\n', '\t'], " ")
+}
+
 /// What to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
@@ -24,7 +29,7 @@ pub fn text(explanation: &Explanation, style: Style) -> String {
     let mut shown = explanation.clone();
     for fact in &mut shown.facts {
         for text in [&mut fact.value, &mut fact.evidence] {
-            *text = printable(text);
+            *text = line(text);
         }
     }
     for clause in &mut shown.clauses {
@@ -33,7 +38,7 @@ pub fn text(explanation: &Explanation, style: Style) -> String {
             .iter_mut()
             .flat_map(|term| &mut term.settled_by)
         {
-            *value = printable(value);
+            *value = line(value);
         }
     }
     for text in shown
@@ -43,7 +48,7 @@ pub fn text(explanation: &Explanation, style: Style) -> String {
         .chain(&mut shown.remedy)
         .chain(&mut shown.not_local)
     {
-        *text = printable(text);
+        *text = line(text);
     }
     if style.drawn {
         drawn(&shown, style)

@@ -88,7 +88,7 @@ fn of_shape(said: &str) -> (String, Option<String>) {
     if let Some(rest) = said.strip_prefix("unknown variant ") {
         let (word, known) = split_expected(rest);
         return (
-            format!("{word} is none of the words that may stand here"),
+            "this is none of the words that may stand here".to_owned(),
             suggest(word, known, "words"),
         );
     }
@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(
             of_shape(said),
             (
-                "`xyz` is none of the words that may stand here".into(),
+                "this is none of the words that may stand here".into(),
                 Some(help.into())
             )
         );

@@ -110,7 +110,7 @@ impl Evidences {
     pub(super) fn of(http: &Http) -> Self {
         let mut kinds = *KINDS;
         let [real_ip, other, tailscale, trace, any] = *OTHERS;
-        for (at, (name, value)) in (0u16..).zip(&http.headers) {
+        for (at, (name, value)) in (0..=u16::MAX).zip(&http.headers) {
             let mut found = |place: usize| {
                 if let Some(kind @ Evidence::NoHeader) = kinds.get_mut(place) {
                     *kind = Evidence::Header(at);

@@ -1,69 +1,53 @@
-//! The text of a recording with its secrets covered, for showing where it is wrong.
+//! The text of a recording with its values covered, for showing where it is wrong.
 //!
-//! It works on any text, JSON or not: what cannot be read must not show its secrets either.
+//! Any value may be a secret, and so may anything in a text that is not JSON: only the names of
+//! fields and the structure are left.
 
-use std::ops::Range;
-
-/// Headers whose values are secrets.
-const HEADERS: [&str; 5] = [
-    "authorization",
-    "cookie",
-    "proxy-authorization",
-    "sec-websocket-protocol",
-    "x-api-key",
-];
-
-/// The text with every secret replaced by as many `*` as it has bytes, so that places in it
-/// stay where they are.
+/// The text with every value replaced by as many `*` as it has bytes, so that places in it stay
+/// where they are. Of a text that is not JSON only line ends and spaces are left.
 #[must_use]
 pub fn masked(text: &str) -> String {
-    let mut covered = text.as_bytes().to_vec();
-    let mut cover = |range: Range<usize>| {
-        if let Some(bytes) = covered.get_mut(range) {
-            bytes.fill(b'*');
-        }
-    };
-    let mut name = String::new();
-    for (range, gap) in strings(text) {
-        let value = text.get(range.clone()).unwrap_or("");
-        // A value follows its name after a colon; a header's follows after a comma.
-        match gap.trim() {
-            ":" if is_secret(&name) => cover(range),
-            ":" if name == "path" => {
-                let query = value.find('?').map_or(range.end, |at| range.start + at);
-                cover(query..range.end);
+    let json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+    let mut covered = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        let length = match next {
+            '"' if json => {
+                let length = string_length(rest);
+                let (string, after) = rest.split_at(length);
+                if after.trim_start().starts_with(':') {
+                    covered.push_str(string);
+                } else {
+                    covered.push('"');
+                    covered.push_str(&"*".repeat(length.saturating_sub(2)));
+                    covered.push('"');
+                }
+                length
             }
-            "," if HEADERS.contains(&name.as_str()) => cover(range),
-            _ => name = value.to_ascii_lowercase(),
-        }
+            _ => {
+                let structure = json && "{}[],:".contains(next);
+                if structure || next.is_whitespace() {
+                    covered.push(next);
+                } else {
+                    covered.push_str(&"*".repeat(next.len_utf8()));
+                }
+                next.len_utf8()
+            }
+        };
+        rest = rest.get(length..).unwrap_or("");
     }
-    String::from_utf8(covered).unwrap_or_default()
+    covered
 }
 
-fn is_secret(name: &str) -> bool {
-    ["token", "password", "secret", "signature"]
-        .iter()
-        .any(|word| name.contains(word))
-}
-
-/// The insides of the quoted strings of a text, each with what stands before it since the
-/// last one. A string that is not closed goes on to the end.
-fn strings(text: &str) -> Vec<(Range<usize>, &str)> {
-    let mut found = Vec::new();
-    let mut after = 0;
-    while let Some(open) = text.get(after..).and_then(|rest| rest.find('"')) {
-        let start = after + open + 1;
-        let mut escaped = false;
-        let end = text.get(start..).unwrap_or("").bytes().position(|byte| {
-            let closes = byte == b'"' && !escaped;
-            escaped = byte == b'\\' && !escaped;
-            closes
-        });
-        let end = end.map_or(text.len(), |length| start + length);
-        found.push((start..end, text.get(after..start - 1).unwrap_or("")));
-        after = (end + 1).min(text.len());
-    }
-    found
+/// The bytes of the string that a JSON text begins with, quotes included.
+fn string_length(text: &str) -> usize {
+    let mut escaped = false;
+    let inside = text.bytes().skip(1).position(|byte| {
+        let closes = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        closes
+    });
+    inside.map_or(text.len(), |inside| inside + 2)
 }
 
 #[cfg(test)]
@@ -72,12 +56,11 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn secrets_are_covered_and_everything_else_stays() {
-        let text = r#"{ "auth": { "token" : "s3c\"ret", "mode": "token" }, "deviceToken": "dé",
-            "headers": [["Host", "gw"], ["Authorization", "Bearer x"]], "path": "/ws?token=t","password":"open"#;
-        let covered = r#"{ "auth": { "token" : "********", "mode": "token" }, "deviceToken": "***",
-            "headers": [["Host", "gw"], ["Authorization", "********"]], "path": "/ws********","password":"****"#;
+    fn names_and_structure_stay_and_values_do_not() {
+        let text = r#"{ "auth": { "token" : "s3c\"ret", "tokn": 8675, "k": ["dé", true] } }"#;
+        let covered = r#"{ "auth": { "token" : "********", "tokn": ****, "k": ["***", ****] } }"#;
         assert_eq!(masked(text), covered);
+        assert_eq!(masked("{ 'token': 'x'\n"), "* ******** ***\n");
     }
 
     proptest! {

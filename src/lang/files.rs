@@ -223,6 +223,11 @@ impl Files<'_, '_> {
         includes: &mut Vec<Ast>,
     ) -> Option<()> {
         let (path, ast) = self.open(from, target, chain, "includes")?;
+        // A file is gone through once, however often and by whatever way it is included.
+        if includes.contains(&ast) {
+            return Some(());
+        }
+        includes.push(ast.clone());
         chain.push(path.clone());
         let mut sound = Some(());
         for statement in &ast.statements {
@@ -231,9 +236,6 @@ impl Files<'_, '_> {
             }
         }
         chain.pop();
-        if !includes.contains(&ast) {
-            includes.push(ast);
-        }
         sound
     }
 

@@ -84,7 +84,7 @@ impl Record {
         self.tokens
             .as_ref()?
             .get(role)
-            .filter(|token| token.revoked_at_ms.is_none())
+            .filter(|token| token.revoked_at_ms.is_none() && &*token.role == role)
     }
 }
 

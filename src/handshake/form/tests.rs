@@ -71,7 +71,7 @@ fn what_is_wrong_is_pointed_at() {
         (
             "/socket/transport",
             json!("udp"),
-            "`udp` is none of the words that may stand here",
+            "this is none of the words that may stand here",
             r#""udp""#,
         ),
         (

@@ -61,9 +61,30 @@ impl Checker {
                 _ => true,
             })
             .collect();
+        self.each_once(&text.arguments)?;
         let answer = self.plain_answer(text, &arguments)?;
         self.fits(text, answer, role)?;
         Some((answer, hint))
+    }
+
+    /// An argument that is given twice would mean one or the other.
+    fn each_once(&mut self, arguments: &[Argument]) -> Option<()> {
+        for (at, argument) in arguments.iter().enumerate() {
+            let first = arguments
+                .iter()
+                .take(at)
+                .find(|other| key(other) == key(argument));
+            if let (Some(first), Some(name)) = (first, key(argument)) {
+                self.report(
+                    Diagnostic::error(Code::UnknownVerdict, format!("`{name}` is given twice"))
+                        .label(argument.value.span(), "given again")
+                        .label(first.value.span(), "given here")
+                        .help("remove one of them"),
+                );
+                return None;
+            }
+        }
+        Some(())
     }
 
     fn plain_answer(&mut self, text: &VerdictText, arguments: &[&Argument]) -> Option<Answer> {
