@@ -6,6 +6,7 @@ use super::load;
 use super::output::{AnswerFormat, Output};
 use crate::claims;
 use crate::diagnostic::Diagnostics;
+use crate::diagnostic::render::{Format, render};
 use crate::policy::Policy;
 use crate::source::Span;
 
@@ -46,7 +47,17 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             Err(error) => {
                 let unread = error.sources.iter().next().is_none();
                 exit = if unread { Exit::Input } else { Exit::Failure };
-                output.report(&error.diagnostics, &error.sources, args.format.report());
+                if args.format == AnswerFormat::Json {
+                    let problems = render(&error.diagnostics, &error.sources, Format::Json);
+                    let problems: serde_json::Value =
+                        serde_json::from_str(&problems).unwrap_or_default();
+                    documents.push(serde_json::json!({
+                        "file": file,
+                        "diagnostics": problems.get("diagnostics"),
+                    }));
+                } else {
+                    output.report(&error.diagnostics, &error.sources, args.format.report());
+                }
                 continue;
             }
         };
