@@ -11,6 +11,7 @@ pub mod files;
 pub mod format;
 mod grammar;
 pub mod lines;
+mod mistake;
 pub mod parse;
 pub mod tokens;
 

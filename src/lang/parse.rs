@@ -11,8 +11,9 @@ use super::ast::{
     Annotation, Argument, Ast, Clause, ClauseRole, Expression, ExpressionKind, Given, Literal,
     Operand, Operator, Place, Statement, StatementKind, Unread, VerdictText,
 };
-use super::grammar::{Rule, goes_on, statement};
+use super::grammar::{Rule, statement};
 use super::lines::{Piece, pieces};
+use super::mistake::goes_on;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::{Source, SourceId, Span, Spanned};
 
