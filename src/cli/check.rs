@@ -63,14 +63,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
                 all.append(policy.warnings(), distance);
             }
             Err(error) => {
-                let unread = error.sources.iter().next().is_none();
-                exit = if unread {
-                    Exit::Input
-                } else if exit == Exit::Input {
-                    exit
-                } else {
-                    Exit::Failure
-                };
+                exit = exit.and(Exit::of(&error));
                 summary.push_str(&format!(
                     "{file}: {}\n",
                     count(error.diagnostics.errors(), "error")

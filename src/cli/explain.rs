@@ -97,9 +97,8 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let policy = match load::policy(&path, false) {
         Ok(policy) => policy,
         Err(error) => {
-            let unread = error.sources.iter().next().is_none();
             output.report(&error.diagnostics, &error.sources, report);
-            return if unread { Exit::Input } else { Exit::Failure };
+            return Exit::of(&error);
         }
     };
     warn_of_failing_tests(&path, &policy, output);

@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
                     &Sources::default(),
                     args.format,
                 );
-                exit = Exit::Input;
+                exit = exit.and(Exit::Input);
                 continue;
             }
         };
@@ -59,7 +59,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         let (_, diagnostics) = parse(id, &source);
         if diagnostics.has_errors() {
             output.report(&Diagnostics(diagnostics.0), &sources, args.format);
-            exit = Exit::Failure;
+            exit = exit.and(Exit::Failure);
             continue;
         }
         let laid_out = format(&text);
@@ -67,13 +67,13 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             output.say(&laid_out);
         } else if laid_out != text && args.check {
             output.say(&format!("{file} would change\n"));
-            exit = Exit::Failure;
+            exit = exit.and(Exit::Failure);
         } else if laid_out != text {
             match replace(file, &laid_out) {
                 Ok(()) => output.say(&format!("{file} laid out\n")),
                 Err(error) => {
                     output.complain(&format!("error: {file} cannot be written: {error}\n"));
-                    exit = Exit::Input;
+                    exit = exit.and(Exit::Input);
                 }
             }
         }

@@ -34,6 +34,23 @@ pub enum Exit {
     Refused,
 }
 
+impl Exit {
+    /// What several files come to: an input that cannot be read tells more than a failure.
+    fn and(self, other: Exit) -> Exit {
+        match (self, other) {
+            (Exit::Success, other) | (other, Exit::Success) => other,
+            (Exit::Input, _) | (_, Exit::Input) => Exit::Input,
+            (first, _) => first,
+        }
+    }
+
+    /// What a policy that does not load comes to.
+    fn of(error: &crate::policy::PolicyError) -> Exit {
+        let unread = error.sources.iter().next().is_none();
+        if unread { Exit::Input } else { Exit::Failure }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         ExitCode::from(match exit {

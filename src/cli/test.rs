@@ -45,8 +45,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         let policy = match load::policy(file, false) {
             Ok(policy) => policy,
             Err(error) => {
-                let unread = error.sources.iter().next().is_none();
-                exit = if unread { Exit::Input } else { Exit::Failure };
+                exit = exit.and(Exit::of(&error));
                 if args.format == AnswerFormat::Json {
                     let problems = render(&error.diagnostics, &error.sources, Format::Json);
                     let problems: serde_json::Value =
@@ -74,7 +73,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         passed += results.len() - failures.len();
         failed += failures.len();
         if !failures.is_empty() {
-            exit = Exit::Failure;
+            exit = exit.and(Exit::Failure);
         }
         match args.format {
             AnswerFormat::Json => documents.push(document(file, &policy, &results, &unreached)),

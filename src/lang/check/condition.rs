@@ -182,14 +182,7 @@ impl Checker {
             }
             None => {
                 let help = self.unknown_name_help(word);
-                self.report(
-                    Diagnostic::error(
-                        Code::UnknownAttribute,
-                        format!("`{word}` is not an attribute"),
-                    )
-                    .label(name.span, "no attribute or definition has this name")
-                    .help(help.unwrap_or_else(|| LISTED.to_owned())),
-                );
+                self.names_nothing(name, help);
                 None
             }
         }
@@ -312,13 +305,15 @@ impl Checker {
         } else {
             suggest::did_you_mean(word, ATTRIBUTES.iter().map(|row| row.name))
         };
+        self.names_nothing(name, help);
+    }
+
+    fn names_nothing(&mut self, name: &Spanned<String>, help: Option<String>) {
+        let message = format!("`{}` is not an attribute", name.value);
         self.report(
-            Diagnostic::error(
-                Code::UnknownAttribute,
-                format!("`{word}` is not an attribute"),
-            )
-            .label(name.span, "no attribute or definition has this name")
-            .help(help.unwrap_or_else(|| LISTED.to_owned())),
+            Diagnostic::error(Code::UnknownAttribute, message)
+                .label(name.span, "no attribute or definition has this name")
+                .help(help.unwrap_or_else(|| LISTED.to_owned())),
         );
     }
 
