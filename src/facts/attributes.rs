@@ -730,7 +730,7 @@ pub static ATTRIBUTES: &[Attribute] = &[
         setting.auto_approve_local,
         Accept,
         Configured,
-        "`nodes.autoApproveLocal` is on"
+        "`nodes.pairing.autoApproveLocal` is on"
     ),
 ];
 

@@ -41,7 +41,7 @@ pub struct SettingFacts {
     pub disable_device_auth: bool,
     /// `controlUi.dangerouslyAllowHostHeaderOriginFallback`.
     pub host_header_origin: bool,
-    /// `nodes.autoApproveLocal`; on unless the operator turned it off.
+    /// `nodes.pairing.autoApproveLocal`; on unless the operator turned it off.
     pub auto_approve_local: bool,
 }
 

@@ -340,7 +340,7 @@ impl Shown<'_> {
             "setting.allow-insecure-auth" => "controlUi.allowInsecureAuth",
             "setting.disable-device-auth" => "controlUi.dangerouslyDisableDeviceAuth",
             "setting.host-header-origin" => "controlUi.dangerouslyAllowHostHeaderOriginFallback",
-            "setting.auto-approve-local" => "nodes.autoApproveLocal",
+            "setting.auto-approve-local" => "nodes.pairing.autoApproveLocal",
             _ => return "the settings".to_owned(),
         };
         format!("`{key}` of the settings")

@@ -6,13 +6,17 @@
 //! here.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod compatibility;
+pub mod openclaw;
+
 use serde::Deserialize;
 
 use crate::facts::address::{TrustedProxies, parse_network};
-use crate::facts::origin::{AllowedOrigins, OriginSyntax};
-use crate::facts::scopes::ScopeRule;
+use crate::facts::origin::AllowedOrigins;
 use crate::facts::{AuthMode, Bind, SettingFacts};
 use crate::secret::Secret;
+
+pub use compatibility::Compatibility;
 
 /// The settings of one gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -23,7 +27,7 @@ pub struct Settings {
     /// How clients authenticate.
     pub auth: AuthSettings,
     /// The proxies whose forwarding headers are believed.
-    pub trusted_proxies: ProxyList,
+    pub trusted_proxies: NetworkList,
     /// Whether `X-Real-IP` of a trusted proxy counts where `X-Forwarded-For` names no client.
     pub allow_real_ip_fallback: bool,
     /// The browser dashboard.
@@ -39,7 +43,7 @@ impl Default for Settings {
         Settings {
             bind: Bind::Loopback,
             auth: AuthSettings::default(),
-            trusted_proxies: ProxyList::default(),
+            trusted_proxies: NetworkList::default(),
             allow_real_ip_fallback: false,
             control_ui: ControlUi::default(),
             nodes: Nodes::default(),
@@ -60,7 +64,7 @@ impl Settings {
             host_header_origin: self
                 .control_ui
                 .dangerously_allow_host_header_origin_fallback,
-            auto_approve_local: self.nodes.auto_approve_local,
+            auto_approve_local: self.nodes.pairing.auto_approve_local,
         }
     }
 
@@ -83,7 +87,13 @@ impl Settings {
                 message: format!("`{entry}` is no origin"),
                 help: "write `scheme://host` or `scheme://host:port`, without a path",
             });
-        proxies.chain(origins).collect()
+        let networks = &self.nodes.pairing.auto_approve_cidrs;
+        let networks = networks.bad.iter().map(|(at, entry)| Problem {
+            pointer: format!("/nodes/pairing/autoApproveCidrs/{at}"),
+            message: format!("`{entry}` is no address and no network"),
+            help: "write an address as `10.0.0.5`, or a network as `10.0.0.0/8`",
+        });
+        proxies.chain(origins).chain(networks).collect()
     }
 }
 
@@ -112,6 +122,34 @@ pub struct AuthSettings {
     pub trusted_proxy: Option<TrustedProxy>,
     /// Whether a Tailscale login may stand for a secret.
     pub allow_tailscale: bool,
+    /// How many failures an address may have; without it only browsers are limited.
+    pub rate_limit: Option<RateLimit>,
+}
+
+/// `auth.rateLimit`: when an address that fails to authenticate is locked out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct RateLimit {
+    /// The number of failures within the window that lock an address out.
+    pub max_attempts: u32,
+    /// The sliding window, in milliseconds.
+    pub window_ms: i64,
+    /// How long an address stays locked out, in milliseconds.
+    pub lockout_ms: i64,
+    /// Whether loopback addresses are never locked out.
+    pub exempt_loopback: bool,
+}
+
+/// The values of the reference, 4.6.
+impl Default for RateLimit {
+    fn default() -> Self {
+        RateLimit {
+            max_attempts: 10,
+            window_ms: 60_000,
+            lockout_ms: 300_000,
+            exempt_loopback: true,
+        }
+    }
 }
 
 impl AuthSettings {
@@ -158,17 +196,17 @@ pub struct TrustedProxy {
 /// `trustedProxies`: addresses and networks, with what could not be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "Vec<String>")]
-pub struct ProxyList {
+pub struct NetworkList {
     /// What could be read.
     pub proxies: TrustedProxies,
     bad: Vec<(usize, String)>,
 }
 
-impl From<Vec<String>> for ProxyList {
+impl From<Vec<String>> for NetworkList {
     fn from(entries: Vec<String>) -> Self {
         let (proxies, _) = TrustedProxies::parse(&entries);
         let bad = keep_bad(entries, |entry| parse_network(entry).is_some());
-        ProxyList { proxies, bad }
+        NetworkList { proxies, bad }
     }
 }
 
@@ -212,52 +250,28 @@ pub struct ControlUi {
 }
 
 /// `nodes`: devices that serve commands.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Nodes {
-    /// Whether a local device may be paired without asking; on unless said.
-    pub auto_approve_local: bool,
+    /// How they, and local devices, are paired.
+    pub pairing: NodePairing,
 }
 
-impl Default for Nodes {
-    fn default() -> Self {
-        Nodes {
-            auto_approve_local: true,
-        }
-    }
-}
-
-/// `compatibility`: where releases read the same request differently. The defaults are those
-/// of OpenClaw 2026.4.22, or of a later release that is stricter.
+/// `nodes.pairing`: what is paired without asking.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Compatibility {
-    /// Which approved scopes cover a requested one.
-    pub scope_rule: ScopeRule,
-    /// How much of a URL is taken for an origin.
-    pub origin_syntax: OriginSyntax,
-    /// How far from now a device may have signed, in milliseconds, before or after.
-    pub device_skew_ms: u64,
-    /// Whether the shared secret counts in the field of the other mode, where its own field
-    /// is not sent (2026.9.6).
-    pub either_secret_field: bool,
-    /// Whether a role counts as approved only while it has a token that is not revoked
-    /// (from 2026.4.10).
-    pub roles_need_tokens: bool,
-    /// Whether a trusted proxy is believed that speaks from an address of this host
-    /// (before 2026.9.6).
-    pub proxy_on_own_address: bool,
+pub struct NodePairing {
+    /// Whether a local device may be paired without asking; on unless said.
+    pub auto_approve_local: bool,
+    /// The networks from which a new node may be paired without asking.
+    pub auto_approve_cidrs: NetworkList,
 }
 
-impl Default for Compatibility {
+impl Default for NodePairing {
     fn default() -> Self {
-        Compatibility {
-            scope_rule: ScopeRule::RoleBound,
-            origin_syntax: OriginSyntax::Strict,
-            device_skew_ms: 120_000,
-            either_secret_field: false,
-            roles_need_tokens: true,
-            proxy_on_own_address: false,
+        NodePairing {
+            auto_approve_local: true,
+            auto_approve_cidrs: NetworkList::default(),
         }
     }
 }
