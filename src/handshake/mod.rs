@@ -29,7 +29,7 @@ pub use error::HandshakeError;
 pub use evidence::{Evidence, Evidences};
 pub use form::{VERSION, parse};
 pub use mask::masked;
-pub use observe::{Observed, observe, observe_with};
+pub use observe::{Observed, at_connect, at_upgrade, observe, observe_with, prove};
 
 /// Everything that a gateway knows when it decides about a connection.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +50,44 @@ pub struct Handshake {
     pub pairing: Standing,
     /// When the connect frame arrived, in Unix milliseconds.
     pub time_ms: i64,
+}
+
+/// The same, borrowed: what a gateway has at hand when the connect frame arrives.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// The operator's settings.
+    pub settings: &'a Settings,
+    /// The socket.
+    pub socket: &'a Socket,
+    /// The HTTP upgrade request.
+    pub http: &'a Http,
+    /// The nonce of the challenge that this connection was sent; empty when none was.
+    pub nonce: &'a str,
+    /// The connect frame.
+    pub connect: &'a Connect,
+    /// What is remembered of the device that the connect frame names.
+    pub standing: &'a Standing,
+    /// When the connect frame arrived, in Unix milliseconds.
+    pub time_ms: i64,
+}
+
+impl Handshake {
+    /// The handshake, borrowed.
+    #[must_use]
+    pub fn seen(&self) -> Seen<'_> {
+        Seen {
+            settings: &self.settings,
+            socket: &self.socket,
+            http: &self.http,
+            nonce: self
+                .challenge
+                .as_ref()
+                .map_or("", |challenge| &challenge.nonce),
+            connect: &self.connect,
+            standing: &self.pairing,
+            time_ms: self.time_ms,
+        }
+    }
 }
 
 /// What the socket shows.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::evidence::Evidences;
-use super::{Handshake, Socket};
+use super::{Handshake, Http, Seen, Socket};
 use crate::auth::{self, Claims, Request};
 use crate::facts::address::resolve_client;
 use crate::facts::attributes::without_query;
@@ -30,35 +30,35 @@ pub struct Observed {
 /// Finds the facts, the device proof checked.
 #[must_use]
 pub fn observe(handshake: &Handshake) -> Observed {
-    let nonce = handshake
-        .challenge
-        .as_ref()
-        .map_or("", |challenge| &challenge.nonce);
-    let skew_ms = handshake.settings.compatibility.device_skew_ms;
-    let claims = handshake.connect.claims();
-    observe_with(
-        handshake,
-        auth::device::prove(claims, nonce, handshake.time_ms, skew_ms),
-    )
+    observe_with(handshake, prove(&handshake.seen()))
 }
 
 /// Finds the facts, with the device proof as [`auth::device::prove`] judged it: checking a
 /// signature takes far longer than all the rest.
 #[must_use]
 pub fn observe_with(handshake: &Handshake, proof: DeviceProof) -> Observed {
-    let Handshake {
-        settings,
-        socket,
-        http,
-        connect,
-        pairing,
-        ..
-    } = handshake;
-    let claims = connect.claims();
+    let seen = handshake.seen();
+    let facts = at_upgrade(seen.settings, seen.socket, seen.http);
+    Observed {
+        facts: at_connect(facts, &seen, proof).0,
+        evidence: Evidences::of(&handshake.http),
+        claims: handshake.connect.claims().clone(),
+    }
+}
+
+/// Checks the device proof.
+#[must_use]
+pub fn prove(seen: &Seen<'_>) -> DeviceProof {
+    let skew_ms = seen.settings.compatibility.device_skew_ms;
+    auth::device::prove(seen.connect.claims(), seen.nonce, seen.time_ms, skew_ms)
+}
+
+/// The facts of the socket and of the HTTP head; those of later stages are the defaults.
+#[must_use]
+pub fn at_upgrade(settings: &Settings, socket: &Socket, http: &Http) -> Facts {
     let peer = socket
         .peer
         .map_or(Address::NONE, |peer| Address::new(peer.ip()));
-    let own = peer.ip().is_some_and(|ip| is_own(ip, socket));
     let proxied = peer
         .ip()
         .is_some_and(|ip| settings.trusted_proxies.proxies.contains(ip));
@@ -71,40 +71,13 @@ pub fn observe_with(handshake: &Handshake, proof: DeviceProof) -> Observed {
     let origin = Origin::from_headers(origins, settings.compatibility.origin_syntax);
     let forwarding = Forwarding::of(http.headers.iter().map(|(name, value)| (&**name, &**value)));
     let (ingress, client_ip) = attribute(peer, proxied, &forwarding, settings);
-
-    let platform = normalize_metadata(&claims.platform);
-    let family = claims
-        .device_family
-        .as_deref()
-        .map(normalize_metadata)
-        .unwrap_or_default();
-    let proof = if claims.device.is_some() {
-        proof
-    } else {
-        DeviceProof::Absent
-    };
-    let relation = claims.device.as_ref().map_or(Relation::NONE, |device| {
-        let request = DeviceRequest {
-            device_id: &device.id,
-            public_key: &device.public_key,
-            role: claims.role,
-            scopes: &claims.scopes,
-            platform: &platform,
-            device_family: &family,
-        };
-        pairing.relation(&request, auth::rules(settings), handshake.time_ms)
-    });
-    let request = request_of(handshake, peer, proxied, own);
-    let verified = auth::verify(claims, proof, pairing, settings, &request);
-    let (scopes, unknown_scope) = ScopeSet::known(&claims.scopes);
-
-    let facts = Facts {
+    Facts {
         transport: socket.transport,
         tls: socket.tls,
         peer,
         peer_uid: socket.peer_uid,
         same_host: is_same_host(peer, socket),
-        peer_is_own: own,
+        peer_is_own: peer.ip().is_some_and(|ip| is_own(ip, socket)),
         peer_is_proxy: proxied,
         // Two Host headers name no host that a page could be the same as.
         same_origin: one_host
@@ -125,6 +98,47 @@ pub fn observe_with(handshake: &Handshake, proof: DeviceProof) -> Observed {
         forwarded_tailscale: forwarding.tailscale,
         proxy_trace: forwarding.trace,
         ingress,
+        setting: settings.facts(),
+        ..Facts::default()
+    }
+}
+
+/// The facts of the request with those of the connect frame, and what authentication found.
+#[must_use]
+pub fn at_connect(request: Facts, seen: &Seen<'_>, proof: DeviceProof) -> (Facts, auth::Verified) {
+    let claims = seen.connect.claims();
+    let platform = normalize_metadata(&claims.platform);
+    let family = claims
+        .device_family
+        .as_deref()
+        .map(normalize_metadata)
+        .unwrap_or_default();
+    let proof = if claims.device.is_some() {
+        proof
+    } else {
+        DeviceProof::Absent
+    };
+    let relation = claims.device.as_ref().map_or(Relation::NONE, |device| {
+        let request = DeviceRequest {
+            device_id: &device.id,
+            public_key: &device.public_key,
+            role: claims.role,
+            scopes: &claims.scopes,
+            platform: &platform,
+            device_family: &family,
+        };
+        let rules = auth::rules(seen.settings);
+        seen.standing.relation(&request, rules, seen.time_ms)
+    });
+    let verified = auth::verify(
+        claims,
+        proof,
+        seen.standing,
+        seen.settings,
+        &request_of(&request, seen.http),
+    );
+    let (scopes, unknown_scope) = ScopeSet::known(&claims.scopes);
+    let facts = Facts {
         client: claims.client,
         mode: claims.mode,
         role: claims.role,
@@ -141,28 +155,19 @@ pub fn observe_with(handshake: &Handshake, proof: DeviceProof) -> Observed {
         scope_upgrade: relation.scope_upgrade,
         metadata_upgrade: relation.metadata_upgrade,
         pending: relation.pending,
-        setting: settings.facts(),
+        ..request
     };
-    Observed {
-        facts,
-        evidence: Evidences::of(http),
-        claims: claims.clone(),
-    }
+    (facts, verified)
 }
 
 /// What authentication may look at.
-pub(super) fn request_of(
-    handshake: &Handshake,
-    peer: Address,
-    proxied: bool,
-    own: bool,
-) -> Request<'_> {
+pub(super) fn request_of<'a>(facts: &Facts, http: &'a Http) -> Request<'a> {
     Request {
-        transport: handshake.socket.transport,
-        peer,
-        peer_is_proxy: proxied,
-        peer_is_own: own,
-        headers: &handshake.http.headers,
+        transport: facts.transport,
+        peer: facts.peer,
+        peer_is_proxy: facts.peer_is_proxy,
+        peer_is_own: facts.peer_is_own,
+        headers: &http.headers,
     }
 }
 

@@ -170,12 +170,7 @@ impl Shown<'_> {
 
     fn proxy_user(&self) -> String {
         let facts = self.facts;
-        let request = request_of(
-            self.handshake,
-            facts.peer,
-            facts.peer_is_proxy,
-            facts.peer_is_own,
-        );
+        let request = request_of(facts, &self.handshake.http);
         match proxy::user(&self.handshake.settings, &request) {
             Ok(user) => format!("the proxy {} vouches for `{}`", facts.peer, clean(user)),
             Err(error) => error.to_string(),
