@@ -42,6 +42,7 @@ pub mod handshake;
 pub mod lang;
 pub mod pairing;
 pub mod policy;
+pub mod recorded;
 pub mod secret;
 pub mod settings;
 pub mod source;

@@ -26,6 +26,9 @@ const TAKEN: &[&[&str]] = &[
     &["nodes", "pairing", "autoApproveCidrs"],
 ];
 
+/// The port of a gateway that is told none.
+const PORT: u64 = 18_789;
+
 /// Settings, with what of the configuration is not part of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Imported {
@@ -50,6 +53,9 @@ pub fn import(
             put(&mut taken, path, value.clone());
         }
     }
+    if let Some(origins) = seeded_origins(gateway) {
+        put(&mut taken, &["controlUi", "allowedOrigins"], origins);
+    }
     let mut left_out = Vec::new();
     untaken(gateway, &mut Vec::new(), &mut left_out);
     let settings: Settings = serde_json::from_value(taken)?;
@@ -60,6 +66,20 @@ pub fn import(
         },
         left_out,
     })
+}
+
+/// The origins that a gateway beyond loopback allows when none are configured: its own port,
+/// as seen from its own host (`start/lan-no-origins`).
+fn seeded_origins(gateway: &Value) -> Option<Value> {
+    let setting = |pointer: &str| gateway.pointer(pointer);
+    let local = setting("/bind").is_none_or(|bind| bind == "loopback");
+    let by_host = setting("/controlUi/dangerouslyAllowHostHeaderOriginFallback");
+    if local || setting("/controlUi/allowedOrigins").is_some() || by_host == Some(&true.into()) {
+        return None;
+    }
+    let port = setting("/port").and_then(Value::as_u64).unwrap_or(PORT);
+    let origins = ["localhost", "127.0.0.1"].map(|host| format!("http://{host}:{port}"));
+    Some(origins.to_vec().into())
 }
 
 fn put(into: &mut Value, path: &[&str], value: Value) {
