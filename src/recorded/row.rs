@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::settings::{Compatibility, Settings, openclaw};
 
@@ -227,6 +227,7 @@ impl Configuration {
         let mut gateway = self.gateway.clone();
         if let Some(map) = gateway.as_object_mut() {
             map.insert("port".to_owned(), PORT.into());
+            map.entry("auth").or_insert_with(|| json!({}));
         }
         let auth = gateway.get_mut("auth").and_then(Value::as_object_mut);
         if let Some(auth) = auth {
