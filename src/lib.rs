@@ -30,6 +30,7 @@
 //! reads them. Facts can also be filled by hand; [`facts::assumptions`] says which go together,
 //! and completes them.
 
+pub mod admission;
 pub mod auth;
 pub mod claims;
 pub mod cli;

@@ -23,6 +23,7 @@ pub struct Policy {
     checked: Checked,
     program: Program,
     warnings: Diagnostics,
+    digest: Box<str>,
 }
 
 /// Why a policy does not load: what is wrong, with the texts it is wrong in.
@@ -102,11 +103,13 @@ impl Policy {
         diagnostics.0.extend(claims);
         diagnostics.sort();
         let program = compile(&checked);
+        let digest = digest_of(&sources).into();
         Ok(Policy {
             sources,
             checked,
             program,
             warnings: diagnostics,
+            digest,
         })
     }
 
@@ -187,14 +190,18 @@ impl Policy {
 
     /// A hash of all texts of the policy: which policy decided.
     #[must_use]
-    pub fn digest(&self) -> String {
-        let mut all = String::new();
-        for (_, source) in self.sources.iter() {
-            all.push_str(&source.text);
-            all.push('\0');
-        }
-        hex(all.as_bytes(), 12)
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
+}
+
+fn digest_of(sources: &Sources) -> String {
+    let mut all = String::new();
+    for (_, source) in sources.iter() {
+        all.push_str(&source.text);
+        all.push('\0');
+    }
+    hex(all.as_bytes(), 12)
 }
 
 /// The first digits of a SHA-256, in hex.

@@ -1,7 +1,8 @@
 //! Secrets: shared tokens, passwords and device tokens, in a type that does not show them.
 //!
 //! Comparison is over SHA-256 digests in constant time, so that neither length nor content
-//! leaks. There is no `Display` and no `Serialize`; `Debug` prints a mask.
+//! leaks. There is no `Display` and no `Serialize`; `Debug` prints a mask. The text itself comes
+//! out in one place, [`Secret::expose`].
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::fmt;
@@ -31,6 +32,13 @@ impl Secret {
     #[must_use]
     pub fn is_blank(&self) -> bool {
         self.text.is_empty()
+    }
+
+    /// The text. For two callers only: a store that keeps a device token, and the answer that
+    /// hands it to its device. No log, error, explanation or list may hold it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.text
     }
 
     /// Whether both hold the same text, in constant time. A blank secret matches nothing.

@@ -20,7 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("diagnostic", &["facts", "source"]),
     ("verdict", &["facts"]),
     ("settings", &["facts", "secret"]),
-    ("pairing", &["facts", "secret"]),
+    ("pairing", &["facts", "secret", "settings", "verdict"]),
     ("auth", &["facts", "pairing", "secret", "settings"]),
     ("wire", &["auth", "facts", "pairing", "secret", "verdict"]),
     (

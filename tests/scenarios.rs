@@ -2,8 +2,9 @@
 //! issue, and recordings of real gateways in `fixtures/observed`.
 //!
 //! A handshake is what its spec makes of it, the answer is what `scenarios.json` says, and
-//! what `gw explain` prints stands beside the handshake. `GW_BLESS=1` writes handshakes and
-//! explanations anew; what is expected is never written.
+//! what `gw explain` prints stands beside the handshake. A name that is a release stands for
+//! the policy of that release, under that release's constants. `GW_BLESS=1` writes handshakes
+//! and explanations anew; what is expected is never written.
 
 #![expect(
     clippy::unwrap_used,
@@ -33,23 +34,32 @@ use gw::lang::{Read, ReadError};
 use gw::source::Span;
 use gw::{Decision, Facts, Policy};
 use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::Value;
 
 use observed::Differences;
 use scenario::{Case, Expected, Row, Scenarios, pretty};
 
 /// The policies that are shipped.
 const POLICIES: [&str; 3] = ["default", "docker", "lan"];
+/// The releases of OpenClaw whose answers are in `policies/openclaw`.
+const RELEASES: [&str; 4] = ["2026.3.23", "2026.4.15", "2026.4.22", "2026.9.6"];
+/// The release that every scenario is asked of, unless it says why not.
+const NEWEST: &str = "2026.9.6";
 /// The folder of the scenarios.
 const ISSUES: &str = "fixtures/issues";
 /// The folder of the recordings.
 const OBSERVED: &str = "fixtures/observed";
+/// The page that leads from a report to its scenario.
+const REPORTS: &str = "docs/issues.md";
 /// The line of the brief.
 const BRIEF: &str = "client=cli and auth=token and loopback and no-origin → silent-approve";
 
 fn main() {
     let arguments = Arguments::from_args();
-    let policies = POLICIES.map(|name| (name, load(name)));
-    let policies = Arc::new(BTreeMap::from(policies));
+    let shipped = POLICIES.map(|name| (name, Asked::of(name, None)));
+    let releases = RELEASES.map(|name| (name, Asked::of(name, Some(constants(name)))));
+    let policies: Policies = shipped.into_iter().chain(releases).collect();
+    let policies = Arc::new(policies);
     let scenarios: Scenarios = json(&format!("{ISSUES}/scenarios.json"));
     let scenarios = Arc::new(scenarios);
     let mut trials = Vec::new();
@@ -63,8 +73,10 @@ fn main() {
             }));
         }
     }
-    let every: [(&str, Test); 6] = [
+    let every: [(&str, Test); 8] = [
         ("every file is listed", files),
+        ("every case is asked of a release", before_and_after),
+        ("every report leads to its scenario", reports),
         ("the line of the brief", brief),
         ("every rule and guard is reached", reached),
         ("the same by password", by_password),
@@ -78,32 +90,73 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-type Policies = BTreeMap<&'static str, Policy>;
+type Policies = BTreeMap<&'static str, Asked>;
 type Test = fn(&Scenarios, &Policies) -> Result<(), Failed>;
+
+/// A policy, and the constants that a handshake is read under.
+struct Asked {
+    policy: Policy,
+    path: String,
+    /// `settings.compatibility` of a release; else the handshake's own.
+    compatibility: Option<Value>,
+}
+
+impl Asked {
+    fn of(name: &str, compatibility: Option<Value>) -> Self {
+        let folder = match compatibility {
+            Some(_) => "policies/openclaw",
+            None => "policies",
+        };
+        let path = format!("{folder}/{name}.policy");
+        let text = fs::read_to_string(root().join(&path)).unwrap();
+        let policy = Policy::load(&path, &text, &mut read);
+        Asked {
+            policy: policy.unwrap_or_else(|error| panic!("{path}: {error}")),
+            path,
+            compatibility,
+        }
+    }
+
+    /// The facts of a handshake for this policy.
+    fn facts(&self, mut handshake: Value) -> Facts {
+        if let Some(compatibility) = &self.compatibility {
+            handshake["settings"]["compatibility"] = compatibility.clone();
+        }
+        facts(&handshake.to_string())
+    }
+}
+
+/// The constants of a release.
+fn constants(release: &str) -> Value {
+    let path = format!("policies/openclaw/{release}.yaml");
+    let text = fs::read_to_string(root().join(&path)).unwrap();
+    serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
 
 /// A handshake as it is committed: made from its spec, answered as expected, explained as it
 /// stands beside it.
 fn recorded(row: &Row, case: &Case, policies: &Policies) -> Result<(), Failed> {
     let mut wrong = Vec::new();
     let path = format!("{ISSUES}/{}/{}", row.folder, case.name);
-    let text = pretty(&row.spec(case).handshake());
-    wrong.extend(same(&format!("{path}.json"), &text));
-    let facts = facts(&text);
+    let handshake = row.spec(case).handshake();
+    wrong.extend(same(&format!("{path}.json"), &pretty(&handshake)));
+    let observed = facts(&handshake.to_string());
     for (name, value) in &case.facts {
-        let found = AttributeId::named(name).unwrap().show(&facts);
+        let found = AttributeId::named(name).unwrap().show(&observed);
         if found != *value {
             wrong.push(format!("{name} is {found}, expected {value}"));
         }
     }
     for (name, expected) in &case.expect {
-        let policy = &policies[name.as_str()];
-        let explanation = gw::explain(policy, &facts, &Subject::of_facts(&facts));
-        let said = explained(&format!("{path}.json"), name);
-        let answers = answers(policy, &explanation, &said, expected);
+        let asked = &policies[name.as_str()];
+        let facts = asked.facts(handshake.clone());
+        let explanation = gw::explain(&asked.policy, &facts, &Subject::of_facts(&facts));
+        let said = explained(&format!("{path}.json"), &asked.path);
+        let answers = answers(&asked.policy, &explanation, &said, expected);
         wrong.extend(
             answers
                 .into_iter()
-                .map(|answer| format!("{name}.policy: {answer}")),
+                .map(|answer| format!("{}: {answer}", asked.path)),
         );
         // The hash changes with every comment in the policy, and says nothing here.
         let golden = said.replace(&explanation.policy, "…");
@@ -185,14 +238,15 @@ fn by_password(scenarios: &Scenarios, policies: &Policies) -> Result<(), Failed>
     let mut wrong = Vec::new();
     let rows = scenarios.rows.iter().filter(|row| row.by_password);
     for (row, case) in rows.flat_map(|row| row.cases.iter().map(move |case| (row, case))) {
-        let facts = facts(&row.spec(case).by_password().handshake().to_string());
+        let handshake = row.spec(case).by_password().handshake();
         for (name, expected) in &case.expect {
-            let policy = &policies[name.as_str()];
+            let asked = &policies[name.as_str()];
+            let facts = asked.facts(handshake.clone());
             let expected = expected.verdict().replace("token-m", "password-m");
-            let decision = gw::decide(policy.program(), &facts);
+            let decision = gw::decide(asked.policy.program(), &facts);
             if !is(&decision, &expected) {
                 let verdict = decision.verdict;
-                let place = format!("{}/{} under {name}.policy", row.folder, case.name);
+                let place = format!("{}/{} under {}", row.folder, case.name, asked.path);
                 wrong.push(format!("{place}: {verdict}, expected {expected}"));
             }
         }
@@ -247,6 +301,92 @@ fn files(scenarios: &Scenarios, _: &Policies) -> Result<(), Failed> {
     found(wrong)
 }
 
+/// Every case is asked of the newest release, or says why of none.
+fn before_and_after(scenarios: &Scenarios, _: &Policies) -> Result<(), Failed> {
+    let mut wrong = Vec::new();
+    for (row, case) in cases(scenarios) {
+        let place = format!("{}/{}", row.folder, case.name);
+        let releases = RELEASES.map(|release| case.expect.contains_key(release));
+        if !case.expect.contains_key("default") {
+            wrong.push(format!("{place} is not asked of the default policy"));
+        }
+        match &case.no_release {
+            Some(_) if releases.contains(&true) => {
+                wrong.push(format!("{place} is asked of a release, and says of none"));
+            }
+            None if !case.expect.contains_key(NEWEST) => {
+                wrong.push(format!("{place} is not asked of {NEWEST}"));
+            }
+            Some(_) | None => (),
+        }
+    }
+    found(wrong)
+}
+
+/// Each row of the page of reports leads to a scenario that is there, or says `not modelled`;
+/// each scenario of a report is led to; no report stands twice, and tables are in order.
+fn reports(scenarios: &Scenarios, _: &Policies) -> Result<(), Failed> {
+    let text = fs::read_to_string(root().join(REPORTS)).unwrap();
+    let mut names = BTreeSet::new();
+    for (row, case) in cases(scenarios) {
+        names.extend([row.folder.clone(), format!("{}/{}", row.folder, case.name)]);
+    }
+    let (mut wrong, mut linked, mut numbers) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+    let mut before = None;
+    for line in text.lines() {
+        let Some(cells) = line
+            .strip_prefix("| ")
+            .and_then(|row| row.strip_suffix(" |"))
+        else {
+            before = None;
+            continue;
+        };
+        let cells: Vec<&str> = cells.split(" | ").collect();
+        let [report, _, place, _] = cells[..] else {
+            wrong.push(format!("four cells make a row: {line}"));
+            continue;
+        };
+        if report == "report" || report == "---" {
+            continue;
+        }
+        let links: Vec<&str> = place.split("](../").skip(1).collect();
+        if links.is_empty() != (place == "not modelled") {
+            wrong.push(format!("{report} leads nowhere, and does not say so"));
+        }
+        for link in links {
+            let target = link.split(')').next().unwrap_or_default();
+            let name = target.strip_prefix("fixtures/issues/").unwrap_or(target);
+            let name = name.strip_suffix(".json").unwrap_or(name);
+            if !names.contains(name) {
+                wrong.push(format!("{report} leads to {target}, and there is none"));
+            }
+            linked.extend(name.split('/').next().map(str::to_owned));
+        }
+        if !numbers.insert(report) {
+            wrong.push(format!("{report} stands twice"));
+        }
+        let place = place_of(report);
+        if before.as_ref().is_some_and(|before| *before > place) {
+            wrong.push(format!("{report} is not in its place"));
+        }
+        before = Some(place);
+    }
+    let folders = scenarios.rows.iter().map(|row| row.folder.as_str());
+    wrong.extend(
+        folders
+            .filter(|folder| !linked.contains(*folder))
+            .map(|folder| format!("nothing leads to {folder}")),
+    );
+    println!("reports: {} numbers", numbers.len());
+    found(wrong)
+}
+
+/// Where a report stands in its table: numbers go up, advisories come after them.
+fn place_of(report: &str) -> (u64, &str) {
+    let digits = report.rsplit('#').next().unwrap_or_default();
+    (digits.parse().unwrap_or(u64::MAX), report)
+}
+
 /// The line of the brief stands in the default policy by itself, to the letter.
 fn brief(_: &Scenarios, _: &Policies) -> Result<(), Failed> {
     let text = fs::read_to_string(root().join("policies/default.policy")).unwrap();
@@ -265,7 +405,8 @@ fn reached(scenarios: &Scenarios, policies: &Policies) -> Result<(), Failed> {
         .map(|handshake| facts(&handshake.to_string()))
         .collect();
     let mut wrong = Vec::new();
-    for (name, policy) in policies {
+    for name in POLICIES {
+        let policy = &policies[name].policy;
         let tests = gw::claims::run(policy.checked(), policy.sources(), &mut read);
         let mut reached: Vec<Span> = tests.into_iter().flat_map(|test| test.reached).collect();
         for facts in &facts {
@@ -288,7 +429,7 @@ fn reached(scenarios: &Scenarios, policies: &Policies) -> Result<(), Failed> {
 fn guide(scenarios: &Scenarios, policies: &Policies) -> Result<(), Failed> {
     let text = fs::read_to_string(root().join("docs/default-policy.md")).unwrap();
     let words: BTreeSet<&str> = text.split('`').skip(1).step_by(2).collect();
-    let policy = &policies["default"];
+    let policy = &policies["default"].policy;
     let labels = policy.program().blocks().filter_map(|block| {
         policy
             .clause(block.id)
@@ -352,7 +493,7 @@ fn real_gateways(_: &Scenarios, policies: &Policies) -> Result<(), Failed> {
             }
             let handshake = row.spec(&settings[&row.cfg], compatibility).handshake();
             let facts = facts(&handshake.to_string());
-            let verdict = gw::decide(policies["default"].program(), &facts).verdict;
+            let verdict = gw::decide(policies["default"].policy.program(), &facts).verdict;
             let ours = if verdict.admits() {
                 "admitted".into()
             } else {
@@ -415,8 +556,8 @@ fn explained(path: &str, policy: &str) -> String {
         .current_dir(root())
         .env("NO_COLOR", "1")
         .args(["explain", path]);
-    if policy != "default" {
-        command.args(["--policy", &format!("policies/{policy}.policy")]);
+    if policy != "policies/default.policy" {
+        command.args(["--policy", policy]);
     }
     let output = command.output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -439,12 +580,6 @@ fn same(path: &str, expected: &str) -> Option<String> {
     Some(format!(
         "{path} is another; should be\n{expected}\nis\n{text}\n(GW_BLESS=1 writes it)"
     ))
-}
-
-fn load(name: &str) -> Policy {
-    let path = format!("policies/{name}.policy");
-    let text = fs::read_to_string(root().join(&path)).unwrap();
-    Policy::load(&path, &text, &mut read).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 fn read(path: &str, _: Read) -> Result<String, ReadError> {

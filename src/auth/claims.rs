@@ -1,9 +1,11 @@
 //! What a client says of itself, with the credentials it sent. Nothing of it is believed yet.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::facts::{Client, Mode, Role};
 use crate::secret::Secret;
+use crate::settings::Settings;
 
 /// What a client says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +26,24 @@ pub struct Claims {
     pub device: Option<DeviceClaim>,
     /// The secrets it sent.
     pub credentials: Credentials,
+}
+
+impl Claims {
+    /// The claims without what the operator has passed over: the device of a dashboard or of
+    /// the terminal interface.
+    #[must_use]
+    pub fn looked_at(&self, settings: &Settings) -> Cow<'_, Claims> {
+        let passed_over = settings.compatibility.discard_flagged_device
+            && settings.control_ui.dangerously_disable_device_auth
+            && matches!(self.client, Client::ControlUi | Client::Tui);
+        match passed_over && self.device.is_some() {
+            true => Cow::Owned(Claims {
+                device: None,
+                ..self.clone()
+            }),
+            false => Cow::Borrowed(self),
+        }
+    }
 }
 
 /// The device a client says it is, with its proof.
@@ -48,6 +68,7 @@ pub struct Credentials {
     password: Option<Secret>,
     device_token: Option<Secret>,
     bootstrap_token: Option<Secret>,
+    shared: bool,
     signed: Box<str>,
 }
 
@@ -66,6 +87,10 @@ impl Credentials {
             password: secret(password),
             device_token: secret(device_token),
             bootstrap_token: secret(bootstrap_token),
+            shared: [token, password]
+                .into_iter()
+                .flatten()
+                .any(|text| !text.is_empty()),
             signed: token
                 .or(device_token)
                 .or(bootstrap_token)
@@ -96,6 +121,13 @@ impl Credentials {
     #[must_use]
     pub fn bootstrap_token(&self) -> Option<&Secret> {
         self.bootstrap_token.as_ref()
+    }
+
+    /// Whether `auth.token` or `auth.password` was sent with anything in it. White space is
+    /// something here: a client that sends it meant to send a secret.
+    #[must_use]
+    pub fn sent_shared(&self) -> bool {
+        self.shared
     }
 
     /// The one that a device signs: the first that was sent of token, device token and
@@ -136,6 +168,19 @@ mod tests {
         );
         assert_eq!(signed(None, Some("d"), Some("b")), "d");
         assert_eq!(signed(None, None, None), "", "a password is never signed");
+    }
+
+    #[test]
+    fn white_space_is_sent_but_is_no_secret() {
+        let sent = |token, password| {
+            let sent = Credentials::new(token, password, Some("d"), Some("b"));
+            (sent.sent_shared(), sent.token().is_some())
+        };
+        assert_eq!(sent(None, None), (false, false));
+        assert_eq!(sent(Some(""), Some("")), (false, false));
+        assert_eq!(sent(Some(" "), None), (true, false));
+        assert_eq!(sent(None, Some("p")), (true, false));
+        assert_eq!(sent(Some("t"), None), (true, true));
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub fn user<'a>(settings: &Settings, request: &Request<'a>) -> Result<&'a str, P
         return Err(ProxyError::UntrustedPeer);
     }
     if request.peer.is_loopback() {
-        if !config.allow_loopback {
+        if !(config.allow_loopback || settings.compatibility.proxy_on_loopback) {
             return Err(ProxyError::Loopback);
         }
     } else if request.peer_is_own && !settings.compatibility.proxy_on_own_address {

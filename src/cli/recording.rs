@@ -50,6 +50,7 @@ fn subject(handshake: &Handshake, observed: &Observed) -> Subject {
         facts,
         evidence,
         claims,
+        verified: _,
     } = observed;
     let record = handshake.pairing.record.as_ref();
     let owned = |names: &[Box<str>]| {

@@ -55,7 +55,9 @@ pub(super) fn verdict(checked: &Checked, facts: &Facts) -> Verdict {
             Verdict::Approve(grant)
         }
         Verdict::SilentApprove(_)
-            if facts.pending == PendingRequest::Asked || facts.pending == PendingRequest::Wider =>
+            if facts.pending == PendingRequest::Asked
+                || facts.pending == PendingRequest::Wider
+                || facts.pending == PendingRequest::SilentWider =>
         {
             Verdict::RequirePairing(pairing_reason(facts))
         }

@@ -12,7 +12,7 @@ mod whereabouts;
 use crate::compile::ClauseId;
 use crate::decide::trace::{Seen, SeenTest};
 use crate::decide::{Decision, Trace, traced};
-use crate::facts::{AttributeId, Facts, Kind, Provenance};
+use crate::facts::{AttributeId, Auth, Facts, Kind, Provenance};
 use crate::lang::checked::Role;
 use crate::policy::Policy;
 use crate::verdict::Verdict;
@@ -175,7 +175,7 @@ pub fn account(
         .trial
         .and_then(|(id, verdict)| Some((find(id)?, verdict)));
     Explanation {
-        policy: policy.digest(),
+        policy: policy.digest().to_owned(),
         file: policy
             .sources()
             .iter()
@@ -308,6 +308,7 @@ fn worth(name: &str, facts: &Facts) -> bool {
         "peer-is-own" => !facts.same_host,
         // The evidence of `auth` and `pairing` says it.
         "auth-failure" | "role-upgrade" | "scope-upgrade" | "metadata-upgrade" => false,
+        "secret-sent" => facts.auth == Auth::None,
         "path" | "platform" | "device-family" => false,
         name => !name.starts_with("setting.") && !name.starts_with("forwarded-"),
     }

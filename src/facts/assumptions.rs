@@ -230,6 +230,17 @@ pub static ASSUMPTIONS: &[Assumption] = &[
         },
     },
     Assumption {
+        says: "a client in a network of nodes has an address, and not a loopback one",
+        about: &["node-network", "client-ip"],
+        holds: |facts| {
+            !facts.node_network
+                || (facts.client_ip.ip().is_some() && !facts.client_ip.is_loopback())
+        },
+        complete: |facts, named| {
+            facts.node_network &= named.has("node-network");
+        },
+    },
+    Assumption {
         says: "only an Origin that names a page can be the same as the Host, or be allowed",
         about: &["origin", "host", "same-origin", "origin-allowed"],
         holds: |facts| {
@@ -253,14 +264,18 @@ pub static ASSUMPTIONS: &[Assumption] = &[
         },
     },
     Assumption {
-        says: "authentication `open` is auth mode none, and token and password need their mode",
+        says: "authentication `open` is auth mode none, a token needs its mode, and a password its mode or trusted-proxy",
         about: &["auth", "setting.auth-mode"],
         holds: |facts| match facts.auth {
             Auth::Open => facts.setting.auth_mode == AuthMode::None,
             Auth::None | Auth::Failed => facts.setting.auth_mode != AuthMode::None,
             Auth::TrustedProxy => facts.setting.auth_mode == AuthMode::TrustedProxy,
             Auth::Token => facts.setting.auth_mode == AuthMode::Token,
-            Auth::Password => facts.setting.auth_mode == AuthMode::Password,
+            // Behind a proxy that vouches, the password is the way in from this very host.
+            Auth::Password => matches!(
+                facts.setting.auth_mode,
+                AuthMode::Password | AuthMode::TrustedProxy
+            ),
             Auth::BootstrapToken | Auth::DeviceToken | Auth::Host | Auth::Tailscale => true,
         },
         complete: |facts, named| {
@@ -346,6 +361,21 @@ pub static ASSUMPTIONS: &[Assumption] = &[
         },
     },
     Assumption {
+        says: "a token or password that was right or wrong was sent",
+        about: &["secret-sent", "auth", "auth-failure"],
+        holds: |facts| {
+            let judged = matches!(facts.auth, Auth::Token | Auth::Password)
+                || matches!(
+                    facts.auth_failure,
+                    AuthFailure::TokenMismatch | AuthFailure::PasswordMismatch
+                );
+            facts.secret_sent || !judged
+        },
+        complete: |facts, named| {
+            facts.secret_sent |= !named.has("secret-sent");
+        },
+    },
+    Assumption {
         says: "a device token and a setup code are good only with the proof of their device",
         about: &["auth", "device"],
         holds: |facts| {
@@ -363,7 +393,10 @@ pub static ASSUMPTIONS: &[Assumption] = &[
         about: &["auth", "pairing"],
         holds: |facts| {
             facts.auth != Auth::DeviceToken
-                || matches!(facts.pairing, Pairing::Paired | Pairing::Upgrade)
+                || matches!(
+                    facts.pairing,
+                    Pairing::Paired | Pairing::Upgrade | Pairing::KeyChanged
+                )
         },
         complete: |facts, named| {
             if !named.has("pairing") {

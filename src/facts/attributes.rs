@@ -571,6 +571,13 @@ pub static ATTRIBUTES: &[Attribute] = &[
         Observed,
         "who is known to have sent the request on"
     ),
+    flag!(
+        "node-network",
+        node_network,
+        Upgrade,
+        Configured,
+        "the client's address is known, not loopback, and in `nodes.pairing.autoApproveCidrs`"
+    ),
     word!(
         "client",
         client,
@@ -613,6 +620,13 @@ pub static ATTRIBUTES: &[Attribute] = &[
         Claimed,
         "a scope is asked for that does not belong to the role"
     ),
+    flag!(
+        "other-build",
+        other_build,
+        Connect,
+        Claimed,
+        "the client names another build than that of the dashboard that is served, or none"
+    ),
     text!(
         "platform",
         platform as normalize_metadata,
@@ -626,6 +640,13 @@ pub static ATTRIBUTES: &[Attribute] = &[
         Connect,
         Claimed,
         "`client.deviceFamily`, trimmed and in lower case"
+    ),
+    flag!(
+        "secret-sent",
+        secret_sent,
+        Connect,
+        Claimed,
+        "`auth.token` or `auth.password` was sent, right or wrong, if only white space"
     ),
     word!(
         "auth",

@@ -90,6 +90,8 @@ pub struct Facts {
     pub proxy_trace: bool,
     /// Who is known to have sent the request on.
     pub ingress: Ingress,
+    /// Whether the client's address is in a network whose nodes are paired without asking.
+    pub node_network: bool,
 
     /// What the client says it is.
     pub client: Client,
@@ -103,10 +105,14 @@ pub struct Facts {
     pub unknown_scope: bool,
     /// Whether a scope was asked for that does not belong to the role.
     pub outside_role: bool,
+    /// Whether the client carries another build of the dashboard than the gateway serves.
+    pub other_build: bool,
     /// The platform the client says it runs on, as it is compared: trimmed, ASCII lower case.
     pub platform: Box<str>,
     /// The device family the client names, as it is compared.
     pub device_family: Box<str>,
+    /// Whether a token or a password was sent, if only white space.
+    pub secret_sent: bool,
     /// Which authentication succeeded.
     pub auth: Auth,
     /// Why none did.
@@ -154,14 +160,17 @@ impl Default for Facts {
             forwarded_tailscale: false,
             proxy_trace: false,
             ingress: Ingress::Direct,
+            node_network: false,
             client: Client::Cli,
             mode: Mode::Cli,
             role: Role::Operator,
             scopes: ScopeSet::of(&[Scope::Read, Scope::Write]),
             unknown_scope: false,
             outside_role: false,
+            other_build: false,
             platform: "linux".into(),
             device_family: "".into(),
+            secret_sent: false,
             auth: Auth::None,
             auth_failure: AuthFailure::TokenMissing,
             device: DeviceProof::Proven,

@@ -71,5 +71,6 @@ words! {
         Silent "silent" "one waits that needed no asking",
         Asked "asked" "one waits for the owner",
         Wider "wider" "one waits for the owner, and asks for more than this one",
+        SilentWider "silent-wider" "one waits that needed no asking, and asks for more than this one",
     }
 }

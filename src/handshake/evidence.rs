@@ -84,13 +84,13 @@ fn kind_of(attribute: &str) -> Evidence {
         "path" => Evidence::RequestLine,
         "host" | "origin" => Evidence::NoHeader,
         "client" | "mode" | "role" | "scopes" | "unknown-scope" | "outside-role" | "platform"
-        | "device-family" => Evidence::Frame,
-        "auth" | "auth-failure" => Evidence::Credentials,
+        | "device-family" | "other-build" => Evidence::Frame,
+        "secret-sent" | "auth" | "auth-failure" => Evidence::Credentials,
         "device" => Evidence::Proof,
         "pairing" | "role-upgrade" | "scope-upgrade" | "metadata-upgrade" | "pending" => {
             Evidence::Store
         }
-        "peer-is-proxy" => Evidence::Settings,
+        "peer-is-proxy" | "node-network" => Evidence::Settings,
         name if name.starts_with("forwarded") || name == "proxy-trace" => Evidence::NoHeader,
         name if name.starts_with("setting.") => Evidence::Settings,
         _ => Evidence::Derived,

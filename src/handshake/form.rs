@@ -72,7 +72,8 @@ pub fn parse(text: &str) -> Result<Handshake, HandshakeError> {
         let pointer = format!("/settings{}", problem.pointer);
         return Err(HandshakeError::at(text, &pointer, problem.message).with_help(problem.help));
     }
-    let connect = wire::connect::parse(&form.connect).map_err(|error| {
+    let schema = wire::Schema::of(&form.settings.compatibility);
+    let connect = wire::connect::parse(&form.connect, &schema).map_err(|error| {
         let words = match error.pointer.as_str() {
             "/params/client/id" => Client::WORDS,
             "/params/client/mode" => Mode::WORDS,
@@ -263,7 +264,11 @@ fn device_contradiction(handshake: &Handshake) -> Option<Contradiction> {
             "add `\"challenge\": { \"nonce\": \"…\" }`",
         ));
     }
-    let Standing { record, pending } = &handshake.pairing;
+    let Standing {
+        record,
+        pending,
+        node_pending: _, // names no device
+    } = &handshake.pairing;
     let remembered = [
         (
             "/pairing/record",

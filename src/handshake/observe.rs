@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::evidence::Evidences;
 use super::{Handshake, Http, Seen, Socket};
-use crate::auth::{self, Claims, Request};
+use crate::auth::{self, Claims, Memory, Request};
 use crate::facts::address::resolve_client;
 use crate::facts::attributes::without_query;
 use crate::facts::forwarding::Forwarding;
@@ -23,8 +23,10 @@ pub struct Observed {
     pub facts: Facts,
     /// Where each of it was found.
     pub evidence: Evidences,
-    /// What the client says of itself.
+    /// What the client says of itself; without its device where that was passed over.
     pub claims: Claims,
+    /// Which of its credentials holds, or why none does.
+    pub verified: auth::Verified,
 }
 
 /// Finds the facts, the device proof checked.
@@ -39,10 +41,13 @@ pub fn observe(handshake: &Handshake) -> Observed {
 pub fn observe_with(handshake: &Handshake, proof: DeviceProof) -> Observed {
     let seen = handshake.seen();
     let facts = at_upgrade(seen.settings, seen.socket, seen.http);
+    let (facts, verified) = at_connect(facts, &seen, proof);
+    let claims = handshake.connect.claims().looked_at(seen.settings);
     Observed {
-        facts: at_connect(facts, &seen, proof).0,
+        facts,
         evidence: Evidences::of(&handshake.http),
-        claims: handshake.connect.claims().clone(),
+        claims: claims.into_owned(),
+        verified,
     }
 }
 
@@ -98,6 +103,7 @@ pub fn at_upgrade(settings: &Settings, socket: &Socket, http: &Http) -> Facts {
         forwarded_tailscale: forwarding.tailscale,
         proxy_trace: forwarding.trace,
         ingress,
+        node_network: is_node_network(client_ip, settings),
         setting: settings.facts(),
         ..Facts::default()
     }
@@ -106,7 +112,23 @@ pub fn at_upgrade(settings: &Settings, socket: &Socket, http: &Http) -> Facts {
 /// The facts of the request with those of the connect frame, and what authentication found.
 #[must_use]
 pub fn at_connect(request: Facts, seen: &Seen<'_>, proof: DeviceProof) -> (Facts, auth::Verified) {
-    let claims = seen.connect.claims();
+    let memory = Memory {
+        now_ms: seen.time_ms,
+        ..Memory::default()
+    };
+    at_connect_remembering(request, seen, proof, &memory)
+}
+
+/// The same, for a gateway that remembers failures and setup codes.
+#[must_use]
+pub fn at_connect_remembering(
+    request: Facts,
+    seen: &Seen<'_>,
+    proof: DeviceProof,
+    memory: &Memory<'_>,
+) -> (Facts, auth::Verified) {
+    let claims = seen.connect.claims().looked_at(seen.settings);
+    let claims = &*claims;
     let platform = normalize_metadata(&claims.platform);
     let family = claims
         .device_family
@@ -122,6 +144,8 @@ pub fn at_connect(request: Facts, seen: &Seen<'_>, proof: DeviceProof) -> (Facts
         let request = DeviceRequest {
             device_id: &device.id,
             public_key: &device.public_key,
+            client: claims.client,
+            mode: claims.mode,
             role: claims.role,
             scopes: &claims.scopes,
             platform: &platform,
@@ -136,6 +160,7 @@ pub fn at_connect(request: Facts, seen: &Seen<'_>, proof: DeviceProof) -> (Facts
         seen.standing,
         seen.settings,
         &request_of(&request, seen.http),
+        memory,
     );
     let (scopes, unknown_scope) = ScopeSet::known(&claims.scopes);
     let facts = Facts {
@@ -145,10 +170,12 @@ pub fn at_connect(request: Facts, seen: &Seen<'_>, proof: DeviceProof) -> (Facts
         scopes,
         unknown_scope,
         outside_role: outside_roles(&[claims.role.name()], &claims.scopes).is_some(),
+        other_build: is_other_build(seen),
         platform: platform.into(),
         device_family: family.into(),
+        secret_sent: claims.credentials.sent_shared(),
         auth: verified.auth,
-        auth_failure: verified.failure,
+        auth_failure: verified.failure(),
         device: proof,
         pairing: relation.pairing,
         role_upgrade: relation.role_upgrade,
@@ -158,6 +185,15 @@ pub fn at_connect(request: Facts, seen: &Seen<'_>, proof: DeviceProof) -> (Facts
         ..request
     };
     (facts, verified)
+}
+
+/// A dashboard that is being developed names no build of the gateway's.
+const DEVELOPMENT_BUILD: &str = "dev";
+
+fn is_other_build(seen: &Seen<'_>) -> bool {
+    let served = seen.settings.compatibility.control_ui_build.as_deref();
+    let named = seen.connect.build_id.as_deref();
+    served.is_some() && named != served && named != Some(DEVELOPMENT_BUILD)
 }
 
 /// What authentication may look at.
@@ -174,14 +210,15 @@ pub(super) fn request_of<'a>(facts: &Facts, http: &'a Http) -> Request<'a> {
 /// Who sent the request on, and the client's address as far as it can be known.
 ///
 /// A proxy that names no client, or names one on this host, is not believed: a client can
-/// send a header that says `127.0.0.1` through a proxy that only adds to it.
+/// send a header that says `127.0.0.1` through a proxy that only adds to it. From another host
+/// a proxy always names one; over loopback without a header it may be anybody.
 fn attribute(
     peer: Address,
     proxied: bool,
     forwarding: &Forwarding<'_>,
     settings: &Settings,
 ) -> (Ingress, Address) {
-    if !forwarding.any {
+    if !forwarding.any && (!proxied || peer.is_loopback()) {
         return (Ingress::Direct, peer);
     }
     let client = proxied.then(|| {
@@ -193,14 +230,21 @@ fn attribute(
             settings.allow_real_ip_fallback,
         )
     });
-    match client
-        .flatten()
-        .map(Address::new)
-        .filter(|client| !client.is_loopback())
-    {
+    let client = client.flatten().map(Address::new);
+    let believed = settings.compatibility.loopback_clients;
+    match client.filter(|client| believed || !client.is_loopback()) {
         Some(client) => (Ingress::TrustedProxy, client),
         None => (Ingress::Unattributable, Address::NONE),
     }
+}
+
+/// Whether nodes from this address are paired without asking. A loopback address says nothing
+/// of where a node is.
+fn is_node_network(client: Address, settings: &Settings) -> bool {
+    let networks = &settings.nodes.pairing.auto_approve_cidrs.proxies;
+    client
+        .ip()
+        .is_some_and(|ip| !client.is_loopback() && networks.contains(ip))
 }
 
 /// Whether the address is this connection's own, or one that was recorded as this host's.

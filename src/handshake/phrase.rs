@@ -29,6 +29,7 @@ impl Evidence {
             (Evidence::Socket, _) => shown.socket(name),
             (Evidence::RequestLine, _) => "the request line".to_owned(),
             (Evidence::Frame, _) => shown.frame(name),
+            (Evidence::Credentials, "secret-sent") => shown.secret_sent(),
             (Evidence::Credentials, _) => shown.auth(),
             (Evidence::Proof, _) => shown.proof(),
             (Evidence::Store, "pending") => shown.pending(),
@@ -149,7 +150,15 @@ impl Shown<'_> {
             }
             "device-family" => "`client.deviceFamily` of the connect frame".to_owned(),
             "role" => "`role` of the connect frame, operator when absent".to_owned(),
+            "other-build" => "`client.buildId` of the connect frame".to_owned(),
             _ => format!("asks {}", list(&claims.scopes)),
+        }
+    }
+
+    fn secret_sent(&self) -> String {
+        match self.facts.secret_sent {
+            true => "`auth.token` or `auth.password` of the connect frame".to_owned(),
+            false => "neither `auth.token` nor `auth.password` in the connect frame".to_owned(),
         }
     }
 
@@ -209,7 +218,7 @@ impl Shown<'_> {
         let allowed = self.handshake.settings.compatibility.device_skew_ms / 1000;
         let id = short(&device.id);
         match self.facts.device {
-            DeviceProof::Absent => "no device in the connect frame".to_owned(),
+            DeviceProof::Absent => PASSED_OVER.to_owned(),
             DeviceProof::Proven => format!("signed {seconds} s {when}, nonce of this connection"),
             DeviceProof::IdMismatch => format!("the id {id} is not the hash of the key"),
             DeviceProof::SignatureStale => {
@@ -231,6 +240,9 @@ impl Shown<'_> {
         let Some(device) = &claims.device else {
             return "no device in the connect frame".to_owned();
         };
+        if self.facts.device == DeviceProof::Absent {
+            return PASSED_OVER.to_owned();
+        }
         let id = short(&device.id);
         let Some(record) = &self.handshake.pairing.record else {
             return format!("no record for device {id}");
@@ -302,7 +314,8 @@ impl Shown<'_> {
             (None, _) => "no request waits".to_owned(),
             (Some(_), PendingRequest::None) => "a request waited, and has expired".to_owned(),
             (Some(pending), kind) => {
-                let silent = if kind == PendingRequest::Silent {
+                let silent = if matches!(kind, PendingRequest::Silent | PendingRequest::SilentWider)
+                {
                     ", silently"
                 } else {
                     ""
@@ -327,6 +340,17 @@ impl Shown<'_> {
                 return format!("{peer} is in `trustedProxies`");
             }
             "peer-is-proxy" => return format!("{peer} is not in `trustedProxies`"),
+            "node-network" => {
+                let networks = &settings.nodes.pairing.auto_approve_cidrs.proxies;
+                return match (networks.is_empty(), self.facts.node_network) {
+                    (true, _) => "`nodes.pairing.autoApproveCidrs` is empty".to_owned(),
+                    (false, is) => format!(
+                        "{} is {}in `nodes.pairing.autoApproveCidrs`",
+                        self.facts.client_ip,
+                        if is { "" } else { "not " }
+                    ),
+                };
+            }
             "setting.auth-mode" if settings.auth.mode.is_none() => {
                 return "no `auth.mode`: password when there is one, else token".to_owned();
             }
@@ -365,6 +389,9 @@ impl Shown<'_> {
         }
     }
 }
+
+/// Said of a device that was sent and not looked at.
+const PASSED_OVER: &str = "passed over: `controlUi.dangerouslyDisableDeviceAuth` is on";
 
 fn doc(words: &'static [Word], name: &str) -> &'static str {
     words

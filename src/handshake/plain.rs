@@ -12,7 +12,7 @@ pub(super) fn short(id: &str) -> String {
 }
 
 /// What a peer sent, fit for a terminal: at most 80 characters, none of them a control.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let mut cleaned: String = text
         .trim()
         .chars()

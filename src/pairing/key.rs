@@ -44,6 +44,7 @@ const LONGEST: usize = 512;
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::URL_SAFE,
     GeneralPurposeConfig::new()
+        .with_encode_padding(false)
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true),
 );
@@ -78,6 +79,13 @@ impl PublicKey {
                 .split_last()
                 .is_some_and(|(end, start)| start == rest && *end == last & 0x7f)
         })
+    }
+
+    /// A key as it is kept, in unpadded base64url; one that cannot be read stays as written.
+    #[must_use]
+    pub fn canonical(text: &str) -> Box<str> {
+        let key = PublicKey::parse(text);
+        key.map_or_else(|| text.into(), |key| BASE64.encode(&key.0).into())
     }
 
     /// The bytes.
@@ -135,6 +143,7 @@ mod tests {
             format!("-----BEGIN PUBLIC KEY-----\n{der}\n-----END PUBLIC KEY-----\n"),
         ] {
             assert!(same_key(raw, &spelling), "{spelling}");
+            assert_eq!(&*PublicKey::canonical(&spelling), raw);
         }
         assert!(!same_key(
             raw,

@@ -1,13 +1,36 @@
-//! What we remember of devices: records, waiting requests, and how a connection relates to them.
+//! What we remember of devices: records, waiting requests, how a connection relates to them,
+//! and how they change.
 //!
-//! Nothing here reads or writes a store, and nothing knows how a connection authenticated:
-//! that is `auth`.
+//! All is pure but [`memory`], which keeps it: time, ids and secrets are arguments, and a
+//! [`Change`] says what to write. Nothing knows how a connection authenticated, or whether it
+//! may come in: that is `auth` and `decide`.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod approve;
+pub mod change;
+pub mod course;
 pub mod key;
+mod lists;
+pub mod memory;
 pub mod record;
+pub mod removal;
+pub mod request;
+pub mod rpc;
+pub mod session;
 pub mod standing;
+pub mod store;
+pub mod stored;
+#[cfg(test)]
+pub(crate) mod suite;
+pub mod token;
 
+pub use approve::{Approver, Denied, approve};
+pub use change::{Change, Decision, Event, Fresh, Write};
+pub use course::{Course, Outcome, carry_out};
 pub use key::PublicKey;
-pub use record::{Pending, Record, Token};
+pub use memory::Memory;
+pub use record::{Issuer, NodePending, Pending, Record, Token, Via};
+pub use request::{Ask, request};
 pub use standing::{DeviceRequest, Relation, Rules, Standing, TokenCheck};
+pub use store::{Store, StoreError, Version};
+pub use token::{IssuedToken, ensure_token};

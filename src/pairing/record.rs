@@ -2,16 +2,19 @@
 //!
 //! The shapes are those of OpenClaw's own files (`devices/paired.json`, `pending.json`), of
 //! every release up to 2026.9.6. An unknown field is refused: it might restrict something.
+//! Written out by themselves they show no secret; [`super::stored`] is the one way to write
+//! them with their tokens. What may change in them, and when, is in [`super::change`].
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
+use crate::facts::word::words;
 use crate::secret::Secret;
 
-/// A paired device.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+/// A paired device. Its tokens are not written out.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Record {
     /// SHA-256 of the raw public key, in lower-case hex.
@@ -19,44 +22,65 @@ pub struct Record {
     /// The Ed25519 public key, in unpadded base64url.
     pub public_key: Box<str>,
     /// What the device calls itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<Box<str>>,
     /// The platform it was approved with, as the device spelled it; empty pins nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<Box<str>>,
     /// The device family it was approved with; empty pins nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub device_family: Option<Box<str>>,
     /// The client id it last asked with.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<Box<str>>,
     /// The client mode it last asked with.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_mode: Option<Box<str>>,
     /// The first role it was approved for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<Box<str>>,
     /// Every role it was approved for; older files have only `role`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub roles: Option<Vec<Box<str>>>,
     /// The scopes it asked for and got.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<Box<str>>>,
     /// The scopes that an owner approved; older files have only `scopes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub approved_scopes: Option<Vec<Box<str>>>,
     /// Where it last came from; never compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub remote_ip: Option<Box<str>>,
     /// Its tokens, by role; older files have none.
+    #[serde(skip_serializing)]
     pub tokens: Option<BTreeMap<Box<str>, Token>>,
     /// When it was first seen, in Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at_ms: Option<i64>,
     /// When it was last approved, in Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub approved_at_ms: Option<i64>,
-    /// Who or what approved it: `owner`, `silent`, `trusted-cidr`, `bootstrap` and others.
-    pub approved_via: Option<Box<str>>,
+    /// Who or what approved it, where that is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved_via: Option<Via>,
     /// What an operator calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub operator_label: Option<Box<str>>,
     /// When it was last connected, in Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seen_at_ms: Option<i64>,
     /// What it was last seen for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seen_reason: Option<Box<str>>,
     /// The page that paired it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub browser_origin: Option<Box<str>>,
-    /// What a node may serve; not read.
-    #[serde(default, rename = "nodeSurface")]
-    _node_surface: Ignored,
+    /// What a node may serve, as it was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_surface: Option<Value>,
+    /// What a node wants to serve, until the owner approves it (2026.9).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending_node_surface: Option<Value>,
 }
 
 impl Record {
@@ -88,11 +112,24 @@ impl Record {
     }
 }
 
-/// A device token; its bytes are never shown.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+words! {
+    /// Who or what approved a device.
+    Via {
+        Owner "owner" "a person, or a program that holds the scopes",
+        Silent "silent" "the policy: the connection needed no asking",
+        TrustedCidr "trusted-cidr" "the network that a node came from",
+        SshVerified "ssh-verified" "a login over SSH to where a node came from",
+        Bootstrap "bootstrap" "a setup code",
+        TrustedProxy "trusted-proxy" "a proxy that vouched for the user",
+    }
+}
+
+/// A device token; its bytes are never shown, nor written out.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Token {
     /// The secret.
+    #[serde(skip_serializing)]
     pub token: Secret,
     /// The role it is for.
     pub role: Box<str>,
@@ -100,20 +137,39 @@ pub struct Token {
     #[serde(default)]
     pub scopes: Vec<Box<str>>,
     /// When it was made, in Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at_ms: Option<i64>,
     /// When it was last replaced, in Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rotated_at_ms: Option<i64>,
     /// When it was revoked, in Unix milliseconds; a revoked token matches nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked_at_ms: Option<i64>,
     /// When it was last used, in Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_used_at_ms: Option<i64>,
-    /// Which login made it; not read.
-    #[serde(default, rename = "issuer")]
-    _issuer: Ignored,
+    /// Which login it lives by; it goes with the device alone without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<Issuer>,
+}
+
+/// The login that a token lives by.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Issuer {
+    /// What kind of login.
+    pub kind: Box<str>,
+    /// What else says which: the generation of the shared secret.
+    #[serde(flatten)]
+    pub which: Map<String, Value>,
+}
+
+impl Issuer {
+    /// The kind of a login by the shared token or password.
+    pub const SHARED_SECRET: &str = "shared-gateway-auth";
 }
 
 /// A request that waits for the owner.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Pending {
     /// What the owner approves it by.
@@ -123,43 +179,54 @@ pub struct Pending {
     /// Its key, in unpadded base64url.
     pub public_key: Box<str>,
     /// What the device calls itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<Box<str>>,
     /// The platform it names.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<Box<str>>,
     /// The device family it names.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub device_family: Option<Box<str>>,
     /// The client id it asks with.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<Box<str>>,
     /// The client mode it asks with.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_mode: Option<Box<str>>,
     /// The role it asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<Box<str>>,
     /// Every role that requests so far asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub roles: Option<Vec<Box<str>>>,
     /// The scopes that requests so far asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<Box<str>>>,
     /// Where it came from; never compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub remote_ip: Option<Box<str>>,
     /// Whether it needed no asking.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub silent: Option<bool>,
     /// Whether a record of the device was there already.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub is_repair: Option<bool>,
     /// When it was made, in Unix milliseconds.
     pub ts: i64,
     /// When it was last repeated, in Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub refreshed_at_ms: Option<i64>,
     /// The page that asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub browser_origin: Option<Box<str>>,
 }
 
 impl Pending {
-    /// How long a request waits, in milliseconds.
-    pub const LIFE_MS: i64 = 300_000;
-
-    /// Whether it has waited too long, at `now_ms` in Unix milliseconds.
+    /// Whether it has waited longer than `ttl_ms`, at `now_ms` in Unix milliseconds. It waits
+    /// anew from when it was last repeated, where that is kept.
     #[must_use]
-    pub fn is_expired(&self, now_ms: i64) -> bool {
-        now_ms.saturating_sub(self.refreshed_at_ms.unwrap_or(self.ts)) > Self::LIFE_MS
+    pub fn is_expired(&self, ttl_ms: i64, now_ms: i64) -> bool {
+        now_ms.saturating_sub(self.refreshed_at_ms.unwrap_or(self.ts)) > ttl_ms
     }
 
     /// The roles asked for: `roles`, with `role`.
@@ -178,14 +245,15 @@ impl Pending {
     }
 }
 
-/// A field that is allowed and has no meaning here.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Ignored;
-
-impl<'de> Deserialize<'de> for Ignored {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer).map(|_| Ignored)
-    }
+/// A request of a node that waits for the owner: the device is paired, what it may serve is
+/// approved apart (2026.4). Only that it waits is kept.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NodePending {
+    /// What the owner approves it by.
+    pub request_id: Box<str>,
+    /// When it was made, in Unix milliseconds.
+    pub ts: i64,
 }
 
 #[cfg(test)]
@@ -220,11 +288,11 @@ mod tests {
     }
 
     #[test]
-    fn a_request_waits_five_minutes() {
+    fn a_request_waits_as_long_as_is_set() {
         let pending = r#"{"requestId":"r","deviceId":"d","publicKey":"k","ts":1000}"#;
         let pending: Pending = serde_json::from_str(pending).unwrap();
-        assert!(!pending.is_expired(301_000));
-        assert!(pending.is_expired(301_001));
-        assert!(!pending.is_expired(-5));
+        assert!(!pending.is_expired(300_000, 301_000));
+        assert!(pending.is_expired(300_000, 301_001));
+        assert!(!pending.is_expired(300_000, -5));
     }
 }

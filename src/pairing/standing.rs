@@ -3,11 +3,12 @@
 use serde::Deserialize;
 
 use super::key::same_key;
-use super::record::{Pending, Record};
-use crate::facts::metadata::normalize_metadata;
+use super::record::{NodePending, Pending, Record};
+use crate::facts::metadata::{Description, MetadataRule, normalize_metadata, same_platform};
 use crate::facts::scopes::{ScopeRule, covers};
-use crate::facts::{Pairing, PendingRequest, Role};
+use crate::facts::{Client, Mode, Pairing, PendingRequest, Role};
 use crate::secret::Secret;
+use crate::settings::Compatibility;
 
 /// What is remembered of one device.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -17,6 +18,8 @@ pub struct Standing {
     pub record: Option<Record>,
     /// Its request that waits for the owner, expired or not.
     pub pending: Option<Pending>,
+    /// Its request, as a node, for what it may serve.
+    pub node_pending: Option<NodePending>,
 }
 
 /// What a connection says and asks, as far as pairing is concerned. Whether it holds the
@@ -27,6 +30,10 @@ pub struct DeviceRequest<'a> {
     pub device_id: &'a str,
     /// The public key it names, in any spelling.
     pub public_key: &'a str,
+    /// What it says it is.
+    pub client: Client,
+    /// How it says it works.
+    pub mode: Mode,
     /// The role it asks for.
     pub role: Role,
     /// The scopes it asks for, as sent.
@@ -45,6 +52,29 @@ pub struct Rules {
     /// Whether a role counts as approved only while it has a token that is not revoked.
     /// A record that holds no tokens at all predates them: then the roles count.
     pub roles_need_tokens: bool,
+    /// When another description is another device.
+    pub metadata: MetadataRule,
+    /// Whether a device token is good although the record holds another key.
+    pub token_of_another_key: bool,
+    /// Whether a device token is good only while the record approves all that it carries.
+    pub token_within_approval: bool,
+    /// How long a request waits, in milliseconds.
+    pub request_ttl_ms: i64,
+}
+
+impl Rules {
+    /// As the settings want it.
+    #[must_use]
+    pub fn of(compatibility: &Compatibility) -> Self {
+        Rules {
+            scopes: compatibility.scope_rule,
+            roles_need_tokens: compatibility.roles_need_tokens,
+            metadata: compatibility.metadata_rule,
+            token_of_another_key: compatibility.token_of_another_key,
+            token_within_approval: compatibility.pairing.token_within_approval,
+            request_ttl_ms: compatibility.request_ttl_ms,
+        }
+    }
 }
 
 /// The facts about pairing.
@@ -112,7 +142,8 @@ impl Standing {
         let role = request.role.name();
         let role_upgrade = !has_role(record, role, rules);
         let scope_upgrade = covers(rules.scopes, role, request.scopes, record.baseline()).is_err();
-        let metadata_upgrade = differs(record.platform.as_deref(), request.platform)
+        let metadata_upgrade = (differs(record.platform.as_deref(), request.platform)
+            && !is_excused(record, request, rules))
             || differs(record.device_family.as_deref(), request.device_family);
         let pairing = match role_upgrade || scope_upgrade || metadata_upgrade {
             true => Pairing::Upgrade,
@@ -137,9 +168,9 @@ impl Standing {
         rules: Rules,
     ) -> TokenCheck {
         let role = request.role.name();
-        let record = self
-            .record_of(request)
-            .filter(|record| same_key(&record.public_key, request.public_key));
+        let record = self.record_of(request).filter(|record| {
+            rules.token_of_another_key || same_key(&record.public_key, request.public_key)
+        });
         let Some((record, token)) = record.and_then(|record| Some((record, record.token(role)?)))
         else {
             return TokenCheck::Mismatch;
@@ -147,13 +178,22 @@ impl Standing {
         if !token.token.matches(secret) {
             return TokenCheck::Mismatch;
         }
-        let approved = covers(rules.scopes, role, &token.scopes, record.baseline());
-        let carried = covers(rules.scopes, role, request.scopes, &token.scopes);
-        if approved.and(carried).is_ok() {
+        let approved = !rules.token_within_approval
+            || covers(rules.scopes, role, &token.scopes, record.baseline()).is_ok();
+        if approved && covers(rules.scopes, role, request.scopes, &token.scopes).is_ok() {
             TokenCheck::Good
         } else {
             TokenCheck::ScopeMismatch
         }
+    }
+
+    /// The request of this device that waits and has not expired.
+    #[must_use]
+    pub fn waiting(&self, device_id: &str, ttl_ms: i64, now_ms: i64) -> Option<&Pending> {
+        self.pending
+            .as_ref()
+            .filter(|pending| &*pending.device_id == device_id)
+            .filter(|pending| !pending.is_expired(ttl_ms, now_ms))
     }
 
     fn record_of(&self, request: &DeviceRequest<'_>) -> Option<&Record> {
@@ -168,9 +208,7 @@ impl Standing {
         rules: Rules,
         now_ms: i64,
     ) -> PendingRequest {
-        let waiting = self.pending.as_ref().filter(|pending| {
-            &*pending.device_id == request.device_id && !pending.is_expired(now_ms)
-        });
+        let waiting = self.waiting(request.device_id, rules.request_ttl_ms, now_ms);
         let Some(pending) = waiting else {
             return PendingRequest::None;
         };
@@ -194,6 +232,21 @@ fn has_role(record: &Record, role: &str, rules: Rules) -> bool {
         Some(_) | None => true,
     };
     live && record.approved_roles().any(|approved| approved == role)
+}
+
+/// Whether another platform still is the one that was approved.
+fn is_excused(record: &Record, request: &DeviceRequest<'_>, rules: Rules) -> bool {
+    let pinned = |text: &Option<Box<str>>| normalize_metadata(text.as_deref().unwrap_or_default());
+    let claimed = Description {
+        platform: request.platform,
+        family: request.device_family,
+    };
+    let approved = Description {
+        platform: &pinned(&record.platform),
+        family: &pinned(&record.device_family),
+    };
+    rules.metadata == MetadataRule::SameFamily
+        && same_platform(request.client, request.mode, claimed, approved)
 }
 
 /// Whether a pinned description is another one; nothing pinned is none.

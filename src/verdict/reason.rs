@@ -10,6 +10,7 @@ words! {
     /// Why a connection is refused, as `reject(REASON)` says it.
     Reason {
         BootstrapTokenInvalid "bootstrap-token-invalid" "the setup code is unknown, used or expired",
+        BuildMismatch "build-mismatch" "the dashboard is of another build than the one that this gateway serves",
         DeviceIdMismatch "device-id-mismatch" "the device id is not the hash of its key",
         DeviceNonceMismatch "device-nonce-mismatch" "the device proof was made for another connection",
         DeviceNonceMissing "device-nonce-missing" "the device proof has no nonce",
@@ -28,6 +29,7 @@ words! {
         RoleNotAllowed "role-not-allowed" "the role asked for may not be had this way",
         ScopeMismatch "scope-mismatch" "the device token does not carry the scopes asked for",
         ScopeNotAllowed "scope-not-allowed" "a scope asked for is unknown, or is not the role's",
+        SecureContextRequired "secure-context-required" "the page has no device identity: a browser makes one only over HTTPS or on localhost",
         TokenMismatch "token-mismatch" "the token is wrong",
         TokenMissing "token-missing" "no token was sent",
         TokenNotConfigured "token-not-configured" "the gateway asks for a token, and has none",
@@ -41,6 +43,7 @@ impl Reason {
     pub fn remedy(self) -> &'static str {
         match self {
             Reason::BootstrapTokenInvalid => "ask the owner for a fresh setup code",
+            Reason::BuildMismatch => "reload the page of the dashboard",
             Reason::DeviceIdMismatch => {
                 "send as device.id the SHA-256 of the raw public key, in lower-case hex"
             }
@@ -79,6 +82,9 @@ impl Reason {
                 "ask for no more than the device token carries, or connect with the shared token or password to ask for more"
             }
             Reason::ScopeNotAllowed => "ask only for known scopes of the role",
+            Reason::SecureContextRequired => {
+                "open the page over HTTPS, or from localhost: then the browser keeps a device key, and sends its identity"
+            }
             Reason::TokenMismatch => "send the token that the gateway is configured with",
             Reason::TokenMissing => "send the gateway's token as auth.token",
             Reason::TokenNotConfigured => "have the owner set auth.token on the gateway",

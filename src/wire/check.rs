@@ -5,21 +5,23 @@
 
 use serde_json::{Map, Value};
 
+use crate::settings::compatibility::SchemaWording;
+
 /// A frame may be wrong in as many ways as it is long; a reply names no more than these.
 const MOST_VIOLATIONS: usize = 32;
 
 /// One thing that is wrong.
-pub(super) struct Violation {
+struct Violation {
     /// JSON pointer from the root of what is checked.
-    pub(super) pointer: String,
+    pointer: String,
     /// What is wrong, as the protocol says it: `must be string`.
-    pub(super) says: String,
+    says: String,
 }
 
 impl Violation {
     /// As in a reply: `at /client/id: must be string`. The root is named only where an
     /// unexpected property is.
-    pub(super) fn phrase(&self) -> String {
+    fn phrase(&self) -> String {
         match (self.pointer.is_empty(), self.says.starts_with("unexpected")) {
             (true, false) => self.says.clone(),
             (true, true) => format!("at root: {}", self.says),
@@ -28,17 +30,59 @@ impl Violation {
     }
 }
 
-/// What is wrong so far.
-#[derive(Default)]
-pub(super) struct Violations(pub(super) Vec<Violation>);
+/// What is wrong so far, and how it is worded.
+pub(super) struct Violations {
+    wording: SchemaWording,
+    found: Vec<Violation>,
+}
 
 impl Violations {
+    pub(super) fn new(wording: SchemaWording) -> Self {
+        Violations {
+            wording,
+            found: Vec::new(),
+        }
+    }
+
+    /// Where the first is.
+    pub(super) fn first_pointer(&self) -> Option<&str> {
+        self.found.first().map(|violation| &*violation.pointer)
+    }
+
+    /// All of them, as in a reply.
+    pub(super) fn phrase(&self) -> String {
+        let phrases: Vec<String> = self.found.iter().map(Violation::phrase).collect();
+        phrases.join("; ")
+    }
+
     pub(super) fn add(&mut self, at: &Path<'_>, says: impl Into<String>) {
-        if self.0.len() < MOST_VIOLATIONS {
-            self.0.push(Violation {
+        if self.found.len() < MOST_VIOLATIONS {
+            self.found.push(Violation {
                 pointer: at.pointer(),
                 says: says.into(),
             });
+        }
+    }
+
+    /// A text that is too short or too long: `must NOT have …`.
+    fn add_length(&mut self, at: &Path<'_>, what: &str) {
+        let not = match self.wording {
+            SchemaWording::Constants | SchemaWording::Enumerated => "NOT",
+            SchemaWording::Plain => "not",
+        };
+        self.add(at, format!("must {not} have {what}"));
+    }
+
+    /// A word that is not listed.
+    fn add_unlisted(&mut self, at: &Path<'_>) {
+        match self.wording {
+            SchemaWording::Constants => {
+                self.add(at, "must be equal to constant");
+                self.add(at, "must match a schema in anyOf");
+            }
+            SchemaWording::Enumerated | SchemaWording::Plain => {
+                self.add(at, "must be equal to one of the allowed values");
+            }
         }
     }
 }
@@ -75,6 +119,7 @@ impl Path<'_> {
 pub(super) struct Object<'a, 'p> {
     map: &'a Map<String, Value>,
     path: &'p Path<'p>,
+    known: &'p [&'static str],
 }
 
 impl<'a, 'p> Object<'a, 'p> {
@@ -83,7 +128,7 @@ impl<'a, 'p> Object<'a, 'p> {
         value: &'a Value,
         path: &'p Path<'p>,
         required: &[&str],
-        known: &[&str],
+        known: &'p [&'static str],
         wrong: &mut Violations,
     ) -> Option<Self> {
         let Value::Object(map) = value else {
@@ -96,12 +141,12 @@ impl<'a, 'p> Object<'a, 'p> {
         for name in map.keys().filter(|name| !known.contains(&name.as_str())) {
             wrong.add(path, format!("unexpected property '{name}'"));
         }
-        Some(Object { map, path })
+        Some(Object { map, path, known })
     }
 
-    /// A property as it is.
+    /// A property as it is; one that is not known is wrong already, and not looked at.
     pub(super) fn value(&self, name: &str) -> Option<&'a Value> {
-        self.map.get(name)
+        self.map.get(name).filter(|_| self.known.contains(&name))
     }
 
     /// The path to a property.
@@ -111,7 +156,7 @@ impl<'a, 'p> Object<'a, 'p> {
 
     /// A string; `None` when it is absent or wrong.
     pub(super) fn text(&self, name: &'static str, wrong: &mut Violations) -> Option<&'a str> {
-        let value = self.map.get(name)?;
+        let value = self.value(name)?;
         if !value.is_string() {
             wrong.add(&self.at(name), "must be string");
         }
@@ -128,10 +173,7 @@ impl<'a, 'p> Object<'a, 'p> {
         let text = self.text(name, wrong)?;
         not_empty(text, &self.at(name), wrong);
         if text.chars().nth(most).is_some() {
-            wrong.add(
-                &self.at(name),
-                format!("must NOT have more than {most} characters"),
-            );
+            wrong.add_length(&self.at(name), &format!("more than {most} characters"));
         }
         Some(text)
     }
@@ -150,10 +192,10 @@ impl<'a, 'p> Object<'a, 'p> {
         parse: impl Fn(&str) -> Option<T>,
         wrong: &mut Violations,
     ) -> Option<T> {
-        let value = self.map.get(name)?;
+        let value = self.value(name)?;
         let word = value.as_str().and_then(parse);
         if word.is_none() {
-            wrong.add(&self.at(name), "must be equal to one of the allowed values");
+            wrong.add_unlisted(&self.at(name));
         }
         word
     }
@@ -166,7 +208,7 @@ impl<'a, 'p> Object<'a, 'p> {
         least: u64,
         wrong: &mut Violations,
     ) -> Option<u64> {
-        let value = self.map.get(name)?;
+        let value = self.value(name)?;
         let number = value.as_f64().filter(|number| number.fract() == 0.0);
         let Some(number) = number else {
             wrong.add(&self.at(name), "must be integer");
@@ -187,7 +229,7 @@ impl<'a, 'p> Object<'a, 'p> {
 
     /// An array of strings that are not empty; empty when it is absent.
     pub(super) fn names(&self, name: &'static str, wrong: &mut Violations) -> Vec<Box<str>> {
-        let Some(value) = self.map.get(name) else {
+        let Some(value) = self.value(name) else {
             return Vec::new();
         };
         let path = self.at(name);
@@ -209,7 +251,7 @@ impl<'a, 'p> Object<'a, 'p> {
 
     /// Whether each property of an object is a flag; an absent object is fine.
     pub(super) fn flags(&self, name: &'static str, wrong: &mut Violations) {
-        let Some(value) = self.map.get(name) else {
+        let Some(value) = self.value(name) else {
             return;
         };
         let path = self.at(name);
@@ -224,7 +266,7 @@ impl<'a, 'p> Object<'a, 'p> {
 
     /// Whether a property is an object, whatever is in it; an absent one is fine.
     pub(super) fn any_object(&self, name: &'static str, wrong: &mut Violations) {
-        if self.map.get(name).is_some_and(|value| !value.is_object()) {
+        if self.value(name).is_some_and(|value| !value.is_object()) {
             wrong.add(&self.at(name), "must be object");
         }
     }
@@ -232,6 +274,6 @@ impl<'a, 'p> Object<'a, 'p> {
 
 fn not_empty(text: &str, path: &Path<'_>, wrong: &mut Violations) {
     if text.is_empty() {
-        wrong.add(path, "must NOT have fewer than 1 characters");
+        wrong.add_length(path, "fewer than 1 characters");
     }
 }

@@ -1,11 +1,13 @@
 //! The connect frame: the first that a client sends, and the only one that is judged.
 //!
-//! Frames of protocol 3 and 4 are read alike: the optional fields that only the newer one
-//! has are accepted from either. Whether the protocol range can be met is not decided here.
+//! Which fields and words it may have is the [`Schema`]'s. Whether the protocol range can be
+//! met is not found out here, but in [`super::version`].
 
 use serde_json::Value;
 
 use super::check::{Object, Path, Violations};
+use super::schema::Schema;
+use super::version::{Mismatch, negotiate};
 use crate::auth::{Claims, Credentials, DeviceClaim};
 use crate::facts::{Client, Mode, Role};
 
@@ -26,7 +28,55 @@ pub struct Connect {
     pub build_id: Option<Box<str>>,
     /// `commands`: what a node offers to run.
     pub commands: Vec<Box<str>>,
+    /// Which secrets were sent.
+    pub sent: SentSecrets,
     claims: Claims,
+}
+
+/// Which secrets a connect frame has. A blank one was sent; an empty one was not. The replies
+/// depend on it (reference 1.8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SentSecrets {
+    /// `auth.password`.
+    pub password: bool,
+    /// `auth.token`.
+    pub token: bool,
+    /// `auth.bootstrapToken`.
+    pub bootstrap_token: bool,
+    /// `auth.deviceToken`.
+    pub device_token: bool,
+    /// `auth.agentRuntimeIdentityToken` (protocol 4), which the gateway's own helpers send.
+    pub agent_identity: bool,
+}
+
+/// The kinds of secret, the strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretKind {
+    /// `auth.password`.
+    Password,
+    /// `auth.token`.
+    Token,
+    /// `auth.bootstrapToken`.
+    BootstrapToken,
+    /// `auth.deviceToken`.
+    DeviceToken,
+}
+
+impl SentSecrets {
+    /// The strongest that was sent.
+    #[must_use]
+    pub fn strongest(self) -> Option<SecretKind> {
+        let kinds = [
+            (self.password, SecretKind::Password),
+            (self.token, SecretKind::Token),
+            (self.bootstrap_token, SecretKind::BootstrapToken),
+            (self.device_token, SecretKind::DeviceToken),
+        ];
+        kinds
+            .into_iter()
+            .find(|(sent, _)| *sent)
+            .map(|(_, kind)| kind)
+    }
 }
 
 impl Connect {
@@ -53,6 +103,9 @@ pub enum ConnectErrorKind {
     Params,
     /// A role that is neither `operator` nor `node`.
     Role,
+    /// Such a role, of a client that speaks no version that is spoken here: this goes first.
+    /// Of any other client, [`super::negotiate`] finds it.
+    Version(Mismatch),
 }
 
 /// Why a value is no connect frame, in the protocol's own words.
@@ -65,6 +118,8 @@ pub struct ConnectError {
     pub pointer: String,
     /// What the client is told: `invalid connect params: at /client: must be object`.
     pub message: String,
+    /// The id that the response repeats; none where no response is sent.
+    pub request_id: Option<Box<str>>,
 }
 
 impl ConnectError {
@@ -73,6 +128,7 @@ impl ConnectError {
             kind,
             pointer: pointer.to_owned(),
             message: message.to_owned(),
+            request_id: None,
         }
     }
 }
@@ -82,76 +138,58 @@ impl ConnectError {
 /// # Errors
 ///
 /// [`ConnectError`] with everything that breaks the schema, in the schema's order.
-pub fn parse(frame: &Value) -> Result<Connect, ConnectError> {
-    let mut wrong = Violations::default();
-    let id = request_id(frame, &mut wrong);
-    let (Some(id), None) = (id, wrong.0.first()) else {
-        let pointer = wrong
-            .0
-            .first()
-            .map_or("", |violation| violation.pointer.as_str());
+pub fn parse(frame: &Value, schema: &Schema<'_>) -> Result<Connect, ConnectError> {
+    let mut wrong = Violations::new(schema.wording);
+    let id = request_id(frame, schema, &mut wrong);
+    let (Some(id), None) = (id, wrong.first_pointer()) else {
+        let pointer = wrong.first_pointer().unwrap_or_default();
         return Err(ConnectError::new(
             ConnectErrorKind::Frame,
             pointer,
             "invalid request frame",
         ));
     };
+    let fail = |kind, pointer: &str, message: &str| ConnectError {
+        request_id: Some(id.into()),
+        ..ConnectError::new(kind, pointer, message)
+    };
     if frame.get("method").and_then(Value::as_str) != Some("connect") {
         let message = "invalid handshake: first request must be connect";
-        return Err(ConnectError::new(
-            ConnectErrorKind::Method,
-            "/method",
-            message,
-        ));
+        return Err(fail(ConnectErrorKind::Method, "/method", message));
     }
     let params = frame.get("params").unwrap_or(&Value::Null);
-    let connect = read_params(id, params, &mut wrong);
-    let (Some((connect, role)), None) = (connect, wrong.0.first()) else {
-        return Err(broken_params(&wrong));
+    let read = read_params(id, params, schema, &mut wrong);
+    let (Some((mut connect, role)), None) = (read, wrong.first_pointer()) else {
+        let pointer = format!("/params{}", wrong.first_pointer().unwrap_or_default());
+        let message = format!("invalid connect params: {}", wrong.phrase());
+        return Err(fail(ConnectErrorKind::Params, &pointer, &message));
     };
-    match Role::parse(role) {
-        Some(role) => {
-            let mut connect = connect;
-            connect.claims.role = role;
-            Ok(connect)
-        }
-        None => Err(ConnectError::new(
-            ConnectErrorKind::Role,
-            "/params/role",
-            "invalid role",
-        )),
+    if let Some(role) = Role::parse(role) {
+        connect.claims.role = role;
+        return Ok(connect);
     }
-}
-
-fn broken_params(wrong: &Violations) -> ConnectError {
-    let phrases: Vec<String> = wrong
-        .0
-        .iter()
-        .map(super::check::Violation::phrase)
-        .collect();
-    let pointer = wrong
-        .0
-        .first()
-        .map_or("", |violation| violation.pointer.as_str());
-    let message = format!("invalid connect params: {}", phrases.join("; "));
-    ConnectError::new(
-        ConnectErrorKind::Params,
-        &format!("/params{pointer}"),
-        &message,
-    )
+    // Whoever asks for no known role is no node in the role node, whatever its mode.
+    Err(match negotiate(&schema.protocol, &connect) {
+        Ok(_) => fail(ConnectErrorKind::Role, "/params/role", "invalid role"),
+        Err(found) => fail(
+            ConnectErrorKind::Version(found),
+            "/params/maxProtocol",
+            "protocol mismatch",
+        ),
+    })
 }
 
 /// The envelope; `method` may be any name, and `params` anything.
-fn request_id<'a>(frame: &'a Value, wrong: &mut Violations) -> Option<&'a str> {
+fn request_id<'a>(
+    frame: &'a Value,
+    schema: &Schema<'_>,
+    wrong: &mut Violations,
+) -> Option<&'a str> {
     let required = ["type", "id", "method"];
-    let known = [
-        "type",
-        "id",
-        "method",
-        "params",
-        "traceparent",
-        "expectedProfileId",
-    ];
+    let known = schema.known(
+        &["type", "id", "method", "params"],
+        &["traceparent", "expectedProfileId"],
+    );
     let object = Object::closed(frame, &Path::Root, &required, &known, wrong)?;
     object.word("type", |word| (word == "req").then_some(()), wrong);
     let id = object.name("id", wrong);
@@ -165,34 +203,35 @@ fn request_id<'a>(frame: &'a Value, wrong: &mut Violations) -> Option<&'a str> {
 fn read_params<'a>(
     id: &str,
     params: &'a Value,
+    schema: &Schema<'_>,
     wrong: &mut Violations,
 ) -> Option<(Connect, &'a str)> {
     let required = ["minProtocol", "maxProtocol", "client"];
-    let known = [
-        "minProtocol",
-        "maxProtocol",
-        "client",
-        "caps",
-        "commands",
-        "permissions",
-        "pathEnv",
-        "role",
-        "scopes",
-        "device",
-        "auth",
-        "locale",
-        "userAgent",
-        "computerUse",
-        "workerRuns",
-        "modelCatalog",
-    ];
+    let known = schema.known(
+        &[
+            "minProtocol",
+            "maxProtocol",
+            "client",
+            "caps",
+            "commands",
+            "permissions",
+            "pathEnv",
+            "role",
+            "scopes",
+            "device",
+            "auth",
+            "locale",
+            "userAgent",
+        ],
+        &["computerUse", "workerRuns", "modelCatalog"],
+    );
     let root = Path::Root;
     let object = Object::closed(params, &root, &required, &known, wrong)?;
     let min_protocol = object.integer("minProtocol", 1, wrong);
     let max_protocol = object.integer("maxProtocol", 1, wrong);
     let client = object
         .value("client")
-        .and_then(|value| ClientPart::read(value, wrong));
+        .and_then(|value| ClientPart::read(value, schema, wrong));
     object.names("caps", wrong);
     let commands = object.names("commands", wrong);
     object.flags("permissions", wrong);
@@ -202,11 +241,10 @@ fn read_params<'a>(
     let device = object
         .value("device")
         .and_then(|value| read_device(value, wrong));
-    let credentials = object
+    let (credentials, sent) = object
         .value("auth")
-        .map_or_else(Credentials::default, |value| {
-            read_credentials(value, wrong).unwrap_or_default()
-        });
+        .and_then(|value| read_credentials(value, schema, wrong))
+        .unwrap_or_default();
     for name in ["locale", "userAgent"] {
         object.text(name, wrong);
     }
@@ -232,6 +270,7 @@ fn read_params<'a>(
         version: client.version.into(),
         build_id: client.build_id.map(Into::into),
         commands,
+        sent,
         claims,
     };
     Some((connect, role))
@@ -248,29 +287,30 @@ struct ClientPart<'a> {
 }
 
 impl<'a> ClientPart<'a> {
-    fn read(value: &'a Value, wrong: &mut Violations) -> Option<Self> {
+    fn read(value: &'a Value, schema: &Schema<'_>, wrong: &mut Violations) -> Option<Self> {
         let required = ["id", "version", "platform", "mode"];
-        let known = [
-            "id",
-            "displayName",
-            "version",
-            "platform",
-            "deviceFamily",
-            "modelIdentifier",
-            "mode",
-            "instanceId",
-            "buildId",
-            "timeZone",
-        ];
+        let known = schema.known(
+            &[
+                "id",
+                "displayName",
+                "version",
+                "platform",
+                "deviceFamily",
+                "modelIdentifier",
+                "mode",
+                "instanceId",
+            ],
+            &["buildId", "timeZone"],
+        );
         let path = Path::Property(&Path::Root, "client");
         let object = Object::closed(value, &path, &required, &known, wrong)?;
-        let id = object.word("id", Client::parse, wrong);
+        let id = object.word("id", |word| schema.client(word), wrong);
         let display_name = object.name("displayName", wrong);
         let version = object.name("version", wrong);
         let platform = object.name("platform", wrong);
         let device_family = object.name("deviceFamily", wrong);
         object.name("modelIdentifier", wrong);
-        let mode = object.word("mode", Mode::parse, wrong);
+        let mode = object.word("mode", |word| schema.mode(word), wrong);
         object.name("instanceId", wrong);
         let build_id = object.short("buildId", 96, wrong);
         object.short("timeZone", 64, wrong);
@@ -304,30 +344,33 @@ fn read_device(value: &Value, wrong: &mut Violations) -> Option<DeviceClaim> {
     })
 }
 
-fn read_credentials(value: &Value, wrong: &mut Violations) -> Option<Credentials> {
-    let known = [
-        "token",
-        "password",
-        "deviceToken",
-        "bootstrapToken",
-        "approvalRuntimeToken",
-        "agentRuntimeIdentityToken",
-    ];
+fn read_credentials(
+    value: &Value,
+    schema: &Schema<'_>,
+    wrong: &mut Violations,
+) -> Option<(Credentials, SentSecrets)> {
+    let known = schema.known(
+        &["token", "password", "deviceToken", "bootstrapToken"],
+        &["approvalRuntimeToken", "agentRuntimeIdentityToken"],
+    );
     let path = Path::Property(&Path::Root, "auth");
     let object = Object::closed(value, &path, &[], &known, wrong)?;
     let token = object.text("token", wrong);
     let bootstrap_token = object.text("bootstrapToken", wrong);
     let device_token = object.text("deviceToken", wrong);
     let password = object.text("password", wrong);
-    for name in ["approvalRuntimeToken", "agentRuntimeIdentityToken"] {
-        object.text(name, wrong);
-    }
-    Some(Credentials::new(
-        token,
-        password,
-        device_token,
-        bootstrap_token,
-    ))
+    object.text("approvalRuntimeToken", wrong);
+    let agent_identity = object.text("agentRuntimeIdentityToken", wrong);
+    let is_sent = |text: Option<&str>| text.is_some_and(|text| !text.is_empty());
+    let sent = SentSecrets {
+        password: is_sent(password),
+        token: is_sent(token),
+        bootstrap_token: is_sent(bootstrap_token),
+        device_token: is_sent(device_token),
+        agent_identity: is_sent(agent_identity),
+    };
+    let credentials = Credentials::new(token, password, device_token, bootstrap_token);
+    Some((credentials, sent))
 }
 
 #[cfg(test)]

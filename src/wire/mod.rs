@@ -1,9 +1,20 @@
-//! What goes over the wire, as values: so far, reading the first frame of a connection.
+//! What goes over the wire, as values: the first message that is read, and what is answered.
 //!
-//! Nothing here decides, and nothing here touches a socket.
+//! [`frame`] makes JSON of bytes, [`connect`] a connect frame of JSON, [`version`] finds the
+//! protocol that both sides speak, and [`reply`] words every answer. Nothing here decides, and
+//! nothing here touches a socket, a clock or randomness.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod check;
+pub mod close;
 pub mod connect;
+pub mod frame;
+pub mod reply;
+pub mod schema;
+pub mod version;
 
-pub use connect::{Connect, ConnectError, ConnectErrorKind};
+pub use close::Close;
+pub use connect::{Connect, ConnectError, ConnectErrorKind, SecretKind, SentSecrets};
+pub use frame::{FrameError, Limits};
+pub use schema::Schema;
+pub use version::{Mismatch, negotiate};

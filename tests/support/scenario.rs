@@ -60,7 +60,10 @@ pub(crate) struct Case {
     /// Facts that must be found, as output shows them.
     #[serde(default)]
     pub(crate) facts: BTreeMap<String, String>,
-    /// The answers, by the name of the policy.
+    /// Why no release is asked; else one of them is.
+    #[serde(default, rename = "noRelease")]
+    pub(crate) no_release: Option<String>,
+    /// The answers, by the name of the policy, or by the release of OpenClaw.
     pub(crate) expect: BTreeMap<String, Expected>,
 }
 
@@ -218,6 +221,8 @@ pub(crate) struct RecordSpec {
     pub(crate) platform: Option<String>,
     /// The device family it was approved with: the client's, unless said.
     pub(crate) device_family: Option<String>,
+    /// The `id/mode` that it was approved for: the client's, unless said.
+    pub(crate) client: Option<String>,
     /// It holds the key of this device.
     pub(crate) key_of: Option<String>,
     /// `none` or `revoked`; otherwise each role has one.
@@ -375,7 +380,8 @@ impl Spec {
 
     /// A record in the shape of OpenClaw's `devices/paired.json`.
     fn record_of(&self, record: &RecordSpec, identity: &Identity) -> Value {
-        let (id, mode) = self.client.split_once('/').unwrap();
+        let client = record.client.as_ref().unwrap_or(&self.client);
+        let (id, mode) = client.split_once('/').unwrap();
         let key = match &record.key_of {
             Some(name) => Identity::named(name).public_key,
             None => identity.public_key.clone(),

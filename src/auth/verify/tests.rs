@@ -61,8 +61,9 @@ fn verified(claims: &Claims, proof: DeviceProof, auth: Value) -> (Auth, AuthFail
         &standing(),
         &settings(json!({ "auth": auth })),
         &request(&[]),
+        &Memory::default(),
     );
-    (found.auth, found.failure)
+    (found.auth, found.failure())
 }
 
 #[test]
@@ -192,6 +193,7 @@ fn either_field_where_the_settings_say_so() {
             &standing(),
             &settings,
             &request(&[]),
+            &Memory::default(),
         )
         .auth
     };
@@ -211,6 +213,7 @@ fn the_in_process_lane_is_the_host() {
         &standing(),
         &Settings::default(),
         &request,
+        &Memory::default(),
     );
     assert_eq!(found, Verified::good(Auth::Host));
 }
@@ -238,6 +241,7 @@ fn a_proxy_is_believed_when_it_is_one() {
             &standing(),
             &settings(base.clone()),
             &request,
+            &Memory::default(),
         )
         .auth
     };
@@ -261,4 +265,111 @@ fn a_proxy_is_believed_when_it_is_one() {
     assert_eq!(found(&other, |_| ()), Auth::Failed);
     let twice = [good[0].clone(), good[0].clone(), good[1].clone()];
     assert_eq!(found(&twice, |_| ()), Auth::None);
+}
+
+#[test]
+fn beside_a_proxy_this_host_may_use_the_password() {
+    let settings = settings(json!({
+        "auth": { "mode": "trusted-proxy", "password": "p",
+            "trustedProxy": { "userHeader": "x-forwarded-user" } },
+        "trustedProxies": ["10.0.0.9", "127.0.0.1"],
+        "compatibility": { "passwordBesideProxy": true },
+    }));
+    let found = |password: &str, peer: [u8; 4], headers: &[&str]| {
+        let headers: Vec<(Box<str>, Box<str>)> = headers
+            .iter()
+            .map(|name| ((*name).into(), "x".into()))
+            .collect();
+        let mut request = request(&headers);
+        request.peer = Address::new(peer.into());
+        let claims = sent(None, Some(password), None, None);
+        let proof = DeviceProof::Absent;
+        let found = verify(
+            &claims,
+            proof,
+            &standing(),
+            &settings,
+            &request,
+            &Memory::default(),
+        );
+        let reason = found.reason.map(|reason| reason.to_string());
+        (found.auth, reason.unwrap_or_default())
+    };
+    let loopback = [127, 0, 0, 1];
+    let loopback_source = "trusted_proxy_loopback_source".to_owned();
+    assert_eq!(found("p", loopback, &[]), (Auth::Password, String::new()));
+    assert_eq!(
+        found("q", loopback, &[]),
+        (Auth::Failed, "password_mismatch".to_owned())
+    );
+    assert_eq!(
+        found(" ", loopback, &[]),
+        (Auth::None, loopback_source.clone())
+    );
+    assert_eq!(
+        found("p", loopback, &["X-Forwarded-For"]),
+        (Auth::None, loopback_source)
+    );
+    assert_eq!(
+        found("p", [10, 0, 0, 9], &[]),
+        (Auth::None, "trusted_proxy_user_missing".to_owned())
+    );
+}
+
+#[test]
+fn what_is_locked_is_not_looked_at() {
+    let now_ms = 1_770_000_000_000;
+    let codes = [SetupCode::issue(
+        Secret::new("b"),
+        bootstrap::Purpose::General,
+        now_ms,
+    )];
+    let found = |claims: &Claims, locks: Locks| {
+        let memory = Memory {
+            locks,
+            setup_codes: &codes,
+            now_ms,
+        };
+        verify(
+            claims,
+            DeviceProof::Proven,
+            &standing(),
+            &settings(json!({ "auth": { "token": "t" } })),
+            &request(&[]),
+            &memory,
+        )
+    };
+    let locked = |shared, device_token, setup_code| Locks {
+        shared,
+        device_token,
+        setup_code,
+    };
+    let limited = Some(AuthReason::RateLimited { retry_after_ms: 5 });
+    let right = sent(Some("t"), None, None, None);
+    let open = found(&right, Locks::default());
+    assert_eq!((open.auth, open.tried.shared), (Auth::Token, Trial::Held));
+    let shut = found(&right, locked(Some(5), Some(5), None));
+    assert_eq!(shut.reason, limited);
+    assert_eq!(shut.tried, Tried::default());
+
+    let device = sent(Some("dt"), None, None, None);
+    assert_eq!(
+        found(&device, locked(Some(5), None, None)).auth,
+        Auth::DeviceToken,
+        "each kind is locked by itself"
+    );
+    assert_eq!(found(&device, locked(None, Some(5), None)).reason, limited);
+
+    let code = sent(Some("wrong"), None, None, Some("b"));
+    let by_code = found(&code, Locks::default());
+    assert_eq!(by_code.auth, Auth::BootstrapToken);
+    assert_eq!(by_code.tried.shared, Trial::Failed);
+    // The token that was sent is tried as the device's after the code.
+    assert_eq!(found(&code, locked(None, Some(5), Some(5))).reason, limited);
+    let both = found(&sent(Some("t"), None, None, Some("b")), Locks::default());
+    assert_eq!(
+        both.auth,
+        Auth::BootstrapToken,
+        "the code is looked at first"
+    );
 }

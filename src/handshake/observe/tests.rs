@@ -62,12 +62,15 @@ fn a_local_command_line_with_the_token() {
         same_host: true,
         peer_is_own: true,
         host: Host::parse("127.0.0.1"),
+        secret_sent: true,
         auth: Auth::Token,
         auth_failure: AuthFailure::None,
         ..Facts::default()
     };
     assert_eq!(facts(&spec), expected);
     let settings = json!({ "auth": { "mode": "none" } });
+    expected.secret_sent = false;
+    expected.secret_sent = false;
     expected.auth = Auth::Open;
     expected.setting.auth_mode = crate::facts::AuthMode::None;
     assert_eq!(
@@ -480,4 +483,58 @@ proptest! {
             }
         }
     }
+}
+
+/// With the flag that some releases have, the device of a dashboard is as if never sent.
+#[test]
+fn a_flagged_device_is_passed_over() {
+    let flagged = |discards: bool, client| Spec {
+        settings: json!({
+            "auth": { "token": "s3cret-token" },
+            "controlUi": { "dangerouslyDisableDeviceAuth": true },
+            "compatibility": { "discardFlaggedDevice": discards },
+        }),
+        client,
+        ..Spec::default()
+    };
+    let ui = ("openclaw-control-ui", "webchat");
+    let found = facts(&flagged(true, ui));
+    assert_eq!(
+        (found.device, found.pairing),
+        (DeviceProof::Absent, Pairing::None)
+    );
+    assert_eq!(
+        shown(&flagged(true, ui), "device"),
+        "passed over: `controlUi.dangerouslyDisableDeviceAuth` is on"
+    );
+    assert_eq!(seen(&flagged(true, ui)).1.claims.device, None);
+    assert_eq!(facts(&flagged(false, ui)).device, DeviceProof::Proven);
+    assert_eq!(
+        facts(&flagged(true, ("cli", "cli"))).device,
+        DeviceProof::Proven
+    );
+}
+
+#[test]
+fn a_network_of_nodes_holds_clients_that_are_known_and_not_loopback() {
+    let found = |peer: &str, headers: &[[&str; 2]]| {
+        let spec = Spec {
+            settings: json!({
+                "auth": { "token": "s3cret-token" },
+                "trustedProxies": ["192.168.77.9"],
+                "nodes": { "pairing": { "autoApproveCidrs": ["192.168.77.0/24", "127.0.0.0/8"] } },
+            }),
+            socket: json!({ "peer": format!("{peer}:51000"), "local": "192.168.77.1:18789" }),
+            http: Some(json!({ "headers": headers })),
+            ..Spec::default()
+        };
+        facts(&spec).node_network
+    };
+    let forwarded = |client| [["X-Forwarded-For", client]];
+    assert!(found("192.168.77.50", &[]));
+    assert!(found("192.168.77.9", &forwarded("192.168.77.50")));
+    assert!(!found("192.168.77.9", &forwarded("203.0.113.50")));
+    assert!(!found("192.168.77.50", &forwarded("192.168.77.51")));
+    assert!(!found("172.18.0.1", &[]));
+    assert!(!found("127.0.0.1", &[]));
 }

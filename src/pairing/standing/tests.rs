@@ -7,6 +7,10 @@ use super::*;
 const RULES: Rules = Rules {
     scopes: ScopeRule::RoleBound,
     roles_need_tokens: true,
+    metadata: MetadataRule::Exact,
+    token_of_another_key: false,
+    token_within_approval: true,
+    request_ttl_ms: 300_000,
 };
 
 fn standing(change: impl FnOnce(&mut Value)) -> Standing {
@@ -31,6 +35,8 @@ fn request<'a>(role: Role, scopes: &'a [Box<str>]) -> DeviceRequest<'a> {
     DeviceRequest {
         device_id: "d",
         public_key: "k",
+        client: Client::Cli,
+        mode: Mode::Cli,
         role,
         scopes,
         platform: "linux",

@@ -4,6 +4,26 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::settings::Compatibility;
+use crate::settings::compatibility::{Protocol, SchemaWording};
+
+fn read(frame: &Value) -> Result<Connect, ConnectError> {
+    parse(frame, &Schema::of(&Compatibility::default()))
+}
+
+/// As a release read it that spoke protocol 3.
+fn older(wording: SchemaWording) -> Compatibility {
+    Compatibility {
+        protocol: Protocol {
+            current: 3,
+            oldest: 3,
+            oldest_for_probes_and_nodes: 3,
+        },
+        schema_wording: wording,
+        unknown_clients: vec![Client::Tui],
+        ..Compatibility::default()
+    }
+}
 
 fn frame() -> Value {
     json!({
@@ -31,12 +51,12 @@ fn changed(pointer: &str, value: Option<Value>) -> Value {
 }
 
 fn told(pointer: &str, value: Option<Value>) -> String {
-    parse(&changed(pointer, value)).map_or_else(|error| error.message, |_| "accepted".into())
+    read(&changed(pointer, value)).map_or_else(|error| error.message, |_| "accepted".into())
 }
 
 #[test]
 fn a_frame_is_read() {
-    let connect = parse(&frame()).unwrap();
+    let connect = read(&frame()).unwrap();
     let claims = connect.claims();
     assert_eq!(
         (claims.client, claims.mode, claims.role),
@@ -86,7 +106,7 @@ fn violations_are_told_as_observed() {
         (
             "client/version",
             Some(json!("")),
-            "at /client/version: must NOT have fewer than 1 characters",
+            "at /client/version: must not have fewer than 1 characters",
         ),
         (
             "client/extra",
@@ -106,7 +126,7 @@ fn violations_are_told_as_observed() {
         (
             "caps",
             Some(json!([""])),
-            "at /caps/0: must NOT have fewer than 1 characters",
+            "at /caps/0: must not have fewer than 1 characters",
         ),
         ("caps", Some(json!("x")), "at /caps: must be array"),
         (
@@ -117,7 +137,7 @@ fn violations_are_told_as_observed() {
         (
             "role",
             Some(json!("")),
-            "at /role: must NOT have fewer than 1 characters",
+            "at /role: must not have fewer than 1 characters",
         ),
         ("role", Some(json!(1)), "at /role: must be string"),
         ("scopes", Some(Value::Null), "at /scopes: must be array"),
@@ -173,10 +193,10 @@ fn everything_wrong_is_told_in_the_schema_s_order() {
     let mut frame = changed("/params/client/id", None);
     frame["params"]["x"] = json!(1);
     frame["params"]["role"] = json!("");
-    let error = parse(&frame).unwrap_err();
+    let error = read(&frame).unwrap_err();
     assert_eq!(
         error.message,
-        "invalid connect params: at root: unexpected property 'x'; at /client: must have required property 'id'; at /role: must NOT have fewer than 1 characters"
+        "invalid connect params: at root: unexpected property 'x'; at /client: must have required property 'id'; at /role: must not have fewer than 1 characters"
     );
     assert_eq!(
         (error.kind, error.pointer.as_str()),
@@ -201,6 +221,104 @@ fn what_is_optional_is_accepted() {
             told(&format!("/params/{pointer}"), Some(value)),
             "accepted",
             "{pointer}"
+        );
+    }
+}
+
+/// What protocol 3 does not know is one violation each, whatever its value is.
+#[test]
+fn the_older_protocol_knows_less() {
+    let compatibility = older(SchemaWording::Constants);
+    let told = |pointer: &str, value: Value| {
+        parse(&changed(pointer, Some(value)), &Schema::of(&compatibility))
+            .map_err(|error| error.message)
+    };
+    for (object, name) in [
+        ("/client", "buildId"),
+        ("/client", "timeZone"),
+        ("/auth", "approvalRuntimeToken"),
+        ("/auth", "agentRuntimeIdentityToken"),
+        ("", "computerUse"),
+        ("", "workerRuns"),
+        ("", "modelCatalog"),
+    ] {
+        let place = if object.is_empty() { "root" } else { object };
+        assert_eq!(
+            told(&format!("/params{object}/{name}"), json!(7)).unwrap_err(),
+            format!("invalid connect params: at {place}: unexpected property '{name}'")
+        );
+    }
+    for name in ["traceparent", "expectedProfileId"] {
+        let told = told(&format!("/{name}"), json!("x")).unwrap_err();
+        assert_eq!(told, "invalid request frame", "{name}");
+    }
+    let unlisted = |place: &str| {
+        format!(
+            "invalid connect params: at {place}: must be equal to constant; at {place}: must match a schema in anyOf"
+        )
+    };
+    for id in [
+        "some-client",
+        "",
+        "openclaw-tui",
+        "openclaw-linux",
+        "openclaw-worker",
+    ] {
+        let told = told("/params/client/id", json!(id)).unwrap_err();
+        assert_eq!(told, unlisted("/client/id"), "{id}");
+    }
+    let worker = told("/params/client/mode", json!("worker")).unwrap_err();
+    assert_eq!(worker, unlisted("/client/mode"));
+    assert_eq!(
+        told("/params/role", json!("")).unwrap_err(),
+        "invalid connect params: at /role: must NOT have fewer than 1 characters"
+    );
+    assert!(told("/params/client/id", json!("openclaw-macos")).is_ok());
+}
+
+#[test]
+fn a_version_that_cannot_be_met_goes_before_a_role_that_is_not_known() {
+    let mut frame = changed("/params/role", Some(json!("admin")));
+    assert_eq!(read(&frame).unwrap_err().kind, ConnectErrorKind::Role);
+    frame["params"]["minProtocol"] = json!(9);
+    let error = read(&frame).unwrap_err();
+    assert_eq!(error.message, "protocol mismatch");
+    assert_eq!(error.request_id.as_deref(), Some("c1"));
+    assert_eq!(read(&changed("/id", None)).unwrap_err().request_id, None);
+}
+
+/// Reference 1.8, "Provided kind": a blank secret was sent, an empty one was not.
+#[test]
+fn the_strongest_secret_is_told() {
+    for (auth, strongest) in [
+        (json!({}), None),
+        (json!({ "token": "" }), None),
+        (json!({ "token": "  " }), Some(SecretKind::Token)),
+        (
+            json!({ "token": "t", "password": "p" }),
+            Some(SecretKind::Password),
+        ),
+        (
+            json!({ "token": "t", "bootstrapToken": "b" }),
+            Some(SecretKind::Token),
+        ),
+        (
+            json!({ "deviceToken": "d", "bootstrapToken": "b" }),
+            Some(SecretKind::BootstrapToken),
+        ),
+        (
+            json!({ "deviceToken": "d", "token": "" }),
+            Some(SecretKind::DeviceToken),
+        ),
+        (json!({ "agentRuntimeIdentityToken": "a" }), None),
+    ] {
+        let sent = read(&changed("/params/auth", Some(auth.clone())))
+            .unwrap()
+            .sent;
+        assert_eq!(sent.strongest(), strongest, "{auth}");
+        assert_eq!(
+            sent.agent_identity,
+            auth.get("agentRuntimeIdentityToken").is_some()
         );
     }
 }
@@ -244,7 +362,7 @@ proptest! {
     ])) {
         let mut frame = frame();
         *frame.pointer_mut(place).unwrap() = value;
-        if let Err(error) = parse(&frame) {
+        if let Err(error) = read(&frame) {
             prop_assert!(!error.message.is_empty());
         }
     }

@@ -1,0 +1,104 @@
+//! What a connection is answered: the response, and how it is closed.
+
+use serde_json::Value;
+
+use crate::facts::{Auth, Role};
+use crate::pairing::token::IssuedToken;
+use crate::settings::Compatibility;
+use crate::wire::reply::{Hello, Issued, Refusal, Session, hello, response};
+use crate::wire::{Close, Connect};
+
+/// What a connection is answered.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// It is admitted.
+    Admitted(Box<Admitted>),
+    /// It is told why it is not, and closed.
+    Refused {
+        /// The id of its request.
+        id: Box<str>,
+        /// Why.
+        refusal: Box<Refusal>,
+    },
+    /// It is closed without a response.
+    Closed(Close),
+}
+
+/// What an admitted client is told; the rest of the answer is the server's.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    /// The id of its request.
+    pub id: Box<str>,
+    /// The version of the protocol that is spoken with it.
+    pub protocol: u64,
+    /// The authentication that held.
+    pub auth: Auth,
+    /// Its role.
+    pub role: Role,
+    /// The scopes of this very connection.
+    pub scopes: Vec<Box<str>>,
+    /// The device token that goes with the answer.
+    pub token: Option<IssuedToken>,
+}
+
+impl Admitted {
+    /// The payload of the response: that of the server, with what this connection may do.
+    #[must_use]
+    pub fn hello(&self, server: &Hello<'_>, compatibility: &Compatibility) -> Value {
+        let issued = self.token.as_ref().map(|token| Issued {
+            token: &token.token,
+            role: self.role,
+            scopes: &token.scopes,
+            issued_at_ms: token.issued_at_ms,
+        });
+        let whole = Hello {
+            protocol: self.protocol,
+            session: Session {
+                auth: self.auth,
+                role: self.role,
+                scopes: &self.scopes,
+                issued,
+                also_issued: &[],
+            },
+            ..*server
+        };
+        hello(&whole, compatibility)
+    }
+}
+
+impl Reply {
+    pub(super) fn to(connect: &Connect, refusal: Refusal) -> Self {
+        Reply::Refused {
+            id: connect.id.clone(),
+            refusal: Box::new(refusal),
+        }
+    }
+
+    /// The answer to a request frame that was not read further than its id.
+    pub(super) fn refused(frame: &Value, refusal: Refusal) -> Self {
+        let id = frame.get("id").and_then(Value::as_str).unwrap_or_default();
+        Reply::Refused {
+            id: id.into(),
+            refusal: Box::new(refusal),
+        }
+    }
+
+    /// The text of the response to a connection that is not admitted, if it gets one.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        match self {
+            Reply::Admitted(_) | Reply::Closed(_) => None,
+            Reply::Refused { id, refusal } => Some(response(id, Err(refusal))),
+        }
+    }
+
+    /// How a connection that is not admitted is closed.
+    #[must_use]
+    pub fn close(&self) -> Option<&Close> {
+        match self {
+            Reply::Admitted(_) => None,
+            Reply::Refused { refusal, .. } => Some(&refusal.close),
+            Reply::Closed(close) => Some(close),
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! The rate limiter: who has failed to authenticate too often, and what to do about it
+//! (reference 4.6).
+//!
+//! A server keeps one [`Limiter`], asks it for [`Locks`] before it verifies, and has it
+//! [`settle`](Limiter::settle) what became of the credentials. Nothing here waits, and no
+//! clock is read.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+
+use super::verify::{Trial, Tried};
+use crate::facts::word::words;
+use crate::facts::{Address, Origin, OriginClass};
+use crate::settings::compatibility::{Compatibility, SharedFailures};
+use crate::settings::{RateLimit, Settings};
+
+/// At most so many sources are remembered.
+pub const MOST_KEYS: usize = 10_000;
+/// At most so many moments are remembered of each: where more failures are allowed, those of
+/// one stretch of the window are remembered together.
+const MOST_MOMENTS: u32 = 64;
+/// An origin longer than this is counted with all others that cannot be told apart.
+const LONGEST_ORIGIN: usize = 253;
+/// How long the first refusal is held back, in milliseconds; each further one twice as long.
+const FIRST_DELAY_MS: i64 = 250;
+/// How long a refusal is held back at most, in milliseconds.
+const LONGEST_DELAY_MS: i64 = 5_000;
+
+words! {
+    /// What is guessed: each kind is counted by itself.
+    Guess {
+        Shared "shared-secret" "the shared token or password",
+        DeviceToken "device-token" "a device token",
+        SetupCode "bootstrap-token" "a setup code",
+    }
+}
+
+/// Who guesses.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// A client at an address.
+    Client(IpAddr),
+    /// A page, in a browser at an address.
+    Browser(IpAddr),
+    /// A page in a browser on this host.
+    Page(Box<str>),
+    /// Pages on this host that are not told apart.
+    Pages,
+    /// Clients whose address cannot be known.
+    Unknown,
+}
+
+/// What failures are counted under.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// What is guessed.
+    pub guess: Guess,
+    /// Who guesses.
+    pub source: Source,
+}
+
+/// Whether a source may go on guessing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// It may.
+    Allowed,
+    /// It has failed too often.
+    Locked {
+        /// When it may again, in milliseconds from now.
+        retry_after_ms: i64,
+    },
+}
+
+/// How the guesses of one connection are counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    source: Source,
+    measure: Measure,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Measure {
+    /// Failures are not even counted.
+    Free,
+    /// Failures make refusals slower.
+    Delayed,
+    /// Failures lock out.
+    Locked,
+}
+
+impl Subject {
+    /// Who is counted, and how, for a client at an address that speaks for a page or for none.
+    ///
+    /// Every page is limited, on this host by itself: any page that the user opens can try
+    /// secrets against loopback. Other clients are limited where the settings say so, those on
+    /// this host as a rule not: they could read the secret anyway.
+    #[must_use]
+    pub fn of(settings: &Settings, client_ip: Address, origin: &Origin) -> Self {
+        let compatibility = &settings.compatibility;
+        let limit = settings.auth.rate_limit;
+        let page = !matches!(origin.class(), OriginClass::Absent | OriginClass::Empty);
+        let measure = if page {
+            Measure::Locked
+        } else if limit.is_none() && !compatibility.always_limited {
+            Measure::Free
+        } else if client_ip.is_loopback() && limit.unwrap_or_default().exempt_loopback {
+            match compatibility.delay_loopback {
+                true => Measure::Delayed,
+                false => Measure::Free,
+            }
+        } else {
+            Measure::Locked
+        };
+        let source = match client_ip.ip() {
+            None => Source::Unknown,
+            Some(ip) if !page => Source::Client(ip),
+            Some(ip) if !client_ip.is_loopback() => Source::Browser(ip),
+            Some(_) => page_source(origin, compatibility),
+        };
+        Subject { source, measure }
+    }
+
+    fn key(&self, guess: Guess) -> Key {
+        Key {
+            guess,
+            source: self.source.clone(),
+        }
+    }
+}
+
+fn page_source(origin: &Origin, compatibility: &Compatibility) -> Source {
+    let text = origin.text();
+    let named = origin.is_page() && text.len() <= LONGEST_ORIGIN;
+    match compatibility.count_by_origin && named {
+        true => Source::Page(text.into()),
+        false => Source::Pages,
+    }
+}
+
+/// For each kind of guess, when it may be made again, in milliseconds from now; none where it
+/// may be made now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Locks {
+    /// The shared token or password.
+    pub shared: Option<i64>,
+    /// A device token.
+    pub device_token: Option<i64>,
+    /// A setup code.
+    pub setup_code: Option<i64>,
+}
+
+/// Which kinds of guesses failed and which are forgiven.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Steps {
+    /// Those that failed.
+    pub failed: [Option<Guess>; 3],
+    /// Those whose earlier failures are forgotten.
+    pub cleared: [Option<Guess>; 3],
+}
+
+/// What is to be counted once the credentials of a connection were verified. Credentials that
+/// are missing are no guess.
+#[must_use]
+pub fn steps(tried: &Tried, compatibility: &Compatibility) -> Steps {
+    let failed = |trial, guess| (trial == Trial::Failed).then_some(guess);
+    let held = |trial, guess| (trial == Trial::Held).then_some(guess);
+    let device_token_follows = tried.device_token != Trial::None;
+    let device_token_held = tried.device_token == Trial::Held;
+    let shared_failed = tried.shared == Trial::Failed;
+    let (counts, forgives) = match compatibility.shared_failures {
+        SharedFailures::Hidden => (!device_token_follows, false),
+        SharedFailures::Counted => (true, device_token_held && shared_failed),
+        SharedFailures::Settled => (!device_token_held, false),
+    };
+    let setup_codes = compatibility.count_setup_codes;
+    Steps {
+        failed: [
+            failed(tried.shared, Guess::Shared).filter(|_| counts && !forgives),
+            failed(tried.device_token, Guess::DeviceToken),
+            failed(tried.setup_code, Guess::SetupCode).filter(|_| setup_codes),
+        ],
+        cleared: [
+            held(tried.shared, Guess::Shared).or(forgives.then_some(Guess::Shared)),
+            held(tried.device_token, Guess::DeviceToken),
+            held(tried.setup_code, Guess::SetupCode),
+        ],
+    }
+}
+
+/// The failures of each source.
+#[derive(Clone, Debug)]
+pub struct Limiter {
+    limit: RateLimit,
+    keys: BTreeMap<Key, Failures>,
+    /// Until when sources that are not remembered are locked out, because there was no room to
+    /// count one that failed.
+    full_until_ms: i64,
+    /// When keys that no longer matter were last looked for.
+    swept_ms: i64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Failures {
+    /// Until when a stretch of the window goes, and how many failed in it; the oldest first.
+    moments: VecDeque<(i64, u32)>,
+    locked_until_ms: Option<i64>,
+}
+
+impl Limiter {
+    /// A limiter in which nobody has failed yet.
+    #[must_use]
+    pub fn new(limit: RateLimit) -> Self {
+        Limiter {
+            limit,
+            keys: BTreeMap::new(),
+            full_until_ms: i64::MIN,
+            swept_ms: i64::MIN,
+        }
+    }
+
+    /// A limiter for the settings: without `auth.rateLimit`, by its defaults.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        Limiter::new(settings.auth.rate_limit.unwrap_or_default())
+    }
+
+    /// Which guesses the subject may not make, at `now_ms` in Unix milliseconds.
+    #[must_use]
+    pub fn locks(&self, subject: &Subject, now_ms: i64) -> Locks {
+        let lock = |guess| match subject.measure {
+            Measure::Free | Measure::Delayed => None,
+            Measure::Locked => match self.check(&subject.key(guess), now_ms) {
+                Check::Allowed => None,
+                Check::Locked { retry_after_ms } => Some(retry_after_ms),
+            },
+        };
+        Locks {
+            shared: lock(Guess::Shared),
+            device_token: lock(Guess::DeviceToken),
+            setup_code: lock(Guess::SetupCode),
+        }
+    }
+
+    /// Counts what became of the credentials of a connection, and says how long its refusal is
+    /// to be held back, in milliseconds; 0 for none.
+    pub fn settle(&mut self, subject: &Subject, steps: &Steps, now_ms: i64) -> i64 {
+        if subject.measure == Measure::Free {
+            return 0;
+        }
+        for guess in steps.cleared.into_iter().flatten() {
+            self.succeeded(&subject.key(guess));
+        }
+        let mut delay_ms = 0;
+        for guess in steps.failed.into_iter().flatten() {
+            let key = subject.key(guess);
+            match subject.measure {
+                Measure::Delayed => delay_ms = delay_ms.max(self.delayed(key, now_ms)),
+                Measure::Locked | Measure::Free => self.failed(key, now_ms),
+            }
+        }
+        delay_ms
+    }
+
+    /// Whether a source may guess, at `now_ms` in Unix milliseconds.
+    #[must_use]
+    pub fn check(&self, key: &Key, now_ms: i64) -> Check {
+        let until_ms = match self.keys.get(key) {
+            Some(failures) => failures.locked_until_ms,
+            None => Some(self.full_until_ms),
+        };
+        match until_ms.filter(|until_ms| *until_ms > now_ms) {
+            Some(until_ms) => Check::Locked {
+                retry_after_ms: until_ms.saturating_sub(now_ms),
+            },
+            None => Check::Allowed,
+        }
+    }
+
+    /// Counts a failure, and locks the source out when it is one too many. A source that is
+    /// locked out is not counted further.
+    pub fn failed(&mut self, key: Key, now_ms: i64) {
+        let limit = self.limit;
+        let until_ms = now_ms.saturating_add(limit.lockout_ms);
+        let Some(failures) = self.room_for(key, now_ms) else {
+            self.full_until_ms = self.full_until_ms.max(until_ms);
+            return;
+        };
+        if failures.is_locked(now_ms) {
+            return;
+        }
+        if failures.count(now_ms, &limit) >= limit.max_attempts {
+            *failures = Failures {
+                locked_until_ms: Some(until_ms),
+                ..Failures::default()
+            };
+        }
+    }
+
+    /// Forgets the failures of a source, and its lockout.
+    pub fn succeeded(&mut self, key: &Key) {
+        self.keys.remove(key);
+    }
+
+    /// How many sources are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether nobody is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Counts a failure that locks nobody out.
+    fn delayed(&mut self, key: Key, now_ms: i64) -> i64 {
+        let limit = RateLimit {
+            max_attempts: MOST_MOMENTS,
+            ..self.limit
+        };
+        let Some(failures) = self.room_for(key, now_ms) else {
+            return LONGEST_DELAY_MS;
+        };
+        let earlier = failures.count(now_ms, &limit).saturating_sub(1);
+        // Doubled more often than this, it is the longest anyway.
+        (FIRST_DELAY_MS << earlier.min(10)).min(LONGEST_DELAY_MS)
+    }
+
+    /// The failures of a source, with room made for a new one if there can be any.
+    fn room_for(&mut self, key: Key, now_ms: i64) -> Option<&mut Failures> {
+        if self.keys.len() >= MOST_KEYS && !self.keys.contains_key(&key) {
+            self.sweep(now_ms);
+            if self.keys.len() >= MOST_KEYS {
+                return None;
+            }
+        }
+        Some(self.keys.entry(key).or_default())
+    }
+
+    /// Forgets the sources that no longer matter; not more than once a second, since it looks
+    /// at all of them.
+    fn sweep(&mut self, now_ms: i64) {
+        if now_ms.saturating_sub(self.swept_ms) < 1_000 {
+            return;
+        }
+        self.swept_ms = now_ms;
+        let window_ms = self.limit.window_ms;
+        self.keys.retain(|_, failures| {
+            let newest = failures.moments.back();
+            failures.is_locked(now_ms)
+                || newest.is_some_and(|(at_ms, _)| now_ms.saturating_sub(*at_ms) < window_ms)
+        });
+    }
+}
+
+impl Failures {
+    fn is_locked(&self, now_ms: i64) -> bool {
+        self.locked_until_ms
+            .is_some_and(|until_ms| until_ms > now_ms)
+    }
+
+    /// Adds a failure, and counts those within the window.
+    fn count(&mut self, now_ms: i64, limit: &RateLimit) -> u32 {
+        self.locked_until_ms = None;
+        let within = |at_ms: i64| now_ms.saturating_sub(at_ms) < limit.window_ms;
+        while self
+            .moments
+            .front()
+            .is_some_and(|(at_ms, _)| !within(*at_ms))
+        {
+            self.moments.pop_front();
+        }
+        let stretch_ms = match limit.max_attempts <= MOST_MOMENTS {
+            true => 0,
+            false => limit.window_ms / i64::from(MOST_MOMENTS),
+        };
+        match self.moments.back_mut() {
+            Some((at_ms, many)) if now_ms <= *at_ms => *many = many.saturating_add(1),
+            _ => self
+                .moments
+                .push_back((now_ms.saturating_add(stretch_ms), 1)),
+        }
+        if self.moments.len() > 2 * MOST_MOMENTS as usize {
+            self.moments.pop_front();
+        }
+        let many = self.moments.iter().map(|(_, many)| *many);
+        many.fold(0, u32::saturating_add)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,241 @@
+//! Approving a request: who may, what the record says afterwards, which tokens it holds.
+
+use std::collections::BTreeMap;
+
+use super::change::{Change, Decision, Event, Fresh, Write};
+use super::key::same_key;
+use super::lists::{belongs_to, carried, united};
+use super::record::{Pending, Record, Token, Via};
+use super::standing::Standing;
+use crate::facts::Role;
+use crate::facts::scopes::{covers, outside_roles};
+use crate::settings::Compatibility;
+use crate::settings::compatibility::{Approval, ApprovedToken};
+
+/// Who approves.
+#[derive(Clone, Copy, Debug)]
+pub enum Approver<'a> {
+    /// A session that may manage devices, with its scopes.
+    Owner {
+        /// The scopes of the session.
+        scopes: &'a [Box<str>],
+    },
+    /// The policy, for the connection that asks.
+    Policy {
+        /// What about the connection it goes by.
+        via: Via,
+        /// The scopes that this very connection asks for: an older request that waits may
+        /// ask for more, and nobody has approved that.
+        scopes: &'a [Box<str>],
+    },
+}
+
+impl<'a> Approver<'a> {
+    fn scopes(&self) -> &'a [Box<str>] {
+        match *self {
+            Approver::Owner { scopes } | Approver::Policy { scopes, .. } => scopes,
+        }
+    }
+
+    fn via(&self) -> Via {
+        match *self {
+            Approver::Owner { .. } => Via::Owner,
+            Approver::Policy { via, .. } => via,
+        }
+    }
+}
+
+/// Why a request is not approved.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// No request waits by this id; it may have expired.
+    #[error("unknown requestId")]
+    UnknownRequest,
+    /// The approver does not hold a scope that is asked for.
+    #[error("missing scope: {0}")]
+    MissingScope(Box<str>),
+    /// A scope is asked for that belongs to none of the roles asked for.
+    #[error("invalid scope for requested roles: {0}")]
+    ScopeOutsideRoles(Box<str>),
+}
+
+/// Approves the request that waits by this id.
+///
+/// The record then has what it had and what was asked for, and describes the device as the
+/// request did; each role that was asked for gets a new token, and the old one is dead
+/// (reference 7.4; recorded as `sequence/remote-pending-then-approve`).
+///
+/// # Errors
+///
+/// [`Denied`] when there is no such request, or the approver may not approve it
+/// (`pairing.approval`).
+pub fn approve(
+    standing: &Standing,
+    request_id: &str,
+    approver: Approver<'_>,
+    fresh: &mut Fresh<'_>,
+    now_ms: i64,
+    rules: &Compatibility,
+) -> Result<Change, Denied> {
+    let pending = standing
+        .pending
+        .as_ref()
+        .filter(|pending| &*pending.request_id == request_id)
+        .filter(|pending| !pending.is_expired(rules.request_ttl_ms, now_ms))
+        .ok_or(Denied::UnknownRequest)?;
+    check(pending, approver, rules)?;
+    let before = standing.record.as_ref().filter(|record| {
+        record.device_id == pending.device_id
+            && (rules.token_of_another_key || same_key(&record.public_key, &pending.public_key))
+    });
+    let record = approved(pending, before, approver.via(), fresh, now_ms, rules);
+    Ok(Change {
+        record: Write::Put(record),
+        pending: Write::Remove,
+        events: vec![Event::Resolved {
+            request_id: pending.request_id.clone(),
+            device_id: pending.device_id.clone(),
+            decision: Decision::Approved,
+            at_ms: now_ms,
+        }],
+        ..Change::none(&pending.device_id)
+    })
+}
+
+fn check(pending: &Pending, approver: Approver<'_>, rules: &Compatibility) -> Result<(), Denied> {
+    let everyone = match (rules.pairing.approval, approver) {
+        (Approval::Owner, Approver::Policy { .. }) => return Ok(()),
+        (Approval::Owner, Approver::Owner { .. }) => false,
+        (Approval::Everyone, Approver::Owner { .. } | Approver::Policy { .. }) => true,
+    };
+    let asked = pending.asked_scopes();
+    if everyone {
+        let roles: Vec<&str> = pending.asked_roles().collect();
+        if let Some(scope) = outside_roles(&roles, asked) {
+            return Err(Denied::ScopeOutsideRoles(scope.trim().into()));
+        }
+    }
+    let operator = Role::Operator.name();
+    let of_operators: Vec<&Box<str>> = asked
+        .iter()
+        .filter(|scope| belongs_to(scope, operator))
+        .collect();
+    covers(
+        rules.scope_rule,
+        operator,
+        &of_operators,
+        approver.scopes(),
+    )
+    .map_err(|scope| Denied::MissingScope(scope.trim().into()))
+}
+
+fn approved(
+    pending: &Pending,
+    before: Option<&Record>,
+    via: Via,
+    fresh: &mut Fresh<'_>,
+    now_ms: i64,
+    rules: &Compatibility,
+) -> Record {
+    let asked = pending.asked_scopes();
+    let scopes = united(before.map(Record::baseline).unwrap_or_default(), asked);
+    let roles = united(
+        before.into_iter().flat_map(Record::approved_roles),
+        pending.asked_roles(),
+    );
+    let mut tokens = before
+        .and_then(|record| record.tokens.clone())
+        .unwrap_or_default();
+    for role in united(pending.asked_roles(), [""; 0]) {
+        mint(&mut tokens, &role, asked, &scopes, fresh, now_ms, rules);
+    }
+    let kept = |asked: &Option<Box<str>>, had: fn(&Record) -> &Option<Box<str>>| {
+        asked
+            .clone()
+            .or_else(|| before.and_then(|record| had(record).clone()))
+    };
+    let via = match before.and_then(|record| record.approved_via) {
+        // What an owner approved stays so, although the policy would have.
+        Some(earlier) if via != Via::Owner => earlier,
+        Some(_) | None => via,
+    };
+    Record {
+        device_id: pending.device_id.clone(),
+        public_key: pending.public_key.clone(),
+        display_name: kept(&pending.display_name, |record| &record.display_name),
+        platform: kept(&pending.platform, |record| &record.platform),
+        device_family: kept(&pending.device_family, |record| &record.device_family),
+        client_id: kept(&pending.client_id, |record| &record.client_id),
+        client_mode: kept(&pending.client_mode, |record| &record.client_mode),
+        role: kept(&pending.role, |record| &record.role),
+        roles: Some(roles),
+        scopes: rules.pairing.list(scopes.clone()),
+        approved_scopes: rules.pairing.list(scopes),
+        remote_ip: kept(&pending.remote_ip, |record| &record.remote_ip),
+        tokens: Some(tokens),
+        created_at_ms: before
+            .and_then(|record| record.created_at_ms)
+            .or(Some(now_ms)),
+        approved_at_ms: Some(now_ms),
+        approved_via: rules.pairing.provenance.then_some(via),
+        operator_label: before.and_then(|record| record.operator_label.clone()),
+        last_seen_at_ms: before.and_then(|record| record.last_seen_at_ms),
+        last_seen_reason: before.and_then(|record| record.last_seen_reason.clone()),
+        browser_origin: kept(&pending.browser_origin, |record| &record.browser_origin),
+        node_surface: before.and_then(|record| record.node_surface.clone()),
+        pending_node_surface: before.and_then(|record| record.pending_node_surface.clone()),
+    }
+}
+
+/// Gives the role a new token.
+fn mint(
+    tokens: &mut BTreeMap<Box<str>, Token>,
+    role: &str,
+    asked: &[Box<str>],
+    approved: &[Box<str>],
+    fresh: &mut Fresh<'_>,
+    now_ms: i64,
+    rules: &Compatibility,
+) {
+    let old = tokens.get(role);
+    let scopes = token_scopes(role, asked, approved, old, rules.pairing.approved_token);
+    let token = Token {
+        token: (fresh.secret)(),
+        role: role.into(),
+        scopes,
+        created_at_ms: old.and_then(|old| old.created_at_ms).or(Some(now_ms)),
+        rotated_at_ms: old.map(|_| now_ms),
+        revoked_at_ms: None,
+        last_used_at_ms: old.and_then(|old| old.last_used_at_ms),
+        issuer: None,
+    };
+    tokens.insert(role.into(), token);
+}
+
+/// The scopes of an approval's token: those asked for, else those it had, else those approved.
+fn token_scopes(
+    role: &str,
+    asked: &[Box<str>],
+    approved: &[Box<str>],
+    old: Option<&Token>,
+    rule: ApprovedToken,
+) -> Vec<Box<str>> {
+    let of_role = |list: &[Box<str>]| -> Vec<Box<str>> {
+        let all = rule == ApprovedToken::Asked;
+        let belongs = |scope: &&Box<str>| all || belongs_to(scope, role);
+        list.iter().filter(belongs).cloned().collect()
+    };
+    let asked = of_role(asked);
+    let had = old.map(|old| of_role(&old.scopes)).unwrap_or_default();
+    let falls_back = rule == ApprovedToken::Asked || role == Role::Operator.name();
+    let mut scopes = match (asked.is_empty(), had.is_empty()) {
+        (true, true) if falls_back => of_role(approved),
+        (true, false) if falls_back => had.clone(),
+        (true | false, true | false) => asked,
+    };
+    match rule {
+        ApprovedToken::Asked | ApprovedToken::OfRole => {}
+        ApprovedToken::Kept => scopes.extend(had),
+    }
+    carried(&scopes)
+}

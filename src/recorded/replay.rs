@@ -1,0 +1,366 @@
+//! Replaying a case: each of its handshakes through the whole pure path, on one state.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::outcome;
+use super::prior;
+use super::row::{Row, RowError, Step};
+use super::sent::{self, NONCE, NOW_MS, Sent};
+use crate::admission::{
+    Admission, Challenged, Gate, Permit, Presented, Remembered, Reply, Upgrade, at_connect,
+    at_upgrade, present,
+};
+use crate::auth::limiter::Limiter;
+use crate::decide::Decision;
+use crate::facts::{Auth, Facts};
+use crate::handshake::Handshake;
+use crate::pairing::change::{Change, Fresh};
+use crate::pairing::rpc::{Call, Caller, View};
+use crate::pairing::Standing;
+use crate::secret::Secret;
+use crate::settings::Settings;
+use crate::wire::Limits;
+use crate::wire::reply::{Hello, HttpRefusal, Server, Session};
+
+/// What came of a step.
+#[derive(Clone, Debug)]
+pub struct Replayed {
+    /// What was known when it was decided; the facts of the request where it came no further.
+    pub facts: Facts,
+    /// What was decided, where it came to that.
+    pub decision: Option<Decision>,
+    /// The answer, in the shape of a recording.
+    pub out: Value,
+    /// The pairing state afterwards, in the shape of a recording.
+    pub state: Value,
+}
+
+/// What one handshake came to.
+#[derive(Debug)]
+pub enum Judged {
+    /// Refused before the upgrade.
+    Http(Box<Facts>, HttpRefusal),
+    /// Answered before anything was decided.
+    Early(Box<Facts>, Reply),
+    /// Decided.
+    Decided(Box<Admission>),
+}
+
+/// Runs one handshake through the whole path.
+#[must_use]
+pub fn judge(
+    gate: Gate<'_>,
+    sent: &Sent,
+    time_ms: i64,
+    mut remembered: impl FnMut(&Upgrade, &Presented) -> (Standing, crate::auth::limiter::Locks),
+    fresh: &mut Fresh<'_>,
+) -> Judged {
+    let upgrade = match at_upgrade(gate, sent.socket.clone(), sent.http.clone()) {
+        Ok(upgrade) => upgrade,
+        Err(refusal) => {
+            let facts = crate::handshake::at_upgrade(gate.settings, &sent.socket, &sent.http);
+            return Judged::Http(Box::new(facts), refusal);
+        }
+    };
+    let challenged = Challenged {
+        nonce: NONCE,
+        time_ms,
+    };
+    let presented = match present(gate.settings, &sent.message, challenged) {
+        Ok(presented) => presented,
+        Err(reply) => return Judged::Early(Box::new(upgrade.facts().clone()), reply),
+    };
+    let (standing, locks) = remembered(&upgrade, &presented);
+    let remembered = Remembered {
+        locks,
+        ..Remembered::of(&standing)
+    };
+    let admission = at_connect(gate, &upgrade, &presented, remembered, fresh);
+    Judged::Decided(Box::new(admission))
+}
+
+/// Replays the steps of a case; `None` where it takes a real socket.
+///
+/// # Errors
+///
+/// [`RowError`] for a kind that is not known.
+pub fn replay(gate: Gate<'_>, row: &Row) -> Result<Option<Vec<Replayed>>, RowError> {
+    let mut state = State::before(gate.settings, row)?;
+    let mut replayed = Vec::new();
+    for (at, step) in row.steps().iter().enumerate() {
+        let Some(sent) = sent::sent(row, step, gate.settings, &state.issued)? else {
+            return Ok(None);
+        };
+        // Steps follow each other within the time that a proof is good for.
+        let time_ms = NOW_MS + i64::try_from(at).unwrap_or_default();
+        replayed.push(state.step(gate, row, step, &sent, time_ms));
+    }
+    Ok(Some(replayed))
+}
+
+/// The first handshake of a case, as a recording that `gw explain` could be given; `None`
+/// where it holds no connect frame that can be judged.
+///
+/// # Errors
+///
+/// [`RowError`] for a kind that is not known.
+pub fn handshake(settings: &Settings, row: &Row, at: usize) -> Result<Option<Handshake>, RowError> {
+    let Some(step) = row.steps().get(at) else {
+        return Ok(None);
+    };
+    let Some(sent) = sent::sent(row, step, settings, &BTreeMap::new())? else {
+        return Ok(None);
+    };
+    let state = State::before(settings, row)?;
+    let challenged = Challenged {
+        nonce: NONCE,
+        time_ms: NOW_MS,
+    };
+    let Ok(presented) = present(settings, &sent.message, challenged) else {
+        return Ok(None);
+    };
+    Ok(Some(Handshake {
+        note: None,
+        settings: settings.clone(),
+        socket: sent.socket,
+        http: sent.http,
+        challenge: Some(crate::handshake::Challenge {
+            nonce: NONCE.into(),
+            ts: Some(NOW_MS),
+        }),
+        pairing: presented
+            .device_id()
+            .and_then(|id| state.standings.get(id))
+            .cloned()
+            .unwrap_or_default(),
+        connect: presented.connect().clone(),
+        time_ms: NOW_MS,
+    }))
+}
+
+/// What a gateway remembers while a case is replayed.
+struct State {
+    standings: BTreeMap<String, Standing>,
+    limiter: Limiter,
+    /// The placeholders of ids and keys.
+    names: BTreeMap<String, String>,
+    /// The device tokens that were given out, by the name of the device.
+    issued: BTreeMap<String, String>,
+    /// The request that the last refusal named.
+    last_request: Option<Box<str>>,
+    made: u64,
+}
+
+impl State {
+    fn before(settings: &Settings, row: &Row) -> Result<Self, RowError> {
+        let mut state = State {
+            standings: BTreeMap::new(),
+            limiter: Limiter::new(settings.auth.rate_limit.unwrap_or_default()),
+            names: BTreeMap::new(),
+            issued: BTreeMap::new(),
+            last_request: None,
+            made: 0,
+        };
+        let first = row.steps().first();
+        let device = format!("{}#A", row.id);
+        for step in row.steps() {
+            let key = step.key.as_deref().unwrap_or("A");
+            state.name(&sent::device_name(row, step), key);
+        }
+        state.name(&format!("{device}#other"), "A-other");
+        if let Some(connect) = first.and_then(|step| step.connect.as_ref()) {
+            let prior = prior::standing(&row.prior, &device, connect)?;
+            let standing = serde_json::from_value(prior).map_err(|_| RowError::Kind {
+                what: "earlier pairing",
+                kind: row.prior.clone(),
+            })?;
+            if standing != Standing::default() {
+                state.standings.insert(sent::device_id(&device), standing);
+            }
+        }
+        Ok(state)
+    }
+
+    fn name(&mut self, device: &str, key: &str) {
+        self.names
+            .insert(sent::device_id(device), format!("<device:{key}>"));
+        self.names
+            .insert(sent::public_key(device), format!("<pubkey:{key}>"));
+    }
+
+    fn step(
+        &mut self,
+        gate: Gate<'_>,
+        row: &Row,
+        step: &Step,
+        sent: &Sent,
+        time_ms: i64,
+    ) -> Replayed {
+        let before = self.standings.clone();
+        let (limiter, standings) = (&self.limiter, &self.standings);
+        let remember = |upgrade: &Upgrade, presented: &Presented| {
+            let standing = presented.device_id().and_then(|id| standings.get(id));
+            let subject = upgrade.subject(gate.settings);
+            let locks = limiter.locks(&subject, time_ms);
+            (standing.cloned().unwrap_or_default(), locks)
+        };
+        let judged = with_fresh(&mut self.made, |fresh| {
+            judge(gate, sent, time_ms, remember, fresh)
+        });
+        let (facts, decision, out) = match judged {
+            Judged::Http(facts, refusal) => (*facts, None, outcome::of_http(&refusal)),
+            Judged::Early(facts, reply) => {
+                let out = self.answer(gate, row, step, &reply);
+                (*facts, None, out)
+            }
+            Judged::Decided(admission) => {
+                let admission = *admission;
+                self.write(&admission.change);
+                let subject = crate::auth::limiter::Subject::of(
+                    gate.settings,
+                    admission.facts.client_ip,
+                    &admission.facts.origin,
+                );
+                self.limiter.settle(&subject, &admission.steps, time_ms);
+                let out = self.answer(gate, row, step, &admission.reply);
+                if let Some(permit) = &admission.permit {
+                    self.call(gate, step, permit, time_ms);
+                }
+                (admission.facts, Some(admission.decision), out)
+            }
+        };
+        let state = outcome::state(&before, &self.standings, &self.names);
+        Replayed {
+            facts,
+            decision,
+            out,
+            state,
+        }
+    }
+
+    fn write(&mut self, change: &Change) {
+        if change.is_empty() {
+            return;
+        }
+        let id = change.device_id.to_string();
+        let after = change.apply(&self.standings.remove(&id).unwrap_or_default());
+        if after != Standing::default() {
+            self.standings.insert(id, after);
+        }
+    }
+
+    fn answer(&mut self, gate: Gate<'_>, row: &Row, step: &Step, reply: &Reply) -> Value {
+        match reply {
+            Reply::Admitted(admitted) => {
+                if let Some(token) = &admitted.token {
+                    let device = sent::device_name(row, step);
+                    self.issued.insert(device, token.token.expose().to_owned());
+                }
+                let hello = admitted.hello(&SERVER, &gate.settings.compatibility);
+                outcome::of_hello(&hello)
+            }
+            Reply::Refused { refusal, .. } => {
+                let details = refusal.details.as_ref();
+                let request = details.and_then(|details| details.get("requestId")?.as_str());
+                if let Some(request) = request {
+                    self.last_request = Some(request.into());
+                }
+                outcome::of_refusal(refusal)
+            }
+            Reply::Closed(close) => outcome::of_close(close),
+        }
+    }
+
+    /// Makes the calls of an admitted step that succeeded when they were recorded.
+    fn call(&mut self, gate: Gate<'_>, step: &Step, permit: &Permit, now_ms: i64) {
+        let calls = step.out.get("rpc").and_then(Value::as_array);
+        for recorded in calls.into_iter().flatten() {
+            let Some(call) = self.recorded_call(recorded) else {
+                continue;
+            };
+            let standings: Vec<Standing> = self.standings.values().cloned().collect();
+            let view = View {
+                standings: &standings,
+                is_connected: &|_| false,
+                now_ms,
+                rules: &gate.settings.compatibility,
+            };
+            let caller = Caller {
+                scopes: permit.scopes(),
+                device: permit.device_id(),
+                by_device_token: permit.auth() == Auth::DeviceToken,
+            };
+            let answer = with_fresh(&mut self.made, |fresh| call.answer(&caller, &view, fresh));
+            if let Ok(reply) = answer {
+                self.write(&reply.change);
+            }
+        }
+    }
+
+    /// A call, from its recorded payload: its parameters were not recorded.
+    fn recorded_call(&self, recorded: &Value) -> Option<Call> {
+        let text = |pointer: &str| recorded.pointer(pointer)?.as_str();
+        if recorded.get("ok") != Some(&Value::Bool(true)) {
+            return None;
+        }
+        let device = |name: &str| {
+            let entry = self.names.iter().find(|(_, placeholder)| *placeholder == name);
+            entry.map(|(id, _)| id.clone())
+        };
+        let method = text("/method")?;
+        let params = match method {
+            "device.pair.approve" | "device.pair.reject" => {
+                json!({ "requestId": self.last_request })
+            }
+            "device.pair.remove" => json!({ "deviceId": device(text("/payload/deviceId")?)? }),
+            "device.token.rotate" | "device.token.revoke" => json!({
+                "deviceId": device(text("/payload/deviceId")?)?, "role": text("/payload/role")?,
+            }),
+            _ => return None,
+        };
+        Call::parse(method, &params)?.ok()
+    }
+}
+
+/// What a replaying gateway says of itself.
+const SERVER: Hello<'static> = Hello {
+    protocol: 0,
+    server: Server {
+        version: "recorded",
+        connection_id: "recorded",
+        build_id: None,
+        boot_id: None,
+    },
+    methods: &[],
+    events: &[],
+    capabilities: &[],
+    snapshot: &Value::Null,
+    session: Session {
+        auth: Auth::None,
+        role: crate::facts::Role::Operator,
+        scopes: &[],
+        issued: None,
+        also_issued: &[],
+    },
+    limits: Limits::DEFAULT,
+    more: None,
+};
+
+/// Ids and secrets that nobody used before, and that come out the same every time.
+fn with_fresh<T>(made: &mut u64, use_it: impl FnOnce(&mut Fresh<'_>) -> T) -> T {
+    let counter = std::cell::Cell::new(*made);
+    let next = || {
+        counter.set(counter.get() + 1);
+        counter.get()
+    };
+    let mut request_id = || format!("f0000000-0000-4000-8000-{:012x}", next()).into();
+    let mut secret = || Secret::new(&format!("recorded-fresh-token-not-a-secret-{}", next()));
+    let result = use_it(&mut Fresh {
+        request_id: &mut request_id,
+        secret: &mut secret,
+    });
+    *made = counter.get();
+    result
+}

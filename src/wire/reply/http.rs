@@ -1,0 +1,88 @@
+//! A refusal before there is a WebSocket: an HTTP response.
+
+use serde_json::{Value, json};
+
+use crate::verdict::Reason;
+
+/// Why an upgrade is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpReason {
+    /// A proxy that is not trusted sent it on, or a trusted one named no client.
+    ProxyAttributionRequired,
+    /// Another reason of the policy.
+    Policy(Reason),
+    /// Too many failures from this address.
+    RateLimited {
+        /// When to try again.
+        retry_after_ms: u64,
+    },
+    /// Too many sockets of this client that are not admitted yet.
+    WaitingSockets,
+    /// The gateway does not take connections now.
+    Closed,
+}
+
+/// An HTTP response in place of an upgrade.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRefusal {
+    /// 403, 429 or 503.
+    pub status: u16,
+    /// `Content-Type`.
+    pub content_type: &'static str,
+    /// The whole body.
+    pub body: String,
+    /// Headers besides, in lower case.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+const JSON: &str = "application/json; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+const ATTRIBUTION: &str = "Proxy client attribution is required. Configure gateway.trustedProxies narrowly and make the proxy overwrite or safely rebuild forwarded client headers.";
+
+impl HttpRefusal {
+    /// The response (reference 1.8; the body of 403 as in the `http` rows of 2026.9.6).
+    #[must_use]
+    pub fn of(reason: HttpReason) -> Self {
+        match reason {
+            HttpReason::ProxyAttributionRequired => {
+                HttpRefusal::json(403, "proxy_attribution_required", ATTRIBUTION)
+            }
+            HttpReason::Policy(reason) => {
+                let kind = reason.name().replace('-', "_");
+                let message = format!("{}: {}", reason.doc(), reason.remedy());
+                HttpRefusal::json(403, &kind, &message)
+            }
+            HttpReason::RateLimited { retry_after_ms } => {
+                let seconds = retry_after_ms.div_ceil(1_000).to_string();
+                let message = "Too many failed authentication attempts. Try again later.";
+                HttpRefusal {
+                    headers: vec![("retry-after", seconds)],
+                    ..HttpRefusal::json(429, "rate_limited", message)
+                }
+            }
+            HttpReason::WaitingSockets => {
+                HttpRefusal::text(503, "Too many unauthenticated sockets")
+            }
+            HttpReason::Closed => HttpRefusal::text(503, "Gateway websocket admission closed"),
+        }
+    }
+
+    fn json(status: u16, kind: &str, message: &str) -> Self {
+        let body: Value = json!({ "error": { "message": message, "type": kind } });
+        HttpRefusal {
+            status,
+            content_type: JSON,
+            body: body.to_string(),
+            headers: Vec::new(),
+        }
+    }
+
+    fn text(status: u16, message: &str) -> Self {
+        HttpRefusal {
+            status,
+            content_type: TEXT,
+            body: message.to_owned(),
+            headers: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Every answer before and at admission: its words, its codes and its frames.
+//!
+//! What a reason is answered with is one row of [`table`]; what a row depends on besides is the
+//! [`Context`]. Which reason it is was decided elsewhere.
+
+pub mod challenge;
+pub mod context;
+pub mod frames;
+pub mod hello;
+mod hint;
+pub mod http;
+pub mod pairing;
+pub mod refusal;
+mod table;
+
+pub use challenge::challenge;
+pub use context::Context;
+pub use frames::{event, response};
+pub use hello::{Hello, Issued, Server, Session, hello};
+pub use http::{HttpReason, HttpRefusal};
+pub use pairing::{PairingRefusal, pairing_required};
+pub use refusal::{
+    Refusal, agent_identity, connect_error, mismatch, node_identity, node_without_record, refuse,
+    starting,
+};
+pub use table::ErrorCode;
+
+#[cfg(test)]
+mod tests;

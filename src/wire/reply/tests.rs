@@ -1,0 +1,394 @@
+//! Answers that no recording has: our own reasons, hints, and what must not be told.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::auth::proxy::ProxyError;
+use crate::auth::reason::AuthReason;
+use crate::facts::{Auth, AuthMode, Client, Mode, OriginClass, Role};
+use crate::secret::Secret;
+use crate::settings::Compatibility;
+use crate::settings::compatibility::{HelloAuth, HelloScopes, PairingDetails, RefusalWording};
+use crate::verdict::{PairingReason, Reason};
+use crate::wire::connect::SentSecrets;
+use crate::wire::frame::Limits;
+
+fn context(compatibility: &Compatibility) -> Context<'_> {
+    Context {
+        compatibility,
+        auth_mode: AuthMode::Token,
+        client: Client::Cli,
+        mode: Mode::Cli,
+        role: Role::Operator,
+        sent: SentSecrets::default(),
+        device: true,
+        direct_local: false,
+        origin: OriginClass::Absent,
+        auth_reason: None,
+        hint: None,
+    }
+}
+
+fn details(refusal: &Refusal) -> Value {
+    refusal.details.clone().unwrap_or_default()
+}
+
+/// Every refusal says what it is to people and to programs, and fits into a close frame.
+#[test]
+fn every_reason_is_answered() {
+    let wordings = [RefusalWording::Brief, RefusalWording::Guided];
+    for refusal_wording in wordings {
+        let compatibility = Compatibility {
+            refusal_wording,
+            ..Compatibility::default()
+        };
+        for reason in Reason::ALL {
+            let refusal = refuse(*reason, &context(&compatibility));
+            assert!(!refusal.message.is_empty(), "{reason}");
+            assert!(details(&refusal)["code"].is_string(), "{reason}");
+            assert_eq!(refusal.close.code, 1008, "{reason}");
+            assert!(
+                refusal.message.starts_with(&refusal.close.reason),
+                "{reason}"
+            );
+        }
+    }
+}
+
+#[test]
+fn our_own_reasons_carry_a_remedy_and_the_policy_s_hint_goes_first() {
+    let compatibility = Compatibility::default();
+    let plain = context(&compatibility);
+    let refusal = refuse(Reason::NotPermitted, &plain);
+    assert_eq!(refusal.code, ErrorCode::Forbidden);
+    assert_eq!(details(&refusal)["reason"], "not-permitted");
+    assert_eq!(
+        details(&refusal)["remediationHint"],
+        Reason::NotPermitted.remedy()
+    );
+    let hinted = Context {
+        hint: Some("ask Nick"),
+        ..plain
+    };
+    for refusal in [
+        refuse(Reason::NotPermitted, &hinted),
+        refuse(Reason::TokenMissing, &hinted),
+        refuse(Reason::OriginNotAllowed, &hinted),
+        pairing_required(&PairingRefusal::new(PairingReason::NotPaired), &hinted),
+    ] {
+        assert_eq!(details(&refusal)["remediationHint"], "ask Nick");
+    }
+    let observed = refuse(Reason::TokenMissing, &plain);
+    assert_eq!(details(&observed).get("remediationHint"), None);
+}
+
+/// The truth tables `resolveUnauthorizedHandshakeContext`.
+#[test]
+fn a_device_token_is_advised_where_only_the_shared_token_was_wrong() {
+    let compatibility = Compatibility::default();
+    let base = context(&compatibility);
+    let token = SentSecrets {
+        token: true,
+        ..SentSecrets::default()
+    };
+    let rows = [
+        (token, true, true),
+        (token, false, false),
+        (
+            SentSecrets {
+                device_token: true,
+                ..token
+            },
+            true,
+            false,
+        ),
+        (
+            SentSecrets {
+                password: true,
+                ..token
+            },
+            true,
+            false,
+        ),
+        (SentSecrets::default(), true, false),
+    ];
+    for (sent, device, expected) in rows {
+        let context = Context {
+            sent,
+            device,
+            ..base
+        };
+        let told = details(&refuse(Reason::TokenMismatch, &context));
+        assert_eq!(
+            told["canRetryWithDeviceToken"], expected,
+            "{sent:?} {device}"
+        );
+        let missing = details(&refuse(Reason::TokenMissing, &context));
+        assert_eq!(missing["canRetryWithDeviceToken"], false);
+    }
+}
+
+/// The truth tables `formatGatewayAuthFailureMessage`, where no reason has words of its own.
+#[test]
+fn an_unknown_reason_is_told_by_what_was_sent() {
+    let brief = Compatibility {
+        refusal_wording: RefusalWording::Brief,
+        ..Compatibility::default()
+    };
+    let base = context(&brief);
+    let device = SentSecrets {
+        device_token: true,
+        ..SentSecrets::default()
+    };
+    let code = SentSecrets {
+        bootstrap_token: true,
+        ..device
+    };
+    let rows = [
+        (
+            AuthMode::Token,
+            SentSecrets::default(),
+            "unauthorized: gateway token missing (set gateway.remote.token to match gateway.auth.token)",
+        ),
+        (
+            AuthMode::Password,
+            SentSecrets::default(),
+            "unauthorized: gateway password missing (set gateway.remote.password to match gateway.auth.password)",
+        ),
+        (
+            AuthMode::TrustedProxy,
+            SentSecrets::default(),
+            "unauthorized",
+        ),
+        (
+            AuthMode::Token,
+            device,
+            "unauthorized: device token rejected (pair/repair this device, or provide gateway token)",
+        ),
+        (AuthMode::Password, device, "unauthorized"),
+        (
+            AuthMode::None,
+            code,
+            "unauthorized: bootstrap token invalid or expired (scan a fresh setup code)",
+        ),
+    ];
+    for (auth_mode, sent, message) in rows {
+        let context = Context {
+            auth_mode,
+            sent,
+            ..base
+        };
+        assert_eq!(refuse(Reason::Unauthorized, &context).message, message);
+    }
+}
+
+#[test]
+fn a_header_that_a_proxy_has_to_send_is_told_apart_in_the_newest_release() {
+    let (guided, reason) = (
+        Compatibility::default(),
+        AuthReason::TrustedProxy(ProxyError::MissingHeader("x-forwarded-proto".into())),
+    );
+    let node = Context {
+        auth_mode: AuthMode::TrustedProxy,
+        client: Client::NodeHost,
+        mode: Mode::Node,
+        role: Role::Node,
+        auth_reason: Some(&reason),
+        ..context(&guided)
+    };
+    let refusal = refuse(Reason::Unauthorized, &node);
+    assert!(refusal.message.starts_with("gateway rejected this node"));
+    assert_eq!(details(&refusal)["code"], "AUTH_IDENTITY_HEADER_REQUIRED");
+    assert_eq!(
+        details(&refusal)["authReason"],
+        "trusted_proxy_missing_header_x-forwarded-proto"
+    );
+}
+
+#[test]
+fn who_failed_too_often_is_told_when_to_come_back() {
+    let compatibility = Compatibility::default();
+    let reason = AuthReason::RateLimited {
+        retry_after_ms: 1_500,
+    };
+    let limited = Context {
+        auth_reason: Some(&reason),
+        ..context(&compatibility)
+    };
+    let refusal = refuse(Reason::RateLimited, &limited);
+    assert_eq!(
+        (refusal.retryable, refusal.retry_after_ms),
+        (Some(true), Some(1_500))
+    );
+    let response = HttpRefusal::of(HttpReason::RateLimited {
+        retry_after_ms: 1_500,
+    });
+    assert_eq!(response.status, 429);
+    assert_eq!(response.headers, [("retry-after", "2".to_owned())]);
+}
+
+/// Reference 1.8; the third member is in none of the recordings.
+#[test]
+fn a_request_id_is_told_only_if_it_can_stand_in_a_command() {
+    for (id, good) in [
+        ("11111111-1111-4111-8111-111111111111", true),
+        ("a", true),
+        ("", false),
+        ("-rf", false),
+        ("a b", false),
+        ("a;b", false),
+        ("é", false),
+        (&*"a".repeat(128), true),
+        (&*"a".repeat(129), false),
+    ] {
+        assert_eq!(pairing::is_request_id(id), good, "{id}");
+    }
+    let compatibility = Compatibility::default();
+    let asked = PairingRefusal {
+        request_id: Some("a;b"),
+        ..PairingRefusal::new(PairingReason::NotPaired)
+    };
+    let refusal = pairing_required(&asked, &context(&compatibility));
+    assert_eq!(details(&refusal).get("requestId"), None);
+    assert_eq!(refusal.close.reason, refusal.message);
+}
+
+/// The truth tables `buildPairingConnectErrorDetails`.
+#[test]
+fn what_waits_for_the_owner_is_told_as_the_release_does() {
+    let (roles, scopes) = (["operator".into()], ["operator.read".into()]);
+    let asked = PairingRefusal {
+        request_id: Some("R"),
+        device_id: Some("D"),
+        scopes: &["operator.admin".into()],
+        approved_roles: &roles,
+        approved_scopes: &scopes,
+        ..PairingRefusal::new(PairingReason::ScopeUpgrade)
+    };
+    let told = |pairing_details, asked: &PairingRefusal<'_>| {
+        let compatibility = Compatibility {
+            pairing_details,
+            ..Compatibility::default()
+        };
+        details(&pairing_required(asked, &context(&compatibility)))
+    };
+    assert_eq!(
+        told(PairingDetails::Brief, &asked),
+        json!({ "code": "PAIRING_REQUIRED", "requestId": "R", "reason": "scope-upgrade" })
+    );
+    let full = json!({
+        "code": "PAIRING_REQUIRED", "reason": "scope-upgrade", "requestId": "R",
+        "remediationHint": "Review the requested scopes, then approve the pending upgrade.",
+        "deviceId": "D", "requestedRole": "operator", "requestedScopes": ["operator.admin"],
+        "approvedRoles": ["operator"], "approvedScopes": ["operator.read"],
+    });
+    assert_eq!(told(PairingDetails::Full, &asked), full);
+    assert_eq!(told(PairingDetails::Retryable, &asked), full);
+    let verifying = PairingRefusal {
+        verifying: true,
+        ..asked
+    };
+    assert_eq!(told(PairingDetails::Full, &verifying), full);
+    assert_eq!(
+        told(PairingDetails::Retryable, &verifying)["pauseReconnect"],
+        false
+    );
+}
+
+#[test]
+fn an_admission_is_told_as_the_release_does() {
+    let (token, snapshot) = (Secret::new("device-token-not-a-secret"), json!({}));
+    let (own, of_token) = (["operator.read".into()], ["operator.admin".into()]);
+    let issued = Issued {
+        token: &token,
+        role: Role::Operator,
+        scopes: &of_token,
+        issued_at_ms: 7,
+    };
+    let more = json!({ "policy": { "attachments": 1, "maxPayload": 1 }, "type": "other" });
+    let base = Hello {
+        protocol: 4,
+        server: Server {
+            version: "1",
+            connection_id: "c",
+            build_id: None,
+            boot_id: None,
+        },
+        methods: &["health"],
+        events: &["tick"],
+        capabilities: &[],
+        snapshot: &snapshot,
+        session: Session {
+            auth: Auth::Open,
+            role: Role::Operator,
+            scopes: &own,
+            issued: Some(issued),
+            also_issued: &[],
+        },
+        limits: Limits::DEFAULT,
+        more: more.as_object(),
+    };
+    let told = |hello_auth, hello_scopes, issued| {
+        let compatibility = Compatibility {
+            hello_auth,
+            hello_scopes,
+            ..Compatibility::default()
+        };
+        let session = Session {
+            issued,
+            ..base.session
+        };
+        hello(&Hello { session, ..base }, &compatibility)
+    };
+    let payload = told(HelloAuth::Method, HelloScopes::Session, Some(issued));
+    assert_eq!(
+        payload,
+        json!({
+            "type": "hello-ok", "protocol": 4,
+            "server": { "version": "1", "connId": "c" },
+            "features": { "methods": ["health"], "events": ["tick"] },
+            "snapshot": {},
+            "auth": { "method": "none", "role": "operator", "scopes": ["operator.read"],
+                "deviceToken": "device-token-not-a-secret", "issuedAtMs": 7 },
+            "policy": { "maxPayload": 26_214_400, "maxBufferedBytes": 52_428_800,
+                "tickIntervalMs": 30_000, "attachments": 1 },
+        })
+    );
+    let older = told(HelloAuth::Always, HelloScopes::Token, Some(issued));
+    assert_eq!(older["auth"]["scopes"], json!(["operator.admin"]));
+    assert_eq!(older["auth"].get("method"), None);
+    let without = told(HelloAuth::Always, HelloScopes::Token, None);
+    assert_eq!(
+        without["auth"],
+        json!({ "role": "operator", "scopes": ["operator.read"] })
+    );
+    assert_eq!(
+        told(HelloAuth::Issued, HelloScopes::Token, None).get("auth"),
+        None
+    );
+    let shown = format!("{base:?}");
+    assert!(!shown.contains("not-a-secret"), "{shown}");
+}
+
+#[test]
+fn frames_are_text() {
+    let compatibility = Compatibility::default();
+    assert_eq!(
+        event("connect.challenge", &challenge("n", 7, &[])),
+        r#"{"type":"event","event":"connect.challenge","payload":{"nonce":"n","ts":7}}"#
+    );
+    assert_eq!(
+        challenge("n", 7, &["model-catalog-snapshot"])["capabilities"],
+        json!(["model-catalog-snapshot"])
+    );
+    assert_eq!(
+        response("c1", Ok(&json!({}))),
+        r#"{"type":"res","id":"c1","ok":true,"payload":{}}"#
+    );
+    let refusal = refuse(Reason::DeviceRequired, &context(&compatibility));
+    assert_eq!(
+        response("c1", Err(&refusal)),
+        r#"{"type":"res","id":"c1","ok":false,"error":{"code":"NOT_PAIRED","message":"device identity required","details":{"code":"DEVICE_IDENTITY_REQUIRED"}}}"#
+    );
+    assert_eq!(starting().retry_after_ms, Some(500));
+}
