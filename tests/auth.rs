@@ -90,10 +90,8 @@ fn difference(shown: &Shown, facts: &Facts, verified: &Verified) -> Option<Strin
     let found = match (&verified.reason, proof) {
         (_, Some(code)) => Shown::Proof(code.to_owned()),
         (Some(reason), None) => Shown::Refused(reason.to_string()),
-        (None, None) => Shown::Held(Some(match facts.auth {
-            Auth::Open => "none".to_owned(),
-            auth => auth.to_string(),
-        })),
+        (None, None) if facts.auth == Auth::Open => Shown::Held(Some("none".to_owned())),
+        (None, None) => Shown::Held(Some(facts.auth.to_string())),
     };
     let same = match (shown, &found) {
         (Shown::Hidden, _) => true,

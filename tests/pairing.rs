@@ -17,7 +17,6 @@ use std::io::Read as _;
 use std::path::Path;
 
 use gw::facts::address::{Address, TrustedProxies, resolve_client};
-use gw::facts::forwarding::Forwarding;
 use gw::facts::{Client, Mode, Role};
 use gw::pairing::rpc::{Call, Caller, RpcError, View};
 use gw::pairing::stored::Stored;
@@ -37,6 +36,15 @@ const ADMINS: [&str; 5] = [
     "operator.pairing",
     "operator.read",
     "operator.write",
+];
+
+/// Headers that show that a request was forwarded.
+const SIGNS: [&str; 5] = [
+    "x-forwarded-for",
+    "x-real-ip",
+    "forwarded",
+    "x-forwarded-host",
+    "x-forwarded-proto",
 ];
 
 /// What is not compared: it is of one run, or the recorder did not see it change.
@@ -263,7 +271,9 @@ impl Asked {
                 kind: Issuer::SHARED_SECRET.into(),
                 which: Map::new(),
             }),
-            by_device_token: !open && !vouched(&step["req"], gateway, rules) && by_device_token(auth),
+            by_device_token: !open
+                && !vouched(&step["req"], gateway, rules)
+                && by_device_token(auth),
             wants_token: true,
         })
     }
@@ -321,21 +331,25 @@ fn by_device_token(auth: &str) -> bool {
 fn client_ip(req: &Value, gateway: &Value, version: &str) -> Option<String> {
     let peer = Address::new(word(&req["src"]).parse().unwrap());
     let headers = req["headers"].as_array().unwrap();
-    let pairs = headers.iter().map(|pair| (word(&pair[0]), word(&pair[1])));
-    let forwarding = Forwarding::of(pairs);
+    let header = |name: &str| {
+        let mut all = headers.iter();
+        let found = all.find(|pair| word(&pair[0]).eq_ignore_ascii_case(name));
+        found.map(|pair| word(&pair[1]))
+    };
+    let is_sent = |name: &&str| header(name).is_some_and(|value| !value.trim().is_empty());
     let (proxies, _) = TrustedProxies::parse(list(&gateway["trustedProxies"]));
     // Before 2026.4.20 only two headers are signs of a proxy (reference 5.3).
-    let proxied = match version < "2026.4.20" {
-        true => forwarding.for_client || forwarding.real_ip,
-        false => forwarding.any,
+    let signs = match version < "2026.4.20" {
+        true => &SIGNS[..2],
+        false => &SIGNS[..],
     };
-    if proxied && !proxies.contains(peer.ip()?) {
+    if signs.iter().any(is_sent) && !proxies.contains(peer.ip()?) {
         return None;
     }
     let client = resolve_client(
         peer.ip(),
-        forwarding.forwarded_for.as_deref(),
-        forwarding.forwarded_real_ip.as_deref(),
+        header("x-forwarded-for"),
+        header("x-real-ip"),
         &proxies,
         gateway["allowRealIpFallback"] == true,
     )?;
@@ -353,7 +367,10 @@ fn courses(step: &Value, asked: &Asked, before: &Standing, rules: &Compatibility
         let waits = state["pending"].as_array().into_iter().flatten();
         let silent = match state["changed"] == true {
             true => waits.into_iter().any(|pending| pending["silent"] == true),
-            false => before.pending.as_ref().is_some_and(|old| old.silent == Some(true)),
+            false => before
+                .pending
+                .as_ref()
+                .is_some_and(|old| old.silent == Some(true)),
         };
         return vec![if silent {
             Course::Pair(Via::Silent)
@@ -372,7 +389,11 @@ fn courses(step: &Value, asked: &Asked, before: &Standing, rules: &Compatibility
         return Vec::new();
     }
     let by_network = asked.role == Role::Node && asked.ip.is_some() && rules.pairing.provenance;
-    let via = if by_network { Via::TrustedCidr } else { Via::Silent };
+    let via = if by_network {
+        Via::TrustedCidr
+    } else {
+        Via::Silent
+    };
     let mut courses = vec![Course::Pair(via)];
     if asked.may_pass() {
         courses.push(Course::Pass);
@@ -461,7 +482,9 @@ fn state_of(before: &[Standing], after: &[Standing]) -> Value {
             .filter(|written| *written != json!([null, null]))
             .collect::<Vec<_>>()
     };
-    let nodes = after.iter().filter(|standing| standing.node_pending.is_some());
+    let nodes = after
+        .iter()
+        .filter(|standing| standing.node_pending.is_some());
     let nodes = nodes.count();
     let mut state = if all(before) == all(after) {
         json!({ "changed": false })
@@ -572,9 +595,17 @@ fn compare(version: &'static str) -> (usize, usize, Vec<String>) {
 
 fn agrees(version: &'static str, most_known: usize) {
     let (all, known, wrong) = compare(version);
-    assert!(all > 6_000 && known <= most_known, "{known} are known to differ");
+    assert!(
+        all > 6_000 && known <= most_known,
+        "{known} are known to differ"
+    );
     let shown = &wrong[..wrong.len().min(5)];
-    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), shown.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} differ:\n{}",
+        wrong.len(),
+        shown.join("\n")
+    );
 }
 
 #[test]

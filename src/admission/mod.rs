@@ -17,14 +17,16 @@ mod tests;
 
 use crate::auth::limiter::{Locks, Steps, Subject, steps};
 use crate::auth::{self, Memory};
-use crate::decide::{self, Decision, decide};
+use crate::decide::{self, Decision, Law, decide};
 use crate::facts::scopes::{ScopeRule, covers};
-use crate::facts::{DeviceProof, Facts, Ingress, Role, Scope, ScopeSet};
+use crate::facts::{
+    Auth, Client, DeviceProof, Facts, HostClass, Ingress, Mode, PendingRequest, Role, Scope, ScopeSet,
+};
 use crate::handshake::{self, Http, Seen, Socket};
 use crate::pairing::change::{Change, Fresh};
 use crate::pairing::course::{Course, Outcome, carry_out};
 use crate::pairing::key::same_key;
-use crate::pairing::record::Issuer;
+use crate::pairing::record::{Issuer, Via};
 use crate::pairing::request::Ask;
 use crate::pairing::token::IssuedToken;
 use crate::pairing::{Relation, Standing};
@@ -40,6 +42,9 @@ use crate::wire::{Connect, Limits, Schema, connect, frame, negotiate};
 pub use event::Event;
 pub use permit::{Ended, Permit, still_admitted};
 pub use reply::{Admitted, Reply};
+
+/// The build that a dashboard names while it is being developed.
+const DEVELOPMENT_BUILD: &str = "dev";
 
 /// What every connection is judged by.
 #[derive(Clone, Copy, Debug)]
@@ -310,7 +315,7 @@ impl Arrival<'_> {
             .filter(|_| self.facts.device == DeviceProof::Proven);
         let verdict = self.decision.verdict;
         let scopes = self.granted(&claims.scopes);
-        let course = Course::of(verdict, &self.relation());
+        let course = self.course();
         let (Some(course), Some(device)) = (course, device) else {
             return match verdict {
                 Verdict::Reject(reason) => self.refused(Change::default(), reason),
@@ -322,6 +327,7 @@ impl Arrival<'_> {
                 }
             };
         };
+        let compatibility = &self.gate.settings.compatibility;
         let issuer = self.issuer();
         let remote_ip = self.remote_ip();
         let ask = Ask {
@@ -338,13 +344,12 @@ impl Arrival<'_> {
             client: claims.client,
             mode: claims.mode,
             remote_ip: remote_ip.as_deref(),
-            browser_origin: self.page(),
+            browser_origin: self.page().filter(|_| compatibility.pairing.provenance),
             issuer: issuer.as_ref(),
-            by_device_token: self.facts.auth == crate::facts::Auth::DeviceToken,
+            by_device_token: self.facts.auth == Auth::DeviceToken,
             wants_token: verdict.grant().is_some_and(|grant| grant.token),
         };
         let now_ms = self.presented.time_ms;
-        let compatibility = &self.gate.settings.compatibility;
         let standing = self.remembered.standing;
         let Outcome {
             change,
@@ -363,6 +368,16 @@ impl Arrival<'_> {
                 self.admitted(change, grant, scopes, token)
             }
         }
+    }
+
+    /// What the decision means for what is remembered.
+    fn course(&self) -> Option<Course> {
+        let silent = self.facts.pending == PendingRequest::SilentWider;
+        if silent && self.decision.law == Some(Law::RequestWaits) {
+            // It stays a request that needs no asking, once somebody asks for all of it.
+            return Some(Course::Pair(Via::Silent));
+        }
+        Course::of(self.decision.verdict, &self.relation())
     }
 
     /// A node whose pairing was passed over serves nobody knows whose commands.
@@ -399,7 +414,7 @@ impl Arrival<'_> {
         Context {
             // A device that was passed over was not named, as far as the client is told.
             device: self.facts.device != DeviceProof::Absent,
-            direct_local: self.facts.peer.is_loopback() && self.facts.ingress == Ingress::Direct,
+            direct_local: self.is_direct_local(),
             origin: self.facts.origin.class(),
             auth_reason: self.auth_reason.as_ref(),
             hint: self.hint(),
@@ -450,7 +465,10 @@ impl Arrival<'_> {
         scopes: Vec<Box<str>>,
         token: Option<IssuedToken>,
     ) -> Done {
-        // The last that is looked at, when what is approved silently has been written.
+        // What is looked at last, when what is approved silently has been written.
+        if self.is_stale_page() {
+            return self.refused(change, Reason::BuildMismatch);
+        }
         if self.presented.connect.sent.agent_identity && !self.is_own_backend() {
             return self.done(change, Reply::to(&self.presented.connect, agent_identity()));
         }
@@ -478,9 +496,24 @@ impl Arrival<'_> {
         }
     }
 
+    /// A dashboard that the gateway itself served, and that is of another build: the page has
+    /// to be loaded again. One that is being developed names no build of the gateway's.
+    fn is_stale_page(&self) -> bool {
+        let facts = &self.facts;
+        let served = self.gate.settings.compatibility.control_ui_build.as_deref();
+        let named = self.presented.connect.build_id.as_deref();
+        let own_page = facts.client == Client::ControlUi
+            && facts.same_origin
+            && (facts.host.class() != HostClass::Loopback || self.is_direct_local());
+        served.is_some() && own_page && named != served && named != Some(DEVELOPMENT_BUILD)
+    }
+
+    fn is_direct_local(&self) -> bool {
+        self.facts.peer.is_loopback() && self.facts.ingress == Ingress::Direct
+    }
+
     /// A helper of the gateway, on its own host.
     fn is_own_backend(&self) -> bool {
-        use crate::facts::{Client, Mode};
         self.facts.client == Client::GatewayClient
             && self.facts.mode == Mode::Backend
             && self.facts.same_host
@@ -502,13 +535,18 @@ impl Arrival<'_> {
 
     /// What a token for it lives by: a page's by the shared secret that let it in.
     fn issuer(&self) -> Option<Issuer> {
-        use crate::facts::Auth;
         let shared = matches!(self.facts.auth, Auth::Token | Auth::Password);
-        (shared && self.page().is_some()).then(|| Issuer {
+        let page = is_page_client(self.facts.client, self.facts.mode);
+        (shared && page).then(|| Issuer {
             kind: Issuer::SHARED_SECRET.into(),
             which: serde_json::Map::new(),
         })
     }
+}
+
+/// Whether a client is a page that is served by a gateway.
+fn is_page_client(client: Client, mode: Mode) -> bool {
+    client == Client::ControlUi || client == Client::WebchatUi || mode == Mode::Webchat
 }
 
 /// The scopes of a session: those that were asked for, as far as the grant lets them pass.
@@ -529,6 +567,11 @@ fn granted(
         ScopeBound::Within(set) => known_in(scope, set),
     };
     let capped = |scope: &str| grant.cap == ScopeSet::ALL || known_in(scope, grant.cap);
-    let passing = requested.iter().filter(|scope| bounded(scope) && capped(scope));
-    passing.cloned().collect()
+    let mut all: Vec<Box<str>> = Vec::new();
+    for scope in requested.iter().filter(|scope| bounded(scope) && capped(scope)) {
+        if !all.contains(scope) {
+            all.push(scope.clone());
+        }
+    }
+    all
 }

@@ -505,7 +505,7 @@ pub static ATTRIBUTES: &[Attribute] = &[
         forwarded,
         Upgrade,
         Observed,
-        "a forwarding header is present, blank or not"
+        "a forwarding header is present, blank or not; `compatibility.forwarding` can have fewer of them count"
     ),
     flag!(
         "forwarded-rfc",
@@ -619,13 +619,6 @@ pub static ATTRIBUTES: &[Attribute] = &[
         Connect,
         Claimed,
         "a scope is asked for that does not belong to the role"
-    ),
-    flag!(
-        "other-build",
-        other_build,
-        Connect,
-        Claimed,
-        "the client names another build than that of the dashboard that is served, or none"
     ),
     text!(
         "platform",

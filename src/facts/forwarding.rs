@@ -4,6 +4,17 @@
 
 use std::borrow::Cow;
 
+use super::word::words;
+
+words! {
+    /// Which headers show that a request was forwarded.
+    ForwardingRule {
+        Client "client" "`X-Forwarded-For` and `X-Real-IP`, with a value (before 2026.4.20)",
+        Listed "listed" "also `Forwarded`, `X-Forwarded-Host` and `X-Forwarded-Proto`, with a value (from 2026.4.20)",
+        Any "any" "also any other `X-Forwarded-…` and what Tailscale adds, each blank or not (2026.9)",
+    }
+}
+
 /// The prefix of every header of the `X-Forwarded-…` families.
 const PREFIX: &str = "x-forwarded-";
 
@@ -25,11 +36,10 @@ const TRACES: &[&str] = &[
     "x-original-forwarded-for",
 ];
 
-/// What the forwarding headers of a request show. `any` counts presence, blank or not;
-/// a family counts only with a value.
+/// What the forwarding headers of a request show. A family counts only with a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forwarding<'a> {
-    /// Any of the headers below is present.
+    /// Any of the headers below is present, blank or not.
     pub any: bool,
     /// `Forwarded` (RFC 7239) has a value.
     pub rfc: bool,
@@ -63,6 +73,17 @@ impl<'a> Forwarding<'a> {
             found.add(name, value);
         }
         found
+    }
+
+    /// Whether the request counts as forwarded.
+    #[must_use]
+    pub fn counts(&self, rule: ForwardingRule) -> bool {
+        let client = self.for_client || self.real_ip;
+        match rule {
+            ForwardingRule::Client => client,
+            ForwardingRule::Listed => client || self.rfc || self.host || self.proto,
+            ForwardingRule::Any => self.any,
+        }
     }
 
     fn add(&mut self, name: &str, value: &'a str) {

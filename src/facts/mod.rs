@@ -105,8 +105,6 @@ pub struct Facts {
     pub unknown_scope: bool,
     /// Whether a scope was asked for that does not belong to the role.
     pub outside_role: bool,
-    /// Whether the client carries another build of the dashboard than the gateway serves.
-    pub other_build: bool,
     /// The platform the client says it runs on, as it is compared: trimmed, ASCII lower case.
     pub platform: Box<str>,
     /// The device family the client names, as it is compared.
@@ -167,7 +165,6 @@ impl Default for Facts {
             scopes: ScopeSet::of(&[Scope::Read, Scope::Write]),
             unknown_scope: false,
             outside_role: false,
-            other_build: false,
             platform: "linux".into(),
             device_family: "".into(),
             secret_sent: false,

@@ -84,7 +84,7 @@ fn kind_of(attribute: &str) -> Evidence {
         "path" => Evidence::RequestLine,
         "host" | "origin" => Evidence::NoHeader,
         "client" | "mode" | "role" | "scopes" | "unknown-scope" | "outside-role" | "platform"
-        | "device-family" | "other-build" => Evidence::Frame,
+        | "device-family" => Evidence::Frame,
         "secret-sent" | "auth" | "auth-failure" => Evidence::Credentials,
         "device" => Evidence::Proof,
         "pairing" | "role-upgrade" | "scope-upgrade" | "metadata-upgrade" | "pending" => {

@@ -93,7 +93,7 @@ pub fn at_upgrade(settings: &Settings, socket: &Socket, http: &Http) -> Facts {
         origin,
         path: without_query(&http.path).into(),
         client_ip,
-        forwarded: forwarding.any,
+        forwarded: forwarding.counts(settings.compatibility.forwarding),
         forwarded_rfc: forwarding.rfc,
         forwarded_for: forwarding.for_client,
         forwarded_host: forwarding.host,
@@ -170,7 +170,6 @@ pub fn at_connect_remembering(
         scopes,
         unknown_scope,
         outside_role: outside_roles(&[claims.role.name()], &claims.scopes).is_some(),
-        other_build: is_other_build(seen),
         platform: platform.into(),
         device_family: family.into(),
         secret_sent: claims.credentials.sent_shared(),
@@ -185,15 +184,6 @@ pub fn at_connect_remembering(
         ..request
     };
     (facts, verified)
-}
-
-/// A dashboard that is being developed names no build of the gateway's.
-const DEVELOPMENT_BUILD: &str = "dev";
-
-fn is_other_build(seen: &Seen<'_>) -> bool {
-    let served = seen.settings.compatibility.control_ui_build.as_deref();
-    let named = seen.connect.build_id.as_deref();
-    served.is_some() && named != served && named != Some(DEVELOPMENT_BUILD)
 }
 
 /// What authentication may look at.
@@ -218,7 +208,8 @@ fn attribute(
     forwarding: &Forwarding<'_>,
     settings: &Settings,
 ) -> (Ingress, Address) {
-    if !forwarding.any && (!proxied || peer.is_loopback()) {
+    let forwarded = forwarding.counts(settings.compatibility.forwarding);
+    if !forwarded && (!proxied || peer.is_loopback()) {
         return (Ingress::Direct, peer);
     }
     let client = proxied.then(|| {

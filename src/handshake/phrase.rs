@@ -150,7 +150,6 @@ impl Shown<'_> {
             }
             "device-family" => "`client.deviceFamily` of the connect frame".to_owned(),
             "role" => "`role` of the connect frame, operator when absent".to_owned(),
-            "other-build" => "`client.buildId` of the connect frame".to_owned(),
             _ => format!("asks {}", list(&claims.scopes)),
         }
     }

@@ -120,13 +120,8 @@ fn check(pending: &Pending, approver: Approver<'_>, rules: &Compatibility) -> Re
         .iter()
         .filter(|scope| belongs_to(scope, operator))
         .collect();
-    covers(
-        rules.scope_rule,
-        operator,
-        &of_operators,
-        approver.scopes(),
-    )
-    .map_err(|scope| Denied::MissingScope(scope.trim().into()))
+    covers(rules.scope_rule, operator, &of_operators, approver.scopes())
+        .map_err(|scope| Denied::MissingScope(scope.trim().into()))
 }
 
 fn approved(
@@ -222,8 +217,10 @@ fn token_scopes(
 ) -> Vec<Box<str>> {
     let of_role = |list: &[Box<str>]| -> Vec<Box<str>> {
         let all = rule == ApprovedToken::Asked;
-        let belongs = |scope: &&Box<str>| all || belongs_to(scope, role);
-        list.iter().filter(belongs).cloned().collect()
+        list.iter()
+            .filter(|scope| all || belongs_to(scope, role))
+            .cloned()
+            .collect()
     };
     let asked = of_role(asked);
     let had = old.map(|old| of_role(&old.scopes)).unwrap_or_default();

@@ -2,7 +2,7 @@
 //! token goes back, and whether it has to wait after all.
 
 use super::approve::{Approver, approve};
-use super::change::{Change, Fresh};
+use super::change::{Change, Event, Fresh};
 use super::record::Via;
 use super::request::{Ask, request};
 use super::session::{node_surface, refresh};
@@ -114,7 +114,12 @@ pub fn carry_out(
     if ask.wants_token {
         let (issued, minted) = ensure_token(&work.standing, ask, fresh, now_ms, rules);
         work.add(minted);
-        token = issued;
+        let had = standing.record.as_ref();
+        let had = had.and_then(|record| record.token(ask.role.name()));
+        token = issued.map(|issued| IssuedToken {
+            minted: !had.is_some_and(|had| had.token.matches(&issued.token)),
+            ..issued
+        });
     }
     let surface = node_surface(&work.standing, ask, fresh, now_ms, rules);
     work.add(surface);
@@ -177,9 +182,8 @@ fn pair(
         }
         Err(_denied) => {
             let waiting = pending.clone();
-            work.change
-                .events
-                .push(super::change::Event::Requested(Box::new(waiting)));
+            let told = Event::Requested(Box::new(waiting));
+            work.change.events.push(told);
             false
         }
     }
@@ -218,3 +222,6 @@ fn lacks(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,12 @@ impl Default for Memory {
 
 impl Store for Memory {
     fn load(&self, device_id: &str) -> Result<(Standing, Version), StoreError> {
-        Ok(self.kept().devices.get(device_id).cloned().unwrap_or_default())
+        Ok(self
+            .kept()
+            .devices
+            .get(device_id)
+            .cloned()
+            .unwrap_or_default())
     }
 
     fn commit(&self, change: &Change, expected: Version) -> Result<Version, StoreError> {
@@ -68,9 +73,10 @@ impl Store for Memory {
         let mut kept = self.kept();
         let before = kept.devices.get(&change.device_id);
         let nothing = Standing::default();
-        let (before, version) = before.map_or((&nothing, Version::NOTHING), |(standing, version)| {
-            (standing, *version)
-        });
+        let (before, version) = before
+            .map_or((&nothing, Version::NOTHING), |(standing, version)| {
+                (standing, *version)
+            });
         if version != expected {
             return Err(StoreError::Conflict);
         }
@@ -109,7 +115,10 @@ impl Store for Memory {
 
 impl Kept {
     fn count(&self, which: impl Fn(&Standing) -> bool) -> usize {
-        let counted = self.devices.values().filter(|(standing, _)| which(standing));
+        let counted = self
+            .devices
+            .values()
+            .filter(|(standing, _)| which(standing));
         counted.count()
     }
 }

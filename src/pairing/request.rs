@@ -11,6 +11,10 @@ use crate::facts::{Client, Mode, Role};
 use crate::settings::Compatibility;
 use crate::settings::compatibility::{Repeat, Supersede};
 
+/// Requests of one device are united up to this many scopes; beyond, the newest stands alone.
+/// A stranger could ask for others each time, and have them kept.
+const MOST_SCOPES: usize = 64;
+
 /// What a connection says of its device, and asks for it. That it holds the key is proven.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
@@ -128,7 +132,10 @@ pub fn request(
         });
     }
     let roles = united(waiting.asked_roles(), asked.asked_roles());
-    let scopes = united(waiting.asked_scopes(), asked.asked_scopes());
+    let mut scopes = united(waiting.asked_scopes(), asked.asked_scopes());
+    if scopes.len() > MOST_SCOPES {
+        scopes = trimmed(asked.asked_scopes());
+    }
     let wider = Pending {
         roles: Some(roles),
         scopes: rules.pairing.list(scopes),

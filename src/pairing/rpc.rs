@@ -128,8 +128,12 @@ impl Call {
         let params = Params { method, params };
         Some(match method {
             "device.pair.list" => params.only(&[]).map(|()| Call::List),
-            "device.pair.approve" => params.request().map(|request_id| Call::Approve { request_id }),
-            "device.pair.reject" => params.request().map(|request_id| Call::Reject { request_id }),
+            "device.pair.approve" => params
+                .request()
+                .map(|request_id| Call::Approve { request_id }),
+            "device.pair.reject" => params
+                .request()
+                .map(|request_id| Call::Reject { request_id }),
             "device.pair.remove" => params.remove(),
             "device.token.rotate" => params.rotate(),
             "device.token.revoke" => params.revoke(),
@@ -185,9 +189,8 @@ impl Caller<'_> {
 
     /// Whether a device is this session's to deal with, where from `since` on only its own is.
     fn may(&self, device_id: &str, since: OtherDevices, rules: &Compatibility) -> bool {
-        let bound = self.by_device_token
-            && rules.pairing.other_devices >= since
-            && !self.is_admin(rules);
+        let bound =
+            self.by_device_token && rules.pairing.other_devices >= since && !self.is_admin(rules);
         !bound || self.device == Some(device_id)
     }
 
@@ -301,8 +304,15 @@ fn approved(
     let approver = Approver::Owner {
         scopes: caller.scopes,
     };
-    let change = approve(standing, request_id, approver, fresh, view.now_ms, view.rules)
-        .map_err(RpcError::invalid)?;
+    let change = approve(
+        standing,
+        request_id,
+        approver,
+        fresh,
+        view.now_ms,
+        view.rules,
+    )
+    .map_err(RpcError::invalid)?;
     let device = match &change.record {
         Write::Put(record) => redacted(record),
         Write::Keep | Write::Remove => Map::new(),
@@ -314,11 +324,7 @@ fn approved(
     })
 }
 
-fn rejected(
-    request_id: &str,
-    caller: &Caller<'_>,
-    view: &View<'_>,
-) -> Result<Reply, RpcError> {
+fn rejected(request_id: &str, caller: &Caller<'_>, view: &View<'_>) -> Result<Reply, RpcError> {
     let standing = asking(request_id, "device pairing rejection denied", caller, view)?;
     let change =
         reject(standing, request_id, view.now_ms, view.rules).map_err(RpcError::invalid)?;
@@ -388,7 +394,11 @@ fn rotated(
             payload.insert("token".to_owned(), issued.token.expose().into());
         }
         if rules.pairing.withhold_rotated {
-            let delivery = if told { "in-band" } else { "withheld-cross-device" };
+            let delivery = if told {
+                "in-band"
+            } else {
+                "withheld-cross-device"
+            };
             payload.insert("tokenDelivery".to_owned(), delivery.into());
         }
     }

@@ -9,6 +9,7 @@ use crate::facts::scopes::{ScopeRule, covers};
 use crate::facts::{Client, Mode, Pairing, PendingRequest, Role};
 use crate::secret::Secret;
 use crate::settings::Compatibility;
+use crate::settings::compatibility::Approval;
 
 /// What is remembered of one device.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -60,6 +61,9 @@ pub struct Rules {
     pub token_within_approval: bool,
     /// How long a request waits, in milliseconds.
     pub request_ttl_ms: i64,
+    /// Whether a request that needed no asking is approved only as far as the connection
+    /// asks that has it approved.
+    pub silent_is_checked: bool,
 }
 
 impl Rules {
@@ -73,6 +77,7 @@ impl Rules {
             token_of_another_key: compatibility.token_of_another_key,
             token_within_approval: compatibility.pairing.token_within_approval,
             request_ttl_ms: compatibility.request_ttl_ms,
+            silent_is_checked: compatibility.pairing.approval == Approval::Everyone,
         }
     }
 }
@@ -212,16 +217,14 @@ impl Standing {
         let Some(pending) = waiting else {
             return PendingRequest::None;
         };
-        if pending.silent == Some(true) {
-            return PendingRequest::Silent;
-        }
         let role = request.role.name();
-        let more = pending.asked_roles().any(|asked| asked != role)
+        let wider = pending.asked_roles().any(|asked| asked != role)
             || covers(rules.scopes, role, pending.asked_scopes(), request.scopes).is_err();
-        if more {
-            PendingRequest::Wider
-        } else {
-            PendingRequest::Asked
+        match (pending.silent == Some(true), wider) {
+            (false, false) => PendingRequest::Asked,
+            (false, true) => PendingRequest::Wider,
+            (true, true) if rules.silent_is_checked => PendingRequest::SilentWider,
+            (true, _) => PendingRequest::Silent,
         }
     }
 }

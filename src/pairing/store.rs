@@ -5,7 +5,9 @@
 //! told to look again.
 
 use super::change::Change;
+use super::removal::expire;
 use super::standing::Standing;
+use crate::settings::Compatibility;
 
 /// Which state of one device was read: another after every commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,4 +83,25 @@ pub trait Store: Send + Sync {
     ///
     /// [`StoreError::Failed`].
     fn device_of_request(&self, request_id: &str) -> Result<Option<Box<str>>, StoreError>;
+}
+
+/// Removes all requests that have waited too long, and says how many. One that changes
+/// meanwhile is left for the next time.
+///
+/// # Errors
+///
+/// [`StoreError::Failed`].
+pub fn sweep(store: &dyn Store, now_ms: i64, rules: &Compatibility) -> Result<usize, StoreError> {
+    let mut swept = 0;
+    for (standing, version) in store.list()? {
+        let Some(change) = expire(&standing, now_ms, rules) else {
+            continue;
+        };
+        match store.commit(&change, version) {
+            Ok(_) => swept += 1,
+            Err(StoreError::Conflict) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(swept)
 }

@@ -105,7 +105,10 @@ mod tests {
         assert_eq!(json!(StoredStanding(&standing)), value);
         let plain = json!(standing.record).to_string();
         assert!(!plain.contains("s3cret") && !plain.contains("tokens"));
-        let token = standing.record.as_ref().and_then(|record| record.token("operator"));
+        let token = standing
+            .record
+            .as_ref()
+            .and_then(|record| record.token("operator"));
         assert!(!json!(token).to_string().contains("s3cret"));
         assert!(!format!("{standing:?}").contains("s3cret"));
     }

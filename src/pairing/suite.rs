@@ -86,7 +86,10 @@ fn what_is_committed_is_loaded(store: &dyn Store) {
     assert_ne!(version, asked);
     assert_eq!(store.device_of_request("r").unwrap(), None, "replaced");
     let (standing, loaded) = store.load("d").unwrap();
-    assert_eq!((&standing, loaded), (&both.apply(&Standing::default()), version));
+    assert_eq!(
+        (&standing, loaded),
+        (&both.apply(&Standing::default()), version)
+    );
     let token = standing.record.unwrap().token("operator").cloned().unwrap();
     assert_eq!(token.token.expose(), "s3cret");
 
@@ -105,9 +108,8 @@ fn an_empty_change_leaves_the_version(store: &dyn Store) {
 fn of_two_that_race_one_is_told(store: &dyn Store) {
     let (_, seen) = store.load("d").unwrap();
     let results: Vec<_> = std::thread::scope(|scope| {
-        let racing = ["one", "two"].map(|name| {
-            scope.spawn(move || (name, store.commit(&pairs("d", name), seen)))
-        });
+        let racing = ["one", "two"]
+            .map(|name| scope.spawn(move || (name, store.commit(&pairs("d", name), seen))));
         racing.map(|one| one.join().unwrap()).into()
     });
     let won: Vec<_> = results.iter().filter(|(_, done)| done.is_ok()).collect();
@@ -120,7 +122,10 @@ fn of_two_that_race_one_is_told(store: &dyn Store) {
 
     // A version of another device is none of this one's.
     let (_, other) = store.load("d").unwrap();
-    assert_eq!(store.commit(&asks("e", "r"), other), Err(StoreError::Conflict));
+    assert_eq!(
+        store.commit(&asks("e", "r"), other),
+        Err(StoreError::Conflict)
+    );
     assert_eq!(store.load("e").unwrap().1, Version::NOTHING);
 }
 

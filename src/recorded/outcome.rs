@@ -204,6 +204,8 @@ fn scrubbed(value: Value, names: &BTreeMap<String, String>) -> Value {
         "refreshedAtMs",
         "lastSeenAtMs",
         "lastSeenReason",
+        // What the recorder did not read.
+        "browserOrigin",
     ] {
         map.remove(name);
     }

@@ -18,12 +18,18 @@ const READ: &[&str] = &["operator.read"];
 pub const SEEDED_REQUEST: &str = "00000000-0000-4000-8000-000000000001";
 
 /// What was remembered of the first device of a case, in the shape of OpenClaw's own files:
-/// `{ "record": …, "pending": … }`, each absent where there was none.
+/// `{ "record": …, "pending": … }`, each absent where there was none. `by_owner` is whether
+/// records say who approved them.
 ///
 /// # Errors
 ///
 /// [`RowError::Kind`] for a name that is not known.
-pub fn standing(prior: &str, device: &str, client: &ConnectKinds) -> Result<Value, RowError> {
+pub fn standing(
+    prior: &str,
+    device: &str,
+    client: &ConnectKinds,
+    by_owner: bool,
+) -> Result<Value, RowError> {
     let unknown = || RowError::Kind {
         what: "earlier pairing",
         kind: prior.into(),
@@ -33,6 +39,7 @@ pub fn standing(prior: &str, device: &str, client: &ConnectKinds) -> Result<Valu
         device,
         signer: &signer,
         client,
+        by_owner,
     };
     let read_platform = || Some(before.record(READ, &["operator"], json!({ "platform": "otheros" })));
     let with = |extra: Value| Some(before.record(ADMIN, &["operator"], extra));
@@ -91,6 +98,7 @@ struct Before<'a> {
     device: &'a str,
     signer: &'a Signer,
     client: &'a ConnectKinds,
+    by_owner: bool,
 }
 
 impl Before<'_> {
@@ -138,6 +146,9 @@ impl Before<'_> {
                 "createdAtMs": NOW_MS - 1000, "approvedAtMs": NOW_MS - 1000,
             }),
         );
+        if self.by_owner {
+            put(&mut record, "approvedVia", "owner".into());
+        }
         merge(&mut record, other);
         record
     }

@@ -171,7 +171,8 @@ impl State {
         }
         state.name(&format!("{device}#other"), "A-other");
         if let Some(connect) = first.and_then(|step| step.connect.as_ref()) {
-            let prior = prior::standing(&row.prior, &device, connect)?;
+            let by_owner = settings.compatibility.pairing.provenance;
+            let prior = prior::standing(&row.prior, &device, connect, by_owner)?;
             let standing = serde_json::from_value(prior).map_err(|_| RowError::Kind {
                 what: "earlier pairing",
                 kind: row.prior.clone(),

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::facts::Client;
 use crate::facts::metadata::MetadataRule;
+use crate::facts::forwarding::ForwardingRule;
 use crate::facts::origin::OriginSyntax;
 use crate::facts::scopes::ScopeRule;
 use crate::facts::word::words;
@@ -29,6 +30,8 @@ pub struct Compatibility {
     /// The build of the dashboard that is served, which a dashboard from the gateway's own
     /// origin must carry (2026.9); without one nothing is compared.
     pub control_ui_build: Option<Box<str>>,
+    /// Which headers show that a request was forwarded.
+    pub forwarding: ForwardingRule,
     /// Whether a trusted proxy is believed that names a client on this very host
     /// (before 2026.9).
     pub loopback_clients: bool,
@@ -109,6 +112,7 @@ impl Default for Compatibility {
             refusal_wording: RefusalWording::Guided,
             origin_syntax: OriginSyntax::Strict,
             control_ui_build: None,
+            forwarding: ForwardingRule::Any,
             loopback_clients: false,
             device_skew_ms: 120_000,
             either_secret_field: false,

@@ -116,18 +116,29 @@ fn a_device_token_speaks_for_its_own_device_only() {
     let rules = Compatibility::default();
     let payload = |session: &Session, rules: &Compatibility| {
         let reply = say(session, "device.pair.list", &json!({}), rules).unwrap();
-        (devices(&reply.payload, "pending"), devices(&reply.payload, "paired"))
+        (
+            devices(&reply.payload, "pending"),
+            devices(&reply.payload, "paired"),
+        )
     };
     let own = of_a(&["operator.pairing"]);
-    assert_eq!(payload(&own, &rules), (vec!["a".to_owned()], vec!["a".to_owned()]));
+    assert_eq!(
+        payload(&own, &rules),
+        (vec!["a".to_owned()], vec!["a".to_owned()])
+    );
     let admin = of_a(&["operator.admin"]);
     assert_eq!(payload(&admin, &rules).1.len(), 2);
     let listed = with(|pairing| pairing.other_devices = OtherDevices::Listed);
     assert_eq!(payload(&own, &listed).1.len(), 2);
 
     let remove = |session: &Session, device: &str, rules: &Compatibility| {
-        say(session, "device.pair.remove", &json!({ "deviceId": device }), rules)
-            .map(|reply| reply.ends.unwrap().device_id)
+        say(
+            session,
+            "device.pair.remove",
+            &json!({ "deviceId": device }),
+            rules,
+        )
+        .map(|reply| reply.ends.unwrap().device_id)
     };
     let denied = Err("device pairing removal denied".to_owned());
     assert_eq!(remove(&own, "a", &rules), Ok("a".into()));
@@ -181,19 +192,28 @@ fn a_rotated_token_goes_to_its_own_device() {
     let params = json!({ "deviceId": "a", "role": "operator", "scopes": ["operator.read"] });
     let reader = ["operator.pairing", "operator.read"];
     let own = rotate(&of_a(&reader), &params, &rules).unwrap();
-    assert_eq!((&own["token"], &own["tokenDelivery"]), (&json!("fresh"), &json!("in-band")));
+    assert_eq!(
+        (&own["token"], &own["tokenDelivery"]),
+        (&json!("fresh"), &json!("in-band"))
+    );
     assert_eq!(own["rotatedAtMs"], NOW);
     let other = rotate(&session(&reader), &params, &rules).unwrap();
     assert_eq!(other.get("token"), None);
     assert_eq!(other["tokenDelivery"], "withheld-cross-device");
     let older = with(|pairing| pairing.withhold_rotated = false);
     let told = rotate(&session(&reader), &params, &older).unwrap();
-    assert_eq!((told.get("tokenDelivery"), &told["token"]), (None, &json!("fresh")));
+    assert_eq!(
+        (told.get("tokenDelivery"), &told["token"]),
+        (None, &json!("fresh"))
+    );
 
     let denied = Err("device token rotation denied".to_owned());
     let more = json!({ "deviceId": "a", "role": "operator", "scopes": ["operator.admin"] });
     assert_eq!(rotate(&session(&["operator.admin"]), &more, &rules), denied);
-    assert_eq!(rotate(&session(&["operator.pairing"]), &params, &rules), denied);
+    assert_eq!(
+        rotate(&session(&["operator.pairing"]), &params, &rules),
+        denied
+    );
     let node = json!({ "deviceId": "n", "role": "node" });
     assert_eq!(rotate(&session(&reader), &node, &rules), denied);
     assert!(rotate(&session(&["operator.admin"]), &node, &rules).is_ok());

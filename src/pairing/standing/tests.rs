@@ -9,6 +9,7 @@ const RULES: Rules = Rules {
     roles_need_tokens: true,
     metadata: MetadataRule::Exact,
     token_of_another_key: false,
+    silent_is_checked: true,
     token_within_approval: true,
     request_ttl_ms: 300_000,
 };
@@ -150,6 +151,13 @@ fn a_request_that_waits_is_told_by_what_it_asks() {
     );
     assert_eq!(
         pending(|value| value["silent"] = json!(true)),
+        PendingRequest::SilentWider
+    );
+    assert_eq!(
+        pending(|value| {
+            value["silent"] = json!(true);
+            value["scopes"] = json!(["operator.read"]);
+        }),
         PendingRequest::Silent
     );
     assert_eq!(

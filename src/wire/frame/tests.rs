@@ -38,7 +38,7 @@ fn messages_are_read_as_observed() {
 
 #[test]
 fn one_byte_too_many_is_too_many() {
-    let padded = |size: usize| format!("{:size$}", "{}");
+    let padded = |size: usize| format!("{{}}{}", " ".repeat(size - 2));
     assert!(read(padded(MOST).as_bytes(), MOST).is_ok());
     let error = read(padded(MOST + 1).as_bytes(), MOST).unwrap_err();
     assert_eq!(error, FrameError::TooLarge);

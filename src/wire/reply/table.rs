@@ -194,7 +194,8 @@ const fn auth(
     }
 }
 
-/// Failed authentications. What is not here is told as [`REST`].
+/// Failed authentications; what is not here is told as [`REST`]. A Tailscale login that fails is
+/// never told: the token or the password is.
 pub(super) const AUTH: &[AuthRow] = &[
     auth(
         "token_missing",
@@ -255,38 +256,6 @@ pub(super) const AUTH: &[AuthRow] = &[
         "AUTH_RATE_LIMITED",
         Says::Words("too many failed authentication attempts (retry later)"),
         WAIT,
-    ),
-    auth(
-        "tailscale_user_missing",
-        "AUTH_TAILSCALE_IDENTITY_MISSING",
-        Says::Words(
-            "tailscale identity missing (use Tailscale Serve auth or gateway token/password)",
-        ),
-        REVIEW,
-    ),
-    auth(
-        "tailscale_proxy_missing",
-        "AUTH_TAILSCALE_PROXY_MISSING",
-        Says::Words(
-            "tailscale proxy headers missing (use Tailscale Serve or gateway token/password)",
-        ),
-        REVIEW,
-    ),
-    auth(
-        "tailscale_whois_failed",
-        "AUTH_TAILSCALE_WHOIS_FAILED",
-        Says::Words(
-            "tailscale identity check failed (use Tailscale Serve auth or gateway token/password)",
-        ),
-        REVIEW,
-    ),
-    auth(
-        "tailscale_user_mismatch",
-        "AUTH_TAILSCALE_IDENTITY_MISMATCH",
-        Says::Words(
-            "tailscale identity mismatch (use Tailscale Serve auth or gateway token/password)",
-        ),
-        REVIEW,
     ),
     auth(
         "proxy_attribution_required",
