@@ -116,7 +116,7 @@ fn found(
     let sent = recorded::sent::sent(row, step, settings, &BTreeMap::new()).unwrap()?;
     let client = step.connect.as_ref().unwrap();
     let device = recorded::sent::device_name(row, step);
-    let prior = recorded::prior::standing(&row.prior, &device, client).unwrap();
+    let prior = recorded::prior::standing(&row.prior, &device, client, true).unwrap();
     let standing: Standing = serde_json::from_value(prior).unwrap();
     let frame = serde_json::from_slice(&sent.message).unwrap();
     let connect = gw::wire::connect::parse(&frame, &Schema::of(&settings.compatibility))

@@ -118,7 +118,8 @@ impl Asked {
     }
 
     /// The facts of a handshake for this policy.
-    fn facts(&self, mut handshake: Value) -> Facts {
+    fn facts(&self, handshake: &Value) -> Facts {
+        let mut handshake = handshake.clone();
         if let Some(compatibility) = &self.compatibility {
             handshake["settings"]["compatibility"] = compatibility.clone();
         }
@@ -149,9 +150,13 @@ fn recorded(row: &Row, case: &Case, policies: &Policies) -> Result<(), Failed> {
     }
     for (name, expected) in &case.expect {
         let asked = &policies[name.as_str()];
-        let facts = asked.facts(handshake.clone());
+        let facts = asked.facts(&handshake);
         let explanation = gw::explain(&asked.policy, &facts, &Subject::of_facts(&facts));
         let said = explained(&format!("{path}.json"), &asked.path);
+        let kind = explanation.decision.verdict.kind().name();
+        if !said.starts_with(&kind.to_uppercase()) {
+            wrong.push(format!("{}: {kind}, but it prints\n{said}", asked.path));
+        }
         let answers = answers(&asked.policy, &explanation, &said, expected);
         wrong.extend(
             answers
@@ -241,7 +246,7 @@ fn by_password(scenarios: &Scenarios, policies: &Policies) -> Result<(), Failed>
         let handshake = row.spec(case).by_password().handshake();
         for (name, expected) in &case.expect {
             let asked = &policies[name.as_str()];
-            let facts = asked.facts(handshake.clone());
+            let facts = asked.facts(&handshake);
             let expected = expected.verdict().replace("token-m", "password-m");
             let decision = gw::decide(asked.policy.program(), &facts);
             if !is(&decision, &expected) {
@@ -349,18 +354,19 @@ fn reports(scenarios: &Scenarios, _: &Policies) -> Result<(), Failed> {
         if report == "report" || report == "---" {
             continue;
         }
-        let links: Vec<&str> = place.split("](../").skip(1).collect();
-        if links.is_empty() != (place == "not modelled") {
+        if place.contains("](") == (place == "not modelled") {
             wrong.push(format!("{report} leads nowhere, and does not say so"));
         }
-        for link in links {
+        for link in line.split("](").skip(1) {
             let target = link.split(')').next().unwrap_or_default();
-            let name = target.strip_prefix("fixtures/issues/").unwrap_or(target);
-            let name = name.strip_suffix(".json").unwrap_or(name);
+            let name = target.strip_prefix("../fixtures/issues/");
+            let name = name.unwrap_or(target).trim_end_matches(".json");
             if !names.contains(name) {
                 wrong.push(format!("{report} leads to {target}, and there is none"));
             }
-            linked.extend(name.split('/').next().map(str::to_owned));
+            if place.contains(target) {
+                linked.extend(name.split('/').next().map(str::to_owned));
+            }
         }
         if !numbers.insert(report) {
             wrong.push(format!("{report} stands twice"));

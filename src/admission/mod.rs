@@ -377,7 +377,12 @@ impl Arrival<'_> {
             // It stays a request that needs no asking, once somebody asks for all of it.
             return Some(Course::Pair(Via::Silent));
         }
-        Course::of(self.decision.verdict, &self.relation())
+        match Course::of(self.decision.verdict, &self.relation())? {
+            Course::Pair(_) if self.facts.node_network && !self.is_direct_local() => {
+                Some(Course::Pair(Via::TrustedCidr))
+            }
+            course => Some(course),
+        }
     }
 
     /// A node whose pairing was passed over serves nobody knows whose commands.

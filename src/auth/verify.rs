@@ -8,7 +8,7 @@ use super::reason::AuthReason;
 use crate::facts::forwarding::Forwarding;
 use crate::facts::metadata::normalize_metadata;
 use crate::facts::{Address, Auth, AuthFailure, AuthMode, DeviceProof, Transport};
-use crate::pairing::{DeviceRequest, Rules, Standing, TokenCheck};
+use crate::pairing::{DeviceRequest, Record, Rules, Standing, TokenCheck};
 use crate::secret::Secret;
 use crate::settings::Settings;
 
@@ -183,7 +183,6 @@ pub fn verify(
                 device,
                 standing,
                 settings,
-                page: request.header("origin").is_some(),
             };
             token.try_for(&mut verified, claims, memory);
         }
@@ -329,8 +328,6 @@ struct DeviceToken<'a> {
     device: &'a DeviceClaim,
     standing: &'a Standing,
     settings: &'a Settings,
-    /// Whether a page asks.
-    page: bool,
 }
 
 impl DeviceToken<'_> {
@@ -380,8 +377,11 @@ impl DeviceToken<'_> {
         let record = self.standing.record.as_ref();
         let token = record.and_then(|record| record.token(claims.role.name()));
         let issued = token.is_some_and(|token| token.issuer.is_some());
-        // Observed: pairing/origin-self-127/controlui/paired-admin/read/auth-device-good.
-        match self.page && compatibility.page_tokens_need_issuer && !issued {
+        // The token of a page, whoever sends it. Observed of 2026.9.6:
+        // pairing/origin-self-127/controlui/paired-admin/read/auth-device-good is refused, and
+        // the dashboard with a command line's token, sequence/pair-then-device-token, is not.
+        let page = record.is_some_and(Record::is_of_page);
+        match page && compatibility.page_tokens_need_issuer && !issued {
             true => TokenCheck::Mismatch,
             false => check,
         }

@@ -5,12 +5,12 @@ use std::io::IsTerminal as _;
 use super::check::count;
 use super::fact::{self, NamedFacts};
 use super::output::{AnswerFormat, Output, colour};
-use super::{Exit, load, recording};
+use super::{Exit, constants, load, recorded, recording};
 use crate::claims;
 use crate::explain::{Subject, explain, json, text};
 use crate::facts::{AttributeId, Facts};
 use crate::lang::check::settle;
-use crate::policy::Policy;
+use crate::policy::{Policy, PolicyError};
 
 /// Says what a policy answers to a connection, and why
 ///
@@ -19,6 +19,9 @@ use crate::policy::Policy;
 /// serves, each with where it came from, and the program that decides is what is explained.
 /// Without a handshake, the facts given by --fact are completed with the defaults of
 /// `gw schema`.
+///
+/// A YAML file beside the policy, with its name, gives the constants of a release: a handshake
+/// is then read as that release would have read it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -27,6 +30,10 @@ Examples:
   gw explain handshake.json --fact auth=none        what if it had sent no token?
   gw explain --fact client=cli --fact auth=token --fact peer=127.0.0.1
   gw explain handshake.json --format json | jq .verdict
+  gw explain handshake.json --policy policies/openclaw/2026.4.22.policy
+  gw explain --recorded fixtures/observed/2026.4.22.jsonl.gz \
+      --row token-loopback/pairing/direct/cli/paired-read/admin/auth-good \
+      --policy policies/openclaw/2026.4.22.policy
 
 Exit codes: 0 answered, 1 the policy has errors, 2 wrong command line,
 3 an input cannot be read, 4 refused (with --exit-code)")]
@@ -34,6 +41,18 @@ pub(super) struct Args {
     /// A recorded handshake; `-` reads standard input
     #[arg(value_name = "HANDSHAKE.json")]
     handshake: Option<String>,
+
+    /// A recording of a real gateway, as JSON lines, compressed or not
+    #[arg(long, value_name = "FILE.jsonl.gz", requires = "row", conflicts_with = "handshake")]
+    recorded: Option<String>,
+
+    /// The row of it: its configuration, a slash, its id
+    #[arg(long, value_name = "CFG/ID", requires = "recorded")]
+    row: Option<String>,
+
+    /// Which handshake of a row that has several, from 1
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "recorded")]
+    step: usize,
 
     /// The policy; without it, policies/default.policy or, where there is none, the built-in default
     #[arg(long, value_name = "FILE")]
@@ -58,7 +77,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let report = args.format.report();
-    if args.handshake.is_none() && args.fact.is_empty() {
+    if args.handshake.is_none() && args.recorded.is_none() && args.fact.is_empty() {
         output.complain(
             "error: say which connection: a recorded handshake, or facts\n  help: gw explain handshake.json\n  help: gw explain --fact client=cli --fact auth=token --fact peer=127.0.0.1\n",
         );
@@ -71,21 +90,30 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             return Exit::Usage;
         }
     };
-    let recorded = match args
-        .handshake
-        .as_ref()
-        .map(|path| recording::read(path, &named))
-    {
-        Some(Err((diagnostic, sources))) => {
+    let path = args.policy.clone().unwrap_or_else(load::default_policy);
+    let subject = match subject(args, &path, &named) {
+        Ok(subject) => subject,
+        Err(Trouble::Input((diagnostic, sources))) => {
             output.report_one(*diagnostic, &sources, report);
             return Exit::Input;
         }
-        Some(Ok(recorded)) => Some(recorded),
-        None => None,
+        Err(Trouble::Policy(error)) => {
+            output.report(&error.diagnostics, &error.sources, report);
+            return Exit::of(&error);
+        }
+    };
+    let (recorded, told) = match subject {
+        Read::Facts => (None, None),
+        Read::Handshake(recorded) => (Some(recorded), None),
+        Read::Row(recorded, told) => (Some(recorded), Some(told)),
+        Read::Early(told) => {
+            output.say(&told.text());
+            return Exit::Success;
+        }
     };
     let found = recorded
         .as_ref()
-        .map_or_else(Facts::default, |(facts, _)| facts.clone());
+        .map_or_else(Facts::default, |recorded| recorded.0.clone());
     let facts = match settle(found.clone(), &named.facts) {
         Ok((facts, _)) => facts,
         Err(diagnostic) => {
@@ -93,7 +121,6 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             return Exit::Usage;
         }
     };
-    let path = args.policy.clone().unwrap_or_else(load::default_policy);
     let policy = match load::policy(&path, false) {
         Ok(policy) => policy,
         Err(error) => {
@@ -103,7 +130,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     };
     warn_of_failing_tests(&path, &policy, output);
     let subject = match recorded {
-        Some((_, subject)) => attributed(subject, &named, &found, &facts, None),
+        Some(recorded) => attributed(recorded.1, &named, &found, &facts, None),
         None => attributed(
             Subject::of_facts(&facts),
             &named,
@@ -114,7 +141,13 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     };
     let explanation = explain(&policy, &facts, &subject);
     match args.format {
-        AnswerFormat::Json => output.say_json(&json::json(&explanation)),
+        AnswerFormat::Json => {
+            let mut account = json::json(&explanation);
+            if let (Some(told), Some(map)) = (&told, account.as_object_mut()) {
+                map.insert("recorded".to_owned(), told.json());
+            }
+            output.say_json(&account);
+        }
         AnswerFormat::Human | AnswerFormat::Plain => {
             let drawn = args.format == AnswerFormat::Human;
             let colour = drawn && colour(std::io::stdout().is_terminal());
@@ -124,6 +157,9 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
                 all: args.all,
             };
             output.say(&text::text(&explanation, style));
+            if let Some(told) = &told {
+                output.say(&told.text());
+            }
         }
     }
     if args.exit_code && !explanation.decision.verdict.admits() {
@@ -131,6 +167,47 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     } else {
         Exit::Success
     }
+}
+
+/// What is explained, besides facts that are named.
+enum Read {
+    /// Nothing.
+    Facts,
+    /// A recorded handshake.
+    Handshake(Box<(Facts, Subject)>),
+    /// A row of a recording, with what was answered.
+    Row(Box<(Facts, Subject)>, recorded::Told),
+    /// A row that was answered before a policy is asked.
+    Early(recorded::Told),
+}
+
+/// What cannot be read.
+enum Trouble {
+    Input(fact::Problem),
+    Policy(PolicyError),
+}
+
+fn subject(args: &Args, policy: &str, named: &NamedFacts) -> Result<Read, Trouble> {
+    let constants = constants::beside(policy).map_err(Trouble::Input)?;
+    if let Some(path) = &args.handshake {
+        let read = recording::read(path, named, constants.as_ref()).map_err(Trouble::Input)?;
+        return Ok(Read::Handshake(Box::new(read)));
+    }
+    let (Some(path), Some(row)) = (&args.recorded, &args.row) else {
+        return Ok(Read::Facts);
+    };
+    let policy = load::policy(policy, false).map_err(Trouble::Policy)?;
+    let place = recorded::Place {
+        path,
+        row,
+        step: args.step,
+    };
+    let read = recorded::read(place, &policy, constants.unwrap_or_default());
+    let (handshake, told) = read.map_err(Trouble::Input)?;
+    Ok(match handshake {
+        Some(handshake) => Read::Row(Box::new(recording::facts(handshake, named)), told),
+        None => Read::Early(told),
+    })
 }
 
 /// A policy whose tests fail loads nowhere else: what it would say is shown, with a warning.

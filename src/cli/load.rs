@@ -32,6 +32,12 @@ const SHIPPED: [(&str, &str); 3] = [
 
 /// Reads a text file of at most `limit` bytes; `-` is standard input.
 pub(super) fn read(path: &str, limit: u64) -> Result<String, ReadError> {
+    let bytes = read_bytes(path, limit)?;
+    String::from_utf8(bytes).map_err(|error| ReadError::NotText(error.utf8_error().valid_up_to()))
+}
+
+/// Reads a file of at most `limit` bytes; `-` is standard input.
+pub(super) fn read_bytes(path: &str, limit: u64) -> Result<Vec<u8>, ReadError> {
     let refused = |error: &std::io::Error| {
         if error.kind() == ErrorKind::NotFound {
             ReadError::NotFound
@@ -60,7 +66,7 @@ pub(super) fn read(path: &str, limit: u64) -> Result<String, ReadError> {
     if bytes.len() as u64 > limit {
         return Err(ReadError::TooLarge(limit));
     }
-    String::from_utf8(bytes).map_err(|error| ReadError::NotText(error.utf8_error().valid_up_to()))
+    Ok(bytes)
 }
 
 /// The diagnostic for a file that was named on the command line and cannot be read.

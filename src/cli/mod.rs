@@ -4,11 +4,13 @@
 
 mod check;
 mod completions;
+mod constants;
 mod explain;
 mod fact;
 mod fmt;
 mod load;
 mod output;
+mod recorded;
 mod recording;
 mod schema;
 mod test;

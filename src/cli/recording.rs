@@ -7,11 +7,21 @@ use crate::explain::Subject;
 use crate::facts::metadata::normalize_metadata;
 use crate::facts::{AttributeId, Facts};
 use crate::handshake::{self, Handshake, Observed};
+use crate::settings::Compatibility;
 use crate::source::{Source, Sources, Span};
 
 /// The facts of a recording, found anew for what is supposed of it, and their subject.
-pub(super) fn read(path: &str, supposed: &NamedFacts) -> Result<(Facts, Subject), Problem> {
-    let mut handshake = parse(path)?;
+/// With constants it is read as under these, not as under its own.
+pub(super) fn read(
+    path: &str,
+    supposed: &NamedFacts,
+    constants: Option<&Compatibility>,
+) -> Result<(Facts, Subject), Problem> {
+    Ok(facts(parse(path, constants)?, supposed))
+}
+
+/// The same, of a handshake that was read.
+pub(super) fn facts(mut handshake: Handshake, supposed: &NamedFacts) -> (Facts, Subject) {
     // A device that is supposed to say something else is supposed to have signed it.
     let proof = handshake::observe(&handshake).facts.device;
     for fact in &supposed.facts {
@@ -19,16 +29,16 @@ pub(super) fn read(path: &str, supposed: &NamedFacts) -> Result<(Facts, Subject)
     }
     let observed = handshake::observe_with(&handshake, proof);
     let subject = subject(&handshake, &observed);
-    Ok((observed.facts, subject))
+    (observed.facts, subject)
 }
 
-fn parse(path: &str) -> Result<Handshake, Problem> {
+fn parse(path: &str, constants: Option<&Compatibility>) -> Result<Handshake, Problem> {
     let text = load::read(path, load::MAX_HANDSHAKE_BYTES)
         .map_err(|error| (Box::new(load::unreadable(path, &error)), Sources::default()))?;
     let mut sources = Sources::default();
     // The text is shown where it is wrong; its secrets are not.
     let id = sources.add(Source::new(path, &handshake::masked(&text)));
-    handshake::parse(&text).map_err(|error| {
+    handshake::parse_as(&text, constants).map_err(|error| {
         let policy = text.trim_start().starts_with("gw-policy");
         let covered = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_err();
         let help = if policy {

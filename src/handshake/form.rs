@@ -11,7 +11,7 @@ use super::{Challenge, Handshake, Http, Socket};
 use crate::facts::address::{Address, parse_literal};
 use crate::facts::{AddressClass, Client, Mode, PeerUid, Role, Transport};
 use crate::pairing::Standing;
-use crate::settings::Settings;
+use crate::settings::{Compatibility, Settings};
 use crate::wire;
 
 /// The version of the form that is read.
@@ -61,8 +61,23 @@ struct HttpForm {
 /// [`HandshakeError`] when the text is not JSON, has another shape, holds a connect frame or
 /// settings that cannot be, or contradicts itself.
 pub fn parse(text: &str) -> Result<Handshake, HandshakeError> {
-    let form: Form =
+    parse_as(text, None)
+}
+
+/// Reads a recorded handshake as it would have been read under other constants than its own.
+///
+/// # Errors
+///
+/// Those of [`parse`].
+pub fn parse_as(
+    text: &str,
+    constants: Option<&Compatibility>,
+) -> Result<Handshake, HandshakeError> {
+    let mut form: Form =
         serde_json::from_str(text).map_err(|error| HandshakeError::of_json(text, &error))?;
+    if let Some(constants) = constants {
+        form.settings.compatibility = constants.clone();
+    }
     if form.version != VERSION {
         let message = format!("version {} of the form is not known", form.version);
         let help = format!("only version {VERSION} is");

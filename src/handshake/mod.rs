@@ -28,7 +28,7 @@ use crate::wire::Connect;
 pub(crate) use plain::clean;
 pub use error::HandshakeError;
 pub use evidence::{Evidence, Evidences};
-pub use form::{VERSION, parse};
+pub use form::{VERSION, parse, parse_as};
 pub use mask::masked;
 pub use observe::{Observed, at_connect, at_connect_remembering, at_upgrade, observe, observe_with, prove};
 

@@ -91,6 +91,12 @@ pub fn carry_out(
     }
     match course {
         Course::Ask(reason) => {
+            let role_first = rules.pairing.role_before_scopes
+                && reason == PairingReason::ScopeUpgrade
+                && lacks(&work.standing, ask, now_ms, rules).contains(&PairingReason::RoleUpgrade);
+            if role_first {
+                pair(&mut work, Via::Silent, ask, fresh, now_ms, rules);
+            }
             let asked = request(&work.standing, ask, false, fresh, now_ms, rules);
             work.add(asked);
             return work.wait(reason);

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::facts::word::words;
+use crate::facts::{Client, Mode};
 use crate::secret::Secret;
 
 /// A paired device. Its tokens are not written out.
@@ -91,6 +92,15 @@ impl Record {
             .flatten()
             .chain(&self.role)
             .map(AsRef::as_ref)
+    }
+
+    /// Whether the client that it was last approved or connected as is a page in a browser.
+    #[must_use]
+    pub fn is_of_page(&self) -> bool {
+        let is = |kept: &Option<Box<str>>, word: &str| kept.as_deref() == Some(word);
+        is(&self.client_id, Client::ControlUi.name())
+            || is(&self.client_id, Client::WebchatUi.name())
+            || is(&self.client_mode, Mode::Webchat.name())
     }
 
     /// The scopes it was approved for: `approvedScopes`, or `scopes` in older files.

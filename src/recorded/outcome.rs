@@ -173,10 +173,24 @@ pub fn state(
     state
 }
 
-/// What recorders read to see whether anything changed: records and requests.
+/// What a store keeps and the recorder did not read.
+const UNREAD: [&str; 4] = [
+    "browserOrigin",
+    "lastSeenAtMs",
+    "lastSeenReason",
+    "refreshedAtMs",
+];
+
+/// What the recorder read to see whether anything changed: records and requests.
 fn without_nodes(standings: &BTreeMap<String, Standing>) -> Vec<(&str, Value)> {
     let read = |standing: &Standing| {
-        json!([standing.record.as_ref().map(Stored), standing.pending])
+        let mut parts = json!([standing.record.as_ref().map(Stored), standing.pending]);
+        for part in parts.as_array_mut().into_iter().flatten() {
+            if let Some(map) = part.as_object_mut() {
+                map.retain(|name, _| !UNREAD.contains(&name.as_str()));
+            }
+        }
+        parts
     };
     let something = |standing: &&Standing| standing.record.is_some() || standing.pending.is_some();
     standings
@@ -201,13 +215,11 @@ fn scrubbed(value: Value, names: &BTreeMap<String, String>) -> Value {
         "ts",
         "requestId",
         "deviceId",
-        "refreshedAtMs",
-        "lastSeenAtMs",
-        "lastSeenReason",
-        // What the recorder did not read.
-        "browserOrigin",
-    ] {
-        map.remove(name);
+    ]
+    .iter()
+    .chain(&UNREAD)
+    {
+        map.remove(*name);
     }
     if let Some(Value::Object(tokens)) = map.get_mut("tokens") {
         for token in tokens.values_mut().filter_map(Value::as_object_mut) {

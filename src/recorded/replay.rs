@@ -15,7 +15,7 @@ use crate::admission::{
 use crate::auth::limiter::Limiter;
 use crate::decide::Decision;
 use crate::facts::{Auth, Facts};
-use crate::handshake::Handshake;
+use crate::handshake::{Challenge, Handshake};
 use crate::pairing::change::{Change, Fresh};
 use crate::pairing::rpc::{Call, Caller, View};
 use crate::pairing::Standing;
@@ -100,44 +100,25 @@ pub fn replay(gate: Gate<'_>, row: &Row) -> Result<Option<Vec<Replayed>>, RowErr
     Ok(Some(replayed))
 }
 
-/// The first handshake of a case, as a recording that `gw explain` could be given; `None`
-/// where it holds no connect frame that can be judged.
+/// A handshake of a case, as a recording that could have been made of it, after the ones
+/// before it; `None` where it takes a real socket, or holds no connect frame that can be judged.
 ///
 /// # Errors
 ///
 /// [`RowError`] for a kind that is not known.
-pub fn handshake(settings: &Settings, row: &Row, at: usize) -> Result<Option<Handshake>, RowError> {
-    let Some(step) = row.steps().get(at) else {
-        return Ok(None);
-    };
-    let Some(sent) = sent::sent(row, step, settings, &BTreeMap::new())? else {
-        return Ok(None);
-    };
-    let state = State::before(settings, row)?;
-    let challenged = Challenged {
-        nonce: NONCE,
-        time_ms: NOW_MS,
-    };
-    let Ok(presented) = present(settings, &sent.message, challenged) else {
-        return Ok(None);
-    };
-    Ok(Some(Handshake {
-        note: None,
-        settings: settings.clone(),
-        socket: sent.socket,
-        http: sent.http,
-        challenge: Some(crate::handshake::Challenge {
-            nonce: NONCE.into(),
-            ts: Some(NOW_MS),
-        }),
-        pairing: presented
-            .device_id()
-            .and_then(|id| state.standings.get(id))
-            .cloned()
-            .unwrap_or_default(),
-        connect: presented.connect().clone(),
-        time_ms: NOW_MS,
-    }))
+pub fn handshake(gate: Gate<'_>, row: &Row, at: usize) -> Result<Option<Handshake>, RowError> {
+    let mut state = State::before(gate.settings, row)?;
+    for (before, step) in row.steps().iter().enumerate() {
+        let Some(sent) = sent::sent(row, step, gate.settings, &state.issued)? else {
+            return Ok(None);
+        };
+        let time_ms = NOW_MS + i64::try_from(before).unwrap_or_default();
+        if before == at {
+            return Ok(state.handshake(gate.settings, sent, time_ms));
+        }
+        state.step(gate, row, step, &sent, time_ms);
+    }
+    Ok(None)
 }
 
 /// What a gateway remembers while a case is replayed.
@@ -189,6 +170,28 @@ impl State {
             .insert(sent::device_id(device), format!("<device:{key}>"));
         self.names
             .insert(sent::public_key(device), format!("<pubkey:{key}>"));
+    }
+
+    fn handshake(&self, settings: &Settings, sent: Sent, time_ms: i64) -> Option<Handshake> {
+        let challenged = Challenged {
+            nonce: NONCE,
+            time_ms,
+        };
+        let presented = present(settings, &sent.message, challenged).ok()?;
+        let standing = presented.device_id().and_then(|id| self.standings.get(id));
+        Some(Handshake {
+            note: None,
+            settings: settings.clone(),
+            socket: sent.socket,
+            http: sent.http,
+            challenge: Some(Challenge {
+                nonce: NONCE.into(),
+                ts: Some(NOW_MS),
+            }),
+            pairing: standing.cloned().unwrap_or_default(),
+            connect: presented.connect().clone(),
+            time_ms,
+        })
     }
 
     fn step(

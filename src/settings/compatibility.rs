@@ -167,6 +167,9 @@ pub struct PairingRules {
     /// Whether an admitted session leaves its role and scopes in the record, approved or not
     /// (2026.3).
     pub sessions_leave_scopes: bool,
+    /// Whether a role that needs no asking is recorded, and with it what was asked for, before
+    /// the owner is asked about the scopes (2026.4). The next connection then has them.
+    pub role_before_scopes: bool,
     /// Whether a list of scopes without any is written, or left out (2026.3).
     pub empty_lists: bool,
     /// Whether a record says who approved it, and when it was last connected (2026.9).
@@ -197,6 +200,7 @@ impl Default for PairingRules {
             token_without_role: false,
             page_tokens_follow_secret: true,
             sessions_leave_scopes: false,
+            role_before_scopes: false,
             empty_lists: true,
             provenance: true,
             node_host_family: true,

@@ -150,8 +150,6 @@ pub(crate) struct Spec {
     pub(crate) client: String,
     pub(crate) platform: String,
     pub(crate) device_family: Option<String>,
-    /// The build that a dashboard says it is.
-    pub(crate) build: Option<String>,
     pub(crate) role: Option<String>,
     pub(crate) scopes: Option<Vec<String>>,
     /// `shared`, `wrong`, `device-token`, `none`, or the object as it is sent.
@@ -179,7 +177,6 @@ impl Default for Spec {
             client: "cli/cli".to_owned(),
             platform: "linux".to_owned(),
             device_family: None,
-            build: None,
             role: None,
             scopes: Some(vec![
                 "operator.read".to_owned(),
@@ -253,9 +250,6 @@ impl Spec {
         let name = self.device.as_deref();
         let mut handshake = signed_handshake(&self.signed(name, &self.scopes));
         handshake["note"] = self.note.clone().into();
-        if let Some(build) = &self.build {
-            handshake["connect"]["params"]["client"]["buildId"] = build.as_str().into();
-        }
         let Some(name) = name else { return handshake };
         let params = &mut handshake["connect"]["params"];
         if self.proof.over_scopes.is_some() {
