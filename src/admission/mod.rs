@@ -572,11 +572,6 @@ fn granted(
         ScopeBound::Within(set) => known_in(scope, set),
     };
     let capped = |scope: &str| grant.cap == ScopeSet::ALL || known_in(scope, grant.cap);
-    let mut all: Vec<Box<str>> = Vec::new();
-    for scope in requested.iter().filter(|scope| bounded(scope) && capped(scope)) {
-        if !all.contains(scope) {
-            all.push(scope.clone());
-        }
-    }
-    all
+    let passing = requested.iter().filter(|scope| bounded(scope) && capped(scope));
+    passing.cloned().collect()
 }

@@ -60,7 +60,7 @@ pub(crate) struct Case {
     /// Facts that must be found, as output shows them.
     #[serde(default)]
     pub(crate) facts: BTreeMap<String, String>,
-    /// Why no release is asked; else one of them is.
+    /// Why the newest release is not asked.
     #[serde(default, rename = "noRelease")]
     pub(crate) no_release: Option<String>,
     /// The answers, by the name of the policy, or by the release of OpenClaw.

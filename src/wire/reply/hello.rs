@@ -139,11 +139,12 @@ fn auth(session: &Session<'_>, compatibility: &Compatibility) -> Option<Value> {
         }
     }
     let scopes = match (compatibility.hello_scopes, &session.issued) {
-        (HelloScopes::Token, Some(issued)) => issued.scopes,
-        (HelloScopes::Token, None) | (HelloScopes::Session, _) => session.scopes,
+        (HelloScopes::Token, Some(issued)) => scopes_value(issued.scopes),
+        (HelloScopes::Token, None) => scopes_value(session.scopes),
+        (HelloScopes::Session, _) => each_once(session.scopes),
     };
     auth.insert("role".to_owned(), session.role.name().into());
-    auth.insert("scopes".to_owned(), scopes_value(scopes));
+    auth.insert("scopes".to_owned(), scopes);
     if let Some(issued) = &session.issued {
         auth.insert("deviceToken".to_owned(), issued.token.expose().into());
         auth.insert("issuedAtMs".to_owned(), issued.issued_at_ms.into());
@@ -166,6 +167,17 @@ fn issued(issued: &Issued<'_>) -> Value {
 
 fn scopes_value(scopes: &[Box<str>]) -> Value {
     scopes.iter().map(|scope| Value::from(&**scope)).collect()
+}
+
+/// As they were asked for, each once. Observed: `role-scope/…/scopes-read+read` of 2026.9.6.
+fn each_once(scopes: &[Box<str>]) -> Value {
+    let mut seen: Vec<&str> = Vec::new();
+    for scope in scopes {
+        if !seen.contains(&&**scope) {
+            seen.push(scope);
+        }
+    }
+    seen.into()
 }
 
 /// The protocol's word for an authentication. One that it has no word for asked for nothing.
