@@ -172,7 +172,9 @@ fn compared(release: &Release, rows: &[Row<'_>], level: Level, patterns: &mut [P
             let differs = theirs != ours;
             let mut listed = false;
             for pattern in &mut *patterns {
-                if pattern.known.level <= level && pattern.is_about(&release.version, &replayed.facts) {
+                if pattern.known.level <= level
+                    && pattern.is_about(&release.version, &replayed.facts)
+                {
                     pattern.seen = true;
                     let met = differs
                         && pattern.known.theirs == theirs.decision
@@ -274,7 +276,10 @@ fn real_gateways() {
                 wrong.push(format!("{version} {level}: {} rows differ", count.differ));
             }
             if count.known * KNOWN_AT_MOST > rows.len() {
-                wrong.push(format!("{version} {level}: {} rows are too many to be known", count.known));
+                wrong.push(format!(
+                    "{version} {level}: {} rows are too many to be known",
+                    count.known
+                ));
             }
         }
     }

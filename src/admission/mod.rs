@@ -20,7 +20,8 @@ use crate::auth::{self, Memory};
 use crate::decide::{self, Decision, Law, decide};
 use crate::facts::scopes::{ScopeRule, covers};
 use crate::facts::{
-    Auth, Client, DeviceProof, Facts, HostClass, Ingress, Mode, PendingRequest, Role, Scope, ScopeSet,
+    Auth, Client, DeviceProof, Facts, HostClass, Ingress, Mode, PendingRequest, Role, Scope,
+    ScopeSet,
 };
 use crate::handshake::{self, Http, Seen, Socket};
 use crate::pairing::change::{Change, Fresh};
@@ -171,12 +172,14 @@ fn read(settings: &Settings, message: &[u8]) -> Result<(Connect, u64), Reply> {
     let compatibility = &settings.compatibility;
     let most = Limits::DEFAULT.first_message_bytes;
     let frame = frame::read(message, most).map_err(|error| Reply::Closed(error.close()))?;
-    let connect = connect::parse(&frame, &Schema::of(compatibility)).map_err(|error| {
-        match connect_error(&error, compatibility) {
+    let connect =
+        connect::parse(&frame, &Schema::of(compatibility)).map_err(|error| match connect_error(
+            &error,
+            compatibility,
+        ) {
             Ok(refusal) => Reply::refused(&frame, refusal),
             Err(close) => Reply::Closed(close),
-        }
-    })?;
+        })?;
     let protocol = negotiate(&compatibility.protocol, &connect)
         .map_err(|error| Reply::refused(&frame, mismatch(&error, compatibility)))?;
     Ok((connect, protocol))
@@ -308,7 +311,11 @@ struct Done {
 
 impl Arrival<'_> {
     fn carry_out(&self, fresh: &mut Fresh<'_>) -> Done {
-        let claims = self.presented.connect.claims().looked_at(self.gate.settings);
+        let claims = self
+            .presented
+            .connect
+            .claims()
+            .looked_at(self.gate.settings);
         let device = claims
             .device
             .as_ref()
@@ -319,9 +326,7 @@ impl Arrival<'_> {
         let (Some(course), Some(device)) = (course, device) else {
             return match verdict {
                 Verdict::Reject(reason) => self.refused(Change::default(), reason),
-                Verdict::RequirePairing(reason) => {
-                    self.waits(Change::default(), reason, None)
-                }
+                Verdict::RequirePairing(reason) => self.waits(Change::default(), reason, None),
                 Verdict::Approve(grant) | Verdict::SilentApprove(grant) => {
                     self.admitted(Change::default(), grant, scopes, None)
                 }
@@ -377,12 +382,12 @@ impl Arrival<'_> {
             // It stays a request that needs no asking, once somebody asks for all of it.
             return Some(Course::Pair(Via::Silent));
         }
-        match Course::of(self.decision.verdict, &self.relation())? {
-            Course::Pair(_) if self.facts.node_network && !self.is_direct_local() => {
-                Some(Course::Pair(Via::TrustedCidr))
-            }
-            course => Some(course),
-        }
+        let course = Course::of(self.decision.verdict, &self.relation())?;
+        let by_network = self.facts.node_network && !self.is_direct_local();
+        Some(match course {
+            Course::Pair(_) if by_network => Course::Pair(Via::TrustedCidr),
+            Course::Pass | Course::Refresh | Course::Pair(_) | Course::Ask(_) => course,
+        })
     }
 
     /// A node whose pairing was passed over serves nobody knows whose commands.
@@ -572,6 +577,8 @@ fn granted(
         ScopeBound::Within(set) => known_in(scope, set),
     };
     let capped = |scope: &str| grant.cap == ScopeSet::ALL || known_in(scope, grant.cap);
-    let passing = requested.iter().filter(|scope| bounded(scope) && capped(scope));
+    let passing = requested
+        .iter()
+        .filter(|scope| bounded(scope) && capped(scope));
     passing.cloned().collect()
 }

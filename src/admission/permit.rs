@@ -159,7 +159,11 @@ pub fn still_admitted(
             let requested = &presented.connect.claims().scopes;
             let now = granted(&grant, requested, facts.role, approved, rule);
             let kept = permit.scopes.iter().all(|scope| now.contains(scope));
-            if kept { Ok(()) } else { Err(Ended::PolicyChanged) }
+            if kept {
+                Ok(())
+            } else {
+                Err(Ended::PolicyChanged)
+            }
         }
         Verdict::Reject(_) | Verdict::RequirePairing(_) => Err(Ended::PolicyChanged),
     }

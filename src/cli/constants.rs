@@ -34,7 +34,9 @@ pub(super) fn beside(policy: &str) -> Result<Option<Compatibility>, Problem> {
         let said = said.split(" at line ").next().unwrap_or_default();
         let diagnostic = Diagnostic::error(Code::UnreadableFile, format!("{path}: {said}"))
             .label(Span::new(id, at..at + width), "")
-            .help("the constants are those of `settings.compatibility` in docs/handshake.schema.json");
+            .help(
+                "the constants are those of `settings.compatibility` in docs/handshake.schema.json",
+            );
         (Box::new(diagnostic), sources)
     })
 }

@@ -43,7 +43,12 @@ pub(super) struct Args {
     handshake: Option<String>,
 
     /// A recording of a real gateway, as JSON lines, compressed or not
-    #[arg(long, value_name = "FILE.jsonl.gz", requires = "row", conflicts_with = "handshake")]
+    #[arg(
+        long,
+        value_name = "FILE.jsonl.gz",
+        requires = "row",
+        conflicts_with = "handshake"
+    )]
     recorded: Option<String>,
 
     /// The row of it: its configuration, a slash, its id

@@ -131,7 +131,12 @@ fn row<'a>(recording: &'a Recording, place: Place<'_>) -> Result<&'a Row, Proble
         let help = near.unwrap_or_else(|| {
             "name it as CFG/ID: `zcat FILE | cut -d, -f2,3` lists them".to_owned()
         });
-        problem(format!("{} has no row `{}`", place.path, printable(place.row))).map_help(help)
+        problem(format!(
+            "{} has no row `{}`",
+            place.path,
+            printable(place.row)
+        ))
+        .map_help(help)
     })
 }
 

@@ -273,10 +273,7 @@ fn lawful(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Law>) {
             (Verdict::Approve(grant), Some(Law::NothingToRecord))
         }
         Verdict::SilentApprove(_)
-            if !matches!(
-                facts.pending,
-                PendingRequest::None | PendingRequest::Silent
-            ) =>
+            if !matches!(facts.pending, PendingRequest::None | PendingRequest::Silent) =>
         {
             (
                 Verdict::RequirePairing(pairing_reason(facts)),

@@ -25,12 +25,14 @@ use crate::pairing::Standing;
 use crate::settings::Settings;
 use crate::wire::Connect;
 
-pub(crate) use plain::clean;
 pub use error::HandshakeError;
 pub use evidence::{Evidence, Evidences};
 pub use form::{VERSION, parse, parse_as};
 pub use mask::masked;
-pub use observe::{Observed, at_connect, at_connect_remembering, at_upgrade, observe, observe_with, prove};
+pub use observe::{
+    Observed, at_connect, at_connect_remembering, at_upgrade, observe, observe_with, prove,
+};
+pub(crate) use plain::clean;
 
 /// Everything that a gateway knows when it decides about a connection.
 #[derive(Clone, Debug, PartialEq)]

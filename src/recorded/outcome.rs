@@ -209,15 +209,9 @@ fn scrubbed(value: Value, names: &BTreeMap<String, String>) -> Value {
     let Value::Object(mut map) = value else {
         return value;
     };
-    for name in [
-        "createdAtMs",
-        "approvedAtMs",
-        "ts",
-        "requestId",
-        "deviceId",
-    ]
-    .iter()
-    .chain(&UNREAD)
+    for name in ["createdAtMs", "approvedAtMs", "ts", "requestId", "deviceId"]
+        .iter()
+        .chain(&UNREAD)
     {
         map.remove(*name);
     }

@@ -41,13 +41,17 @@ pub fn standing(
         client,
         by_owner,
     };
-    let read_platform = || Some(before.record(READ, &["operator"], json!({ "platform": "otheros" })));
+    let read_platform =
+        || Some(before.record(READ, &["operator"], json!({ "platform": "otheros" })));
     let with = |extra: Value| Some(before.record(ADMIN, &["operator"], extra));
     let paired = |scopes: &[&str], roles: &[&str]| Some(before.record(scopes, roles, json!({})));
     let (record, pending) = match prior {
         "unpaired" | "" => (None, None),
         "paired-read" => (paired(READ, &["operator"]), None),
-        "paired-write" => (paired(&["operator.read", "operator.write"], &["operator"]), None),
+        "paired-write" => (
+            paired(&["operator.read", "operator.write"], &["operator"]),
+            None,
+        ),
         "paired-admin" => (paired(ADMIN, &["operator"]), None),
         "paired-pairing" => (paired(&["operator.pairing"], &["operator"]), None),
         "paired-noscopes" => (paired(&[], &["operator"]), None),

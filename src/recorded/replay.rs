@@ -16,9 +16,9 @@ use crate::auth::limiter::Limiter;
 use crate::decide::Decision;
 use crate::facts::{Auth, Facts};
 use crate::handshake::{Challenge, Handshake};
+use crate::pairing::Standing;
 use crate::pairing::change::{Change, Fresh};
 use crate::pairing::rpc::{Call, Caller, View};
-use crate::pairing::Standing;
 use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::wire::Limits;
@@ -310,7 +310,10 @@ impl State {
             return None;
         }
         let device = |name: &str| {
-            let entry = self.names.iter().find(|(_, placeholder)| *placeholder == name);
+            let entry = self
+                .names
+                .iter()
+                .find(|(_, placeholder)| *placeholder == name);
             entry.map(|(id, _)| id.clone())
         };
         let method = text("/method")?;

@@ -204,11 +204,7 @@ impl Recording {
     /// # Errors
     ///
     /// [`RowError::Unconfigured`] or [`RowError::Settings`].
-    pub fn settings(
-        &self,
-        cfg: &str,
-        compatibility: &Compatibility,
-    ) -> Result<Settings, RowError> {
+    pub fn settings(&self, cfg: &str, compatibility: &Compatibility) -> Result<Settings, RowError> {
         let configuration = self
             .configurations
             .get(cfg)

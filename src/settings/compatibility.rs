@@ -7,8 +7,8 @@
 use serde::Deserialize;
 
 use crate::facts::Client;
-use crate::facts::metadata::MetadataRule;
 use crate::facts::forwarding::ForwardingRule;
+use crate::facts::metadata::MetadataRule;
 use crate::facts::origin::OriginSyntax;
 use crate::facts::scopes::ScopeRule;
 use crate::facts::word::words;
