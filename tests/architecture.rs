@@ -22,7 +22,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("settings", &["facts", "secret"]),
     ("pairing", &["facts", "secret", "settings", "verdict"]),
     ("auth", &["facts", "pairing", "secret", "settings"]),
-    ("wire", &["auth", "facts", "pairing", "secret", "verdict"]),
+    (
+        "wire",
+        &["auth", "facts", "pairing", "secret", "settings", "verdict"],
+    ),
     (
         "handshake",
         &[
@@ -66,6 +69,34 @@ const LAYERS: &[(&str, &[&str])] = &[
             "policy",
             "source",
             "verdict",
+        ],
+    ),
+    (
+        "admission",
+        &[
+            "auth",
+            "decide",
+            "facts",
+            "handshake",
+            "pairing",
+            "policy",
+            "settings",
+            "verdict",
+            "wire",
+        ],
+    ),
+    (
+        "recorded",
+        &[
+            "admission",
+            "auth",
+            "decide",
+            "facts",
+            "handshake",
+            "pairing",
+            "secret",
+            "settings",
+            "wire",
         ],
     ),
 ];
@@ -256,7 +287,8 @@ fn the_attribute_page_is_current() {
 #[test]
 fn every_shipped_policy_is_built_in() {
     let load = fs::read_to_string(root().join("src/cli/load.rs")).unwrap();
-    for (file, _) in files("policies", ".policy") {
+    let shipped = [files("policies", ".policy"), files("policies", ".yaml")].concat();
+    for (file, _) in shipped {
         assert!(
             load.contains(&format!("../../{file}")),
             "{file} is not in src/cli/load.rs"

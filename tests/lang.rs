@@ -49,7 +49,9 @@ fn main() {
         let name = format!("files/{}", stem(&path));
         trials.push(Trial::test(name, move || folder(&path)));
     }
-    for path in listed(&root().join("policies")) {
+    let shipped = ["policies", "policies/openclaw"].map(|folder| listed(&root().join(folder)));
+    let is_policy = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "policy");
+    for path in shipped.concat().into_iter().filter(is_policy) {
         let name = format!("policies/{}", stem(&path));
         trials.push(Trial::test(name, move || {
             Ok(laid_out(&read(&path)).map(drop)?)

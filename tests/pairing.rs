@@ -293,6 +293,7 @@ impl Asked {
             browser_origin: None,
             issuer: self.issuer.as_ref(),
             by_device_token: self.by_device_token,
+            until_ms: None,
             wants_token: self.wants_token,
         }
     }

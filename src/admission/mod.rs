@@ -28,7 +28,7 @@ use crate::pairing::change::{Change, Fresh};
 use crate::pairing::course::{Course, Outcome, carry_out};
 use crate::pairing::key::same_key;
 use crate::pairing::record::{Issuer, Via};
-use crate::pairing::request::Ask;
+use crate::pairing::request::{Ask, request};
 use crate::pairing::token::IssuedToken;
 use crate::pairing::{Relation, Standing};
 use crate::policy::Policy;
@@ -237,6 +237,11 @@ pub fn at_connect(
     fresh: &mut Fresh<'_>,
 ) -> Admission {
     let (facts, verified) = observed(gate, upgrade, presented, remembered);
+    let live = remembered.standing.live(presented.time_ms);
+    let remembered = Remembered {
+        standing: &live,
+        ..remembered
+    };
     let decision = decide(gate.policy.program(), &facts);
     let arrival = Arrival {
         gate,
@@ -333,6 +338,7 @@ impl Arrival<'_> {
             };
         };
         let compatibility = &self.gate.settings.compatibility;
+        let now_ms = self.presented.time_ms;
         let issuer = self.issuer();
         let remote_ip = self.remote_ip();
         let ask = Ask {
@@ -352,9 +358,12 @@ impl Arrival<'_> {
             browser_origin: self.page().filter(|_| compatibility.pairing.provenance),
             issuer: issuer.as_ref(),
             by_device_token: self.facts.auth == Auth::DeviceToken,
+            until_ms: verdict
+                .grant()
+                .and_then(|grant| grant.ttl_seconds)
+                .map(|seconds| now_ms.saturating_add(i64::from(seconds) * 1_000)),
             wants_token: verdict.grant().is_some_and(|grant| grant.token),
         };
-        let now_ms = self.presented.time_ms;
         let standing = self.remembered.standing;
         let Outcome {
             change,
@@ -370,6 +379,20 @@ impl Arrival<'_> {
                 self.done(change, Reply::to(&self.presented.connect, node_identity()))
             }
             (Verdict::Approve(grant) | Verdict::SilentApprove(grant), None) => {
+                let change = match grant.scopes {
+                    ScopeBound::Approved if scopes.len() < claims.scopes.len() => {
+                        let all = Ask {
+                            scopes: &claims.scopes,
+                            ..ask
+                        };
+                        let after = change.apply(standing);
+                        change.then(request(&after, &all, false, fresh, now_ms, compatibility))
+                    }
+                    ScopeBound::Requested
+                    | ScopeBound::None
+                    | ScopeBound::Approved
+                    | ScopeBound::Within(_) => change,
+                };
                 self.admitted(change, grant, scopes, token)
             }
         }

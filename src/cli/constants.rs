@@ -16,7 +16,11 @@ pub(super) fn beside(policy: &str) -> Result<Option<Compatibility>, Problem> {
         return Ok(None);
     };
     let path = format!("{stem}.yaml");
-    let text = match load::read(&path, MAX_BYTES) {
+    let text = match load::built_in(&path) {
+        Some(text) => Ok(text.to_owned()),
+        None => load::read(&path, MAX_BYTES),
+    };
+    let text = match text {
         Ok(text) => text,
         Err(ReadError::NotFound) => return Ok(None),
         Err(error) => {

@@ -17,8 +17,8 @@ pub(super) const MAX_HANDSHAKE_BYTES: u64 = 1 << 20;
 /// Where the default policy is looked for before the built-in one.
 pub(super) const DEFAULT_POLICY: &str = "policies/default.policy";
 
-/// The policies that are part of the program, by file name.
-const SHIPPED: [(&str, &str); 3] = [
+/// The policies that are part of the program, by file name, with the constants of releases.
+const SHIPPED: &[(&str, &str)] = &[
     (
         "default.policy",
         include_str!("../../policies/default.policy"),
@@ -28,6 +28,38 @@ const SHIPPED: [(&str, &str); 3] = [
         include_str!("../../policies/docker.policy"),
     ),
     ("lan.policy", include_str!("../../policies/lan.policy")),
+    (
+        "openclaw/2026.3.23.policy",
+        include_str!("../../policies/openclaw/2026.3.23.policy"),
+    ),
+    (
+        "openclaw/2026.3.23.yaml",
+        include_str!("../../policies/openclaw/2026.3.23.yaml"),
+    ),
+    (
+        "openclaw/2026.4.15.policy",
+        include_str!("../../policies/openclaw/2026.4.15.policy"),
+    ),
+    (
+        "openclaw/2026.4.15.yaml",
+        include_str!("../../policies/openclaw/2026.4.15.yaml"),
+    ),
+    (
+        "openclaw/2026.4.22.policy",
+        include_str!("../../policies/openclaw/2026.4.22.policy"),
+    ),
+    (
+        "openclaw/2026.4.22.yaml",
+        include_str!("../../policies/openclaw/2026.4.22.yaml"),
+    ),
+    (
+        "openclaw/2026.9.6.policy",
+        include_str!("../../policies/openclaw/2026.9.6.policy"),
+    ),
+    (
+        "openclaw/2026.9.6.yaml",
+        include_str!("../../policies/openclaw/2026.9.6.yaml"),
+    ),
 ];
 
 /// Reads a text file of at most `limit` bytes; `-` is standard input.
@@ -121,7 +153,7 @@ pub(super) fn default_policy() -> String {
     }
 }
 
-fn built_in(path: &str) -> Option<&'static str> {
+pub(super) fn built_in(path: &str) -> Option<&'static str> {
     let name = path.strip_prefix(BUILT_IN)?;
     SHIPPED
         .iter()

@@ -165,12 +165,15 @@ pub static ASSUMPTIONS: &[Assumption] = &[
         },
     },
     Assumption {
-        says: "what is forwarded comes from a trusted proxy, or cannot be attributed; what is not is direct",
-        about: &["forwarded", "ingress", "peer-is-proxy"],
+        says: "what a trusted proxy sends on is forwarded; what cannot be attributed is forwarded, or comes from a trusted proxy on another host",
+        about: &["forwarded", "ingress", "peer-is-proxy", "peer"],
         holds: |facts| match facts.ingress {
-            Ingress::Direct => !facts.forwarded,
+            // `compatibility.forwarding` can have a header not count.
+            Ingress::Direct => true,
             Ingress::TrustedProxy => facts.forwarded && facts.peer_is_proxy,
-            Ingress::Unattributable => facts.forwarded,
+            Ingress::Unattributable => {
+                facts.forwarded || (facts.peer_is_proxy && !facts.peer.is_loopback())
+            }
         },
         complete: |facts, named| {
             if !named.has("ingress") {
@@ -181,6 +184,11 @@ pub static ASSUMPTIONS: &[Assumption] = &[
                 };
             } else if facts.ingress == Ingress::Direct {
                 facts.forwarded &= named.has("forwarded");
+            } else if facts.ingress == Ingress::Unattributable
+                && facts.peer_is_proxy
+                && !facts.peer.is_loopback()
+            {
+                // A proxy that names nobody, with a header or without.
             } else {
                 facts.forwarded |= !named.has("forwarded");
                 facts.peer_is_proxy |=

@@ -505,7 +505,7 @@ pub static ATTRIBUTES: &[Attribute] = &[
         forwarded,
         Upgrade,
         Observed,
-        "a forwarding header is present, blank or not; `compatibility.forwarding` can have fewer of them count"
+        "a forwarding header is present, blank or not"
     ),
     flag!(
         "forwarded-rfc",

@@ -13,6 +13,7 @@ use crate::facts::scopes::outside_roles;
 use crate::facts::{
     Address, DeviceProof, Facts, Host, HostClass, Ingress, Origin, ScopeSet, Transport,
 };
+use crate::pairing::request::kept_family;
 use crate::pairing::{DeviceRequest, Relation};
 use crate::settings::Settings;
 
@@ -93,7 +94,7 @@ pub fn at_upgrade(settings: &Settings, socket: &Socket, http: &Http) -> Facts {
         origin,
         path: without_query(&http.path).into(),
         client_ip,
-        forwarded: forwarding.counts(settings.compatibility.forwarding),
+        forwarded: forwarding.any,
         forwarded_rfc: forwarding.rfc,
         forwarded_for: forwarding.for_client,
         forwarded_host: forwarding.host,
@@ -140,6 +141,14 @@ pub fn at_connect_remembering(
     } else {
         DeviceProof::Absent
     };
+    let standing = seen.standing.live(seen.time_ms);
+    let kept = kept_family(
+        claims.client,
+        Some(&claims.platform),
+        claims.device_family.as_deref(),
+        &seen.settings.compatibility,
+    );
+    let kept = kept.map(normalize_metadata).unwrap_or_default();
     let relation = claims.device.as_ref().map_or(Relation::NONE, |device| {
         let request = DeviceRequest {
             device_id: &device.id,
@@ -149,15 +158,15 @@ pub fn at_connect_remembering(
             role: claims.role,
             scopes: &claims.scopes,
             platform: &platform,
-            device_family: &family,
+            device_family: &kept,
         };
         let rules = auth::rules(seen.settings);
-        seen.standing.relation(&request, rules, seen.time_ms)
+        standing.relation(&request, rules, seen.time_ms)
     });
     let verified = auth::verify(
         claims,
         proof,
-        seen.standing,
+        &standing,
         seen.settings,
         &request_of(&request, seen.http),
         memory,

@@ -27,6 +27,8 @@ pub enum Approver<'a> {
         /// The scopes that this very connection asks for: an older request that waits may
         /// ask for more, and nobody has approved that.
         scopes: &'a [Box<str>],
+        /// When the approval ends, in Unix milliseconds; never without.
+        until_ms: Option<i64>,
     },
 }
 
@@ -35,6 +37,17 @@ impl<'a> Approver<'a> {
         match *self {
             Approver::Owner { scopes } | Approver::Policy { scopes, .. } => scopes,
         }
+    }
+
+    /// When a record ends that this one approves. An approval that ends makes one end that
+    /// did not: else what it adds would stay.
+    fn until_ms(&self, before: Option<&Record>) -> Option<i64> {
+        let own = match *self {
+            Approver::Owner { .. } => return None,
+            Approver::Policy { until_ms, .. } => until_ms,
+        };
+        let earlier = before.and_then(|record| record.expires_at_ms);
+        own.into_iter().chain(earlier).min()
     }
 
     fn via(&self) -> Via {
@@ -88,7 +101,7 @@ pub fn approve(
         record.device_id == pending.device_id
             && (rules.token_of_another_key || same_key(&record.public_key, &pending.public_key))
     });
-    let record = approved(pending, before, approver.via(), fresh, now_ms, rules);
+    let record = approved(pending, before, approver, fresh, now_ms, rules);
     Ok(Change {
         record: Write::Put(record),
         pending: Write::Remove,
@@ -127,7 +140,7 @@ fn check(pending: &Pending, approver: Approver<'_>, rules: &Compatibility) -> Re
 fn approved(
     pending: &Pending,
     before: Option<&Record>,
-    via: Via,
+    approver: Approver<'_>,
     fresh: &mut Fresh<'_>,
     now_ms: i64,
     rules: &Compatibility,
@@ -151,8 +164,8 @@ fn approved(
     };
     let via = match before.and_then(|record| record.approved_via) {
         // What an owner approved stays so, although the policy would have.
-        Some(earlier) if via != Via::Owner => earlier,
-        Some(_) | None => via,
+        Some(earlier) if approver.via() != Via::Owner => earlier,
+        Some(_) | None => approver.via(),
     };
     Record {
         device_id: pending.device_id.clone(),
@@ -173,6 +186,7 @@ fn approved(
             .or(Some(now_ms)),
         approved_at_ms: Some(now_ms),
         approved_via: rules.pairing.provenance.then_some(via),
+        expires_at_ms: approver.until_ms(before),
         operator_label: before.and_then(|record| record.operator_label.clone()),
         last_seen_at_ms: before.and_then(|record| record.last_seen_at_ms),
         last_seen_reason: before.and_then(|record| record.last_seen_reason.clone()),

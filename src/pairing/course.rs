@@ -179,7 +179,11 @@ fn pair(
         return false;
     }
     let scopes = ask.scopes;
-    let approver = Approver::Policy { via, scopes };
+    let approver = Approver::Policy {
+        via,
+        scopes,
+        until_ms: ask.until_ms,
+    };
     let id = pending.request_id.clone();
     match approve(&work.standing, &id, approver, fresh, now_ms, rules) {
         Ok(approved) => {

@@ -64,6 +64,10 @@ pub struct Record {
     /// Who or what approved it, where that is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approved_via: Option<Via>,
+    /// When the approval ends, in Unix milliseconds, and with it all that is remembered;
+    /// never without. OpenClaw has no such field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at_ms: Option<i64>,
     /// What an operator calls it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operator_label: Option<Box<str>>,

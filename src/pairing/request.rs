@@ -42,6 +42,8 @@ pub struct Ask<'a> {
     pub browser_origin: Option<&'a str>,
     /// The login that a token for it is to live by: a page's, by the shared secret.
     pub issuer: Option<&'a Issuer>,
+    /// When a pairing ends that needs no asking, in Unix milliseconds; never without.
+    pub until_ms: Option<i64>,
     /// Whether its device token was what let it in.
     pub by_device_token: bool,
     /// Whether a device token may go back to it.
@@ -53,12 +55,25 @@ impl<'a> Ask<'a> {
     /// (`pairing.nodeHostFamily`).
     #[must_use]
     pub fn family(&self, rules: &Compatibility) -> Option<&'a str> {
-        self.device_family.or_else(|| {
-            let host = self.client == Client::NodeHost;
-            let named = rules.pairing.node_host_family && host;
-            self.platform.filter(|_| named).and_then(family_of_platform)
-        })
+        kept_family(self.client, self.platform, self.device_family, rules)
     }
+}
+
+/// The device family that a device is kept and compared with: the one it names, or of a node
+/// host one by its platform (`pairing.nodeHostFamily`).
+#[must_use]
+pub fn kept_family<'a>(
+    client: Client,
+    platform: Option<&'a str>,
+    named: Option<&'a str>,
+    rules: &Compatibility,
+) -> Option<&'a str> {
+    named.or_else(|| {
+        let by_platform = rules.pairing.node_host_family && client == Client::NodeHost;
+        platform
+            .filter(|_| by_platform)
+            .and_then(family_of_platform)
+    })
 }
 
 /// The family of a platform as Node.js names it; only `linux` is recorded.

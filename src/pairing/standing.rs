@@ -1,5 +1,7 @@
 //! How a connection relates to what is remembered of its device.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
 use super::key::same_key;
@@ -120,6 +122,20 @@ pub enum TokenCheck {
 }
 
 impl Standing {
+    /// What of it has not ended, at `now_ms` in Unix milliseconds. A record that has ended is
+    /// as good as none: a new approval does not bring back what it held.
+    #[must_use]
+    pub fn live(&self, now_ms: i64) -> Cow<'_, Standing> {
+        let ends = self.record.as_ref().and_then(|record| record.expires_at_ms);
+        match ends.is_some_and(|ends_ms| ends_ms <= now_ms) {
+            false => Cow::Borrowed(self),
+            true => Cow::Owned(Standing {
+                record: None,
+                ..self.clone()
+            }),
+        }
+    }
+
     /// How the request relates to the record and to the request that waits, at `now_ms` in
     /// Unix milliseconds.
     ///

@@ -151,6 +151,7 @@ fn ask(scopes: &[Box<str>]) -> Ask<'_> {
         browser_origin: None,
         issuer: None,
         by_device_token: false,
+        until_ms: None,
         wants_token: true,
     }
 }
@@ -425,6 +426,7 @@ fn past_pairing_only_a_token_is_written() {
     assert!(again.minted);
     assert_eq!(gateway.token("operator")["rotatedAtMs"], NOW);
     let unwanted = Ask {
+        until_ms: None,
         wants_token: false,
         ..ask(&read)
     };
