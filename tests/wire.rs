@@ -283,7 +283,7 @@ fn reason(details: &Value) -> Reason {
         "AUTH_RATE_LIMITED" => Reason::RateLimited,
         "AUTH_UNAUTHORIZED" | "AUTH_IDENTITY_HEADER_REQUIRED" => Reason::Unauthorized,
         "CONTROL_UI_ORIGIN_NOT_ALLOWED" => Reason::OriginNotAllowed,
-        "CONTROL_UI_DEVICE_IDENTITY_REQUIRED" => Reason::SecureContextRequired,
+        "CONTROL_UI_DEVICE_IDENTITY_REQUIRED" => Reason::DeviceRequired,
         "DEVICE_IDENTITY_REQUIRED" => Reason::DeviceRequired,
         "DEVICE_AUTH_DEVICE_ID_MISMATCH" => Reason::DeviceIdMismatch,
         "DEVICE_AUTH_SIGNATURE_EXPIRED" => Reason::DeviceSignatureStale,

@@ -447,6 +447,7 @@ impl Arrival<'_> {
         Context {
             // A device that was passed over was not named, as far as the client is told.
             device: self.facts.device != DeviceProof::Absent,
+            may_lack_device: self.may_lack_device(),
             direct_local: self.is_direct_local(),
             origin: self.facts.origin.class(),
             auth_reason: self.auth_reason.as_ref(),
@@ -539,6 +540,14 @@ impl Arrival<'_> {
             && facts.same_origin
             && (facts.host.class() != HostClass::Loopback || self.is_direct_local());
         served.is_some() && own_page && named != served && named != Some(DEVELOPMENT_BUILD)
+    }
+
+    /// Whether a flag lets the dashboard come without a device, where flags count.
+    fn may_lack_device(&self) -> bool {
+        let flags = &self.facts.setting;
+        let flagged = flags.disable_device_auth
+            || (flags.allow_insecure_auth && self.is_direct_local());
+        flagged && self.gate.settings.compatibility.discard_flagged_device
     }
 
     fn is_direct_local(&self) -> bool {

@@ -112,7 +112,10 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         Read::Handshake(recorded) => (Some(recorded), None),
         Read::Row(recorded, told) => (Some(recorded), Some(told)),
         Read::Early(told) => {
-            output.say(&told.text());
+            match args.format {
+                AnswerFormat::Json => output.say_json(&serde_json::json!({ "recorded": told.json() })),
+                AnswerFormat::Human | AnswerFormat::Plain => output.say(&told.text()),
+            }
             return Exit::Success;
         }
     };

@@ -70,7 +70,8 @@ fn answer(out: &Value) -> String {
     if signature.device_token {
         text += ", and a device token";
     }
-    if let Some(message) = signature.message {
+    // A refusal without a code of its own is told by its message.
+    if let Some(message) = signature.message.filter(|message| !text.contains(message)) {
         text += &format!(": {message}");
     }
     if let Some(code) = signature.close {

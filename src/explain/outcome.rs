@@ -27,6 +27,12 @@ pub(super) fn reads(verdict: Verdict, facts: &Facts, subject: &Subject) -> Optio
                 format!("insufficient scope: asks for {requested}, more than was approved")
             }
         },
+        PairingReason::RoleUpgrade if subject.approved_roles.contains(&subject.requested_role) => {
+            format!(
+                "the device has no token for the role {} any more: it was revoked, or never made",
+                subject.requested_role
+            )
+        }
         PairingReason::RoleUpgrade => format!(
             "insufficient role: has {}, asks for {}",
             list(&subject.approved_roles),

@@ -29,7 +29,6 @@ words! {
         RoleNotAllowed "role-not-allowed" "the role asked for may not be had this way",
         ScopeMismatch "scope-mismatch" "the device token does not carry the scopes asked for",
         ScopeNotAllowed "scope-not-allowed" "a scope asked for is unknown, or is not the role's",
-        SecureContextRequired "secure-context-required" "the page has no device identity: a browser makes one only over HTTPS or on localhost",
         TokenMismatch "token-mismatch" "the token is wrong",
         TokenMissing "token-missing" "no token was sent",
         TokenNotConfigured "token-not-configured" "the gateway asks for a token, and has none",
@@ -82,9 +81,6 @@ impl Reason {
                 "ask for no more than the device token carries, or connect with the shared token or password to ask for more"
             }
             Reason::ScopeNotAllowed => "ask only for known scopes of the role",
-            Reason::SecureContextRequired => {
-                "open the page over HTTPS, or from localhost: then the browser keeps a device key, and sends its identity"
-            }
             Reason::TokenMismatch => "send the token that the gateway is configured with",
             Reason::TokenMissing => "send the gateway's token as auth.token",
             Reason::TokenNotConfigured => "have the owner set auth.token on the gateway",

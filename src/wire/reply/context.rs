@@ -22,6 +22,8 @@ pub struct Context<'a> {
     pub sent: SentSecrets,
     /// Whether it named a device that was looked at.
     pub device: bool,
+    /// Whether the settings let a dashboard come without one: then it lacks something else.
+    pub may_lack_device: bool,
     /// Whether it comes straight from this host.
     pub direct_local: bool,
     /// The Origin header.
@@ -47,6 +49,7 @@ impl<'a> Context<'a> {
             role: claims.role,
             sent: connect.sent,
             device: claims.device.is_some(),
+            may_lack_device: false,
             direct_local: false,
             origin: OriginClass::Absent,
             auth_reason: None,

@@ -83,6 +83,10 @@ pub fn refuse(reason: Reason, context: &Context<'_>) -> Refusal {
             of_plain(&row, Some(origin_reason(context.origin)))
         }
         Row::Plain(row) => of_plain(&row, row.reason),
+        Row::NoDevice { ui, other } => {
+            let without = context.is_operator_ui() && !context.may_lack_device;
+            of_plain(if without { &ui } else { &other }, None)
+        }
         Row::Auth(word) => of_auth(word, context),
         Row::Build(message) => of_build(message, context.compatibility),
         Row::Policy(details, message) => of_policy(reason, details, message, context.compatibility),

@@ -22,6 +22,11 @@ pub(super) enum Row {
     Plain(Plain),
     /// Authentication failed: the row of its word in [`AUTH`].
     Auth(&'static str),
+    /// The dashboard or the terminal interface without a device, or any other client.
+    NoDevice {
+        ui: Plain,
+        other: Plain,
+    },
     /// The page is of another build.
     Build(&'static str),
     /// The policy refuses: `details.code`, and the message.
@@ -84,11 +89,18 @@ pub(super) fn row(reason: Reason) -> Row {
             "device-public-key",
             "device public key invalid",
         ),
-        Reason::DeviceRequired => Row::Plain(plain(
-            ErrorCode::NotPaired,
-            "DEVICE_IDENTITY_REQUIRED",
-            "device identity required",
-        )),
+        Reason::DeviceRequired => Row::NoDevice {
+            ui: plain(
+                ErrorCode::InvalidRequest,
+                "CONTROL_UI_DEVICE_IDENTITY_REQUIRED",
+                "control ui requires device identity (use HTTPS or localhost secure context)",
+            ),
+            other: plain(
+                ErrorCode::NotPaired,
+                "DEVICE_IDENTITY_REQUIRED",
+                "device identity required",
+            ),
+        },
         Reason::DeviceSignatureInvalid => device_proof(
             "DEVICE_AUTH_SIGNATURE_INVALID",
             "device-signature",
@@ -123,11 +135,6 @@ pub(super) fn row(reason: Reason) -> Row {
             "SCOPE_NOT_ALLOWED",
             "scope not allowed by the gateway's policy",
         ),
-        Reason::SecureContextRequired => Row::Plain(plain(
-            ErrorCode::InvalidRequest,
-            "CONTROL_UI_DEVICE_IDENTITY_REQUIRED",
-            "control ui requires device identity (use HTTPS or localhost secure context)",
-        )),
         Reason::TokenMismatch => Row::Auth("token_mismatch"),
         Reason::TokenMissing => Row::Auth("token_missing"),
         Reason::TokenNotConfigured => Row::Auth("token_missing_config"),

@@ -22,6 +22,7 @@ fn context(compatibility: &Compatibility) -> Context<'_> {
         role: Role::Operator,
         sent: SentSecrets::default(),
         device: true,
+        may_lack_device: false,
         direct_local: false,
         origin: OriginClass::Absent,
         auth_reason: None,

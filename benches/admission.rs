@@ -1,0 +1,210 @@
+//! What a whole admission costs: recorded connections through the pure path.
+//!
+//! The sample is every tenth case of each release in `fixtures/observed`, under the policy and
+//! the constants of that release, each with the pairing state it was recorded in. A signed
+//! connection takes an Ed25519 check or two, which is most of what the first figure is; the
+//! second has the frames read and the proofs checked beforehand, as a server has them that is
+//! told of a conflict and decides again. The bounds stand in `docs/architecture.md`.
+
+#![expect(
+    clippy::expect_used,
+    reason = "this is a benchmark: what is missing ends it"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::hint::black_box;
+use std::io::Read as _;
+
+use divan::counter::ItemsCount;
+use divan::{AllocProfiler, Bencher};
+use gw::Policy;
+use gw::admission::{
+    Admission, Challenged, Gate, Presented, Remembered, Upgrade, at_connect, at_upgrade, present,
+};
+use gw::pairing::Standing;
+use gw::pairing::change::Fresh;
+use gw::recorded::{NONCE, NOW_MS, Recording, Row, Sent, prior, sent};
+use gw::secret::Secret;
+use gw::settings::{Compatibility, Settings};
+
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
+
+fn main() {
+    divan::main();
+}
+
+const RELEASES: [&str; 4] = ["2026.3.23", "2026.4.15", "2026.4.22", "2026.9.6"];
+/// One case in so many is taken.
+const EVERY: usize = 10;
+
+/// A release with a sample of its cases.
+struct Release {
+    policy: Policy,
+    settings: BTreeMap<Box<str>, Settings>,
+    cases: Vec<Case>,
+}
+
+/// What one connection sends, and what is remembered of its device.
+struct Case {
+    cfg: Box<str>,
+    sent: Sent,
+    standing: Standing,
+}
+
+/// A case whose frame was read and whose proof was checked.
+struct Ready<'a> {
+    gate: Gate<'a>,
+    upgrade: Upgrade,
+    presented: Presented,
+    standing: &'a Standing,
+}
+
+fn path(name: &str) -> String {
+    format!("{}/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn releases() -> Vec<Release> {
+    RELEASES.iter().map(|version| release(version)).collect()
+}
+
+fn release(version: &str) -> Release {
+    let file = fs::File::open(path(&format!("fixtures/observed/{version}.jsonl.gz")));
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(file.expect("a recording"))
+        .read_to_string(&mut text)
+        .expect("it is text");
+    let recording = Recording::read(&text).expect("it is a recording");
+    let read = |extension: &str| {
+        let name = format!("policies/openclaw/{version}.{extension}");
+        fs::read_to_string(path(&name)).expect("a file of the project")
+    };
+    let policy = Policy::parse(version, &read("policy")).expect("it loads");
+    let compatibility: Compatibility = serde_yaml::from_str(&read("yaml")).expect("they load");
+    let mut release = Release {
+        policy,
+        settings: BTreeMap::new(),
+        cases: Vec::new(),
+    };
+    for row in recording.rows.iter().step_by(EVERY) {
+        let settings = release.settings.entry(row.cfg.clone()).or_insert_with(|| {
+            let settings = recording.settings(&row.cfg, &compatibility);
+            settings.expect("they are read")
+        });
+        release.cases.extend(case(row, settings));
+    }
+    release
+}
+
+/// The first connection of a case; none where it takes a real socket.
+fn case(row: &Row, settings: &Settings) -> Option<Case> {
+    let step = row.steps().first()?;
+    let connect = step.connect.as_ref()?;
+    let sent = sent::sent(row, step, settings, &BTreeMap::new()).expect("its kinds are known")?;
+    let device = sent::device_name(row, step);
+    let by_owner = settings.compatibility.pairing.provenance;
+    let standing = prior::standing(&row.prior, &device, connect, by_owner).expect("it is known");
+    Some(Case {
+        cfg: row.cfg.clone(),
+        sent,
+        standing: serde_json::from_value(standing).expect("it is a standing"),
+    })
+}
+
+impl Release {
+    fn gate(&self, case: &Case) -> Gate<'_> {
+        Gate {
+            policy: &self.policy,
+            settings: self.settings.get(&case.cfg).expect("it was read"),
+        }
+    }
+}
+
+fn challenged() -> Challenged<'static> {
+    Challenged {
+        nonce: NONCE,
+        time_ms: NOW_MS,
+    }
+}
+
+fn decided(
+    gate: Gate<'_>,
+    upgrade: &Upgrade,
+    presented: &Presented,
+    standing: &Standing,
+) -> Admission {
+    let mut request_id = || "f0000000-0000-4000-8000-000000000000".into();
+    let mut secret = || Secret::new("fresh-token-not-a-secret-of-43-characters-xx");
+    let mut fresh = Fresh {
+        request_id: &mut request_id,
+        secret: &mut secret,
+    };
+    at_connect(
+        gate,
+        upgrade,
+        presented,
+        Remembered::of(standing),
+        &mut fresh,
+    )
+}
+
+/// From the socket, the head and the bytes of the message to the answer.
+#[divan::bench(sample_count = 20, sample_size = 1)]
+fn from_bytes(bencher: Bencher<'_, '_>) {
+    let releases = releases();
+    let count: usize = releases.iter().map(|release| release.cases.len()).sum();
+    bencher.counter(ItemsCount::new(count)).bench_local(|| {
+        for release in &releases {
+            for case in &release.cases {
+                let gate = release.gate(case);
+                let Sent {
+                    socket,
+                    http,
+                    message,
+                } = black_box(&case.sent);
+                let Ok(upgrade) = at_upgrade(gate, socket.clone(), http.clone()) else {
+                    continue;
+                };
+                let Ok(presented) = present(gate.settings, message, challenged()) else {
+                    continue;
+                };
+                let admission = decided(gate, &upgrade, &presented, &case.standing);
+                black_box((admission.reply.refusal(), admission));
+            }
+        }
+    });
+}
+
+/// From frames that were read, and proofs that were checked, to the answer.
+#[divan::bench(sample_count = 20, sample_size = 1)]
+fn without_reading_and_proving(bencher: Bencher<'_, '_>) {
+    let releases = releases();
+    let ready: Vec<Ready<'_>> = releases
+        .iter()
+        .flat_map(|release| release.cases.iter().map(move |case| (release, case)))
+        .filter_map(|(release, case)| {
+            let gate = release.gate(case);
+            let sent = case.sent.clone();
+            Some(Ready {
+                gate,
+                upgrade: at_upgrade(gate, sent.socket, sent.http).ok()?,
+                presented: present(gate.settings, &sent.message, challenged()).ok()?,
+                standing: &case.standing,
+            })
+        })
+        .collect();
+    let count = ready.len();
+    bencher.counter(ItemsCount::new(count)).bench_local(|| {
+        for ready in &ready {
+            let Ready {
+                gate,
+                upgrade,
+                presented,
+                standing,
+            } = black_box(ready);
+            let admission = decided(*gate, upgrade, presented, standing);
+            black_box((admission.reply.refusal(), admission));
+        }
+    });
+}
