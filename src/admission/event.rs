@@ -52,7 +52,8 @@ impl Event {
     pub(super) fn of(arrival: &Arrival<'_>, reply: &Reply) -> Self {
         let facts = &arrival.facts;
         let policy = arrival.gate.policy;
-        let shown = |text: &str| clean(text).chars().take(LONGEST).collect::<String>();
+        // Cut before it is escaped, so that no escape is cut in two.
+        let shown = |text: &str| clean(&text.chars().take(LONGEST).collect::<String>());
         let connect = arrival.presented.connect();
         Event {
             time_ms: arrival.presented.time_ms,
@@ -68,7 +69,7 @@ impl Event {
             auth_failure: facts.auth_failure,
             pairing: facts.pairing,
             verdict: arrival.decision.verdict,
-            by: policy.label(arrival.decision.by).to_string(),
+            by: policy.label(arrival.decision.by),
             policy: policy.digest().chars().take(12).collect(),
             close: reply.close().map(|close| close.code),
         }

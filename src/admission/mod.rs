@@ -15,13 +15,15 @@ mod reply;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use crate::auth::limiter::{Locks, Steps, Subject, steps};
 use crate::auth::{self, Memory};
 use crate::decide::{self, Decision, Law, decide};
 use crate::facts::scopes::{ScopeRule, covers};
 use crate::facts::{
-    Auth, Client, DeviceProof, Facts, HostClass, Ingress, Mode, PendingRequest, Role, Scope,
-    ScopeSet,
+    Auth, Client, DeviceProof, Facts, HostClass, Ingress, Mode, Pairing, PendingRequest, Role,
+    Scope, ScopeSet,
 };
 use crate::handshake::{self, Http, Seen, Socket};
 use crate::pairing::change::{Change, Fresh};
@@ -57,11 +59,20 @@ pub struct Gate<'a> {
 }
 
 /// A request that may go on to be a WebSocket.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Upgrade {
     socket: Socket,
     http: Http,
     facts: Facts,
+}
+
+/// Shows facts only: a header or the query of the path may hold a secret.
+impl fmt::Debug for Upgrade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upgrade")
+            .field("facts", &self.facts)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Upgrade {
@@ -332,8 +343,8 @@ impl Arrival<'_> {
             return match verdict {
                 Verdict::Reject(reason) => self.refused(Change::default(), reason),
                 Verdict::RequirePairing(reason) => self.waits(Change::default(), reason, None),
-                Verdict::Approve(grant) | Verdict::SilentApprove(grant) => {
-                    self.admitted(Change::default(), grant, scopes, None)
+                Verdict::Approve(_) | Verdict::SilentApprove(_) => {
+                    self.admitted(Change::default(), scopes, None)
                 }
             };
         };
@@ -393,7 +404,7 @@ impl Arrival<'_> {
                     | ScopeBound::Approved
                     | ScopeBound::Within(_) => change,
                 };
-                self.admitted(change, grant, scopes, token)
+                self.admitted(change, scopes, token)
             }
         }
     }
@@ -436,8 +447,7 @@ impl Arrival<'_> {
         let Some(grant) = self.decision.verdict.grant() else {
             return Vec::new();
         };
-        let record = self.remembered.standing.record.as_ref();
-        let approved = record.map(|record| record.baseline()).unwrap_or_default();
+        let approved = approved(&self.facts, self.remembered.standing);
         let rule = self.gate.settings.compatibility.scope_rule;
         granted(&grant, requested, self.facts.role, approved, rule)
     }
@@ -495,7 +505,6 @@ impl Arrival<'_> {
     fn admitted(
         &self,
         change: Change,
-        grant: Grant,
         scopes: Vec<Box<str>>,
         token: Option<IssuedToken>,
     ) -> Done {
@@ -514,7 +523,7 @@ impl Arrival<'_> {
             scopes: scopes.clone(),
             token,
         };
-        let permit = Permit::new(self, &change, grant, scopes);
+        let permit = Permit::new(self, &change, scopes);
         Done {
             change,
             reply: Reply::Admitted(Box::new(admitted)),
@@ -589,6 +598,14 @@ impl Arrival<'_> {
 /// Whether a client is a page that is served by a gateway.
 fn is_page_client(client: Client, mode: Mode) -> bool {
     client == Client::ControlUi || client == Client::WebchatUi || mode == Mode::Webchat
+}
+
+/// The scopes that were approved for this very device. A record of another key, or of a
+/// device that was passed over, is somebody else's.
+fn approved<'a>(facts: &Facts, standing: &'a Standing) -> &'a [Box<str>] {
+    let own = matches!(facts.pairing, Pairing::Paired | Pairing::Upgrade);
+    let record = standing.record.as_ref().filter(|_| own);
+    record.map(|record| record.baseline()).unwrap_or_default()
 }
 
 /// The scopes of a session: those that were asked for, as far as the grant lets them pass.

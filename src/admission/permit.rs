@@ -1,11 +1,14 @@
 //! The right to a session, and whether it still holds.
 
-use super::{Arrival, Gate, Presented, Remembered, Upgrade, granted, observed};
-use crate::decide::decide;
-use crate::facts::{Auth, Client, Mode, Pairing, Role};
+use std::borrow::Cow;
+
+use super::{Arrival, Gate, Presented, Remembered, Upgrade, approved, granted, observed};
+use crate::decide::{self, decide};
+use crate::facts::{Auth, AuthFailure, Client, DeviceProof, Facts, Mode, Pairing, Role};
 use crate::pairing::Standing;
 use crate::pairing::change::Change;
-use crate::verdict::{Grant, Verdict};
+use crate::secret::Secret;
+use crate::verdict::Verdict;
 use crate::wire::Close;
 
 /// The right to a session. Only an admission makes one, and it cannot be copied: a session
@@ -15,14 +18,19 @@ pub struct Permit {
     upgrade: Upgrade,
     presented: Presented,
     auth: Auth,
+    device: Option<Box<str>>,
+    /// Whether the device was paired when the session began, and whether for its role.
     recorded: bool,
+    role_recorded: bool,
+    /// The token that took the place of the one the device sent.
+    renewed: Option<Secret>,
     scopes: Vec<Box<str>>,
 }
 
 /// Why a session has to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Ended {
-    /// The shared secret that let it in is another one now.
+    /// The login that let it in is another one now.
     #[error("gateway auth changed")]
     AuthChanged,
     /// Its device is no longer paired, or its token no longer holds.
@@ -47,18 +55,20 @@ impl Ended {
 }
 
 impl Permit {
-    pub(super) fn new(
-        arrival: &Arrival<'_>,
-        change: &Change,
-        _grant: Grant,
-        scopes: Vec<Box<str>>,
-    ) -> Self {
-        let after = change.apply(arrival.remembered.standing);
+    pub(super) fn new(arrival: &Arrival<'_>, change: &Change, scopes: Vec<Box<str>>) -> Self {
+        let facts = &arrival.facts;
+        let proven = facts.device == DeviceProof::Proven;
+        let paired = proven && matches!(arrival.decision.verdict, Verdict::SilentApprove(_));
+        let recorded = paired || is_recorded(facts);
+        let device = arrival.presented.device_id().filter(|_| proven);
         Permit {
             upgrade: arrival.upgrade.clone(),
             presented: arrival.presented.clone(),
-            auth: arrival.facts.auth,
-            recorded: after.record.is_some(),
+            auth: facts.auth,
+            device: device.map(Into::into),
+            recorded,
+            role_recorded: recorded && (paired || !facts.role_upgrade),
+            renewed: renewed(arrival, change),
             scopes,
         }
     }
@@ -93,18 +103,39 @@ impl Permit {
         self.auth
     }
 
-    /// The device, proven, if there is one.
+    /// The device, where it was proven. One that was named and passed over is none.
     #[must_use]
     pub fn device_id(&self) -> Option<&str> {
-        self.presented.device_id()
+        self.device.as_deref()
     }
+}
+
+/// Whether the record is the device's own.
+fn is_recorded(facts: &Facts) -> bool {
+    matches!(facts.pairing, Pairing::Paired | Pairing::Upgrade)
+}
+
+/// The token that the admission itself put in the place of the one that let the device in.
+fn renewed(arrival: &Arrival<'_>, change: &Change) -> Option<Secret> {
+    if arrival.facts.auth != Auth::DeviceToken || change.record.is_keep() {
+        return None;
+    }
+    let of_role = |standing: &Standing| {
+        let record = standing.record.as_ref();
+        let token = record.and_then(|record| record.token(arrival.facts.role.name()));
+        token.map(|token| token.token.clone())
+    };
+    let before = arrival.remembered.standing;
+    let after = of_role(&change.apply(before))?;
+    (of_role(before)? != after).then_some(after)
 }
 
 /// Whether a session may go on, under a policy, settings and a standing that may have changed.
 ///
 /// A session that was admitted as paired ends with its record, even where a new connection
 /// would be paired anew: else removing a device that connects from this host would change
-/// nothing.
+/// nothing. Requests that wait are not looked at: they are of connections that were not
+/// admitted, and one could end a session by asking.
 ///
 /// # Errors
 ///
@@ -128,43 +159,63 @@ pub fn still_admitted(
         ),
         ..permit.upgrade.clone()
     };
-    if crate::decide::at_upgrade(gate.policy.program(), &upgrade.facts).is_some() {
+    if decide::at_upgrade(gate.policy.program(), &upgrade.facts).is_some() {
         return Err(Ended::PolicyChanged);
     }
-    let (facts, _) = observed(gate, &upgrade, &presented, Remembered::of(standing));
+    let standing = settled(standing, now_ms);
+    let (mut facts, _) = observed(gate, &upgrade, &presented, Remembered::of(&standing));
+    if permit.still_authenticated(&standing) {
+        facts.auth = permit.auth;
+        facts.auth_failure = AuthFailure::None;
+    }
     if facts.auth != permit.auth {
-        return Err(match permit.auth {
-            Auth::DeviceToken => Ended::Revoked,
-            Auth::Token | Auth::Password => Ended::AuthChanged,
-            Auth::None
-            | Auth::Failed
-            | Auth::BootstrapToken
-            | Auth::Host
-            | Auth::Open
-            | Auth::Tailscale
-            | Auth::TrustedProxy => Ended::AuthChanged,
+        let nothing_holds = matches!(facts.auth, Auth::None | Auth::Failed);
+        return Err(match permit.auth == Auth::DeviceToken && nothing_holds {
+            true => Ended::Revoked,
+            false => Ended::AuthChanged,
         });
     }
-    if permit.recorded && matches!(facts.pairing, Pairing::Unpaired | Pairing::KeyChanged) {
-        return Err(Ended::Revoked);
-    }
-    if permit.recorded && facts.role_upgrade {
+    let stranger = matches!(facts.pairing, Pairing::Unpaired | Pairing::KeyChanged);
+    if permit.recorded && stranger || permit.role_recorded && facts.role_upgrade {
         return Err(Ended::Revoked);
     }
     match decide(gate.policy.program(), &facts).verdict {
         Verdict::Approve(grant) | Verdict::SilentApprove(grant) => {
-            let approved = standing.record.as_ref();
-            let approved = approved.map(|record| record.baseline()).unwrap_or_default();
+            let approved = approved(&facts, &standing);
             let rule = gate.settings.compatibility.scope_rule;
             let requested = &presented.connect.claims().scopes;
             let now = granted(&grant, requested, facts.role, approved, rule);
             let kept = permit.scopes.iter().all(|scope| now.contains(scope));
-            if kept {
-                Ok(())
-            } else {
-                Err(Ended::PolicyChanged)
-            }
+            kept.then_some(()).ok_or(Ended::PolicyChanged)
         }
         Verdict::Reject(_) | Verdict::RequirePairing(_) => Err(Ended::PolicyChanged),
+    }
+}
+
+impl Permit {
+    /// Whether a login holds that cannot be shown again: a setup code is spent by the session
+    /// that it began, and a device token may have been replaced by its own admission.
+    fn still_authenticated(&self, standing: &Standing) -> bool {
+        if self.auth == Auth::BootstrapToken {
+            return true;
+        }
+        let Some(renewed) = &self.renewed else {
+            return false;
+        };
+        let record = standing.record.as_ref();
+        let token = record.and_then(|record| record.token(self.role().name()));
+        token.is_some_and(|token| token.token.matches(renewed))
+    }
+}
+
+/// What is remembered without what has ended, and without requests that wait.
+fn settled(standing: &Standing, now_ms: i64) -> Cow<'_, Standing> {
+    let live = standing.live(now_ms);
+    match live.pending.is_some() {
+        true => Cow::Owned(Standing {
+            pending: None,
+            ..live.into_owned()
+        }),
+        false => live,
     }
 }

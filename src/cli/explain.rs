@@ -122,8 +122,13 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let found = recorded
         .as_ref()
         .map_or_else(Facts::default, |recorded| recorded.0.clone());
-    let facts = match settle(found.clone(), &named.facts) {
-        Ok((facts, _)) => facts,
+    // What was found in a recording goes together, under the constants it was read with.
+    let settled = match named.facts.is_empty() {
+        true => Ok(found.clone()),
+        false => settle(found.clone(), &named.facts).map(|(facts, _)| facts),
+    };
+    let facts = match settled {
+        Ok(facts) => facts,
         Err(diagnostic) => {
             output.report_one(*diagnostic, &named.sources, report);
             return Exit::Usage;

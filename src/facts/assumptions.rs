@@ -165,11 +165,10 @@ pub static ASSUMPTIONS: &[Assumption] = &[
         },
     },
     Assumption {
-        says: "what a trusted proxy sends on is forwarded; what cannot be attributed is forwarded, or comes from a trusted proxy on another host",
+        says: "what is forwarded comes from a trusted proxy, or cannot be attributed; so does what a trusted proxy on another host sends without saying for whom; all else is direct",
         about: &["forwarded", "ingress", "peer-is-proxy", "peer"],
         holds: |facts| match facts.ingress {
-            // `compatibility.forwarding` can have a header not count.
-            Ingress::Direct => true,
+            Ingress::Direct => !facts.forwarded,
             Ingress::TrustedProxy => facts.forwarded && facts.peer_is_proxy,
             Ingress::Unattributable => {
                 facts.forwarded || (facts.peer_is_proxy && !facts.peer.is_loopback())
