@@ -14,8 +14,6 @@
 )]
 #![expect(clippy::print_stdout, reason = "how many agreed is worth saying")]
 
-#[path = "support/observed.rs"]
-mod observed;
 #[path = "support/scenario.rs"]
 mod scenario;
 #[path = "support/sign.rs"]
@@ -25,18 +23,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::io::Read as _;
 use std::{env, fs};
 
+use gw::admission::Gate;
 use gw::explain::{Explanation, Subject};
 use gw::facts::AttributeId;
 use gw::lang::checked::Role;
 use gw::lang::{Read, ReadError};
 use gw::source::Span;
 use gw::{Decision, Facts, Policy};
+use gw::recorded::{Recording, outcome, replay};
+use gw::settings::Compatibility;
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 
-use observed::Differences;
+use serde::Deserialize;
+
 use scenario::{Case, Expected, Row, Scenarios, pretty};
 
 /// The policies that are shipped.
@@ -465,74 +468,81 @@ fn guide(scenarios: &Scenarios, policies: &Policies) -> Result<(), Failed> {
     found(wrong)
 }
 
+/// `fixtures/observed/differences.json`: recorded rows that the default policy is asked about.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Differences {
+    /// What of each release is a setting here.
+    compatibility: BTreeMap<String, Compatibility>,
+    /// The rows that it answers alike, by release: configuration and id.
+    agree: BTreeMap<String, Vec<(String, String)>>,
+    /// Where it answers otherwise, by the reason for it.
+    differences: Vec<Difference>,
+}
+
+/// A way in which the default policy differs from releases.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Difference {
+    /// Why, for an operator.
+    #[serde(rename = "why")]
+    _why: String,
+    /// The rows that show it.
+    rows: Vec<DifferentRow>,
+}
+
+/// A row that is answered otherwise.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DifferentRow {
+    cfg: String,
+    id: String,
+    /// What each release answered.
+    theirs: BTreeMap<String, String>,
+    /// What the default policy answers.
+    ours: String,
+}
+
 /// The default policy answers as the releases did, or otherwise for a reason that is listed.
 fn real_gateways(_: &Scenarios, policies: &Policies) -> Result<(), Failed> {
-    let known: Differences = json(&format!("{OBSERVED}/differences.json"));
-    let mut listed = BTreeMap::new();
-    for row in known
-        .differences
-        .iter()
-        .flat_map(|difference| &difference.rows)
-    {
-        for (release, theirs) in &row.theirs {
-            let key = (release.clone(), row.cfg.clone(), row.id.clone());
-            listed.insert(key, (theirs.as_str(), row.ours.as_str()));
-        }
-    }
+    let listed: Differences = json(&format!("{OBSERVED}/differences.json"));
     let (mut wrong, mut agreed, mut different) = (Vec::new(), 0, 0);
-    let mut written = known.written.clone();
-    for (release, compatibility) in &known.compatibility {
-        let mut settings = BTreeMap::new();
-        let text = fs::read_to_string(root().join(format!("{OBSERVED}/{release}.jsonl"))).unwrap();
-        for line in text.lines() {
-            let row: observed::Row = serde_json::from_str(line).unwrap();
-            if let Some(gateway) = row.gateway {
-                settings.insert(row.cfg, gateway);
-                continue;
-            }
-            let handshake = row.spec(&settings[&row.cfg], compatibility).handshake();
-            let facts = facts(&handshake.to_string());
-            let verdict = gw::decide(policies["default"].policy.program(), &facts).verdict;
-            let ours = if verdict.admits() {
-                "admitted".into()
-            } else {
-                verdict.to_string()
+    for (release, compatibility) in &listed.compatibility {
+        let path = root().join(format!("{OBSERVED}/{release}.jsonl.gz"));
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(fs::File::open(path).unwrap())
+            .read_to_string(&mut text)
+            .unwrap();
+        let recording = Recording::read(&text).unwrap();
+        let mut ask = |cfg: &str, id: &str, expected: Option<(&str, &str)>| {
+            let row = recording.row(cfg, id);
+            let row = row.unwrap_or_else(|| panic!("{release} has no row {cfg} {id}"));
+            let settings = recording.settings(cfg, compatibility).unwrap();
+            let gate = Gate {
+                policy: &policies["default"].policy,
+                settings: &settings,
             };
-            let theirs = row.outcome();
-            let key = (row.v.clone(), row.cfg.clone(), row.id.clone());
-            match (theirs == ours, listed.remove(&key)) {
-                (true, None) => agreed += 1,
-                (false, Some(known)) if known == (&*theirs, &*ours) => different += 1,
-                (agrees, known) => wrong.push(format!(
-                    "{} {}: theirs {theirs}, ours {ours}, {} listed as {known:?}",
-                    row.cfg,
-                    row.id,
-                    if agrees { "agree, and" } else { "differ, and" },
+            let ours = replay(gate, row).unwrap().unwrap();
+            let theirs = outcome::decision(&row.only.out);
+            let ours = outcome::decision(&ours[0].out);
+            match expected {
+                None if theirs == ours => agreed += 1,
+                Some(known) if known == (&*theirs, &*ours) && theirs != ours => different += 1,
+                _ => wrong.push(format!(
+                    "{release} {cfg} {id}: {theirs:?}, here {ours:?}, listed as {expected:?}"
                 )),
             }
-            written.retain(|file, place| {
-                let here = *place == [row.v.clone(), row.cfg.clone(), row.id.clone()];
-                if here {
-                    wrong.extend(same(
-                        &format!("{OBSERVED}/{file}.json"),
-                        &pretty(&handshake),
-                    ));
-                }
-                !here
-            });
+        };
+        for (cfg, id) in &listed.agree[release] {
+            ask(cfg, id, None);
+        }
+        for row in listed.differences.iter().flat_map(|difference| &difference.rows) {
+            if let Some(theirs) = row.theirs.get(release) {
+                ask(&row.cfg, &row.id, Some((theirs, &row.ours)));
+            }
         }
     }
     println!("real gateways: {agreed} agreed, {different} different by choice");
-    wrong.extend(
-        listed
-            .keys()
-            .map(|key| format!("{key:?} is listed, and is no row")),
-    );
-    wrong.extend(
-        written
-            .keys()
-            .map(|file| format!("{file}.json is made from no row")),
-    );
     found(wrong)
 }
 
