@@ -3,6 +3,7 @@
 use super::fact::Problem;
 use super::load;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::handshake::error::of_shape;
 use crate::lang::ReadError;
 use crate::settings::Compatibility;
 use crate::source::{Source, Sources, Span};
@@ -35,12 +36,11 @@ pub(super) fn beside(policy: &str) -> Result<Option<Compatibility>, Problem> {
         let width = rest.find(['\n', ':']).unwrap_or(rest.len());
         let id = sources.add(Source::new(&path, &text));
         let said = error.to_string();
-        let said = said.split(" at line ").next().unwrap_or_default();
+        let (said, help) = of_shape(said.split(" at line ").next().unwrap_or_default());
         let diagnostic = Diagnostic::error(Code::UnreadableFile, format!("{path}: {said}"))
             .label(Span::new(id, at..at + width), "")
-            .help(
-                "the constants are those of `settings.compatibility` in docs/handshake.schema.json",
-            );
+            .maybe_help(help)
+            .help("docs/settings.md lists the constants");
         (Box::new(diagnostic), sources)
     })
 }

@@ -77,7 +77,7 @@ fn offset(text: &str, line: usize, column: usize) -> usize {
 }
 
 /// Rewrites serde's message about a value of the wrong shape.
-fn of_shape(said: &str) -> (String, Option<String>) {
+pub(crate) fn of_shape(said: &str) -> (String, Option<String>) {
     if let Some(rest) = said.strip_prefix("unknown field ") {
         let (field, known) = split_expected(rest);
         return (

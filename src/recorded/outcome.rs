@@ -1,25 +1,39 @@
 //! What came back, and what a step left behind: recorded, or made here, in one shape.
 //!
-//! Two outcomes agree on one of three levels: what was decided, what was said of it, and what
-//! is remembered afterwards.
+//! Outcomes agree at one level or another: on what was decided, on what was said of it, and on
+//! what is remembered afterwards. What differs from run to run (ids, keys, secrets, times) is
+//! made the recorder's placeholder.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use super::prior::SEEDED_REQUEST;
+use crate::admission::Admitted;
 use crate::facts::word::words;
 use crate::pairing::Standing;
+use crate::pairing::rpc::{Call, RpcError};
 use crate::pairing::stored::Stored;
+use crate::settings::Compatibility;
 use crate::wire::Close;
-use crate::wire::reply::{HttpRefusal, Refusal};
+use crate::wire::reply::{CallError, Hello, HttpRefusal, Refusal};
 
 words! {
-    /// How closely outcomes are compared; each level asks for all of the one before.
+    /// How closely outcomes are compared. `decision`, `wire` and `state` are the levels of the
+    /// recorder's own comparison, so `state` asks nothing of `reply`.
     Level {
         Decision "decision" "admitted or not, the scopes reported, device token or none; or which refusal",
         Wire "wire" "also the role, the message and the close code",
-        State "state" "also the pairing records afterwards",
+        Reply "reply" "as wire, and the rest of the answer: the whole error, the close reason, protocol and authentication, the HTTP body, what calls returned",
+        State "state" "as wire, and the pairing records afterwards",
+    }
+}
+
+impl Level {
+    /// Whether outcomes that agree at this level have to agree at another, or at this one.
+    #[must_use]
+    pub fn asks(self, other: Level) -> bool {
+        self == other || (other < self && other <= Level::Wire)
     }
 }
 
@@ -38,6 +52,8 @@ pub struct Signature {
     pub message: Option<String>,
     /// The close code.
     pub close: Option<u64>,
+    /// The parts of the answer, by name.
+    pub reply: Map<String, Value>,
     /// The pairing records afterwards.
     pub state: Value,
 }
@@ -60,16 +76,60 @@ impl Signature {
             device_token: out.pointer("/auth/deviceToken") == Some(&Value::Bool(true)),
             ..Signature::default()
         };
-        if level >= Level::Wire {
+        if level.asks(Level::Wire) {
             signature.role = text("/auth/role");
             signature.message = text("/error/message");
             signature.close = out.pointer("/close/0").and_then(Value::as_u64);
         }
-        if level >= Level::State {
+        if level.asks(Level::Reply) {
+            signature.reply = reply(out);
+        }
+        if level.asks(Level::State) {
             signature.state = state.clone();
         }
         signature
     }
+}
+
+/// The parts of an answer. What else was recorded came from the server: whether the snapshot
+/// names paths, later messages, subprotocols, and calls that do not manage devices.
+const ANSWER: [&str; 7] = [
+    "auth",
+    "body",
+    "close",
+    "contentType",
+    "error",
+    "protocol",
+    "resId",
+];
+
+fn reply(out: &Value) -> Map<String, Value> {
+    let part = |name: &str| {
+        let value = out.get(name).filter(|value| !value.is_null())?;
+        Some((name.to_owned(), value.clone()))
+    };
+    let mut reply: Map<String, Value> = ANSWER.into_iter().filter_map(part).collect();
+    let calls: Vec<Value> = out
+        .get("rpc")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter(|call| {
+            let method = call.get("method").and_then(Value::as_str);
+            method.is_some_and(|method| Call::parse(method, &Value::Null).is_some())
+        })
+        .map(|call| {
+            let mut call = call.clone();
+            if let Some(call) = call.as_object_mut() {
+                call.remove("events");
+            }
+            call
+        })
+        .collect();
+    if !calls.is_empty() {
+        reply.insert("rpc".to_owned(), calls.into());
+    }
+    reply
 }
 
 /// What was decided, in one word or two.
@@ -97,37 +157,185 @@ pub fn decision(out: &Value) -> String {
     }
 }
 
-/// An HTTP response, in the shape of a recording.
+/// The placeholders of device ids and keys, by what they stand for.
+pub type Names = BTreeMap<String, String>;
+
+/// The id of every connect request of a recording that says no other.
+const REQUEST_ID: &str = "c1";
+/// How many characters of a body were kept.
+const BODY_CHARACTERS: usize = 160;
+
+/// The outcome of a connection that was not answered while the recorder waited.
 #[must_use]
-pub fn of_http(refusal: &HttpRefusal) -> Value {
-    json!({ "kind": "http", "status": refusal.status, "contentType": refusal.content_type })
+pub fn of_silence() -> Value {
+    json!({ "kind": "timeout" })
 }
 
-/// An error response, in the shape of a recording.
+/// An HTTP response, in the shape of a recording.
 #[must_use]
-pub fn of_refusal(refusal: &Refusal) -> Value {
+pub fn of_http(refusal: &HttpRefusal, names: &Names) -> Value {
+    let body: String = refusal.body.chars().take(BODY_CHARACTERS).collect();
     json!({
-        "kind": "error", "error": refusal,
-        "close": [refusal.close.code, refusal.close.reason],
+        "kind": "http", "status": refusal.status, "contentType": refusal.content_type,
+        "body": plain(&body, names),
     })
+}
+
+/// An error response to the request with an id, in the shape of a recording.
+#[must_use]
+pub fn of_refusal(id: &str, refusal: &Refusal, names: &Names) -> Value {
+    let error = serde_json::to_value(refusal).unwrap_or_default();
+    let error = redacted(error, names);
+    let mut reason = plain(&refusal.close.reason, names);
+    if error.get("message").and_then(Value::as_str) == Some(&reason) {
+        "=".clone_into(&mut reason);
+    }
+    let out = json!({
+        "kind": "error", "error": error, "close": [refusal.close.code, reason],
+    });
+    with_id(out, id)
 }
 
 /// A close without a response, in the shape of a recording.
 #[must_use]
-pub fn of_close(close: &Close) -> Value {
-    json!({ "kind": "closed", "close": [close.code, close.reason] })
+pub fn of_close(close: &Close, names: &Names) -> Value {
+    json!({ "kind": "closed", "close": [close.code, plain(&close.reason, names)] })
 }
 
-/// The payload of an admission, in the shape of a recording.
+/// An admission, in the shape of a recording.
 #[must_use]
-pub fn of_hello(hello: &Value) -> Value {
+pub fn of_admission(
+    admitted: &Admitted,
+    server: &Hello<'_>,
+    compatibility: &Compatibility,
+) -> Value {
+    let hello = admitted.hello(server, compatibility);
     let mut auth = hello.get("auth").cloned().unwrap_or_default();
     if let Some(map) = auth.as_object_mut() {
         let token = map.remove("deviceToken").is_some();
         map.remove("issuedAtMs");
         map.insert("deviceToken".to_owned(), token.into());
+        let others = map.get_mut("deviceTokens").and_then(Value::as_array_mut);
+        for other in others.into_iter().flatten() {
+            *other = json!({ "role": other.get("role"), "scopes": other.get("scopes") });
+        }
     }
-    json!({ "kind": "hello-ok", "protocol": hello.get("protocol"), "auth": auth })
+    let out = json!({ "kind": "hello-ok", "protocol": hello.get("protocol"), "auth": auth });
+    with_id(out, &admitted.id)
+}
+
+/// The id of a response is recorded where it is not the one that is always sent.
+fn with_id(mut out: Value, id: &str) -> Value {
+    if let Some(map) = out.as_object_mut()
+        && id != REQUEST_ID
+    {
+        map.insert("resId".to_owned(), id.into());
+    }
+    out
+}
+
+/// What a call returned, in the shape of a recording.
+#[must_use]
+pub fn of_call(
+    method: &str,
+    answer: Result<Value, RpcError>,
+    compatibility: &Compatibility,
+    names: &Names,
+) -> Value {
+    let (ok, part, value) = match answer {
+        Ok(payload) => (true, "payload", payload),
+        Err(error) => {
+            let error = CallError::of(&error, compatibility);
+            (false, "error", serde_json::to_value(error).unwrap_or_default())
+        }
+    };
+    json!({ "method": method, "ok": ok, part: redacted(value, names) })
+}
+
+/// A value without what differs from run to run.
+fn redacted(value: Value, names: &Names) -> Value {
+    match value {
+        Value::String(text) => plain(&text, names).into(),
+        Value::Array(list) => list
+            .into_iter()
+            .map(|value| redacted(value, names))
+            .collect(),
+        Value::Object(map) => map
+            .into_iter()
+            .map(|(name, value)| {
+                let value = match value {
+                    Value::String(_) if name.to_ascii_lowercase().ends_with("token") => {
+                        "<redacted>".into()
+                    }
+                    Value::Number(_) if is_time(&name) => "<ms>".into(),
+                    value => redacted(value, names),
+                };
+                (name, value)
+            })
+            .collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value,
+    }
+}
+
+fn is_time(name: &str) -> bool {
+    let ends = ["AtMs", "retryAfterMs"];
+    let begins = ["ts", "durationMs"];
+    ends.iter().any(|end| name.ends_with(end)) || begins.contains(&name)
+}
+
+/// A text without the ids and keys of devices and requests.
+fn plain(text: &str, names: &Names) -> String {
+    let mut text = text.to_owned();
+    for (name, placeholder) in names {
+        if text.contains(name) {
+            text = text.replace(name, placeholder);
+        }
+    }
+    if let Some((before, id)) = text.rsplit_once("requestId: ")
+        && is_cut_uuid(id)
+    {
+        return format!("{before}requestId: <uuid cut to {}>", id.len());
+    }
+    let mut plain = String::new();
+    let mut rest = &*text;
+    while let Some(first) = rest.chars().next() {
+        if let Some((id, after)) = rest.split_at_checked(UUID.len()).filter(|(id, _)| is_uuid(id)) {
+            plain += match id.starts_with("00000000-") {
+                true => "<seeded-request>",
+                false => "<uuid>",
+            };
+            rest = after;
+        } else {
+            plain.push(first);
+            rest = rest.get(first.len_utf8()..).unwrap_or_default();
+        }
+    }
+    plain
+}
+
+/// How a UUID is written; `x` stands for a hexadecimal digit.
+const UUID: &str = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+fn is_hex(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+}
+
+fn is_uuid(text: &str) -> bool {
+    let mut bytes = text.bytes().zip(UUID.bytes());
+    text.len() == UUID.len()
+        && bytes.all(|(byte, form)| match form {
+            b'x' => is_hex(byte),
+            _ => byte == form,
+        })
+}
+
+/// The beginning of a UUID, where a close reason had no room for all of it.
+fn is_cut_uuid(text: &str) -> bool {
+    let (first, rest) = text.split_at_checked(8).unwrap_or_default();
+    text.len() < UUID.len()
+        && rest.starts_with('-')
+        && first.bytes().all(is_hex)
+        && rest.bytes().all(|byte| is_hex(byte) || byte == b'-')
 }
 
 /// What is remembered after a step, in the shape of a recording. `names` gives the
@@ -136,7 +344,7 @@ pub fn of_hello(hello: &Value) -> Value {
 pub fn state(
     before: &BTreeMap<String, Standing>,
     after: &BTreeMap<String, Standing>,
-    names: &BTreeMap<String, String>,
+    names: &Names,
 ) -> Value {
     let waiting = after
         .values()
@@ -200,12 +408,12 @@ fn without_nodes(standings: &BTreeMap<String, Standing>) -> Vec<(&str, Value)> {
         .collect()
 }
 
-fn named(text: &str, names: &BTreeMap<String, String>) -> String {
+fn named(text: &str, names: &Names) -> String {
     names.get(text).cloned().unwrap_or_else(|| text.to_owned())
 }
 
 /// A record without what differs from run to run.
-fn scrubbed(value: Value, names: &BTreeMap<String, String>) -> Value {
+fn scrubbed(value: Value, names: &Names) -> Value {
     let Value::Object(mut map) = value else {
         return value;
     };

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::outcome;
+use super::outcome::{self, Names};
 use super::prior;
 use super::row::{Row, RowError, Step};
 use super::sent::{self, NONCE, NOW_MS, Sent};
+use super::signer::Signer;
 use crate::admission::{
     Admission, Challenged, Gate, Permit, Presented, Remembered, Reply, Upgrade, at_connect,
     at_upgrade, present,
 };
-use crate::auth::limiter::Limiter;
+use crate::auth::limiter::{Limiter, Locks, Subject};
 use crate::decide::Decision;
 use crate::facts::{Auth, Facts};
 use crate::handshake::{Challenge, Handshake};
@@ -54,7 +55,7 @@ pub fn judge(
     gate: Gate<'_>,
     sent: &Sent,
     time_ms: i64,
-    mut remembered: impl FnMut(&Upgrade, &Presented) -> (Standing, crate::auth::limiter::Locks),
+    mut remembered: impl FnMut(&Upgrade, &Presented) -> (Standing, Locks),
     fresh: &mut Fresh<'_>,
 ) -> Judged {
     let upgrade = match at_upgrade(gate, sent.socket.clone(), sent.http.clone()) {
@@ -89,13 +90,11 @@ pub fn judge(
 pub fn replay(gate: Gate<'_>, row: &Row) -> Result<Option<Vec<Replayed>>, RowError> {
     let mut state = State::before(gate.settings, row)?;
     let mut replayed = Vec::new();
-    for (at, step) in row.steps().iter().enumerate() {
+    for step in row.steps() {
         let Some(sent) = sent::sent(row, step, gate.settings, &state.issued)? else {
             return Ok(None);
         };
-        // Steps follow each other within the time that a proof is good for.
-        let time_ms = NOW_MS + i64::try_from(at).unwrap_or_default();
-        replayed.push(state.step(gate, row, step, &sent, time_ms));
+        replayed.push(state.step(gate, row, step, &sent));
     }
     Ok(Some(replayed))
 }
@@ -112,11 +111,10 @@ pub fn handshake(gate: Gate<'_>, row: &Row, at: usize) -> Result<Option<Handshak
         let Some(sent) = sent::sent(row, step, gate.settings, &state.issued)? else {
             return Ok(None);
         };
-        let time_ms = NOW_MS + i64::try_from(before).unwrap_or_default();
         if before == at {
-            return Ok(state.handshake(gate.settings, sent, time_ms));
+            return Ok(state.handshake(gate.settings, sent));
         }
-        state.step(gate, row, step, &sent, time_ms);
+        state.step(gate, row, step, &sent);
     }
     Ok(None)
 }
@@ -125,24 +123,27 @@ pub fn handshake(gate: Gate<'_>, row: &Row, at: usize) -> Result<Option<Handshak
 struct State {
     standings: BTreeMap<String, Standing>,
     limiter: Limiter,
-    /// The placeholders of ids and keys.
-    names: BTreeMap<String, String>,
+    names: Names,
     /// The device tokens that were given out, by the name of the device.
     issued: BTreeMap<String, String>,
     /// The request that the last refusal named.
     last_request: Option<Box<str>>,
     made: u64,
+    /// The time, in Unix milliseconds. Steps and calls follow each other within the time that a
+    /// proof is good for.
+    now_ms: i64,
 }
 
 impl State {
     fn before(settings: &Settings, row: &Row) -> Result<Self, RowError> {
         let mut state = State {
             standings: BTreeMap::new(),
-            limiter: Limiter::new(settings.auth.rate_limit.unwrap_or_default()),
-            names: BTreeMap::new(),
+            limiter: Limiter::of(settings),
+            names: Names::new(),
             issued: BTreeMap::new(),
             last_request: None,
             made: 0,
+            now_ms: NOW_MS,
         };
         let first = row.steps().first();
         let device = format!("{}#A", row.id);
@@ -166,13 +167,16 @@ impl State {
     }
 
     fn name(&mut self, device: &str, key: &str) {
-        self.names
-            .insert(sent::device_id(device), format!("<device:{key}>"));
-        self.names
-            .insert(sent::public_key(device), format!("<pubkey:{key}>"));
+        let Some(signer) = Signer::named(device) else {
+            return;
+        };
+        let public_key = signer.public_key();
+        self.names.insert(signer.id, format!("<device:{key}>"));
+        self.names.insert(public_key, format!("<pubkey:{key}>"));
     }
 
-    fn handshake(&self, settings: &Settings, sent: Sent, time_ms: i64) -> Option<Handshake> {
+    fn handshake(&self, settings: &Settings, sent: Sent) -> Option<Handshake> {
+        let time_ms = self.now_ms;
         let challenged = Challenged {
             nonce: NONCE,
             time_ms,
@@ -194,15 +198,10 @@ impl State {
         })
     }
 
-    fn step(
-        &mut self,
-        gate: Gate<'_>,
-        row: &Row,
-        step: &Step,
-        sent: &Sent,
-        time_ms: i64,
-    ) -> Replayed {
+    fn step(&mut self, gate: Gate<'_>, row: &Row, step: &Step, sent: &Sent) -> Replayed {
         let before = self.standings.clone();
+        let time_ms = self.now_ms;
+        self.now_ms += 1;
         let (limiter, standings) = (&self.limiter, &self.standings);
         let remember = |upgrade: &Upgrade, presented: &Presented| {
             let standing = presented.device_id().and_then(|id| standings.get(id));
@@ -214,7 +213,9 @@ impl State {
             judge(gate, sent, time_ms, remember, fresh)
         });
         let (facts, decision, out) = match judged {
-            Judged::Http(facts, refusal) => (*facts, None, outcome::of_http(&refusal)),
+            Judged::Http(facts, refusal) => {
+                (*facts, None, outcome::of_http(&refusal, &self.names))
+            }
             Judged::Early(facts, reply) => {
                 let out = self.answer(gate, row, step, &reply);
                 (*facts, None, out)
@@ -222,15 +223,15 @@ impl State {
             Judged::Decided(admission) => {
                 let admission = *admission;
                 self.write(&admission.change);
-                let subject = crate::auth::limiter::Subject::of(
-                    gate.settings,
-                    admission.facts.client_ip,
-                    &admission.facts.origin,
-                );
-                self.limiter.settle(&subject, &admission.steps, time_ms);
-                let out = self.answer(gate, row, step, &admission.reply);
+                let mut out = self.answer(gate, row, step, &admission.reply);
+                if self.held_back(gate.settings, &admission) {
+                    out = outcome::of_silence();
+                }
                 if let Some(permit) = &admission.permit {
-                    self.call(gate, step, permit, time_ms);
+                    let calls = self.calls(gate, step, permit);
+                    if let (Some(out), false) = (out.as_object_mut(), calls.is_empty()) {
+                        out.insert("rpc".to_owned(), calls.into());
+                    }
                 }
                 (admission.facts, Some(admission.decision), out)
             }
@@ -242,6 +243,18 @@ impl State {
             out,
             state,
         }
+    }
+
+    /// Counts what became of the credentials; whether the answer comes too late for the
+    /// recorder.
+    fn held_back(&mut self, settings: &Settings, admission: &Admission) -> bool {
+        let facts = &admission.facts;
+        let subject = Subject::of(settings, facts.client_ip, &facts.origin);
+        let delay_ms = self
+            .limiter
+            .settle(&subject, &admission.steps, self.now_ms);
+        self.now_ms += delay_ms.min(PATIENCE_MS);
+        delay_ms >= PATIENCE_MS
     }
 
     fn write(&mut self, change: &Change) {
@@ -262,74 +275,85 @@ impl State {
                     let device = sent::device_name(row, step);
                     self.issued.insert(device, token.token.expose().to_owned());
                 }
-                let hello = admitted.hello(&SERVER, &gate.settings.compatibility);
-                outcome::of_hello(&hello)
+                outcome::of_admission(admitted, &SERVER, &gate.settings.compatibility)
             }
-            Reply::Refused { refusal, .. } => {
+            Reply::Refused { id, refusal } => {
                 let details = refusal.details.as_ref();
                 let request = details.and_then(|details| details.get("requestId")?.as_str());
                 if let Some(request) = request {
                     self.last_request = Some(request.into());
                 }
-                outcome::of_refusal(refusal)
+                outcome::of_refusal(id, refusal, &self.names)
             }
-            Reply::Closed(close) => outcome::of_close(close),
+            Reply::Closed(close) => outcome::of_close(close, &self.names),
         }
     }
 
-    /// Makes the calls of an admitted step that succeeded when they were recorded.
-    fn call(&mut self, gate: Gate<'_>, step: &Step, permit: &Permit, now_ms: i64) {
+    /// Makes the recorded calls of an admitted step that manage devices.
+    fn calls(&mut self, gate: Gate<'_>, step: &Step, permit: &Permit) -> Vec<Value> {
+        let rules = &gate.settings.compatibility;
         let calls = step.out.get("rpc").and_then(Value::as_array);
+        let mut made = Vec::new();
         for recorded in calls.into_iter().flatten() {
-            let Some(call) = self.recorded_call(recorded) else {
+            let method = recorded.get("method").and_then(Value::as_str);
+            let method = method.unwrap_or_default();
+            let Some(call) = Call::parse(method, &self.params(method, recorded)) else {
                 continue;
             };
+            self.now_ms += 1;
             let standings: Vec<Standing> = self.standings.values().cloned().collect();
             let view = View {
                 standings: &standings,
-                is_connected: &|_| false,
-                now_ms,
-                rules: &gate.settings.compatibility,
+                // The recorder closes a connection before it opens the next one.
+                is_connected: &|id| permit.device_id() == Some(id),
+                now_ms: self.now_ms,
+                rules,
             };
             let caller = Caller {
                 scopes: permit.scopes(),
                 device: permit.device_id(),
                 by_device_token: permit.auth() == Auth::DeviceToken,
             };
-            let answer = with_fresh(&mut self.made, |fresh| call.answer(&caller, &view, fresh));
-            if let Ok(reply) = answer {
+            let answer = call.and_then(|call| {
+                with_fresh(&mut self.made, |fresh| call.answer(&caller, &view, fresh))
+            });
+            let answer = answer.map(|reply| {
                 self.write(&reply.change);
-            }
+                reply.payload
+            });
+            made.push(outcome::of_call(method, answer, rules, &self.names));
         }
+        made
     }
 
-    /// A call, from its recorded payload: its parameters were not recorded.
-    fn recorded_call(&self, recorded: &Value) -> Option<Call> {
-        let text = |pointer: &str| recorded.pointer(pointer)?.as_str();
-        if recorded.get("ok") != Some(&Value::Bool(true)) {
-            return None;
+    /// The parameters of a call, which are not recorded: what was answered tells which.
+    fn params(&self, method: &str, recorded: &Value) -> Value {
+        let text = |pointer: &str| recorded.pointer(pointer).and_then(Value::as_str);
+        let message = text("/error/message").unwrap_or_default();
+        if message.contains("must have required property") {
+            return json!({});
         }
-        let device = |name: &str| {
-            let entry = self
-                .names
-                .iter()
-                .find(|(_, placeholder)| *placeholder == name);
-            entry.map(|(id, _)| id.clone())
-        };
-        let method = text("/method")?;
-        let params = match method {
+        let device = text("/payload/deviceId").unwrap_or("<device:A>");
+        let device = self.names.iter().find(|(_, name)| *name == device);
+        let device = device.map(|(id, _)| id);
+        let role = text("/payload/role").unwrap_or("operator");
+        match method {
             "device.pair.approve" | "device.pair.reject" => {
-                json!({ "requestId": self.last_request })
+                let named = self.last_request.as_deref();
+                let named = named.filter(|_| message != "unknown requestId");
+                json!({ "requestId": named.unwrap_or("none") })
             }
-            "device.pair.remove" => json!({ "deviceId": device(text("/payload/deviceId")?)? }),
-            "device.token.rotate" | "device.token.revoke" => json!({
-                "deviceId": device(text("/payload/deviceId")?)?, "role": text("/payload/role")?,
-            }),
-            _ => return None,
-        };
-        Call::parse(method, &params)?.ok()
+            "device.pair.remove" => json!({ "deviceId": device }),
+            "device.token.rotate" | "device.token.revoke" => {
+                json!({ "deviceId": device, "role": role })
+            }
+            _ => json!({}),
+        }
     }
 }
+
+/// How long the recorder waited for an answer, in milliseconds.
+const PATIENCE_MS: i64 = 4_000;
 
 /// What a replaying gateway says of itself.
 const SERVER: Hello<'static> = Hello {

@@ -6,8 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
 
-use super::scenario::{PendingSpec, Proof, RecordSpec, Spec, TOKEN, WRONG, device_token};
-use super::words;
+use super::scenario::{Spec, TOKEN, WRONG, device_token};
 use crate::policy::Policy;
 
 /// What conditions are made of.
@@ -147,71 +146,68 @@ pub(super) fn any_guard() -> impl Strategy<Value = String> {
     guard(every_test())
 }
 
+/// The text of a policy with one guard more, before all others.
+pub(super) fn guard_before(text: &str, guard: &str) -> String {
+    text.replacen("gw-policy 1\n", &format!("gw-policy 1\nguard {guard}\n"), 1)
+}
+
 pub(super) fn loaded(text: &str) -> Policy {
     Policy::parse("made.policy", text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
-fn scopes() -> impl Strategy<Value = Vec<String>> {
-    vec(select(SCOPES.to_vec()), 0..5).prop_map(|list| words(&list))
+fn scopes() -> impl Strategy<Value = Vec<&'static str>> {
+    vec(select(SCOPES.to_vec()), 0..5)
 }
 
-fn approved_scopes() -> impl Strategy<Value = Vec<String>> {
-    subsequence(SCOPES[..5].to_vec(), 0..4).prop_map(|list| words(&list))
+fn approved_scopes() -> impl Strategy<Value = Vec<&'static str>> {
+    subsequence(SCOPES[..5].to_vec(), 0..4)
 }
 
-fn record() -> impl Strategy<Value = RecordSpec> {
+fn record() -> impl Strategy<Value = Value> {
     let roles = select(vec![
-        None,
-        None,
-        Some(words(&["node"])),
-        Some(words(&["operator", "node"])),
+        json!(null),
+        json!(null),
+        json!(["node"]),
+        json!(["operator", "node"]),
     ]);
-    let platform = option::weighted(0.2, Just("otheros".to_owned()));
-    let key = option::weighted(0.1, Just("two".to_owned()));
+    let platform = option::weighted(0.2, Just("otheros"));
+    let key = option::weighted(0.1, Just("two"));
     let tokens = select(vec![None, None, Some("none"), Some("revoked")]);
     (approved_scopes(), roles, platform, key, tokens).prop_map(
-        |(scopes, roles, platform, key_of, tokens)| RecordSpec {
-            scopes,
-            roles,
-            platform,
-            key_of,
-            tokens: tokens.map(str::to_owned),
-            ..RecordSpec::default()
+        |(scopes, roles, platform, key, tokens)| {
+            json!({
+                "scopes": scopes, "roles": roles, "platform": platform, "keyOf": key,
+                "tokens": tokens,
+            })
         },
     )
 }
 
-fn pending() -> impl Strategy<Value = PendingSpec> {
-    (approved_scopes(), any::<bool>()).prop_map(|(scopes, silent)| PendingSpec { scopes, silent })
+fn pending() -> impl Strategy<Value = Value> {
+    (approved_scopes(), any::<bool>())
+        .prop_map(|(scopes, silent)| json!({ "scopes": scopes, "silent": silent }))
 }
 
 /// From where, with which Host, and with which further headers.
-fn place() -> impl Strategy<Value = (&'static str, &'static str, Vec<(String, String)>)> {
-    let header = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
-    select(vec![
-        ("127.0.0.1", "127.0.0.1:18789", vec![]),
-        ("127.0.0.1", "127.0.0.1:18789", vec![]),
-        (
-            "127.0.0.1",
-            "localhost:18789",
-            header("Origin", "http://localhost:18789"),
-        ),
-        ("127.0.0.1", "gw", header("Origin", "https://evil.example")),
-        ("127.0.0.1", "gw", header("X-Forwarded-For", "10.0.0.5")),
-        ("192.168.1.10", "192.168.1.5:18789", vec![]),
-        ("203.0.113.9", "gw.example.com", vec![]),
-    ])
+fn place() -> impl Strategy<Value = Value> {
+    let origin = |page: &str| json!([["Origin", page]]);
+    let here = json!({});
+    let page = json!({ "host": "localhost:18789", "headers": origin("http://localhost:18789") });
+    let foreign = json!({ "headers": origin("https://evil.example") });
+    let proxied = json!({ "headers": [["X-Forwarded-For", "10.0.0.5"]] });
+    let near = json!({ "peer": "192.168.1.10" });
+    let far = json!({ "peer": "203.0.113.9", "host": "gw.example.com" });
+    select(vec![here.clone(), here, page, foreign, proxied, near, far])
 }
 
-fn proof() -> impl Strategy<Value = Proof> {
-    let other = || Some("two".to_owned());
+fn proof() -> impl Strategy<Value = Value> {
     prop_oneof![
-        12 => Just(Proof::default()),
-        1 => Just(Proof { version: Some("v2".to_owned()), ..Proof::default() }),
-        1 => Just(Proof { signed_before_ms: 200_000, ..Proof::default() }),
-        1 => Just(Proof { of_another_connection: true, ..Proof::default() }),
-        1 => Just(Proof { by: other(), ..Proof::default() }),
-        1 => Just(Proof { id_of: other(), ..Proof::default() }),
+        12 => Just(json!({})),
+        1 => Just(json!({ "version": "v2" })),
+        1 => Just(json!({ "signedBeforeMs": 200_000 })),
+        1 => Just(json!({ "ofAnotherConnection": true })),
+        1 => Just(json!({ "by": "two" })),
+        1 => Just(json!({ "idOf": "two" })),
     ]
 }
 
@@ -229,27 +225,27 @@ fn credentials() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// The constants of no release, or of one.
+/// Those of no release, or of one.
 fn compatibility() -> impl Strategy<Value = Value> {
-    let of = |text: &str| serde_yaml::from_str(text).unwrap();
+    let of = |text: &str| serde_yaml::from_str::<Value>(text).unwrap();
     let releases = RELEASES.map(of);
     prop_oneof![Just(json!({})), select(releases.to_vec())]
 }
 
 fn settings() -> impl Strategy<Value = Value> {
     let flags = prop::bool::weighted(0.2);
-    let cidrs = select(vec![json!([]), json!(["192.168.1.0/24"])]);
-    (compatibility(), flags, cidrs).prop_map(|(compatibility, flagged, cidrs)| {
+    let networks = select(vec![json!([]), json!(["192.168.1.0/24"])]);
+    (compatibility(), flags, networks).prop_map(|(compatibility, flagged, networks)| {
         json!({
             "compatibility": compatibility,
             "controlUi": { "dangerouslyDisableDeviceAuth": flagged },
-            "nodes": { "pairing": { "autoApproveCidrs": cidrs } },
+            "nodes": { "pairing": { "autoApproveCidrs": networks } },
         })
     })
 }
 
-/// A connection with a valid frame, and what is remembered of its device.
-pub(super) fn connection() -> impl Strategy<Value = Spec> {
+/// A connection with a valid frame, and what is remembered of its device: the JSON of a spec.
+pub(super) fn connection() -> impl Strategy<Value = Value> {
     let client = select(vec![
         "cli/cli",
         "cli/cli",
@@ -259,30 +255,28 @@ pub(super) fn connection() -> impl Strategy<Value = Spec> {
         "openclaw-macos/ui",
     ]);
     let role = select(vec![None, None, Some("operator"), Some("node")]);
-    let device = option::weighted(0.9, Just("one".to_owned()));
+    let device = option::weighted(0.9, Just("one"));
     let said = (client, role, option::weighted(0.9, scopes()), credentials());
     let kept = (
         option::weighted(0.6, record()),
         option::weighted(0.3, pending()),
     );
     (place(), said, device, proof(), kept, settings()).prop_map(
-        |((peer, host, headers), said, device, proof, (record, pending), settings)| {
+        |(mut spec, said, device, proof, (record, pending), settings)| {
             let (client, role, scopes, auth) = said;
-            Spec {
-                settings: settings.as_object().unwrap().clone(),
-                peer: peer.parse().unwrap(),
-                host: host.to_owned(),
-                headers,
-                client: client.to_owned(),
-                role: role.map(str::to_owned),
-                scopes,
-                auth,
-                device,
-                proof,
-                record,
-                pending,
-                ..Spec::default()
-            }
+            let Value::Object(rest) = json!({
+                "client": client, "role": role, "scopes": scopes, "auth": auth,
+                "device": device, "proof": proof, "record": record, "pending": pending,
+                "settings": settings,
+            }) else {
+                unreachable!("it is an object")
+            };
+            spec.as_object_mut().unwrap().extend(rest);
+            spec
         },
     )
+}
+
+pub(super) fn spec(value: &Value) -> Spec {
+    serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{error}: {value:#}"))
 }

@@ -310,10 +310,7 @@ fn what_is_no_frame() {
         ([b"[".repeat(30_000), b"]".repeat(30_000)].concat(), false),
         (b"1e999".to_vec(), false),
         (b"\"\\ud800\"".to_vec(), false),
-        (
-            [open.as_bytes(), b",\"x\":\"\xff\xfe\"}"].concat(),
-            false,
-        ),
+        ([open.as_bytes(), b",\"x\":\"\xff\xfe\"}"].concat(), false),
         ([b"\xef\xbb\xbf", text.as_bytes()].concat(), false),
         (format!("{open},\"method\":\"connect\"}}").into(), true),
         (format!("\n {text}\t").into(), true),

@@ -3,6 +3,7 @@
 //! What a reason is answered with is one row of [`table`]; what a row depends on besides is the
 //! [`Context`]. Which reason it is was decided elsewhere.
 
+pub mod call;
 pub mod challenge;
 pub mod context;
 pub mod frames;
@@ -13,6 +14,7 @@ pub mod pairing;
 pub mod refusal;
 mod table;
 
+pub use call::CallError;
 pub use challenge::challenge;
 pub use context::Context;
 pub use frames::{event, response};
@@ -20,8 +22,7 @@ pub use hello::{Hello, Issued, Server, Session, hello};
 pub use http::{HttpReason, HttpRefusal};
 pub use pairing::{PairingRefusal, pairing_required};
 pub use refusal::{
-    Refusal, agent_identity, connect_error, mismatch, node_identity, node_without_record, refuse,
-    starting,
+    Refusal, agent_identity, connect_error, mismatch, node_identity, refuse, starting,
 };
 pub use table::ErrorCode;
 

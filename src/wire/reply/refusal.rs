@@ -271,13 +271,6 @@ pub fn node_identity() -> Refusal {
     )
 }
 
-/// The close of such a node that has no record, which gets no answer.
-/// Observed: `role-scope/direct/backend/unpaired/role-node/*/device` of 2026.9.6.
-#[must_use]
-pub fn node_without_record() -> Close {
-    Close::new(1000, "")
-}
-
 /// The answer while the gateway starts.
 #[must_use]
 pub fn starting() -> Refusal {
