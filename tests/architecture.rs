@@ -80,6 +80,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "handshake",
             "pairing",
             "policy",
+            "secret",
             "settings",
             "verdict",
             "wire",

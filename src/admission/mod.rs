@@ -411,9 +411,14 @@ impl Arrival<'_> {
 
     /// What the decision means for what is remembered.
     fn course(&self) -> Option<Course> {
-        let silent = self.facts.pending == PendingRequest::SilentWider;
-        if silent && self.decision.law == Some(Law::RequestWaits) {
-            // It stays a request that needs no asking, once somebody asks for all of it.
+        // What would have been silent, and cannot be approved, stays a request that needed no
+        // asking: it does not stand in the way of a later one that can be.
+        let unasked = match self.decision.law {
+            Some(Law::RequestWaits) => self.facts.pending == PendingRequest::SilentWider,
+            Some(Law::OutsideRole) => true,
+            Some(Law::Barred | Law::DeviceRequired | Law::NothingToRecord) | None => false,
+        };
+        if unasked {
             return Some(Course::Pair(Via::Silent));
         }
         let course = Course::of(self.decision.verdict, &self.relation())?;

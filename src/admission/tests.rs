@@ -29,7 +29,17 @@ struct Arrives {
 
 impl Arrives {
     fn of(spec: &Spec) -> Self {
-        let value = spec.handshake();
+        let mut value = spec.handshake();
+        // What is loaded is what is remembered of the device that is named.
+        let named = value.pointer("/connect/params/device/id").cloned();
+        for kept in ["record", "pending"] {
+            if let (Some(kept), Some(named)) = (value["pairing"].get_mut(kept), &named) {
+                kept["deviceId"] = named.clone();
+            }
+        }
+        if value["pairing"].is_null() {
+            value.as_object_mut().unwrap().remove("pairing");
+        }
         let handshake = handshake::parse(&value.to_string())
             .unwrap_or_else(|error| panic!("{error}: {value:#}"));
         Arrives {

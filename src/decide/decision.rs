@@ -10,6 +10,7 @@ words! {
         Barred "barred" "an authentication or a device proof that failed is refused",
         DeviceRequired "device-required" "without a device there is nothing to keep a request for",
         NothingToRecord "nothing-to-record" "without a device nothing can be recorded",
+        OutsideRole "outside-role" "a scope that is not the role's cannot be approved, so nothing is silent",
         RequestWaits "request-waits" "an earlier request of this device waits for the owner, so nothing is silent",
     }
 }

@@ -272,6 +272,10 @@ fn lawful(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Law>) {
         Verdict::SilentApprove(grant) if facts.device == DeviceProof::Absent => {
             (Verdict::Approve(grant), Some(Law::NothingToRecord))
         }
+        Verdict::SilentApprove(_) if facts.outside_role => (
+            Verdict::RequirePairing(pairing_reason(facts)),
+            Some(Law::OutsideRole),
+        ),
         Verdict::SilentApprove(_)
             if !matches!(facts.pending, PendingRequest::None | PendingRequest::Silent) =>
         {

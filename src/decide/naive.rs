@@ -55,7 +55,8 @@ pub(super) fn verdict(checked: &Checked, facts: &Facts) -> Verdict {
             Verdict::Approve(grant)
         }
         Verdict::SilentApprove(_)
-            if facts.pending == PendingRequest::Asked
+            if facts.outside_role
+                || facts.pending == PendingRequest::Asked
                 || facts.pending == PendingRequest::Wider
                 || facts.pending == PendingRequest::SilentWider =>
         {

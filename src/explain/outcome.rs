@@ -132,6 +132,9 @@ fn law_sentence(law: Law) -> &'static str {
             "pairing needs a device, and none was sent: the connection is refused instead"
         }
         Law::NothingToRecord => "nothing is recorded: there is no device",
+        Law::OutsideRole => {
+            "a scope is asked for that is not the role's: it cannot be approved, silently or not"
+        }
         Law::RequestWaits => {
             "an earlier request of this device waits for the owner, so nothing is approved silently"
         }

@@ -618,7 +618,7 @@ pub static ATTRIBUTES: &[Attribute] = &[
         outside_role,
         Connect,
         Claimed,
-        "a scope is asked for that does not belong to the role"
+        "a scope is asked for that does not belong to the role, so that it cannot be approved"
     ),
     text!(
         "platform",

@@ -16,6 +16,7 @@ use crate::facts::{
 use crate::pairing::request::kept_family;
 use crate::pairing::{DeviceRequest, Relation};
 use crate::settings::Settings;
+use crate::settings::compatibility::Approval;
 
 /// The facts of a connection, with where they come from.
 #[derive(Clone, Debug)]
@@ -178,7 +179,8 @@ pub fn at_connect_remembering(
         role: claims.role,
         scopes,
         unknown_scope,
-        outside_role: outside_roles(&[claims.role.name()], &claims.scopes).is_some(),
+        outside_role: seen.settings.compatibility.pairing.approval == Approval::Everyone
+            && outside_roles(&[claims.role.name()], &claims.scopes).is_some(),
         platform: platform.into(),
         device_family: family.into(),
         secret_sent: claims.credentials.sent_shared(),

@@ -246,7 +246,11 @@ pub fn of_call(
         Ok(payload) => (true, "payload", payload),
         Err(error) => {
             let error = CallError::of(&error, compatibility);
-            (false, "error", serde_json::to_value(error).unwrap_or_default())
+            (
+                false,
+                "error",
+                serde_json::to_value(error).unwrap_or_default(),
+            )
         }
     };
     json!({ "method": method, "ok": ok, part: redacted(value, names) })
@@ -299,7 +303,10 @@ fn plain(text: &str, names: &Names) -> String {
     let mut plain = String::new();
     let mut rest = &*text;
     while let Some(first) = rest.chars().next() {
-        if let Some((id, after)) = rest.split_at_checked(UUID.len()).filter(|(id, _)| is_uuid(id)) {
+        if let Some((id, after)) = rest
+            .split_at_checked(UUID.len())
+            .filter(|(id, _)| is_uuid(id))
+        {
             plain += match id.starts_with("00000000-") {
                 true => "<seeded-request>",
                 false => "<uuid>",

@@ -213,9 +213,7 @@ impl State {
             judge(gate, sent, time_ms, remember, fresh)
         });
         let (facts, decision, out) = match judged {
-            Judged::Http(facts, refusal) => {
-                (*facts, None, outcome::of_http(&refusal, &self.names))
-            }
+            Judged::Http(facts, refusal) => (*facts, None, outcome::of_http(&refusal, &self.names)),
             Judged::Early(facts, reply) => {
                 let out = self.answer(gate, row, step, &reply);
                 (*facts, None, out)
@@ -250,9 +248,7 @@ impl State {
     fn held_back(&mut self, settings: &Settings, admission: &Admission) -> bool {
         let facts = &admission.facts;
         let subject = Subject::of(settings, facts.client_ip, &facts.origin);
-        let delay_ms = self
-            .limiter
-            .settle(&subject, &admission.steps, self.now_ms);
+        let delay_ms = self.limiter.settle(&subject, &admission.steps, self.now_ms);
         self.now_ms += delay_ms.min(PATIENCE_MS);
         delay_ms >= PATIENCE_MS
     }

@@ -1,8 +1,9 @@
 //! `compatibility`: where releases read or answer the same request differently.
 //!
-//! The defaults are those of the newest release, or of an older one that is stricter. A
-//! release's own values stand beside its policy, as `policies/openclaw/VERSION.yaml`; nothing
-//! here names a release in code.
+//! A default is the newest release's value, or a stricter one; but protocol 3 is spoken too, and
+//! a request waits a day. A release's own values stand beside its policy, as
+//! `policies/openclaw/VERSION.yaml`; nothing here names a release in code. The tables of
+//! `docs/settings.md` are made of both.
 
 mod answers;
 mod limits;
