@@ -284,6 +284,160 @@ fn the_attribute_page_is_current() {
     );
 }
 
+/// The tables of `docs/settings.md` are the schema, the defaults and the constants of each
+/// release, for those who read docs.
+#[test]
+fn the_settings_page_is_current() {
+    use gw::facts::{
+        AuthMode, Bind, Word, forwarding::ForwardingRule, metadata::MetadataRule,
+        origin::OriginSyntax, scopes::ScopeRule,
+    };
+    use gw::settings::{Compatibility, compatibility as constants};
+    use serde_yaml::Value as Yaml; // keeps the order of its fields
+    const WORDS: &[(&str, &[Word])] = &[
+        ("bind", Bind::WORDS),
+        ("auth.mode", AuthMode::WORDS),
+        ("schemaWording", constants::SchemaWording::WORDS),
+        ("originSyntax", OriginSyntax::WORDS),
+        ("forwarding", ForwardingRule::WORDS),
+        ("sharedFailures", constants::SharedFailures::WORDS),
+        ("scopeRule", ScopeRule::WORDS),
+        ("metadataRule", MetadataRule::WORDS),
+        ("refusalWording", constants::RefusalWording::WORDS),
+        ("pairingDetails", constants::PairingDetails::WORDS),
+        ("helloAuth", constants::HelloAuth::WORDS),
+        ("helloScopes", constants::HelloScopes::WORDS),
+        ("pairing.supersede", constants::Supersede::WORDS),
+        ("pairing.repeat", constants::Repeat::WORDS),
+        ("pairing.approval", constants::Approval::WORDS),
+        ("pairing.approvedToken", constants::ApprovedToken::WORDS),
+        ("pairing.nodeSurface", constants::NodeSurface::WORDS),
+        ("pairing.otherDevices", constants::OtherDevices::WORDS),
+    ];
+    /// Each setting of an object of the schema, with what is described of it.
+    fn settings<'a>(object: &'a Yaml, prefix: &str) -> Vec<(String, &'a Yaml)> {
+        let mut found = Vec::new();
+        for (name, described) in object["properties"].as_mapping().unwrap() {
+            let name = format!("{prefix}{}", name.as_str().unwrap());
+            match described.get("properties") {
+                _ if name == "compatibility" => {}
+                Some(_) => found.extend(settings(described, &format!("{name}."))),
+                None => found.push((name, described)),
+            }
+        }
+        found
+    }
+    fn show(value: Option<&Yaml>) -> String {
+        match value {
+            None | Some(Yaml::Null) => "–".to_owned(),
+            Some(Yaml::Sequence(items)) if items.is_empty() => "–".to_owned(),
+            Some(Yaml::Sequence(items)) => {
+                let items: Vec<String> = items.iter().map(|item| show(Some(item))).collect();
+                items.join(", ")
+            }
+            Some(Yaml::String(text)) => format!("`{text}`"),
+            Some(value) => format!("`{}`", serde_yaml::to_string(value).unwrap().trim()),
+        }
+    }
+    fn values(described: &Yaml) -> String {
+        if let Some(words) = described.get("enum") {
+            return show(Some(words));
+        }
+        match described["type"].as_str() {
+            Some("boolean") => "`true`, `false`".to_owned(),
+            Some("integer") => "a number".to_owned(),
+            Some("array") if described["items"].get("enum").is_some() => "client ids".to_owned(),
+            Some("array") => "texts".to_owned(),
+            Some(_) | None => "a text".to_owned(),
+        }
+    }
+    fn at<'a>(constants: &'a Yaml, name: &str) -> &'a Yaml {
+        let found = name.split('.').try_fold(constants, |at, step| at.get(step));
+        found.unwrap_or_else(|| panic!("no `{name}`"))
+    }
+    let schema = fs::read_to_string(root().join("docs/handshake.schema.json")).unwrap();
+    let schema: Yaml = serde_yaml::from_str(&schema).unwrap();
+    let schema = &schema["properties"]["settings"];
+    let default = serde_yaml::to_value(Compatibility::default()).unwrap();
+    let mut releases: Vec<(String, Yaml)> = files("policies/openclaw", ".yaml")
+        .iter()
+        .map(|(file, text)| {
+            let release = file.rsplit('/').next().unwrap().trim_end_matches(".yaml");
+            (release.to_owned(), serde_yaml::from_str(text).unwrap())
+        })
+        .collect();
+    let number = |part: &str| part.parse::<u32>().unwrap();
+    releases.sort_by_key(|(release, _)| release.split('.').map(number).collect::<Vec<_>>());
+
+    let ordinary = settings(schema, "");
+    let constants = settings(&schema["properties"]["compatibility"], "");
+    let row = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let rule = |columns: usize| format!("|{}\n", " --- |".repeat(columns));
+    let table = |rows: &[(String, &Yaml)]| {
+        let head = "| name | values | default | what it says |\n".to_owned() + &rule(4);
+        rows.iter().fold(head, |table, (name, described)| {
+            let cells = [
+                format!("`{name}`"),
+                values(described),
+                show(described.get("default")),
+                described["description"].as_str().unwrap().to_owned(),
+            ];
+            table + &row(&cells)
+        })
+    };
+    let mut words = String::new();
+    for (name, described) in ordinary.iter().chain(&constants) {
+        if described.get("enum").is_some() {
+            let known = WORDS.iter().find(|(known, _)| known == name);
+            let (_, list) = known.unwrap_or_else(|| panic!("give `{name}` a row in WORDS"));
+            words += &format!("- `{name}`\n");
+            for word in *list {
+                words += &format!("  - `{}`: {}\n", word.name, word.doc);
+            }
+        }
+    }
+    let mut head = vec!["name".to_owned(), "default".to_owned()];
+    head.extend(releases.iter().map(|(release, _)| release.clone()));
+    let mut matrix = row(&head) + &rule(head.len());
+    for (name, _) in &constants {
+        let usual = at(&default, name);
+        let mut cells = vec![format!("`{name}`"), show(Some(usual))];
+        for (_, release) in &releases {
+            let own = at(release, name);
+            let shown = show(Some(own));
+            cells.push(if own == usual {
+                shown
+            } else {
+                format!("**{shown}**")
+            });
+        }
+        matrix += &row(&cells);
+    }
+
+    let path = root().join("docs/settings.md");
+    let written = fs::read_to_string(&path).unwrap();
+    let mut page = written.clone();
+    for (name, made) in [
+        ("settings", table(&ordinary)),
+        ("constants", table(&constants)),
+        ("words", words),
+        ("releases", matrix),
+    ] {
+        let head = format!("<!-- {name}: made by tests/architecture.rs -->\n");
+        let (before, rest) = page.split_once(&head).unwrap();
+        let (_, after) = rest.split_once("<!-- end -->").unwrap();
+        page = format!("{before}{head}\n{made}\n<!-- end -->{after}");
+    }
+    if std::env::var_os("GW_BLESS").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap();
+    assert!(
+        written == page,
+        "docs/settings.md is behind: GW_BLESS=1 cargo test --test architecture"
+    );
+}
+
 /// Every shipped policy is part of the program, under its name.
 #[test]
 fn every_shipped_policy_is_built_in() {

@@ -20,10 +20,10 @@ mod scenario;
 mod sign;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::io::Read as _;
 use std::{env, fs};
 
 use gw::admission::Gate;
@@ -31,10 +31,10 @@ use gw::explain::{Explanation, Subject};
 use gw::facts::AttributeId;
 use gw::lang::checked::Role;
 use gw::lang::{Read, ReadError};
-use gw::source::Span;
-use gw::{Decision, Facts, Policy};
 use gw::recorded::{Recording, outcome, replay};
 use gw::settings::Compatibility;
+use gw::source::Span;
+use gw::{Decision, Facts, Policy};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 
@@ -536,7 +536,11 @@ fn real_gateways(_: &Scenarios, policies: &Policies) -> Result<(), Failed> {
         for (cfg, id) in &listed.agree[release] {
             ask(cfg, id, None);
         }
-        for row in listed.differences.iter().flat_map(|difference| &difference.rows) {
+        for row in listed
+            .differences
+            .iter()
+            .flat_map(|difference| &difference.rows)
+        {
             if let Some(theirs) = row.theirs.get(release) {
                 ask(&row.cfg, &row.id, Some((theirs, &row.ours)));
             }

@@ -26,7 +26,7 @@ use crate::facts::{
     Scope, ScopeSet,
 };
 use crate::handshake::{self, Http, Seen, Socket};
-use crate::pairing::change::{Change, Fresh};
+use crate::pairing::change::{self, Change, Fresh};
 use crate::pairing::course::{Course, Outcome, carry_out};
 use crate::pairing::key::same_key;
 use crate::pairing::record::{Issuer, Via};
@@ -376,11 +376,23 @@ impl Arrival<'_> {
             wants_token: verdict.grant().is_some_and(|grant| grant.token),
         };
         let standing = self.remembered.standing;
+        let mut outcome = carry_out(course, standing, &ask, fresh, now_ms, compatibility);
+        let asks = match verdict {
+            Verdict::RequirePairing(reason) => Some(outcome.waits.unwrap_or(reason)),
+            Verdict::Approve(_) | Verdict::SilentApprove(_) | Verdict::Reject(_) => outcome.waits,
+        };
+        if let (Course::Pair(_), Some(reason)) = (course, asks)
+            && (outcome.waits.is_none() || approves(&outcome.change))
+        {
+            // Whoever has to wait leaves a request, and nothing that needed no asking.
+            let course = Course::Ask(reason);
+            outcome = carry_out(course, standing, &ask, fresh, now_ms, compatibility);
+        }
         let Outcome {
             change,
             token,
             waits,
-        } = carry_out(course, standing, &ask, fresh, now_ms, compatibility);
+        } = outcome;
         match (verdict, waits) {
             (Verdict::Reject(reason), _) => self.refused(change, reason),
             (_, Some(reason)) | (Verdict::RequirePairing(reason), None) => {
@@ -483,8 +495,10 @@ impl Arrival<'_> {
     }
 
     fn waits(&self, change: Change, reason: PairingReason, key: Option<&str>) -> Done {
-        let after = change.apply(self.remembered.standing);
-        let record = after.record.as_ref();
+        let standing = self.remembered.standing;
+        let after = change.apply(standing);
+        // What this very connection had approved is not what the client came with.
+        let record = standing.record.as_ref();
         // A stranger is not told what was approved for the id that it names.
         let own = record.filter(|record| key.is_some_and(|key| same_key(&record.public_key, key)));
         let mut roles: Vec<Box<str>> = Vec::new();
@@ -507,12 +521,7 @@ impl Arrival<'_> {
         self.done(change, Reply::to(&self.presented.connect, refusal))
     }
 
-    fn admitted(
-        &self,
-        change: Change,
-        scopes: Vec<Box<str>>,
-        token: Option<IssuedToken>,
-    ) -> Done {
+    fn admitted(&self, change: Change, scopes: Vec<Box<str>>, token: Option<IssuedToken>) -> Done {
         // What is looked at last, when what is approved silently has been written.
         if self.is_stale_page() {
             return self.refused(change, Reason::BuildMismatch);
@@ -559,8 +568,8 @@ impl Arrival<'_> {
     /// Whether a flag lets the dashboard come without a device, where flags count.
     fn may_lack_device(&self) -> bool {
         let flags = &self.facts.setting;
-        let flagged = flags.disable_device_auth
-            || (flags.allow_insecure_auth && self.is_direct_local());
+        let flagged =
+            flags.disable_device_auth || (flags.allow_insecure_auth && self.is_direct_local());
         flagged && self.gate.settings.compatibility.discard_flagged_device
     }
 
@@ -603,6 +612,17 @@ impl Arrival<'_> {
 /// Whether a client is a page that is served by a gateway.
 fn is_page_client(client: Client, mode: Mode) -> bool {
     client == Client::ControlUi || client == Client::WebchatUi || mode == Mode::Webchat
+}
+
+/// Whether a change approves something.
+fn approves(change: &Change) -> bool {
+    let approved = |event: &change::Event| {
+        let change::Event::Resolved { decision, .. } = event else {
+            return false;
+        };
+        *decision == change::Decision::Approved
+    };
+    change.events.iter().any(approved)
 }
 
 /// The scopes that were approved for this very device. A record of another key, or of a

@@ -113,7 +113,9 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         Read::Row(recorded, told) => (Some(recorded), Some(told)),
         Read::Early(told) => {
             match args.format {
-                AnswerFormat::Json => output.say_json(&serde_json::json!({ "recorded": told.json() })),
+                AnswerFormat::Json => {
+                    output.say_json(&serde_json::json!({ "recorded": told.json() }))
+                }
                 AnswerFormat::Human | AnswerFormat::Plain => output.say(&told.text()),
             }
             return Exit::Success;

@@ -23,9 +23,9 @@ pub mod trace;
 use crate::compile::index::Narrowed;
 use crate::compile::program::{HIT, MISS};
 use crate::compile::{Block, ClauseId, Program};
-use crate::facts::{DeviceProof, Facts, PendingRequest, ScopeSet, Stage};
+use crate::facts::{DeviceProof, Facts, Pairing, PendingRequest, ScopeSet, Stage};
 use crate::lang::checked::{Answer, Role};
-use crate::verdict::{Grant, Reason, Verdict, VerdictKind, pairing_reason};
+use crate::verdict::{Grant, Reason, ScopeBound, Verdict, VerdictKind, pairing_reason};
 
 pub use decision::{Decision, Law};
 pub use trace::Trace;
@@ -272,6 +272,7 @@ fn lawful(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Law>) {
         Verdict::SilentApprove(grant) if facts.device == DeviceProof::Absent => {
             (Verdict::Approve(grant), Some(Law::NothingToRecord))
         }
+        Verdict::SilentApprove(grant) if approves_nothing(grant, facts) => (verdict, None),
         Verdict::SilentApprove(_) if facts.outside_role => (
             Verdict::RequirePairing(pairing_reason(facts)),
             Some(Law::OutsideRole),
@@ -288,5 +289,16 @@ fn lawful(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Law>) {
         | Verdict::RequirePairing(_)
         | Verdict::Approve(_)
         | Verdict::SilentApprove(_) => (verdict, None),
+    }
+}
+
+/// Whether a silent approval has nothing to approve: the record has all that the session gets.
+fn approves_nothing(grant: Grant, facts: &Facts) -> bool {
+    match facts.pairing {
+        Pairing::Paired => true,
+        Pairing::Upgrade => {
+            grant.scopes == ScopeBound::Approved && !facts.role_upgrade && !facts.metadata_upgrade
+        }
+        Pairing::None | Pairing::Unpaired | Pairing::KeyChanged => false,
     }
 }

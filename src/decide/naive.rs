@@ -1,8 +1,8 @@
 //! The slow, obvious twin: it walks the checked tree, and reads facts as output shows them.
 
-use crate::facts::{AttributeId, DeviceProof, Facts, Kind, PendingRequest, ScopeSet};
+use crate::facts::{AttributeId, DeviceProof, Facts, Kind, Pairing, PendingRequest, ScopeSet};
 use crate::lang::checked::{Answer, Checked, Clause, Comparison, Condition, Predicate, Role};
-use crate::verdict::{Reason, Verdict, pairing_reason};
+use crate::verdict::{Reason, ScopeBound, Verdict, pairing_reason};
 
 /// The verdict, by the book.
 pub(super) fn verdict(checked: &Checked, facts: &Facts) -> Verdict {
@@ -53,6 +53,14 @@ pub(super) fn verdict(checked: &Checked, facts: &Facts) -> Verdict {
         }
         Verdict::SilentApprove(grant) if facts.device == DeviceProof::Absent => {
             Verdict::Approve(grant)
+        }
+        Verdict::SilentApprove(_) if facts.pairing == Pairing::Paired => verdict,
+        Verdict::SilentApprove(grant)
+            if facts.pairing == Pairing::Upgrade
+                && !(facts.role_upgrade || facts.metadata_upgrade)
+                && grant.scopes == ScopeBound::Approved =>
+        {
+            verdict
         }
         Verdict::SilentApprove(_)
             if facts.outside_role

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use crate::facts::word::words;
 use crate::facts::{Client, Mode};
 use crate::secret::Secret;
+use crate::settings::compatibility::ApprovedBaseline;
 
 /// A paired device. Its tokens are not written out.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -114,6 +115,17 @@ impl Record {
             .as_deref()
             .or(self.scopes.as_deref())
             .unwrap_or_default()
+    }
+
+    /// The scopes that a request is held against, under the given rule.
+    #[must_use]
+    pub fn baseline_by(&self, rule: ApprovedBaseline) -> &[Box<str>] {
+        match (rule, &self.scopes) {
+            (ApprovedBaseline::Connected, Some(scopes)) => scopes,
+            (ApprovedBaseline::Connected, None) | (ApprovedBaseline::Approved, _) => {
+                self.baseline()
+            }
+        }
     }
 
     /// The token of a role, unless it was revoked.

@@ -11,7 +11,7 @@ use crate::facts::scopes::{ScopeRule, covers};
 use crate::facts::{Client, Mode, Pairing, PendingRequest, Role};
 use crate::secret::Secret;
 use crate::settings::Compatibility;
-use crate::settings::compatibility::Approval;
+use crate::settings::compatibility::{Approval, ApprovedBaseline};
 
 /// What is remembered of one device.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -52,6 +52,8 @@ pub struct DeviceRequest<'a> {
 pub struct Rules {
     /// Which approved scopes cover a requested one.
     pub scopes: ScopeRule,
+    /// Which list of a record a requested scope has to be covered by.
+    pub baseline: ApprovedBaseline,
     /// Whether a role counts as approved only while it has a token that is not revoked.
     /// A record that holds no tokens at all predates them: then the roles count.
     pub roles_need_tokens: bool,
@@ -74,6 +76,7 @@ impl Rules {
     pub fn of(compatibility: &Compatibility) -> Self {
         Rules {
             scopes: compatibility.scope_rule,
+            baseline: compatibility.approved_baseline,
             roles_need_tokens: compatibility.roles_need_tokens,
             metadata: compatibility.metadata_rule,
             token_of_another_key: compatibility.token_of_another_key,
@@ -162,7 +165,13 @@ impl Standing {
         }
         let role = request.role.name();
         let role_upgrade = !has_role(record, role, rules);
-        let scope_upgrade = covers(rules.scopes, role, request.scopes, record.baseline()).is_err();
+        let scope_upgrade = covers(
+            rules.scopes,
+            role,
+            request.scopes,
+            record.baseline_by(rules.baseline),
+        )
+        .is_err();
         let metadata_upgrade = (differs(record.platform.as_deref(), request.platform)
             && !is_excused(record, request, rules))
             || differs(record.device_family.as_deref(), request.device_family);

@@ -267,12 +267,13 @@ fn redacted(value: Value, names: &Names) -> Value {
         Value::Object(map) => map
             .into_iter()
             .map(|(name, value)| {
-                let value = match value {
-                    Value::String(_) if name.to_ascii_lowercase().ends_with("token") => {
-                        "<redacted>".into()
-                    }
-                    Value::Number(_) if is_time(&name) => "<ms>".into(),
-                    value => redacted(value, names),
+                let secret = value.is_string() && name.to_ascii_lowercase().ends_with("token");
+                let value = if secret {
+                    "<redacted>".into()
+                } else if value.is_number() && is_time(&name) {
+                    "<ms>".into()
+                } else {
+                    redacted(value, names)
                 };
                 (name, value)
             })
@@ -282,9 +283,7 @@ fn redacted(value: Value, names: &Names) -> Value {
 }
 
 fn is_time(name: &str) -> bool {
-    let ends = ["AtMs", "retryAfterMs"];
-    let begins = ["ts", "durationMs"];
-    ends.iter().any(|end| name.ends_with(end)) || begins.contains(&name)
+    matches!(name, "ts" | "durationMs") || name.ends_with("AtMs") || name.ends_with("retryAfterMs")
 }
 
 /// A text without the ids and keys of devices and requests.

@@ -151,7 +151,9 @@ impl State {
             let key = step.key.as_deref().unwrap_or("A");
             state.name(&sent::device_name(row, step), key);
         }
-        state.name(&format!("{device}#other"), "A-other");
+        if &*row.prior == "paired-otherkey" {
+            state.name(&format!("{device}#other"), "A-other");
+        }
         if let Some(connect) = first.and_then(|step| step.connect.as_ref()) {
             let by_owner = settings.compatibility.pairing.provenance;
             let prior = prior::standing(&row.prior, &device, connect, by_owner)?;

@@ -1,9 +1,9 @@
 //! `compatibility`: where releases read or answer the same request differently.
 //!
-//! A default is the newest release's value, or a stricter one; but protocol 3 is spoken too, and
-//! a request waits a day. A release's own values stand beside its policy, as
-//! `policies/openclaw/VERSION.yaml`; nothing here names a release in code. The tables of
-//! `docs/settings.md` are made of both.
+//! A default is the newest release's value, or a stricter one; but protocol 3 is spoken too, a
+//! request waits a day, and no build of the dashboard is asked for. A release's own values stand
+//! beside its policy, as `policies/openclaw/VERSION.yaml`; nothing here names a release in code.
+//! The tables of `docs/settings.md` are made of both.
 
 mod answers;
 mod limits;
@@ -21,7 +21,8 @@ use crate::facts::scopes::ScopeRule;
 pub use answers::{HelloAuth, HelloScopes, PairingDetails, RefusalWording};
 pub use limits::SharedFailures;
 pub use pairing::{
-    Approval, ApprovedToken, NodeSurface, OtherDevices, PairingRules, Repeat, Supersede,
+    Approval, ApprovedBaseline, ApprovedToken, NodeSurface, OtherDevices, PairingRules, Repeat,
+    Supersede,
 };
 pub use protocol::{Protocol, SchemaWording};
 
@@ -92,6 +93,8 @@ pub struct Compatibility {
 
     /// Which approved scopes cover a requested one.
     pub scope_rule: ScopeRule,
+    /// Which list of a record a requested scope has to be covered by.
+    pub approved_baseline: ApprovedBaseline,
     /// Whether a role counts as approved only while it has a token that is not revoked
     /// (from 2026.4.10).
     pub roles_need_tokens: bool,
@@ -142,6 +145,7 @@ impl Default for Compatibility {
             count_setup_codes: true,
             delay_loopback: true,
             scope_rule: ScopeRule::RoleBound,
+            approved_baseline: ApprovedBaseline::Approved,
             roles_need_tokens: true,
             metadata_rule: MetadataRule::Exact,
             request_ttl_ms: 86_400_000,

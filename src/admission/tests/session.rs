@@ -253,14 +253,14 @@ fn cases() -> Vec<Case> {
             "its record ended",
             here(),
             FOR_AN_HOUR,
-            |later| later.now_ms += HOUR_MS,
+            |later| later.now_ms = NOW + HOUR_MS,
             revoked,
         ),
         case(
             "its record did not end",
             here(),
             FOR_AN_HOUR,
-            |later| later.now_ms += HOUR_MS - 1,
+            |later| later.now_ms = NOW + HOUR_MS - 1,
             ok,
         ),
         case(

@@ -6,6 +6,7 @@ use super::*;
 
 const RULES: Rules = Rules {
     scopes: ScopeRule::RoleBound,
+    baseline: ApprovedBaseline::Approved,
     roles_need_tokens: true,
     metadata: MetadataRule::Exact,
     token_of_another_key: false,
@@ -110,6 +111,34 @@ fn a_role_lives_by_its_token() {
     let revoked = json!({ "operator": { "token": "t", "role": "operator", "revokedAtMs": 1 } });
     assert!(role_upgrade(Some(revoked)));
     assert!(!role_upgrade(None), "a record from before tokens");
+}
+
+#[test]
+fn which_list_counts_is_a_rule() {
+    let asks_more = |baseline, change: fn(&mut Value)| {
+        let rules = Rules { baseline, ..RULES };
+        standing(|value| change(&mut value["record"]))
+            .relation(
+                &request(Role::Operator, &scopes(&["operator.write"])),
+                rules,
+                0,
+            )
+            .scope_upgrade
+    };
+    let wrote: fn(&mut Value) = |record| record["scopes"] = json!(["operator.write"]);
+    assert!(asks_more(ApprovedBaseline::Approved, wrote));
+    assert!(!asks_more(ApprovedBaseline::Connected, wrote));
+    let older: fn(&mut Value) = |record| {
+        record["scopes"] = json!(["operator.write"]);
+        record.as_object_mut().unwrap().remove("approvedScopes");
+    };
+    assert!(!asks_more(ApprovedBaseline::Approved, older));
+    assert!(!asks_more(ApprovedBaseline::Connected, older));
+    let approved: fn(&mut Value) = |record| {
+        record["approvedScopes"] = json!(["operator.write"]);
+        record.as_object_mut().unwrap().remove("scopes");
+    };
+    assert!(!asks_more(ApprovedBaseline::Connected, approved));
 }
 
 #[test]

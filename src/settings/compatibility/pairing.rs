@@ -126,3 +126,12 @@ words! {
         Hidden "hidden" "nothing (from 2026.4.22)",
     }
 }
+
+words! {
+    /// Which list of a record a requested scope has to be covered by. They differ where a
+    /// session wrote what it had, or where a file is older than `approvedScopes`.
+    ApprovedBaseline {
+        Connected "scopes" "`scopes`, and `approvedScopes` where it is missing (up to 2026.3)",
+        Approved "approved-scopes" "`approvedScopes`, and `scopes` where it is missing (2026.4 on)",
+    }
+}

@@ -26,9 +26,6 @@ pub struct PairingRefusal<'a> {
     pub approved_roles: &'a [Box<str>],
     /// The scopes that were approved, on the same condition.
     pub approved_scopes: &'a [Box<str>],
-    /// Whether something other than the owner may yet approve it, so that it is worth trying
-    /// again.
-    pub verifying: bool,
 }
 
 impl PairingRefusal<'_> {
@@ -42,7 +39,6 @@ impl PairingRefusal<'_> {
             scopes: &[],
             approved_roles: &[],
             approved_scopes: &[],
-            verifying: false,
         }
     }
 }
@@ -86,7 +82,7 @@ pub fn pairing_required(pairing: &PairingRefusal<'_>, context: &Context<'_>) -> 
         PairingDetails::Full => Some(scopes.unwrap_or_else(|| Value::Array(Vec::new()))),
         PairingDetails::Retryable => scopes,
     };
-    if level == PairingDetails::Retryable && tries_again(pairing, context) {
+    if level == PairingDetails::Retryable && tries_again(context) {
         tell("recommendedNextStep", Some("wait_then_retry".into()));
         tell("retryable", Some(true.into()));
         tell("pauseReconnect", Some(false.into()));
@@ -100,9 +96,9 @@ pub fn pairing_required(pairing: &PairingRefusal<'_>, context: &Context<'_>) -> 
 }
 
 /// A person looks at the dashboard or the terminal interface, and waits; other clients stop
-/// trying, unless something else than the owner may approve them.
-fn tries_again(pairing: &PairingRefusal<'_>, context: &Context<'_>) -> bool {
-    pairing.verifying || context.is_operator_ui() && context.role == Role::Operator
+/// trying.
+fn tries_again(context: &Context<'_>) -> bool {
+    context.is_operator_ui() && context.role == Role::Operator
 }
 
 fn list(words: &[Box<str>]) -> Option<Value> {

@@ -23,10 +23,7 @@ pub(super) enum Row {
     /// Authentication failed: the row of its word in [`AUTH`].
     Auth(&'static str),
     /// The dashboard or the terminal interface without a device, or any other client.
-    NoDevice {
-        ui: Plain,
-        other: Plain,
-    },
+    NoDevice { ui: Plain, other: Plain },
     /// The page is of another build.
     Build(&'static str),
     /// The policy refuses: `details.code`, and the message.

@@ -83,106 +83,6 @@ fn our_own_reasons_carry_a_remedy_and_the_policy_s_hint_goes_first() {
     assert_eq!(details(&observed).get("remediationHint"), None);
 }
 
-/// The truth tables `resolveUnauthorizedHandshakeContext`.
-#[test]
-fn a_device_token_is_advised_where_only_the_shared_token_was_wrong() {
-    let compatibility = Compatibility::default();
-    let base = context(&compatibility);
-    let token = SentSecrets {
-        token: true,
-        ..SentSecrets::default()
-    };
-    let rows = [
-        (token, true, true),
-        (token, false, false),
-        (
-            SentSecrets {
-                device_token: true,
-                ..token
-            },
-            true,
-            false,
-        ),
-        (
-            SentSecrets {
-                password: true,
-                ..token
-            },
-            true,
-            false,
-        ),
-        (SentSecrets::default(), true, false),
-    ];
-    for (sent, device, expected) in rows {
-        let context = Context {
-            sent,
-            device,
-            ..base
-        };
-        let told = details(&refuse(Reason::TokenMismatch, &context));
-        assert_eq!(
-            told["canRetryWithDeviceToken"], expected,
-            "{sent:?} {device}"
-        );
-        let missing = details(&refuse(Reason::TokenMissing, &context));
-        assert_eq!(missing["canRetryWithDeviceToken"], false);
-    }
-}
-
-/// The truth tables `formatGatewayAuthFailureMessage`, where no reason has words of its own.
-#[test]
-fn an_unknown_reason_is_told_by_what_was_sent() {
-    let brief = Compatibility {
-        refusal_wording: RefusalWording::Brief,
-        ..Compatibility::default()
-    };
-    let base = context(&brief);
-    let device = SentSecrets {
-        device_token: true,
-        ..SentSecrets::default()
-    };
-    let code = SentSecrets {
-        bootstrap_token: true,
-        ..device
-    };
-    let rows = [
-        (
-            AuthMode::Token,
-            SentSecrets::default(),
-            "unauthorized: gateway token missing (set gateway.remote.token to match gateway.auth.token)",
-        ),
-        (
-            AuthMode::Password,
-            SentSecrets::default(),
-            "unauthorized: gateway password missing (set gateway.remote.password to match gateway.auth.password)",
-        ),
-        (
-            AuthMode::TrustedProxy,
-            SentSecrets::default(),
-            "unauthorized",
-        ),
-        (
-            AuthMode::Token,
-            device,
-            "unauthorized: device token rejected (pair/repair this device, or provide gateway token)",
-        ),
-        (AuthMode::Password, device, "unauthorized"),
-        (
-            AuthMode::None,
-            code,
-            "unauthorized: bootstrap token invalid or expired (scan a fresh setup code)",
-        ),
-    ];
-    for (auth_mode, sent, message) in rows {
-        let context = Context {
-            auth_mode,
-            sent,
-            ..base
-        };
-        assert_eq!(refuse(Reason::Unauthorized, &context).message, message);
-    }
-}
-
 #[test]
 fn a_header_that_a_proxy_has_to_send_is_told_apart_in_the_newest_release() {
     let (guided, reason) = (
@@ -285,15 +185,6 @@ fn what_waits_for_the_owner_is_told_as_the_release_does() {
     });
     assert_eq!(told(PairingDetails::Full, &asked), full);
     assert_eq!(told(PairingDetails::Retryable, &asked), full);
-    let verifying = PairingRefusal {
-        verifying: true,
-        ..asked
-    };
-    assert_eq!(told(PairingDetails::Full, &verifying), full);
-    assert_eq!(
-        told(PairingDetails::Retryable, &verifying)["pauseReconnect"],
-        false
-    );
 }
 
 #[test]
