@@ -13,14 +13,16 @@
 #![expect(clippy::print_stdout, reason = "how many agreed is what it is about")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
+use std::{env, fs, thread};
 
 use gw::admission::Gate;
 use gw::recorded::{Level, Recording, Replayed, Signature, Step, replay};
 use gw::settings::Compatibility;
 use gw::{Facts, Policy};
+use libtest_mimic::{Arguments, Failed, Trial};
 use serde::Deserialize;
 
 /// Where recordings are kept.
@@ -52,14 +54,19 @@ struct Known {
     ours: String,
 }
 
-/// A known difference with its condition compiled, and the releases that it was met in.
+/// A known difference with its condition compiled.
 struct Pattern {
     known: Known,
     policy: Policy,
-    /// The releases that decided so on such facts.
-    seen: BTreeSet<String>,
-    /// The releases whose outcome then differed.
-    met: BTreeSet<String>,
+}
+
+/// What a release shows of a known difference.
+#[derive(Clone, Copy, Default)]
+struct Met {
+    /// It decided so on such facts.
+    seen: bool,
+    /// The outcome then differed.
+    differed: bool,
 }
 
 impl Pattern {
@@ -70,12 +77,7 @@ impl Pattern {
         );
         let policy = Policy::parse("known.yaml", &text)
             .unwrap_or_else(|error| panic!("known.yaml: {}: {error}", known.when));
-        Pattern {
-            known,
-            policy,
-            seen: BTreeSet::new(),
-            met: BTreeSet::new(),
-        }
+        Pattern { known, policy }
     }
 
     fn is_about(&self, release: &str, facts: &Facts) -> bool {
@@ -84,27 +86,21 @@ impl Pattern {
         self.known.releases.iter().any(named) && self.policy.label(rule()) == "known"
     }
 
-    /// What is wrong with the file, once all has been compared. Of a folder of one's own, the
-    /// facts of a pattern need not be met.
-    fn wrong(&self, compared: &BTreeSet<String>, whole: bool) -> Vec<String> {
+    /// What is wrong with the file, once a release has been compared. Of a folder of one's
+    /// own, the facts of a pattern need not be met.
+    fn wrong(&self, release: &str, met: Met, whole: bool) -> Option<String> {
         let why = self.known.why.trim();
-        let mut wrong = Vec::new();
-        for release in self
-            .known
-            .releases
-            .iter()
-            .filter(|it| compared.contains(*it))
-        {
-            if self.met.contains(release) {
-                continue;
+        let is_named = self.known.releases.iter().any(|named| named == release);
+        match met {
+            Met { differed: true, .. } => None,
+            Met { seen: true, .. } => {
+                Some(format!("known.yaml: {release} no longer differs: {why}"))
             }
-            if self.seen.contains(release) {
-                wrong.push(format!("known.yaml: {release} no longer differs: {why}"));
-            } else if whole {
-                wrong.push(format!("known.yaml: {release} has no such row: {why}"));
+            Met { .. } if is_named && whole => {
+                Some(format!("known.yaml: {release} has no such row: {why}"))
             }
+            Met { .. } => None,
         }
-        wrong
     }
 }
 
@@ -153,29 +149,33 @@ impl Release {
         }))
     }
 
-    /// Each row that takes no real socket, replayed.
-    fn replayed(&self) -> Result<Vec<Row<'_>>, String> {
+    /// Each row that takes no real socket, replayed, and what is wrong with rows that cannot be.
+    fn replayed(&self) -> (Vec<Row<'_>>, Vec<String>) {
         let mut settings = BTreeMap::new();
-        let mut rows = Vec::new();
+        let (mut rows, mut wrong) = (Vec::new(), Vec::new());
         for row in &self.recording.rows {
-            let wrong = |error| format!("{} {} {}: {error}", self.version, row.cfg, row.id);
-            if !settings.contains_key(&row.cfg) {
+            let settings = settings.entry(&row.cfg).or_insert_with(|| {
                 let read = self.recording.settings(&row.cfg, &self.compatibility);
-                settings.insert(&row.cfg, read.map_err(wrong)?);
-            }
-            let gate = Gate {
-                policy: &self.policy,
-                settings: settings.get(&row.cfg).unwrap(),
-            };
-            if let Some(replayed) = replay(gate, row).map_err(wrong)? {
-                rows.push(Row {
+                read.map_err(|error| error.to_string())
+            });
+            let replayed = settings.as_ref().map_err(Clone::clone);
+            let replayed = replayed.and_then(|settings| {
+                let policy = &self.policy;
+                replay(Gate { policy, settings }, row).map_err(|error| error.to_string())
+            });
+            match replayed {
+                Ok(Some(replayed)) => rows.push(Row {
                     cfg: &row.cfg,
                     id: &row.id,
                     steps: row.steps().iter().zip(replayed).collect(),
-                });
+                }),
+                Ok(None) => (),
+                Err(error) => {
+                    wrong.push(format!("{} {} {}: {error}", self.version, row.cfg, row.id))
+                }
             }
         }
-        Ok(rows)
+        (rows, wrong)
     }
 }
 
@@ -195,7 +195,13 @@ struct Count {
     kinds: BTreeMap<String, Vec<String>>,
 }
 
-fn compared(release: &Release, rows: &[Row<'_>], level: Level, patterns: &mut [Pattern]) -> Count {
+fn compared(
+    release: &Release,
+    rows: &[Row<'_>],
+    level: Level,
+    patterns: &[Pattern],
+    met: &mut [Met],
+) -> Count {
     let mut count = Count::default();
     for row in rows {
         let mut different = None;
@@ -205,14 +211,14 @@ fn compared(release: &Release, rows: &[Row<'_>], level: Level, patterns: &mut [P
             let ours = Signature::of(&replayed.out, &replayed.state, level);
             let differs = theirs != ours;
             let mut listed = false;
-            for pattern in &mut *patterns {
+            for (pattern, met) in patterns.iter().zip(&mut *met) {
                 if level.asks(pattern.known.level)
                     && pattern.known.theirs == theirs.decision
                     && pattern.is_about(&release.version, &replayed.facts)
                 {
-                    pattern.seen.insert(release.version.clone());
+                    met.seen = true;
                     if differs && pattern.known.ours == ours.decision {
-                        pattern.met.insert(release.version.clone());
+                        met.differed = true;
                         listed = true;
                     }
                 }
@@ -291,77 +297,105 @@ fn facts(facts: &Facts) -> String {
     shown.collect::<Vec<_>>().join(" ")
 }
 
-/// Compares a release at each level, prints how many agree, and says what is wrong.
-fn checked(release: &Release, patterns: &mut [Pattern]) -> Result<Vec<String>, String> {
+/// What comparing a release comes to.
+#[derive(Default)]
+struct Report {
+    /// What is printed of it.
+    told: String,
+    /// What is wrong.
+    wrong: Vec<String>,
+}
+
+/// Compares a release at each level.
+fn checked(release: &Release, patterns: &[Pattern], whole: bool) -> Report {
     let version = &release.version;
-    let rows = release.replayed()?;
-    let left_out = release.recording.rows.len() - rows.len();
-    println!(
-        "{version}: {} rows, and {left_out} that take a real socket",
-        rows.len()
-    );
-    let mut wrong = Vec::new();
+    let (rows, wrong) = release.replayed();
+    let left_out = release.recording.rows.len() - rows.len() - wrong.len();
+    let mut report = Report {
+        told: format!(
+            "{version}: {} rows, and {left_out} that take a real socket\n",
+            rows.len()
+        ),
+        wrong,
+    };
     if rows.is_empty() || left_out * LEFT_OUT_AT_MOST > rows.len() {
-        wrong.push(format!(
-            "{version}: {left_out} rows are too many to leave out"
-        ));
+        let wrong = format!("{version}: {left_out} rows are too many to leave out");
+        report.wrong.push(wrong);
     }
+    let mut met = vec![Met::default(); patterns.len()];
     for level in Level::ALL {
-        let count = compared(release, &rows, *level, patterns);
-        println!(
-            "{version} {level}: {} agreed, {} known, {} differ",
-            count.agreed, count.known, count.differ
-        );
+        let count = compared(release, &rows, *level, patterns, &mut met);
+        let (agreed, known, differ) = (count.agreed, count.known, count.differ);
+        let told = &mut report.told;
+        writeln!(
+            told,
+            "{version} {level}: {agreed} agreed, {known} known, {differ} differ"
+        )
+        .unwrap();
         let mut kinds: Vec<_> = count.kinds.into_iter().collect();
         kinds.sort_by_key(|(_, rows)| std::cmp::Reverse(rows.len()));
         for (kind, rows) in kinds {
-            println!("  {} {kind}", rows.len());
+            writeln!(told, "  {} {kind}", rows.len()).unwrap();
             for row in rows.iter().take(SHOWN) {
-                println!("    {row}");
+                writeln!(told, "    {row}").unwrap();
             }
         }
-        if count.differ > 0 {
-            wrong.push(format!("{version} {level}: {} rows differ", count.differ));
+        if differ > 0 {
+            let wrong = format!("{version} {level}: {differ} rows differ");
+            report.wrong.push(wrong);
         }
-        if count.known * KNOWN_AT_MOST > rows.len() {
-            wrong.push(format!(
-                "{version} {level}: {} rows are too many to be known",
-                count.known
-            ));
+        if known * KNOWN_AT_MOST > rows.len() {
+            let wrong = format!("{version} {level}: {known} rows are too many to be known");
+            report.wrong.push(wrong);
         }
     }
-    Ok(wrong)
+    let wrong = patterns
+        .iter()
+        .zip(met)
+        .filter_map(|(pattern, met)| pattern.wrong(version, met, whole));
+    report.wrong.extend(wrong);
+    report
 }
 
-#[test]
-fn real_gateways() {
-    let known = fs::read_to_string(format!("{OBSERVED}/known.yaml")).unwrap();
-    let known: Vec<Known> =
-        serde_yaml::from_str(&known).unwrap_or_else(|error| panic!("known.yaml: {error}"));
-    let mut patterns: Vec<Pattern> = known.into_iter().map(Pattern::new).collect();
+/// Every release of a folder, each on a thread of its own.
+fn real_gateways() -> Result<(), Failed> {
+    let known = fs::read_to_string(format!("{OBSERVED}/known.yaml"))?;
+    let known: Vec<Known> = serde_yaml::from_str(&known)?;
+    let patterns: Vec<Pattern> = known.into_iter().map(Pattern::new).collect();
     let own = env::var("GW_OBSERVED").ok();
     let folder = own.as_deref().unwrap_or(OBSERVED);
-    let (mut compared, mut wrong) = (BTreeSet::new(), Vec::new());
-    for (version, path) in recordings(folder) {
-        match Release::read(&version, &path) {
-            Ok(None) => println!("{version}: skipped, since {POLICIES} has no policy for it"),
-            Ok(Some(release)) => match checked(&release, &mut patterns) {
-                Ok(different) => {
-                    wrong.extend(different);
-                    compared.insert(version);
-                }
-                Err(error) => wrong.push(error),
-            },
-            Err(error) => wrong.push(error),
+    let found = recordings(folder);
+    let one = |(version, path): &(String, PathBuf)| match Release::read(version, path) {
+        Ok(Some(release)) => Some(checked(&release, &patterns, own.is_none())),
+        Ok(None) => {
+            println!("{version}: skipped, since {POLICIES} has no policy for it");
+            None
         }
+        Err(error) => Some(Report {
+            wrong: vec![error],
+            ..Report::default()
+        }),
+    };
+    let reports: Vec<Report> = thread::scope(|scope| {
+        let running: Vec<_> = found.iter().map(|it| scope.spawn(|| one(it))).collect();
+        let ended = running.into_iter().map(|it| it.join().unwrap());
+        ended.flatten().collect()
+    });
+    if reports.is_empty() {
+        return Err(format!("{folder}: no recording of a release that has a policy").into());
     }
-    if compared.is_empty() {
-        wrong.push(format!(
-            "{folder}: no recording of a release that has a policy"
-        ));
+    let mut wrong = Vec::new();
+    for report in reports {
+        print!("{}", report.told);
+        wrong.extend(report.wrong);
     }
-    for pattern in &patterns {
-        wrong.extend(pattern.wrong(&compared, own.is_none()));
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(wrong.join("\n").into()),
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn main() {
+    let trial = Trial::test("real gateways", real_gateways);
+    libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit();
 }
