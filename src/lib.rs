@@ -50,6 +50,10 @@ pub mod source;
 pub mod verdict;
 pub mod wire;
 
+#[cfg(test)]
+#[path = "../tests/support/sign.rs"]
+mod sign;
+
 pub use decide::{Decision, decide};
 pub use explain::explain;
 pub use facts::Facts;

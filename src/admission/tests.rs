@@ -9,14 +9,12 @@ mod race;
 #[expect(dead_code, reason = "the golden scenarios are read elsewhere")]
 mod scenario;
 mod session;
-#[path = "../../tests/support/sign.rs"]
-mod sign;
 
 use super::*;
 use scenario::Spec;
-use sign::{NONCE, NOW};
 
 use crate::secret::Secret;
+use crate::sign::{self, NONCE, NOW};
 
 /// What a connection brings, and what it is judged under.
 struct Arrives {

@@ -254,7 +254,7 @@ fn sentences(explanation: &Explanation) -> Vec<(&'static str, String)> {
         explanation
             .not_local
             .iter()
-            .map(|fact| ("not local", fact.clone())),
+            .map(|fact| ("loopback, but", fact.clone())),
     );
     all.extend(
         explanation

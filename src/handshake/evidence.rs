@@ -62,14 +62,15 @@ static HEADERS: LazyLock<[(&str, usize); 6]> = LazyLock::new(|| {
 
 /// The attributes for headers that are told otherwise: `X-Real-IP`, what else begins with
 /// `X-Forwarded-`, what Tailscale adds, what proxies leave besides, and any of the forwarding
-/// headers.
-static OTHERS: LazyLock<[usize; 5]> = LazyLock::new(|| {
+/// headers. Last, the one that names a client by a header that is found above.
+static OTHERS: LazyLock<[usize; 6]> = LazyLock::new(|| {
     [
         "forwarded-real-ip",
         "forwarded-other",
         "forwarded-tailscale",
         "proxy-trace",
         "forwarded",
+        "forwarded-for",
     ]
     .map(place)
 });
@@ -109,7 +110,7 @@ impl Evidences {
 
     pub(super) fn of(http: &Http) -> Self {
         let mut kinds = *KINDS;
-        let [real_ip, other, tailscale, trace, any] = *OTHERS;
+        let [real_ip, other, tailscale, trace, any, forwarded_for] = *OTHERS;
         for (at, (name, value)) in (0..=u16::MAX).zip(&http.headers) {
             let mut found = |place: usize| {
                 if let Some(kind @ Evidence::NoHeader) = kinds.get_mut(place) {
@@ -140,6 +141,14 @@ impl Evidences {
             if place != trace && !matches!(known, Some(("host" | "origin", _))) {
                 found(any);
             }
+        }
+        // The client is named by these two; any other header only shows that there is a proxy.
+        let of_client = [forwarded_for, real_ip].into_iter().find_map(|place| {
+            let kind = kinds.get(place).copied();
+            kind.filter(|kind| matches!(kind, Evidence::Header(_)))
+        });
+        if let (Some(kind), Some(place)) = (of_client, kinds.get_mut(any)) {
+            *place = kind;
         }
         Evidences(kinds)
     }

@@ -13,9 +13,6 @@ mod mask;
 pub mod observe;
 mod phrase;
 mod plain;
-#[cfg(test)]
-#[path = "../../tests/support/sign.rs"]
-mod sign;
 mod suppose;
 
 use std::net::{IpAddr, SocketAddr};

@@ -64,15 +64,11 @@ impl Shown<'_> {
     }
 
     fn forwarding_header(&self) -> Option<u16> {
-        let evidence = Evidences::of(&self.handshake.http);
-        let place = |name| AttributeId::named(name).map(|id| evidence.get(id));
-        // The client is named by these two; any other header only shows that there is a proxy.
-        ["forwarded-for", "forwarded-real-ip", "forwarded"]
-            .into_iter()
-            .find_map(|name| match place(name) {
-                Some(Evidence::Header(at)) => Some(at),
-                _ => None,
-            })
+        let forwarded = AttributeId::named("forwarded")?;
+        let Evidence::Header(at) = Evidences::of(&self.handshake.http).get(forwarded) else {
+            return None;
+        };
+        Some(at)
     }
 
     fn ingress(&self) -> String {

@@ -52,7 +52,7 @@ impl Reason {
             Reason::DeviceNonceMissing => "sign the nonce of the connect.challenge, and send it",
             Reason::DevicePublicKeyInvalid => "send a raw Ed25519 public key, in base64url",
             Reason::DeviceRequired => {
-                "send a device identity (in a browser: open the page over HTTPS or from localhost), or connect from this host"
+                "send a device identity (in a browser: open the page over HTTPS or from localhost)"
             }
             Reason::DeviceSignatureInvalid => {
                 "sign exactly what is sent: device, client, role, scopes, time, token, nonce, platform"

@@ -109,10 +109,15 @@ fn may_have(scope: &str, admission: &Admission, arrives: &Arrives) -> bool {
     scope.trim().is_empty() || bounded && within(grant.cap)
 }
 
-/// What is looked at only when all is written: another build, an agent's identity. None is
-/// generated.
-fn is_late(admission: &Admission) -> bool {
-    admission.decision.verdict.admits() && admission.permit.is_none()
+/// What is looked at only when all is written, as recorded: whether a node is known, and
+/// whether a page is of the build that is served.
+fn is_late(admission: &Admission, settings: &Settings) -> bool {
+    let Admission { facts, permit, .. } = admission;
+    let passed = matches!(admission.decision.verdict, Verdict::Approve(_));
+    let node = passed && facts.role == Role::Node;
+    let page =
+        facts.client == Client::ControlUi && settings.compatibility.control_ui_build.is_some();
+    permit.is_none() && admission.decision.verdict.admits() && (node || page)
 }
 
 /// What stands in a change, by device.
@@ -207,7 +212,7 @@ proptest! {
         // Whoever is refused leaves a request at most.
         let after = change.apply(&arrives.standing);
         let role_first = arrives.settings.compatibility.pairing.role_before_scopes;
-        if permit.is_none() && !role_first && !is_late(&admission) {
+        if permit.is_none() && !role_first && !is_late(&admission, &arrives.settings) {
             prop_assert_eq!(undated(&after), undated(&arrives.standing));
             prop_assert_eq!(&after.node_pending, &arrives.standing.node_pending);
             if let Verdict::Reject(_) = decision.verdict {
@@ -222,11 +227,11 @@ proptest! {
             let before = arrives.standing.record.as_ref();
             let mut may = admitted.scopes.clone();
             may.extend(before.into_iter().flat_map(|before| before.baseline()).cloned());
-            let approved = |scope: &&Box<str>| {
+            let approved = |scope: &str| {
                 let covered = covers(rules.scope_rule, "operator", &[scope], &may).is_ok();
                 covered || scopes(&may).contains(scope.trim())
             };
-            prop_assert!(record.baseline().iter().all(|scope| approved(&scope)));
+            prop_assert!(record.baseline().iter().all(|scope| approved(scope)));
             let had = before.into_iter().flat_map(Record::approved_roles);
             let roles = set(had.chain([facts.role.name()]));
             prop_assert!(set(record.approved_roles()).is_subset(&roles));

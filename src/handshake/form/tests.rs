@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-use super::super::sign::{NOW, Spec, signed_handshake};
+use crate::sign::{NOW, Spec, signed_handshake};
 
 mod schema;
 

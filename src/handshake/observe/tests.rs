@@ -11,7 +11,7 @@ use crate::facts::{
     AttributeId, Auth, AuthFailure, HostClass, OriginClass, Pairing, PendingRequest, Role,
 };
 
-use super::super::sign::{Identity, NOW, Spec, signed_handshake};
+use crate::sign::{Identity, NOW, Spec, signed_handshake};
 
 fn read(value: &Value) -> Handshake {
     parse(&value.to_string()).unwrap_or_else(|error| panic!("{error}: {value}"))

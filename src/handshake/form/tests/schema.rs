@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::super::super::sign::{Spec, signed_handshake};
 use super::super::Form;
 use crate::settings::{Compatibility, RateLimit, Settings, TrustedProxy};
+use crate::sign::{Spec, signed_handshake};
 
 const SETTINGS: &str = "/properties/settings";
 
