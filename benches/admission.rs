@@ -24,15 +24,12 @@ use gw::admission::{
     Admission, Challenged, Gate, Presented, Remembered, Reply, Upgrade, at_connect, at_upgrade,
     present,
 };
-use gw::facts::{Auth, Role};
 use gw::pairing::Standing;
 use gw::pairing::change::Fresh;
 use gw::recorded::{NONCE, NOW_MS, Recording, Row, Sent, prior, sent};
 use gw::secret::Secret;
 use gw::settings::{Compatibility, Settings};
-use gw::wire::Limits;
-use gw::wire::reply::{Hello, Server, Session, response};
-use serde_json::Value;
+use gw::wire::reply::{Server, response};
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -166,28 +163,7 @@ fn answer(gate: Gate<'_>, reply: &Reply) -> Option<String> {
     }
 }
 
-const SERVER: Hello<'static> = Hello {
-    protocol: 0,
-    server: Server {
-        version: "bench",
-        connection_id: "bench",
-        build_id: None,
-        boot_id: None,
-    },
-    methods: &[],
-    events: &[],
-    capabilities: &[],
-    snapshot: &Value::Null,
-    session: Session {
-        auth: Auth::None,
-        role: Role::Operator,
-        scopes: &[],
-        issued: None,
-        also_issued: &[],
-    },
-    limits: Limits::DEFAULT,
-    more: None,
-};
+const SERVER: Server<'static> = Server::new("bench", "bench");
 
 /// From the socket, the head and the bytes of the message to the answer.
 #[divan::bench(sample_count = 20, sample_size = 1)]

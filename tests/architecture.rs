@@ -302,6 +302,7 @@ fn the_settings_page_is_current() {
         ("forwarding", ForwardingRule::WORDS),
         ("sharedFailures", constants::SharedFailures::WORDS),
         ("scopeRule", ScopeRule::WORDS),
+        ("approvedBaseline", constants::ApprovedBaseline::WORDS),
         ("metadataRule", MetadataRule::WORDS),
         ("refusalWording", constants::RefusalWording::WORDS),
         ("pairingDetails", constants::PairingDetails::WORDS),

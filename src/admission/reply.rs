@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::facts::{Auth, Role};
 use crate::pairing::token::IssuedToken;
 use crate::settings::Compatibility;
-use crate::wire::reply::{Hello, Issued, Refusal, Session, hello, response};
+use crate::wire::reply::{Issued, Refusal, Server, Session, hello, response};
 use crate::wire::{Close, Connect};
 
 /// What a connection is answered.
@@ -42,27 +42,24 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    /// The payload of the response: that of the server, with what this connection may do.
+    /// The payload of the response: what is told of the server, and what this connection may do.
     #[must_use]
-    pub fn hello(&self, server: &Hello<'_>, compatibility: &Compatibility) -> Value {
+    pub fn hello(&self, server: &Server<'_>, compatibility: &Compatibility) -> Value {
         let issued = self.token.as_ref().map(|token| Issued {
             token: &token.token,
             role: self.role,
             scopes: &token.scopes,
             issued_at_ms: token.issued_at_ms,
         });
-        let whole = Hello {
+        let session = Session {
             protocol: self.protocol,
-            session: Session {
-                auth: self.auth,
-                role: self.role,
-                scopes: &self.scopes,
-                issued,
-                also_issued: &[],
-            },
-            ..*server
+            auth: self.auth,
+            role: self.role,
+            scopes: &self.scopes,
+            issued,
+            also_issued: &[],
         };
-        hello(&whole, compatibility)
+        hello(server, &session, compatibility)
     }
 }
 

@@ -90,12 +90,7 @@ pub fn approve(
     now_ms: i64,
     rules: &Compatibility,
 ) -> Result<Change, Denied> {
-    let pending = standing
-        .pending
-        .as_ref()
-        .filter(|pending| &*pending.request_id == request_id)
-        .filter(|pending| !pending.is_expired(rules.request_ttl_ms, now_ms))
-        .ok_or(Denied::UnknownRequest)?;
+    let pending = waiting(standing, request_id, now_ms, rules)?;
     check(pending, approver, rules)?;
     let before = standing.record.as_ref().filter(|record| {
         record.device_id == pending.device_id
@@ -249,4 +244,18 @@ fn token_scopes(
         ApprovedToken::Kept => scopes.extend(had),
     }
     carried(&scopes)
+}
+
+/// The request of this id that waits and has not expired.
+pub(super) fn waiting<'a>(
+    standing: &'a Standing,
+    request_id: &str,
+    now_ms: i64,
+    rules: &Compatibility,
+) -> Result<&'a Pending, Denied> {
+    let pending = standing.pending.as_ref();
+    pending
+        .filter(|pending| &*pending.request_id == request_id)
+        .filter(|pending| !pending.is_expired(rules.request_ttl_ms, now_ms))
+        .ok_or(Denied::UnknownRequest)
 }

@@ -1,7 +1,7 @@
 //! What goes away: rejected and expired requests, removed devices, records that a newer one of
 //! the same client makes superfluous.
 
-use super::approve::Denied;
+use super::approve::{Denied, waiting};
 use super::change::{Change, Decision, Event, Write};
 use super::record::{Record, Via};
 use super::standing::Standing;
@@ -18,12 +18,7 @@ pub fn reject(
     now_ms: i64,
     rules: &Compatibility,
 ) -> Result<Change, Denied> {
-    let pending = standing
-        .pending
-        .as_ref()
-        .filter(|pending| &*pending.request_id == request_id)
-        .filter(|pending| !pending.is_expired(rules.request_ttl_ms, now_ms))
-        .ok_or(Denied::UnknownRequest)?;
+    let pending = waiting(standing, request_id, now_ms, rules)?;
     Ok(Change {
         pending: Write::Remove,
         events: vec![Event::Resolved {

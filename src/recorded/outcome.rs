@@ -16,7 +16,7 @@ use crate::pairing::rpc::{Call, RpcError};
 use crate::pairing::stored::Stored;
 use crate::settings::Compatibility;
 use crate::wire::Close;
-use crate::wire::reply::{CallError, Hello, HttpRefusal, Refusal};
+use crate::wire::reply::{CallError, HttpRefusal, Refusal, Server};
 
 words! {
     /// How closely outcomes are compared. `decision`, `wire` and `state` are the levels of the
@@ -206,7 +206,7 @@ pub fn of_close(close: &Close, names: &Names) -> Value {
 #[must_use]
 pub fn of_admission(
     admitted: &Admitted,
-    server: &Hello<'_>,
+    server: &Server<'_>,
     compatibility: &Compatibility,
 ) -> Value {
     let hello = admitted.hello(server, compatibility);

@@ -22,8 +22,7 @@ use crate::pairing::change::{Change, Fresh};
 use crate::pairing::rpc::{Call, Caller, View};
 use crate::secret::Secret;
 use crate::settings::Settings;
-use crate::wire::Limits;
-use crate::wire::reply::{Hello, HttpRefusal, Server, Session};
+use crate::wire::reply::{HttpRefusal, Server};
 
 /// What came of a step.
 #[derive(Clone, Debug)]
@@ -354,28 +353,7 @@ impl State {
 const PATIENCE_MS: i64 = 4_000;
 
 /// What a replaying gateway says of itself.
-const SERVER: Hello<'static> = Hello {
-    protocol: 0,
-    server: Server {
-        version: "recorded",
-        connection_id: "recorded",
-        build_id: None,
-        boot_id: None,
-    },
-    methods: &[],
-    events: &[],
-    capabilities: &[],
-    snapshot: &Value::Null,
-    session: Session {
-        auth: Auth::None,
-        role: crate::facts::Role::Operator,
-        scopes: &[],
-        issued: None,
-        also_issued: &[],
-    },
-    limits: Limits::DEFAULT,
-    more: None,
-};
+const SERVER: Server<'static> = Server::new("recorded", "recorded");
 
 /// Ids and secrets that nobody used before, and that come out the same every time.
 fn with_fresh<T>(made: &mut u64, use_it: impl FnOnce(&mut Fresh<'_>) -> T) -> T {

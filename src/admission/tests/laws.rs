@@ -15,7 +15,7 @@ use crate::facts::scopes::covers;
 use crate::pairing::approve::{Approver, approve};
 use crate::pairing::change::{Event as Told, Write};
 use crate::pairing::record::{Pending, Record};
-use crate::wire::reply::{Hello, Server, Session};
+use crate::wire::reply::Server;
 
 /// A record without when it was last used.
 fn undated(standing: &Standing) -> Option<Record> {
@@ -58,28 +58,7 @@ fn admitted(admission: &Admission) -> Option<&Admitted> {
 
 /// The scopes that the very text of the answer names for the session.
 fn told_scopes(admitted: &Admitted, settings: &Settings) -> Vec<String> {
-    let server = Hello {
-        protocol: 0,
-        server: Server {
-            version: "test",
-            connection_id: "test",
-            build_id: None,
-            boot_id: None,
-        },
-        methods: &[],
-        events: &[],
-        capabilities: &[],
-        snapshot: &Value::Null,
-        session: Session {
-            auth: Auth::None,
-            role: Role::Operator,
-            scopes: &[],
-            issued: None,
-            also_issued: &[],
-        },
-        limits: Limits::DEFAULT,
-        more: None,
-    };
+    let server = Server::new("test", "test");
     let hello = admitted.hello(&server, &settings.compatibility);
     let told = hello.pointer("/auth/scopes").and_then(Value::as_array);
     let told = told.into_iter().flatten().filter_map(Value::as_str);
@@ -153,7 +132,7 @@ fn same(one: &Admission, other: &Admission) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(6_000))]
+    #![proptest_config(ProptestConfig::with_cases(3_000))]
 
     #[test]
     fn what_is_decided_is_carried_out(text in any_policy(), value in connection(), other_role in any::<bool>()) {

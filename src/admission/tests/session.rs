@@ -344,6 +344,13 @@ fn cases() -> Vec<Case> {
         ),
         case("its device asks for more", here(), ALL, wait_for_more, ok),
         case(
+            "its device asks for more, and was given nothing",
+            here(),
+            "default → silent-approve(scopes=none)",
+            wait_for_more,
+            ok,
+        ),
+        case(
             "the device asks for more, as known",
             paired(json!({})),
             SHIPPED,

@@ -8,30 +8,7 @@ use crate::settings::Compatibility;
 use crate::settings::compatibility::{HelloAuth, HelloScopes};
 use crate::wire::frame::Limits;
 
-/// What an admitted client is told (reference 1.3).
-#[derive(Clone, Copy, Debug)]
-pub struct Hello<'a> {
-    /// The version that is spoken with it.
-    pub protocol: u64,
-    /// Who it speaks to.
-    pub server: Server<'a>,
-    /// The methods that it may call.
-    pub methods: &'a [&'a str],
-    /// The events that it may see.
-    pub events: &'a [&'a str],
-    /// What else the gateway can do (protocol 4).
-    pub capabilities: &'a [&'a str],
-    /// The state of the gateway, as an object.
-    pub snapshot: &'a Value,
-    /// What its connection may do.
-    pub session: Session<'a>,
-    /// What it may take of the gateway.
-    pub limits: Limits,
-    /// What else the payload holds; it does not overwrite what is here.
-    pub more: Option<&'a Map<String, Value>>,
-}
-
-/// Who answers.
+/// What any admitted client is told of the gateway (reference 1.3).
 #[derive(Clone, Copy, Debug)]
 pub struct Server<'a> {
     /// The release.
@@ -42,11 +19,44 @@ pub struct Server<'a> {
     pub build_id: Option<&'a str>,
     /// This run of the gateway, by a UUID (protocol 4).
     pub boot_id: Option<&'a str>,
+    /// The methods that a client may call.
+    pub methods: &'a [&'a str],
+    /// The events that it may see.
+    pub events: &'a [&'a str],
+    /// What else the gateway can do (protocol 4).
+    pub capabilities: &'a [&'a str],
+    /// The state of the gateway.
+    pub snapshot: Option<&'a Map<String, Value>>,
+    /// What a client may take of it.
+    pub limits: Limits,
+    /// What else the payload holds; it does not overwrite what is here.
+    pub more: Option<&'a Map<String, Value>>,
+}
+
+impl<'a> Server<'a> {
+    /// One that has nothing to call or to see.
+    #[must_use]
+    pub const fn new(version: &'a str, connection_id: &'a str) -> Self {
+        Server {
+            version,
+            connection_id,
+            build_id: None,
+            boot_id: None,
+            methods: &[],
+            events: &[],
+            capabilities: &[],
+            snapshot: None,
+            limits: Limits::DEFAULT,
+            more: None,
+        }
+    }
 }
 
 /// What a connection may do.
 #[derive(Clone, Copy, Debug)]
 pub struct Session<'a> {
+    /// The version of the protocol that is spoken.
+    pub protocol: u64,
     /// The authentication that held.
     pub auth: Auth,
     /// The role.
@@ -74,12 +84,12 @@ pub struct Issued<'a> {
 
 /// The payload of the response to a connect request.
 #[must_use]
-pub fn hello(hello: &Hello<'_>, compatibility: &Compatibility) -> Value {
-    let Hello { server, limits, .. } = hello;
-    let mut payload = hello.more.cloned().unwrap_or_default();
+pub fn hello(server: &Server<'_>, session: &Session<'_>, compatibility: &Compatibility) -> Value {
+    let limits = server.limits;
+    let mut payload = server.more.cloned().unwrap_or_default();
     let mut put = |name: &str, value: Value| merge(&mut payload, name, value);
     put("type", "hello-ok".into());
-    put("protocol", hello.protocol.into());
+    put("protocol", session.protocol.into());
     put("server", {
         let mut object = Map::new();
         let fields = [
@@ -97,15 +107,18 @@ pub fn hello(hello: &Hello<'_>, compatibility: &Compatibility) -> Value {
     });
     put("features", {
         let mut object = Map::new();
-        object.insert("methods".to_owned(), hello.methods.into());
-        object.insert("events".to_owned(), hello.events.into());
-        if !hello.capabilities.is_empty() {
-            object.insert("capabilities".to_owned(), hello.capabilities.into());
+        object.insert("methods".to_owned(), server.methods.into());
+        object.insert("events".to_owned(), server.events.into());
+        if !server.capabilities.is_empty() {
+            object.insert("capabilities".to_owned(), server.capabilities.into());
         }
         object.into()
     });
-    put("snapshot", hello.snapshot.clone());
-    if let Some(auth) = auth(&hello.session, compatibility) {
+    put(
+        "snapshot",
+        server.snapshot.cloned().unwrap_or_default().into(),
+    );
+    if let Some(auth) = auth(session, compatibility) {
         put("auth", auth);
     }
     put(

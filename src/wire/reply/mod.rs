@@ -18,7 +18,7 @@ pub use call::CallError;
 pub use challenge::challenge;
 pub use context::Context;
 pub use frames::{event, response};
-pub use hello::{Hello, Issued, Server, Session, hello};
+pub use hello::{Issued, Server, Session, hello};
 pub use http::{HttpReason, HttpRefusal};
 pub use pairing::{PairingRefusal, pairing_required};
 pub use refusal::{

@@ -11,7 +11,6 @@ use crate::settings::Compatibility;
 use crate::settings::compatibility::{HelloAuth, HelloScopes, PairingDetails, RefusalWording};
 use crate::verdict::{PairingReason, Reason};
 use crate::wire::connect::SentSecrets;
-use crate::wire::frame::Limits;
 
 fn context(compatibility: &Compatibility) -> Context<'_> {
     Context {
@@ -189,7 +188,7 @@ fn what_waits_for_the_owner_is_told_as_the_release_does() {
 
 #[test]
 fn an_admission_is_told_as_the_release_does() {
-    let (token, snapshot) = (Secret::new("device-token-not-a-secret"), json!({}));
+    let token = Secret::new("device-token-not-a-secret");
     let (own, of_token) = (["operator.read".into()], ["operator.admin".into()]);
     let issued = Issued {
         token: &token,
@@ -198,27 +197,11 @@ fn an_admission_is_told_as_the_release_does() {
         issued_at_ms: 7,
     };
     let more = json!({ "policy": { "attachments": 1, "maxPayload": 1 }, "type": "other" });
-    let base = Hello {
-        protocol: 4,
-        server: Server {
-            version: "1",
-            connection_id: "c",
-            build_id: None,
-            boot_id: None,
-        },
+    let server = Server {
         methods: &["health"],
         events: &["tick"],
-        capabilities: &[],
-        snapshot: &snapshot,
-        session: Session {
-            auth: Auth::Open,
-            role: Role::Operator,
-            scopes: &own,
-            issued: Some(issued),
-            also_issued: &[],
-        },
-        limits: Limits::DEFAULT,
         more: more.as_object(),
+        ..Server::new("1", "c")
     };
     let told = |hello_auth, hello_scopes, issued| {
         let compatibility = Compatibility {
@@ -227,10 +210,14 @@ fn an_admission_is_told_as_the_release_does() {
             ..Compatibility::default()
         };
         let session = Session {
+            protocol: 4,
+            auth: Auth::Open,
+            role: Role::Operator,
+            scopes: &own,
             issued,
-            ..base.session
+            also_issued: &[],
         };
-        hello(&Hello { session, ..base }, &compatibility)
+        hello(&server, &session, &compatibility)
     };
     let payload = told(HelloAuth::Method, HelloScopes::Session, Some(issued));
     assert_eq!(
@@ -258,7 +245,7 @@ fn an_admission_is_told_as_the_release_does() {
         told(HelloAuth::Issued, HelloScopes::Token, None).get("auth"),
         None
     );
-    let shown = format!("{base:?}");
+    let shown = format!("{issued:?}");
     assert!(!shown.contains("not-a-secret"), "{shown}");
 }
 
