@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{Arrival, Gate, Presented, Remembered, Upgrade, approved, granted, observed};
+use super::arrival::{Arrival, approved};
+use super::{Gate, Presented, Remembered, Upgrade, observed};
 use crate::decide::{self, decide};
 use crate::facts::{Auth, AuthFailure, Client, DeviceProof, Facts, Mode, Pairing, Role};
 use crate::pairing::Standing;
@@ -184,8 +185,8 @@ pub fn still_admitted(
             let approved = approved(&facts, &standing);
             let rule = gate.settings.compatibility.scope_rule;
             let requested = &presented.connect.claims().scopes;
-            let now = granted(&grant, requested, facts.role, approved, rule);
-            let kept = permit.scopes.iter().all(|scope| now.contains(scope));
+            let now = grant.granted(requested, facts.role, approved, rule);
+            let kept = permit.scopes.iter().all(|scope| now.contains(&scope));
             kept.then_some(()).ok_or(Ended::PolicyChanged)
         }
         Verdict::Reject(_) | Verdict::RequirePairing(_) => Err(Ended::PolicyChanged),

@@ -13,8 +13,13 @@ mod session;
 use super::*;
 use scenario::Spec;
 
+use crate::facts::{Auth, Client, DeviceProof, Pairing, Role, ScopeSet};
+use crate::handshake::{Http, Socket};
 use crate::secret::Secret;
 use crate::sign::{self, NONCE, NOW};
+use crate::verdict::{ScopeBound, Verdict};
+use crate::wire::Limits;
+use crate::wire::reply::HttpRefusal;
 
 /// What a connection brings, and what it is judged under.
 struct Arrives {

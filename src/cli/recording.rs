@@ -94,6 +94,7 @@ fn subject(handshake: &Handshake, observed: &Observed) -> Subject {
         requested_scopes: owned(&claims.scopes),
         requested_role: claims.role.name().to_owned(),
         approved_scopes: record.map(|record| owned(record.baseline())),
+        scope_rule: handshake.settings.compatibility.scope_rule,
         approved_roles: roles,
         changes: changes.flatten().collect(),
         evidence: AttributeId::all()

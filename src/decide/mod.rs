@@ -202,7 +202,7 @@ impl Restriction {
         let mut all = Restriction {
             reject: None,
             pairing: None,
-            cap: ScopeSet::ALL,
+            cap: ScopeSet::ANY,
         };
         for guard in Candidates::new(&program.guards, 0, narrowed) {
             if !applies(program, guard, facts, watch) {

@@ -12,6 +12,7 @@ mod whereabouts;
 use crate::compile::ClauseId;
 use crate::decide::trace::{Seen, SeenTest};
 use crate::decide::{Decision, Trace, traced};
+use crate::facts::scopes::ScopeRule;
 use crate::facts::{AttributeId, Auth, Facts, Kind, Provenance};
 use crate::lang::checked::Role;
 use crate::policy::Policy;
@@ -28,6 +29,8 @@ pub struct Subject {
     pub requested_role: String,
     /// The scopes that the record of the device has, if it is known.
     pub approved_scopes: Option<Vec<String>>,
+    /// Which of them cover a requested one.
+    pub scope_rule: ScopeRule,
     /// The roles that the record of the device has.
     pub approved_roles: Vec<String>,
     /// What changed about the device since it was approved, in words.

@@ -3,7 +3,7 @@
 
 use super::Subject;
 use crate::decide::{Decision, Law};
-use crate::facts::{DeviceProof, Facts, Pairing, ScopeSet};
+use crate::facts::{DeviceProof, Facts, Pairing};
 use crate::verdict::{Grant, PairingReason, ScopeBound, Verdict, show_seconds};
 
 /// What a refusal reads like.
@@ -142,38 +142,31 @@ fn law_sentence(law: Law) -> &'static str {
 }
 
 fn admitted(grant: Grant, facts: &Facts, subject: &Subject) -> String {
-    let bound: Option<ScopeSet> = match grant.scopes {
-        ScopeBound::Requested => None,
-        ScopeBound::None => return "admitted without scopes".to_owned(),
-        ScopeBound::Approved => {
-            return format!(
-                "admitted with what the record has: {}",
-                list(subject.approved_scopes.as_deref().unwrap_or_default())
-            );
+    let asked = &subject.requested_scopes;
+    let own = matches!(facts.pairing, Pairing::Paired | Pairing::Upgrade);
+    let approved = match &subject.approved_scopes {
+        Some(approved) if own => &**approved,
+        None if own && !facts.scope_upgrade => asked,
+        None if own && grant.scopes == ScopeBound::Approved => {
+            return "admitted with those scopes that the record has".to_owned();
         }
-        ScopeBound::Within(set) => Some(set),
+        Some(_) | None => &[],
     };
-    let cap = bound.map_or(grant.cap, |set| set.intersection(grant.cap));
-    if cap == ScopeSet::ALL {
-        return format!("admitted with {}", scopes(&subject.requested_scopes));
+    let granted = grant.granted(asked, facts.role, approved, subject.scope_rule);
+    if granted.len() == asked.len() {
+        return format!("admitted with {}", scopes(&granted));
     }
-    let granted: Vec<String> = facts
-        .scopes
-        .intersection(cap)
-        .iter()
-        .map(|scope| scope.name().to_owned())
-        .collect();
-    format!(
-        "admitted with {}, of {}",
-        scopes(&granted),
-        scopes(&subject.requested_scopes)
-    )
+    if granted.is_empty() {
+        return "admitted without scopes".to_owned();
+    }
+    format!("admitted with {}, of {}", scopes(&granted), scopes(asked))
 }
 
-fn scopes(names: &[String]) -> String {
+fn scopes<S: AsRef<str>>(names: &[S]) -> String {
     if names.is_empty() {
         "no scopes".to_owned()
     } else {
+        let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
         names.join(", ")
     }
 }

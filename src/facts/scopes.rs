@@ -31,8 +31,8 @@ pub struct ScopeSet(pub u16);
 impl ScopeSet {
     /// No scope.
     pub const EMPTY: ScopeSet = ScopeSet(0);
-    /// Every known scope.
-    pub const ALL: ScopeSet = ScopeSet((1 << Scope::ALL.len()) - 1);
+    /// Every scope, those too that have no name here: what a set of all known ones lacks.
+    pub const ANY: ScopeSet = ScopeSet(u16::MAX);
 
     /// The set of these scopes.
     #[must_use]
@@ -118,6 +118,13 @@ words! {
         Listed "listed" "of an operator, `admin` covers every `operator.` scope and `write` covers `read`; any scope covers itself (2026.3)",
         RoleBound "role-bound" "as `listed`, but a scope that does not begin with the role's name is never covered (from 2026.4.15)",
         FineGrained "fine-grained" "as `role-bound`, and `write` covers `talk` and `sessions`, and `read` or `sessions.write` covers `sessions.read` (2026.9.6)",
+    }
+}
+
+#[expect(clippy::derivable_impls, reason = "`words!` writes the enum")]
+impl Default for ScopeRule {
+    fn default() -> Self {
+        ScopeRule::RoleBound
     }
 }
 

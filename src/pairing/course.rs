@@ -25,6 +25,9 @@ pub enum Course {
     Pair(Via),
     /// A request waits for the owner.
     Ask(PairingReason),
+    /// A request waits that needed no asking and cannot be approved as it is: a later
+    /// connection may still have it approved.
+    Propose(PairingReason),
 }
 
 impl Course {
@@ -101,6 +104,12 @@ pub fn carry_out(
             work.add(asked);
             return work.wait(reason);
         }
+        Course::Propose(reason) => {
+            let asked = request(&work.standing, ask, true, fresh, now_ms, rules);
+            work.add(asked);
+            work.announce();
+            return work.wait(reason);
+        }
         Course::Pair(via) => {
             for reason in lacks(&work.standing, ask, now_ms, rules) {
                 if !pair(&mut work, via, ask, fresh, now_ms, rules) {
@@ -151,6 +160,15 @@ impl Work {
         self.change = std::mem::take(&mut self.change).then(later);
     }
 
+    /// A request that needed no asking, and waits after all, is told of like any other.
+    fn announce(&mut self) {
+        let waiting = self.standing.pending.as_ref();
+        if let Some(pending) = waiting.filter(|pending| pending.silent == Some(true)) {
+            let told = Event::Requested(Box::new(pending.clone()));
+            self.change.events.push(told);
+        }
+    }
+
     fn wait(self, reason: PairingReason) -> Outcome {
         Outcome {
             change: self.change,
@@ -191,9 +209,7 @@ fn pair(
             true
         }
         Err(_denied) => {
-            let waiting = pending.clone();
-            let told = Event::Requested(Box::new(waiting));
-            work.change.events.push(told);
+            work.announce();
             false
         }
     }

@@ -8,8 +8,9 @@ pub mod reason;
 
 use std::fmt;
 
-use crate::facts::ScopeSet;
+use crate::facts::scopes::{ScopeRule, covers};
 use crate::facts::word::words;
+use crate::facts::{Role, Scope, ScopeSet};
 
 pub use reason::Reason;
 
@@ -104,7 +105,7 @@ impl fmt::Display for Verdict {
 pub struct Grant {
     /// The scopes that the session may have.
     pub scopes: ScopeBound,
-    /// Guards allow no scopes but these; [`ScopeSet::ALL`] when none speaks of scopes.
+    /// Guards allow no scopes but these; [`ScopeSet::ANY`] when none speaks of scopes.
     pub cap: ScopeSet,
     /// Whether a device token may go back.
     pub token: bool,
@@ -116,10 +117,36 @@ impl Default for Grant {
     fn default() -> Self {
         Grant {
             scopes: ScopeBound::Requested,
-            cap: ScopeSet::ALL,
+            cap: ScopeSet::ANY,
             token: true,
             ttl_seconds: None,
         }
+    }
+}
+
+impl Grant {
+    /// The scopes of a session, of those that were asked for in this role. What was approved
+    /// counts for the bound `approved` only, by the rule.
+    #[must_use]
+    pub fn granted<'a, R: AsRef<str>, A: AsRef<str>>(
+        &self,
+        requested: &'a [R],
+        role: Role,
+        approved: &[A],
+        rule: ScopeRule,
+    ) -> Vec<&'a R> {
+        let known_in = |scope: &str, set: ScopeSet| {
+            Scope::parse(scope.trim()).is_some_and(|scope| set.contains(scope))
+        };
+        let bounded = |scope: &str| match self.scopes {
+            ScopeBound::Requested => true,
+            ScopeBound::None => false,
+            ScopeBound::Approved => covers(rule, role.name(), &[scope], approved).is_ok(),
+            ScopeBound::Within(set) => known_in(scope, set),
+        };
+        let capped = |scope: &str| self.cap == ScopeSet::ANY || known_in(scope, self.cap);
+        let passes = |scope: &&R| bounded(scope.as_ref()) && capped(scope.as_ref());
+        requested.iter().filter(passes).collect()
     }
 }
 
@@ -133,7 +160,7 @@ impl fmt::Display for Grant {
             ScopeBound::Approved => arguments.push("scopes=approved".to_owned()),
             ScopeBound::Within(set) => arguments.push(format!("scopes={}", show_scopes(set))),
         }
-        if self.cap != ScopeSet::ALL {
+        if self.cap != ScopeSet::ANY {
             arguments.push(format!("cap={}", show_scopes(self.cap)));
         }
         if !self.token {

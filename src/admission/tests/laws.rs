@@ -72,7 +72,7 @@ fn may_have(scope: &str, admission: &Admission, arrives: &Arrives) -> bool {
     };
     let facts = &admission.facts;
     let within = |set: ScopeSet| {
-        set.iter().any(|known| known.name() == scope.trim()) || set == ScopeSet::ALL
+        set.iter().any(|known| known.name() == scope.trim()) || set == ScopeSet::ANY
     };
     let bounded = match grant.scopes {
         ScopeBound::Requested => true,

@@ -1,0 +1,328 @@
+//! A connection that was decided: what is written of its device, and what it is answered.
+
+use super::{Admitted, Gate, Permit, Presented, Remembered, Reply, Upgrade};
+use crate::auth;
+use crate::decide::{Decision, Law};
+use crate::facts::{
+    Auth, Client, DeviceProof, Facts, HostClass, Ingress, Mode, Pairing, PendingRequest, Role,
+};
+use crate::pairing::change::{Change, Fresh};
+use crate::pairing::course::{Course, Outcome, carry_out};
+use crate::pairing::key::same_key;
+use crate::pairing::record::{Issuer, Via};
+use crate::pairing::request::{Ask, request};
+use crate::pairing::token::IssuedToken;
+use crate::pairing::{Relation, Standing};
+use crate::verdict::{PairingReason, Reason, ScopeBound, Verdict};
+use crate::wire::reply::{
+    Context, PairingRefusal, agent_identity, node_identity, pairing_required, refuse,
+};
+
+/// The build that a dashboard names while it is being developed.
+const DEVELOPMENT_BUILD: &str = "dev";
+
+/// A connection that was decided, with all that its answer depends on.
+pub(super) struct Arrival<'a> {
+    pub(super) gate: Gate<'a>,
+    pub(super) upgrade: &'a Upgrade,
+    pub(super) presented: &'a Presented,
+    pub(super) remembered: Remembered<'a>,
+    pub(super) facts: Facts,
+    pub(super) auth_reason: Option<auth::AuthReason>,
+    pub(super) decision: Decision,
+}
+
+/// What carrying out a decision comes to.
+pub(super) struct Done {
+    pub(super) change: Change,
+    pub(super) reply: Reply,
+    pub(super) permit: Option<Permit>,
+}
+
+impl Arrival<'_> {
+    pub(super) fn carry_out(&self, fresh: &mut Fresh<'_>) -> Done {
+        let claims = self
+            .presented
+            .connect
+            .claims()
+            .looked_at(self.gate.settings);
+        let device = claims
+            .device
+            .as_ref()
+            .filter(|_| self.facts.device == DeviceProof::Proven);
+        let verdict = self.decision.verdict;
+        let scopes = self.granted(&claims.scopes);
+        let course = self.course();
+        let (Some(course), Some(device)) = (course, device) else {
+            return match verdict {
+                Verdict::Reject(reason) => self.refused(Change::default(), reason),
+                Verdict::RequirePairing(reason) => self.waits(Change::default(), reason, None),
+                Verdict::Approve(_) | Verdict::SilentApprove(_) => {
+                    self.admitted(Change::default(), scopes, None)
+                }
+            };
+        };
+        let compatibility = &self.gate.settings.compatibility;
+        let now_ms = self.presented.time_ms;
+        let issuer = self.issuer();
+        let remote_ip = self.remote_ip();
+        let ask = Ask {
+            device_id: &device.id,
+            public_key: &device.public_key,
+            role: claims.role,
+            scopes: match verdict {
+                Verdict::Approve(_) | Verdict::SilentApprove(_) => &scopes,
+                Verdict::Reject(_) | Verdict::RequirePairing(_) => &claims.scopes,
+            },
+            display_name: self.presented.connect.display_name.as_deref(),
+            platform: Some(&claims.platform),
+            device_family: claims.device_family.as_deref(),
+            client: claims.client,
+            mode: claims.mode,
+            remote_ip: remote_ip.as_deref(),
+            browser_origin: self.page().filter(|_| compatibility.pairing.provenance),
+            issuer: issuer.as_ref(),
+            by_device_token: self.facts.auth == Auth::DeviceToken,
+            until_ms: verdict
+                .grant()
+                .and_then(|grant| grant.ttl_seconds)
+                .map(|seconds| now_ms.saturating_add(i64::from(seconds) * 1_000)),
+            wants_token: verdict.grant().is_some_and(|grant| grant.token),
+        };
+        let standing = self.remembered.standing;
+        let Outcome {
+            change,
+            token,
+            waits,
+        } = carry_out(course, standing, &ask, fresh, now_ms, compatibility);
+        match (verdict, waits) {
+            (Verdict::Reject(reason), _) => self.refused(change, reason),
+            (_, Some(reason)) | (Verdict::RequirePairing(reason), None) => {
+                self.waits(change, reason, Some(&device.public_key))
+            }
+            (Verdict::Approve(_), None) if self.is_unknown_node(course) => {
+                self.done(change, Reply::to(&self.presented.connect, node_identity()))
+            }
+            (Verdict::Approve(grant) | Verdict::SilentApprove(grant), None) => {
+                let change = match grant.scopes {
+                    ScopeBound::Approved if scopes.len() < claims.scopes.len() => {
+                        let all = Ask {
+                            scopes: &claims.scopes,
+                            ..ask
+                        };
+                        let after = change.apply(standing);
+                        change.then(request(&after, &all, false, fresh, now_ms, compatibility))
+                    }
+                    ScopeBound::Requested
+                    | ScopeBound::None
+                    | ScopeBound::Approved
+                    | ScopeBound::Within(_) => change,
+                };
+                self.admitted(change, scopes, token)
+            }
+        }
+    }
+
+    /// What the decision means for what is remembered.
+    fn course(&self) -> Option<Course> {
+        let proposes = match self.decision.law {
+            Some(Law::RequestWaits) => self.facts.pending == PendingRequest::SilentWider,
+            Some(Law::OutsideRole) => true,
+            Some(Law::Barred | Law::DeviceRequired | Law::NothingToRecord) | None => false,
+        };
+        if let (true, Verdict::RequirePairing(reason)) = (proposes, self.decision.verdict) {
+            return Some(Course::Propose(reason));
+        }
+        let course = Course::of(self.decision.verdict, &self.relation())?;
+        let by_network = self.facts.node_network && !self.is_direct_local();
+        Some(match course {
+            Course::Pair(_) if by_network => Course::Pair(Via::TrustedCidr),
+            Course::Pass
+            | Course::Refresh
+            | Course::Pair(_)
+            | Course::Ask(_)
+            | Course::Propose(_) => course,
+        })
+    }
+
+    /// A node whose pairing was passed over serves nobody knows whose commands.
+    fn is_unknown_node(&self, course: Course) -> bool {
+        self.facts.role == Role::Node
+            && course == Course::Pass
+            && self.gate.settings.compatibility.nodes_need_records
+    }
+
+    fn relation(&self) -> Relation {
+        let facts = &self.facts;
+        Relation {
+            pairing: facts.pairing,
+            role_upgrade: facts.role_upgrade,
+            scope_upgrade: facts.scope_upgrade,
+            metadata_upgrade: facts.metadata_upgrade,
+            pending: facts.pending,
+        }
+    }
+
+    /// The scopes that a session may have, of those that were asked for.
+    fn granted(&self, requested: &[Box<str>]) -> Vec<Box<str>> {
+        let Some(grant) = self.decision.verdict.grant() else {
+            return Vec::new();
+        };
+        let approved = approved(&self.facts, self.remembered.standing);
+        let rule = self.gate.settings.compatibility.scope_rule;
+        let granted = grant.granted(requested, self.facts.role, approved, rule);
+        granted.into_iter().cloned().collect()
+    }
+
+    fn context(&self) -> Context<'_> {
+        let connect = &self.presented.connect;
+        Context {
+            // A device that was passed over was not named, as far as the client is told.
+            device: self.facts.device != DeviceProof::Absent,
+            may_lack_device: self.may_lack_device(),
+            direct_local: self.is_direct_local(),
+            origin: self.facts.origin.class(),
+            auth_reason: self.auth_reason.as_ref(),
+            hint: self.hint(),
+            ..Context::of(connect, self.gate.settings)
+        }
+    }
+
+    /// What the deciding clause has to say to the client.
+    fn hint(&self) -> Option<&str> {
+        let clause = self.gate.policy.clause(self.decision.by);
+        clause.hint.as_deref()
+    }
+
+    fn refused(&self, change: Change, reason: Reason) -> Done {
+        let refusal = refuse(reason, &self.context());
+        self.done(change, Reply::to(&self.presented.connect, refusal))
+    }
+
+    fn waits(&self, change: Change, reason: PairingReason, key: Option<&str>) -> Done {
+        let standing = self.remembered.standing;
+        let after = change.apply(standing);
+        // What this very connection had approved is not what the client came with.
+        let record = standing.record.as_ref();
+        // A stranger is not told what was approved for the id that it names.
+        let own = record.filter(|record| key.is_some_and(|key| same_key(&record.public_key, key)));
+        let mut roles: Vec<Box<str>> = Vec::new();
+        for role in own.iter().flat_map(|record| record.approved_roles()) {
+            if !roles.iter().any(|known| &**known == role) {
+                roles.push(role.into());
+            }
+        }
+        let claims = self.presented.connect.claims();
+        let pending = after.pending.as_ref();
+        let pairing = PairingRefusal {
+            request_id: pending.map(|pending| &*pending.request_id),
+            device_id: self.presented.device_id(),
+            scopes: &claims.scopes,
+            approved_roles: &roles,
+            approved_scopes: own.map(|record| record.baseline()).unwrap_or_default(),
+            ..PairingRefusal::new(reason)
+        };
+        let refusal = pairing_required(&pairing, &self.context());
+        self.done(change, Reply::to(&self.presented.connect, refusal))
+    }
+
+    fn admitted(&self, change: Change, scopes: Vec<Box<str>>, token: Option<IssuedToken>) -> Done {
+        // What is looked at last, when what is approved silently has been written.
+        if self.is_stale_page() {
+            return self.refused(change, Reason::BuildMismatch);
+        }
+        if self.presented.connect.sent.agent_identity && !self.is_own_backend() {
+            return self.done(change, Reply::to(&self.presented.connect, agent_identity()));
+        }
+        let admitted = Admitted {
+            id: self.presented.connect.id.clone(),
+            protocol: self.presented.protocol,
+            auth: self.facts.auth,
+            role: self.facts.role,
+            scopes: scopes.clone(),
+            token,
+        };
+        let permit = Permit::new(self, &change, scopes);
+        Done {
+            change,
+            reply: Reply::Admitted(Box::new(admitted)),
+            permit: Some(permit),
+        }
+    }
+
+    fn done(&self, change: Change, reply: Reply) -> Done {
+        Done {
+            change,
+            reply,
+            permit: None,
+        }
+    }
+
+    /// A dashboard that the gateway itself served, and that is of another build: the page has
+    /// to be loaded again. One that is being developed names no build of the gateway's.
+    fn is_stale_page(&self) -> bool {
+        let facts = &self.facts;
+        let served = self.gate.settings.compatibility.control_ui_build.as_deref();
+        let named = self.presented.connect.build_id.as_deref();
+        let own_page = facts.client == Client::ControlUi
+            && facts.same_origin
+            && (facts.host.class() != HostClass::Loopback || self.is_direct_local());
+        served.is_some() && own_page && named != served && named != Some(DEVELOPMENT_BUILD)
+    }
+
+    /// Whether a flag lets the dashboard come without a device, where flags count.
+    fn may_lack_device(&self) -> bool {
+        let flags = &self.facts.setting;
+        let flagged =
+            flags.disable_device_auth || (flags.allow_insecure_auth && self.is_direct_local());
+        flagged && self.gate.settings.compatibility.discard_flagged_device
+    }
+
+    fn is_direct_local(&self) -> bool {
+        self.facts.peer.is_loopback() && self.facts.ingress == Ingress::Direct
+    }
+
+    /// A helper of the gateway, on its own host.
+    fn is_own_backend(&self) -> bool {
+        self.facts.client == Client::GatewayClient
+            && self.facts.mode == Mode::Backend
+            && self.facts.same_host
+            && self.facts.ingress == Ingress::Direct
+    }
+
+    /// Where it comes from, where that is known and not this host.
+    fn remote_ip(&self) -> Option<String> {
+        let address = self.facts.client_ip;
+        let ip = address.ip().filter(|_| !address.is_loopback());
+        ip.map(|ip| ip.to_string())
+    }
+
+    /// The page that speaks, if one does.
+    fn page(&self) -> Option<&str> {
+        let origin = &self.facts.origin;
+        origin.is_page().then(|| origin.text())
+    }
+
+    /// What a token for it lives by: a page's by the shared secret that let it in.
+    fn issuer(&self) -> Option<Issuer> {
+        let shared = matches!(self.facts.auth, Auth::Token | Auth::Password);
+        let page = is_page_client(self.facts.client, self.facts.mode);
+        (shared && page).then(|| Issuer {
+            kind: Issuer::SHARED_SECRET.into(),
+            which: serde_json::Map::new(),
+        })
+    }
+}
+
+/// Whether a client is a page that is served by a gateway.
+fn is_page_client(client: Client, mode: Mode) -> bool {
+    client == Client::ControlUi || client == Client::WebchatUi || mode == Mode::Webchat
+}
+
+/// The scopes that were approved for this very device. A record of another key, or of a
+/// device that was passed over, is somebody else's.
+pub(super) fn approved<'a>(facts: &Facts, standing: &'a Standing) -> &'a [Box<str>] {
+    let own = matches!(facts.pairing, Pairing::Paired | Pairing::Upgrade);
+    let record = standing.record.as_ref().filter(|_| own);
+    record.map(|record| record.baseline()).unwrap_or_default()
+}

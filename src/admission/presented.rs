@@ -1,0 +1,95 @@
+//! The first message of a connection, read and proven; what is remembered is not asked here.
+
+use super::Reply;
+use crate::auth;
+use crate::facts::DeviceProof;
+use crate::settings::Settings;
+use crate::wire::reply::{connect_error, mismatch};
+use crate::wire::{Connect, Limits, Schema, connect, frame, negotiate};
+
+/// The challenge that a connection was sent, and when its answer arrived.
+#[derive(Clone, Copy, Debug)]
+pub struct Challenged<'a> {
+    /// The nonce; of a connection that was sent none, empty.
+    pub nonce: &'a str,
+    /// When the first message arrived, in Unix milliseconds.
+    pub time_ms: i64,
+}
+
+/// A connect frame that can be judged: it keeps the schema, a protocol is spoken on both
+/// sides, and the device proof is checked.
+#[derive(Clone, Debug)]
+pub struct Presented {
+    pub(super) connect: Connect,
+    pub(super) protocol: u64,
+    pub(super) proof: DeviceProof,
+    pub(super) time_ms: i64,
+}
+
+impl Presented {
+    /// The device that it names, whose standing [`at_connect`](super::at_connect) needs.
+    #[must_use]
+    pub fn device_id(&self) -> Option<&str> {
+        let device = self.connect.claims().device.as_ref();
+        device.map(|device| &*device.id)
+    }
+
+    /// The connect frame.
+    #[must_use]
+    pub fn connect(&self) -> &Connect {
+        &self.connect
+    }
+
+    /// The version of the protocol that is spoken.
+    #[must_use]
+    pub fn protocol(&self) -> u64 {
+        self.protocol
+    }
+
+    /// What the device proof showed.
+    #[must_use]
+    pub fn proof(&self) -> DeviceProof {
+        self.proof
+    }
+}
+
+/// Reads the first message. This is where the signature is checked, once, however often the
+/// standing changes afterwards.
+///
+/// # Errors
+///
+/// The answer to a message that is no connect frame, breaks the schema, or comes from a client
+/// that speaks no protocol that is spoken here.
+pub fn present(
+    settings: &Settings,
+    message: &[u8],
+    challenged: Challenged<'_>,
+) -> Result<Presented, Reply> {
+    let (connect, protocol) = read(settings, message)?;
+    let skew_ms = settings.compatibility.device_skew_ms;
+    let claims = connect.claims();
+    let proof = auth::device::prove(claims, challenged.nonce, challenged.time_ms, skew_ms);
+    Ok(Presented {
+        connect,
+        protocol,
+        proof,
+        time_ms: challenged.time_ms,
+    })
+}
+
+fn read(settings: &Settings, message: &[u8]) -> Result<(Connect, u64), Reply> {
+    let compatibility = &settings.compatibility;
+    let most = Limits::DEFAULT.first_message_bytes;
+    let frame = frame::read(message, most).map_err(|error| Reply::Closed(error.close()))?;
+    let connect =
+        connect::parse(&frame, &Schema::of(compatibility)).map_err(|error| match connect_error(
+            &error,
+            compatibility,
+        ) {
+            Ok(refusal) => Reply::refused(&frame, refusal),
+            Err(close) => Reply::Closed(close),
+        })?;
+    let protocol = negotiate(&compatibility.protocol, &connect)
+        .map_err(|error| Reply::refused(&frame, mismatch(&error, compatibility)))?;
+    Ok((connect, protocol))
+}
