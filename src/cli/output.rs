@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 
 use clap::ValueEnum;
 
-use crate::diagnostic::render::{Format, render};
+use crate::diagnostic::render::{Format, pretty, render};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::Sources;
 
@@ -60,9 +60,7 @@ impl Output {
 
     /// Adds a JSON document to what goes to standard output.
     pub(super) fn say_json(&mut self, document: &serde_json::Value) {
-        self.out
-            .push_str(&serde_json::to_string_pretty(document).unwrap_or_default());
-        self.out.push('\n');
+        self.out.push_str(&pretty(document));
     }
 
     /// Adds to what goes to standard error.

@@ -56,10 +56,25 @@ pub fn render(diagnostics: &Diagnostics, sources: &Sources, format: Format) -> S
     }
 }
 
-fn pretty(value: &Value) -> String {
-    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
-    text.push('\n');
-    text
+/// A JSON document with a line break at its end. What a terminal would not show as a character
+/// of its own is escaped: controls beyond ASCII, and marks that turn or hide text.
+#[must_use]
+pub fn pretty(value: &Value) -> String {
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    let mut shown = String::with_capacity(text.len() + 1);
+    for character in text.chars() {
+        let hides =
+            character == '\u{7f}' || !character.is_ascii() && character.escape_debug().len() > 1;
+        if hides {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        } else {
+            shown.push(character);
+        }
+    }
+    shown.push('\n');
+    shown
 }
 
 /// Each diagnostic with the text it is about, a blank line between them.
