@@ -1,12 +1,11 @@
 //! Approving a request: who may, what the record says afterwards, which tokens it holds.
 
-use std::collections::BTreeMap;
-
 use super::change::{Change, Decision, Event, Fresh, Write};
 use super::key::same_key;
 use super::lists::{belongs_to, carried, united};
 use super::record::{Pending, Record, Token, Via};
 use super::standing::Standing;
+use super::token::renewed;
 use crate::facts::Role;
 use crate::facts::scopes::{covers, outside_roles};
 use crate::settings::Compatibility;
@@ -29,6 +28,9 @@ pub enum Approver<'a> {
         scopes: &'a [Box<str>],
         /// When the approval ends, in Unix milliseconds; never without.
         until_ms: Option<i64>,
+        /// Whether the connection is told a new token. Else it keeps the one it has: a token
+        /// that nobody is told would lock it out.
+        tells: bool,
     },
 }
 
@@ -48,6 +50,13 @@ impl<'a> Approver<'a> {
         };
         let earlier = before.and_then(|record| record.expires_at_ms);
         own.into_iter().chain(earlier).min()
+    }
+
+    fn tells(&self) -> bool {
+        match *self {
+            Approver::Owner { .. } => true,
+            Approver::Policy { tells, .. } => tells,
+        }
     }
 
     fn via(&self) -> Via {
@@ -150,7 +159,17 @@ fn approved(
         .and_then(|record| record.tokens.clone())
         .unwrap_or_default();
     for role in united(pending.asked_roles(), [""; 0]) {
-        mint(&mut tokens, &role, asked, &scopes, fresh, now_ms, rules);
+        let old = tokens.get(&role);
+        let rule = rules.pairing.approved_token;
+        let scopes = token_scopes(&role, asked, &scopes, old, rule);
+        let token = match old.filter(|old| old.revoked_at_ms.is_none()) {
+            Some(old) if !approver.tells() => Token {
+                scopes,
+                ..old.clone()
+            },
+            Some(_) | None => renewed(old, &role, &scopes, None, fresh, now_ms),
+        };
+        tokens.insert(role, token);
     }
     let kept = |asked: &Option<Box<str>>, had: fn(&Record) -> &Option<Box<str>>| {
         asked
@@ -189,31 +208,6 @@ fn approved(
         node_surface: before.and_then(|record| record.node_surface.clone()),
         pending_node_surface: before.and_then(|record| record.pending_node_surface.clone()),
     }
-}
-
-/// Gives the role a new token.
-fn mint(
-    tokens: &mut BTreeMap<Box<str>, Token>,
-    role: &str,
-    asked: &[Box<str>],
-    approved: &[Box<str>],
-    fresh: &mut Fresh<'_>,
-    now_ms: i64,
-    rules: &Compatibility,
-) {
-    let old = tokens.get(role);
-    let scopes = token_scopes(role, asked, approved, old, rules.pairing.approved_token);
-    let token = Token {
-        token: (fresh.secret)(),
-        role: role.into(),
-        scopes,
-        created_at_ms: old.and_then(|old| old.created_at_ms).or(Some(now_ms)),
-        rotated_at_ms: old.map(|_| now_ms),
-        revoked_at_ms: None,
-        last_used_at_ms: old.and_then(|old| old.last_used_at_ms),
-        issuer: None,
-    };
-    tokens.insert(role.into(), token);
 }
 
 /// The scopes of an approval's token: those asked for, else those it had, else those approved.

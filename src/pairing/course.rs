@@ -201,6 +201,7 @@ fn pair(
         via,
         scopes,
         until_ms: ask.until_ms,
+        tells: ask.wants_token,
     };
     let id = pending.request_id.clone();
     match approve(&work.standing, &id, approver, fresh, now_ms, rules) {

@@ -195,7 +195,8 @@ fn entry<'a>(record: &'a Record, role: &str) -> Option<&'a Token> {
     record.tokens.as_ref()?.get(role)
 }
 
-fn renewed(
+/// A new token of the role, in the place of the old one.
+pub(super) fn renewed(
     old: Option<&Token>,
     role: &str,
     scopes: &[Box<str>],

@@ -3,7 +3,7 @@
 //! A recording is a file of JSON lines, compressed or not: for each configuration a line with
 //! its settings, then a line for each case. A row names secrets, keys and earlier pairing by
 //! kind ("good", "stale-121s", "paired-read"); here keys and secrets of this module's own
-//! stand for them, so that a row becomes bytes that any gateway could be sent. [`replay`] sends
+//! stand for them, so that a row becomes bytes that any gateway could be sent. [`replay()`] sends
 //! them through [`admission`](crate::admission), and [`outcome`] compares.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 

@@ -667,3 +667,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_device_that_is_told_no_token_keeps_its_own() {
+    let mut gateway = Gateway::new(|_| ());
+    let own = gateway.pairs(&[READ]).token.unwrap();
+    let wider = scopes(&[READ, WRITE]);
+    let quiet = Ask {
+        wants_token: false,
+        by_device_token: true,
+        ..ask(&wider)
+    };
+    let outcome = gateway.connect(Course::Pair(Via::Silent), &quiet);
+    assert_eq!(outcome.token, None);
+    let record = gateway.standing.record.as_ref().unwrap();
+    assert!(record.token("operator").unwrap().token.matches(&own.token));
+    assert_eq!(gateway.token("operator")["scopes"], json!([READ, WRITE]));
+
+    let told = gateway.pairs(&[READ, WRITE, ADMIN]).token.unwrap();
+    assert!(!told.token.matches(&own.token));
+}

@@ -1,6 +1,6 @@
 //! Every answer before and at admission: its words, its codes and its frames.
 //!
-//! What a reason is answered with is one row of [`table`]; what a row depends on besides is the
+//! What a reason is answered with is one row of `table`; what a row depends on besides is the
 //! [`Context`]. Which reason it is was decided elsewhere.
 
 pub mod call;
