@@ -24,9 +24,12 @@ use gw::settings::Compatibility;
 use gw::{Facts, Policy};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 /// Where recordings are kept.
 const OBSERVED: &str = "fixtures/observed";
+/// What is knowingly different.
+const KNOWN: &str = "fixtures/observed/known.yaml";
 /// Where the policies of releases are kept.
 const POLICIES: &str = "policies/openclaw";
 /// How many differences of a kind are shown.
@@ -70,14 +73,14 @@ struct Met {
 }
 
 impl Pattern {
-    fn new(known: Known) -> Self {
+    fn new(known: Known) -> Result<Self, String> {
         let text = format!(
             "gw-policy 1\n[known] {} → approve\ndefault → require-pairing\n",
             known.when
         );
         let policy = Policy::parse("known.yaml", &text)
-            .unwrap_or_else(|error| panic!("known.yaml: {}: {error}", known.when));
-        Pattern { known, policy }
+            .map_err(|error| format!("{KNOWN}: when: {}: {error}", known.when))?;
+        Ok(Pattern { known, policy })
     }
 
     fn is_about(&self, release: &str, facts: &Facts) -> bool {
@@ -93,11 +96,9 @@ impl Pattern {
         let is_named = self.known.releases.iter().any(|named| named == release);
         match met {
             Met { differed: true, .. } => None,
-            Met { seen: true, .. } => {
-                Some(format!("known.yaml: {release} no longer differs: {why}"))
-            }
+            Met { seen: true, .. } => Some(format!("{KNOWN}: {release} does not differ so: {why}")),
             Met { .. } if is_named && whole => {
-                Some(format!("known.yaml: {release} has no such row: {why}"))
+                Some(format!("{KNOWN}: {release} has no such row: {why}"))
             }
             Met { .. } => None,
         }
@@ -107,6 +108,7 @@ impl Pattern {
 /// A recording with the policy of its release.
 struct Release {
     version: String,
+    path: PathBuf,
     recording: Recording,
     policy: Policy,
     compatibility: Compatibility,
@@ -142,6 +144,7 @@ impl Release {
         let constants = fs::read_to_string(format!("{POLICIES}/{version}.yaml")).unwrap();
         Ok(Some(Release {
             version: version.to_owned(),
+            path: path.to_owned(),
             recording: Recording::read(&text).map_err(|error| unreadable(&error))?,
             policy: Policy::parse(&policy, &policy_text).unwrap_or_else(|error| panic!("{error}")),
             compatibility: serde_yaml::from_str(&constants)
@@ -233,22 +236,27 @@ fn compared(
             Some(_) if known => count.known += 1,
             Some((at, theirs, ours, replayed)) => {
                 count.differ += 1;
-                let kind = kind(&theirs, &ours);
-                let step = if row.steps.len() > 1 {
-                    format!(" step {at}")
-                } else {
-                    String::new()
+                let differences = differences(&theirs, &ours);
+                let kind = kind(&differences);
+                let step = match row.steps.len() {
+                    1 => String::new(),
+                    _ => format!(" --step {}", at + 1),
                 };
-                let told = format!(
-                    "{} {}{step}\n      recorded {theirs:?}\n      here     {ours:?}\n      by {} of {}",
+                let version = &release.version;
+                let mut told = format!(
+                    "gw explain --recorded {} --row {}/{}{step} --policy {POLICIES}/{version}.policy\n",
+                    release.path.display(),
                     row.cfg,
                     row.id,
-                    replayed.decision.map_or_else(
-                        || "nothing".to_owned(),
-                        |decision| release.policy.label(decision.by),
-                    ),
-                    facts(&replayed.facts),
                 );
+                for (what, [recorded, here]) in &differences {
+                    writeln!(told, "      {what}: recorded {recorded}, here {here}").unwrap();
+                }
+                let by = replayed.decision.map_or_else(
+                    || "answered before any policy was asked".to_owned(),
+                    |decision| format!("by {}", release.policy.label(decision.by)),
+                );
+                write!(told, "      {by}, on {}", facts(&replayed.facts)).unwrap();
                 count.kinds.entry(kind).or_default().push(told);
             }
         }
@@ -256,35 +264,66 @@ fn compared(
     count
 }
 
-/// What two outcomes differ in, without what is particular to a row.
-fn kind(theirs: &Signature, ours: &Signature) -> String {
-    if theirs.decision != ours.decision {
-        return format!("{} → {}", theirs.decision, ours.decision);
-    }
-    let of = |signature: &Signature| {
-        format!(
-            "{:?}{} {:?} {:?} {:?}",
-            signature.scopes,
-            if signature.device_token { " token" } else { "" },
-            signature.role,
-            signature.message,
-            signature.close,
-        )
+/// The parts in which an outcome differs, by name, as recorded and as here.
+type Differences = BTreeMap<String, [String; 2]>;
+
+fn differences(theirs: &Signature, ours: &Signature) -> Differences {
+    let (theirs, ours) = (parts(theirs), parts(ours));
+    let names: BTreeSet<&String> = theirs.keys().chain(ours.keys()).collect();
+    let shown = |parts: &BTreeMap<String, String>, name: &String| {
+        let part = parts.get(name).cloned();
+        part.unwrap_or_else(|| "nothing".to_owned())
     };
-    if of(theirs) != of(ours) {
-        return format!("{}: {} → {}", ours.decision, of(theirs), of(ours));
+    let pairs = names.into_iter().map(|name| {
+        let both = [shown(&theirs, name), shown(&ours, name)];
+        (name.clone(), both)
+    });
+    pairs.filter(|(_, [theirs, ours])| theirs != ours).collect()
+}
+
+/// Each part of an outcome that is no list and no object, by its path.
+fn parts(signature: &Signature) -> BTreeMap<String, String> {
+    let whole = json!({
+        "decision": signature.decision,
+        "scopes": signature.scopes,
+        "deviceToken": signature.device_token,
+        "role": signature.role,
+        "message": signature.message,
+        "close": signature.close,
+        "reply": signature.reply,
+        "state": signature.state,
+    });
+    let mut parts = BTreeMap::new();
+    gather(&whole, String::new(), &mut parts);
+    parts
+}
+
+fn gather(value: &Value, path: String, parts: &mut BTreeMap<String, String>) {
+    match value {
+        Value::Object(map) => {
+            for (name, value) in map {
+                gather(value, format!("{path}/{name}"), parts);
+            }
+        }
+        Value::Array(list) if list.iter().any(Value::is_object) => {
+            for (at, value) in list.iter().enumerate() {
+                gather(value, format!("{path}/{at}"), parts);
+            }
+        }
+        Value::Null => {}
+        Value::Array(_) | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            parts.insert(path, value.to_string());
+        }
     }
-    let names: BTreeSet<&String> = theirs.reply.keys().chain(ours.reply.keys()).collect();
-    let part = |name: &&&String| theirs.reply.get(**name) != ours.reply.get(**name);
-    let parts: Vec<&str> = names
-        .iter()
-        .filter(part)
-        .map(|name| name.as_str())
-        .collect();
-    match parts.is_empty() {
-        true => format!("{}: the state differs", ours.decision),
-        false => format!("{}: {} differs", ours.decision, parts.join(", ")),
+}
+
+/// What is not particular to a row: the decisions, or else what differs.
+fn kind(differences: &Differences) -> String {
+    if let Some([theirs, ours]) = differences.get("/decision") {
+        return format!("recorded {theirs}, here {ours}");
     }
+    let names: Vec<&str> = differences.keys().map(String::as_str).collect();
+    names.join(", ")
 }
 
 /// The facts that are not defaults, as `--fact` takes them.
@@ -359,9 +398,13 @@ fn checked(release: &Release, patterns: &[Pattern], whole: bool) -> Report {
 
 /// Every release of a folder, each on a thread of its own.
 fn real_gateways() -> Result<(), Failed> {
-    let known = fs::read_to_string(format!("{OBSERVED}/known.yaml"))?;
-    let known: Vec<Known> = serde_yaml::from_str(&known)?;
-    let patterns: Vec<Pattern> = known.into_iter().map(Pattern::new).collect();
+    let known = fs::read_to_string(KNOWN)?;
+    let known: Vec<Known> =
+        serde_yaml::from_str(&known).map_err(|error| format!("{KNOWN}: {error}"))?;
+    let patterns: Vec<Pattern> = known
+        .into_iter()
+        .map(Pattern::new)
+        .collect::<Result<_, _>>()?;
     let own = env::var("GW_OBSERVED").ok();
     let folder = own.as_deref().unwrap_or(OBSERVED);
     let found = recordings(folder);
@@ -385,6 +428,11 @@ fn real_gateways() -> Result<(), Failed> {
         return Err(format!("{folder}: no recording of a release that has a policy").into());
     }
     let mut wrong = Vec::new();
+    let has = |release: &String| found.iter().any(|(version, _)| version == release);
+    let named = patterns.iter().flat_map(|pattern| &pattern.known.releases);
+    for release in named.filter(|release| own.is_none() && !has(release)) {
+        wrong.push(format!("{KNOWN}: there is no recording of {release}"));
+    }
     for report in reports {
         print!("{}", report.told);
         wrong.extend(report.wrong);
