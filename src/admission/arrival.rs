@@ -1,7 +1,9 @@
 //! A connection that was decided: what is written of its device, and what it is answered.
 
-use super::{Admitted, Gate, Permit, Presented, Remembered, Reply, Upgrade};
+use super::{Admitted, Gate, Permit, Presented, Remembered, Reply, Upgrade, UsedCode};
 use crate::auth;
+use crate::auth::DeviceClaim;
+use crate::auth::bootstrap::find;
 use crate::decide::{Decision, Law};
 use crate::facts::{
     Auth, Client, DeviceProof, Facts, HostClass, Ingress, Mode, Pairing, PendingRequest, Role,
@@ -37,6 +39,17 @@ pub(super) struct Done {
     pub(super) change: Change,
     pub(super) reply: Reply,
     pub(super) permit: Option<Permit>,
+    pub(super) setup_code: Option<UsedCode>,
+}
+
+/// What an admitted connection gets.
+#[derive(Default)]
+struct Given {
+    scopes: Vec<Box<str>>,
+    token: Option<IssuedToken>,
+    /// Tokens of further roles, by a setup code.
+    others: Vec<IssuedToken>,
+    setup_code: Option<UsedCode>,
 }
 
 impl Arrival<'_> {
@@ -58,7 +71,11 @@ impl Arrival<'_> {
                 Verdict::Reject(reason) => self.refused(Change::default(), reason),
                 Verdict::RequirePairing(reason) => self.waits(Change::default(), reason, None),
                 Verdict::Approve(_) | Verdict::SilentApprove(_) => {
-                    self.admitted(Change::default(), scopes, None)
+                    let given = Given {
+                        scopes,
+                        ..Given::default()
+                    };
+                    self.admitted(Change::default(), given)
                 }
             };
         };
@@ -118,9 +135,66 @@ impl Arrival<'_> {
                     | ScopeBound::Approved
                     | ScopeBound::Within(_) => change,
                 };
-                self.admitted(change, scopes, token)
+                let mut given = Given {
+                    scopes: scopes.clone(),
+                    token,
+                    ..Given::default()
+                };
+                let change = self.redeem(device, change, &ask, fresh, &mut given);
+                self.admitted(change, given)
             }
         }
+    }
+
+    /// Spends the setup code that let a device in, and hands over the other roles that go with
+    /// it, where the policy pairs the device.
+    fn redeem(
+        &self,
+        device: &DeviceClaim,
+        mut change: Change,
+        ask: &Ask<'_>,
+        fresh: &mut Fresh<'_>,
+        given: &mut Given,
+    ) -> Change {
+        let (codes, now_ms) = (self.remembered.setup_codes, self.presented.time_ms);
+        let claims = self.presented.connect.claims();
+        let sent = claims.credentials.bootstrap_token();
+        let sent = sent.filter(|_| self.facts.auth == Auth::BootstrapToken);
+        let Some(at) = sent.and_then(|sent| find(codes, sent, claims, device, now_ms).ok()) else {
+            return change;
+        };
+        let code = codes.get(at);
+        let Some(Ok(redeemed)) = code.map(|code| code.redeem(claims, device, now_ms)) else {
+            return change;
+        };
+        let compatibility = &self.gate.settings.compatibility;
+        if let Verdict::SilentApprove(grant) = self.decision.verdict {
+            for role in redeemed.roles.iter().copied().skip(1) {
+                let listed: Vec<Box<str>> = match role {
+                    Role::Operator => redeemed.scopes.iter().map(|it| it.name().into()).collect(),
+                    Role::Node => Vec::new(),
+                };
+                let scopes = grant.granted(&listed, role, &listed, compatibility.scope_rule);
+                let scopes: Vec<Box<str>> = scopes.into_iter().cloned().collect();
+                let ask = Ask {
+                    role,
+                    scopes: &scopes,
+                    ..*ask
+                };
+                let after = change.apply(self.remembered.standing);
+                let course = Course::Pair(Via::Bootstrap);
+                let outcome = carry_out(course, &after, &ask, fresh, now_ms, compatibility);
+                if outcome.waits.is_none() {
+                    change = change.then(outcome.change);
+                    given.others.extend(outcome.token);
+                }
+            }
+        }
+        given.setup_code = Some(UsedCode {
+            at,
+            kept: redeemed.kept,
+        });
+        change
     }
 
     /// What the decision means for what is remembered.
@@ -137,6 +211,9 @@ impl Arrival<'_> {
         let by_network = self.facts.node_network && !self.is_direct_local();
         Some(match course {
             Course::Pair(_) if by_network => Course::Pair(Via::TrustedCidr),
+            Course::Pair(_) if self.facts.auth == Auth::BootstrapToken => {
+                Course::Pair(Via::Bootstrap)
+            }
             Course::Pass
             | Course::Refresh
             | Course::Pair(_)
@@ -226,7 +303,7 @@ impl Arrival<'_> {
         self.done(change, Reply::to(&self.presented.connect, refusal))
     }
 
-    fn admitted(&self, change: Change, scopes: Vec<Box<str>>, token: Option<IssuedToken>) -> Done {
+    fn admitted(&self, change: Change, given: Given) -> Done {
         // What is looked at last, when what is approved silently has been written.
         if self.is_stale_page() {
             return self.refused(change, Reason::BuildMismatch);
@@ -239,14 +316,16 @@ impl Arrival<'_> {
             protocol: self.presented.protocol,
             auth: self.facts.auth,
             role: self.facts.role,
-            scopes: scopes.clone(),
-            token,
+            scopes: given.scopes.clone(),
+            token: given.token,
+            others: given.others,
         };
-        let permit = Permit::new(self, &change, scopes);
+        let permit = Permit::new(self, &change, given.scopes);
         Done {
             change,
             reply: Reply::Admitted(Box::new(admitted)),
             permit: Some(permit),
+            setup_code: given.setup_code,
         }
     }
 
@@ -255,6 +334,7 @@ impl Arrival<'_> {
             change,
             reply,
             permit: None,
+            setup_code: None,
         }
     }
 

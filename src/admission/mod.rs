@@ -52,7 +52,8 @@ pub struct Remembered<'a> {
     pub standing: &'a Standing,
     /// Who has failed too often.
     pub locks: Locks,
-    /// The setup codes that were issued.
+    /// The setup codes that were issued. One that lets the device in comes back as
+    /// [`Admission::setup_code`].
     pub setup_codes: &'a [auth::bootstrap::SetupCode],
 }
 
@@ -85,6 +86,18 @@ pub struct Admission {
     pub event: Event,
     /// The right to a session, if it is admitted.
     pub permit: Option<Permit>,
+    /// The setup code that let it in. Keep it as it is now, before anything is answered: what
+    /// is not written back can be used again.
+    pub setup_code: Option<UsedCode>,
+}
+
+/// A setup code that a connection used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedCode {
+    /// Its place in [`Remembered::setup_codes`].
+    pub at: usize,
+    /// The code as it is to be kept; none when it is spent.
+    pub kept: Option<auth::bootstrap::SetupCode>,
 }
 
 /// Decides a connection.
@@ -117,6 +130,7 @@ pub fn at_connect(
         change,
         reply,
         permit,
+        setup_code,
     } = arrival.carry_out(fresh);
     let event = Event::of(&arrival, &reply);
     Admission {
@@ -127,6 +141,7 @@ pub fn at_connect(
         reply,
         event,
         permit,
+        setup_code,
     }
 }
 

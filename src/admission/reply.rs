@@ -39,27 +39,34 @@ pub struct Admitted {
     pub scopes: Vec<Box<str>>,
     /// The device token that goes with the answer.
     pub token: Option<IssuedToken>,
+    /// Those of further roles, which a setup code hands over with it.
+    pub others: Vec<IssuedToken>,
 }
 
 impl Admitted {
     /// The payload of the response: what is told of the server, and what this connection may do.
     #[must_use]
     pub fn hello(&self, server: &Server<'_>, compatibility: &Compatibility) -> Value {
-        let issued = self.token.as_ref().map(|token| Issued {
-            token: &token.token,
-            role: self.role,
-            scopes: &token.scopes,
-            issued_at_ms: token.issued_at_ms,
-        });
+        let told = |token| told(token, self.role);
+        let others: Vec<Issued<'_>> = self.others.iter().map(told).collect();
         let session = Session {
             protocol: self.protocol,
             auth: self.auth,
             role: self.role,
             scopes: &self.scopes,
-            issued,
-            also_issued: &[],
+            issued: self.token.as_ref().map(told),
+            also_issued: &others,
         };
         hello(server, &session, compatibility)
+    }
+}
+
+fn told(token: &IssuedToken, role: Role) -> Issued<'_> {
+    Issued {
+        token: &token.token,
+        role: Role::parse(&token.role).unwrap_or(role),
+        scopes: &token.scopes,
+        issued_at_ms: token.issued_at_ms,
     }
 }
 

@@ -9,6 +9,7 @@ mod race;
 #[expect(dead_code, reason = "the golden scenarios are read elsewhere")]
 mod scenario;
 mod session;
+mod setup;
 
 use super::*;
 use scenario::Spec;
