@@ -7,6 +7,72 @@
 //! [`Admission::change`] before it sends [`Admission::reply`], and on a conflict loads the
 //! standing and asks [`at_connect`] again. Nobody else can make a [`Permit`], and without one
 //! there is no session.
+//!
+//! ```
+//! use gw::Policy;
+//! use gw::admission::{Challenged, Gate, Remembered, Reply, at_connect, at_upgrade, present};
+//! use gw::auth::limiter::Limiter;
+//! use gw::handshake::{Http, Socket};
+//! use gw::pairing::change::Fresh;
+//! use gw::pairing::store::{Store, StoreError};
+//!
+//! /// From a socket, the head of its request and its first message to the answer.
+//! fn answer(
+//!     gate: Gate<'_>,
+//!     store: &dyn Store,
+//!     limiter: &mut Limiter,
+//!     (socket, http, message): (Socket, Http, &[u8]),
+//!     challenged: Challenged<'_>,
+//!     fresh: &mut Fresh<'_>,
+//! ) -> Result<Reply, Box<dyn std::error::Error>> {
+//!     let upgrade = at_upgrade(gate, socket, http)?; // else an HTTP response, and no WebSocket
+//!     let subject = upgrade.subject(gate.settings);
+//!     let presented = match present(gate.settings, message, challenged) {
+//!         Ok(presented) => presented,
+//!         Err(reply) => return Ok(reply),
+//!     };
+//!     let now_ms = challenged.time_ms;
+//!     loop {
+//!         let (standing, version) = match presented.device_id() {
+//!             Some(device) => store.load(device)?,
+//!             None => Default::default(), // nothing is remembered, and nothing is written
+//!         };
+//!         let locks = limiter.locks(&subject, now_ms);
+//!         let remembered = Remembered { locks, ..Remembered::of(&standing) };
+//!         let admission = at_connect(gate, &upgrade, &presented, remembered, fresh);
+//!         match store.commit(&admission.change, version) {
+//!             Ok(_) => {
+//!                 // Counted before it is answered: what comes back is how long a refusal is
+//!                 // to be held back. `admission.event` goes to the log, and whoever serves
+//!                 // keeps `admission.permit` for as long as the session lasts.
+//!                 limiter.settle(&subject, &admission.steps, now_ms);
+//!                 return Ok(admission.reply);
+//!             }
+//!             Err(StoreError::Conflict) => continue, // another connection came between
+//!             Err(error) => return Ok(presented.unkept(&error)),
+//!         }
+//!     }
+//! }
+//! #
+//! # let policy = Policy::parse("all.policy", "gw-policy 1\ndefault → approve")?;
+//! # let settings = serde_json::from_str(r#"{ "auth": { "mode": "none" } }"#)?;
+//! # let gate = Gate { policy: &policy, settings: &settings };
+//! # let socket: Socket = serde_json::from_str(r#"{ "transport": "tcp", "peer": "127.0.0.1:5", "local": "127.0.0.1:6" }"#)?;
+//! # let message = br#"{"type":"req","id":"1","method":"connect","params":{"minProtocol":3,"maxProtocol":3,"client":{"id":"cli","version":"1","platform":"linux","mode":"cli"}}}"#;
+//! # let challenged = Challenged { nonce: "n", time_ms: 0 };
+//! # let mut request_id = || "r".into();
+//! # let mut secret = || gw::secret::Secret::new("s");
+//! # let mut fresh = Fresh { request_id: &mut request_id, secret: &mut secret };
+//! # let store = gw::pairing::memory::Memory::default();
+//! # let mut limiter = Limiter::of(&settings);
+//! # let brought = (socket, Http::default(), &message[..]);
+//! # let reply = answer(gate, &store, &mut limiter, brought, challenged, &mut fresh)?;
+//! # assert!(matches!(reply, Reply::Admitted(_)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A [`Reply::Admitted`](Reply) becomes text by [`Admitted::response`], with what the server
+//! says of itself; a refusal is whole.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod arrival;
@@ -78,7 +144,10 @@ pub struct Admission {
     pub facts: Facts,
     /// What to write of the device, before anything is answered.
     pub change: Change,
-    /// What to count of the credentials, once it is answered.
+    /// What to count of the credentials, before it is answered: a
+    /// [`Limiter`](crate::auth::limiter::Limiter) says how long the answer is to be held back.
+    /// Locks are read before and failures counted after, so whoever lets one address try many
+    /// times at once lets it guess as often: bound how many connections of an address wait.
     pub steps: Steps,
     /// What to answer, and how to close.
     pub reply: Reply,

@@ -3,8 +3,9 @@
 use super::Reply;
 use crate::auth;
 use crate::facts::DeviceProof;
+use crate::pairing::store::StoreError;
 use crate::settings::Settings;
-use crate::wire::reply::{connect_error, mismatch};
+use crate::wire::reply::{connect_error, mismatch, unkept};
 use crate::wire::{Connect, Limits, Schema, connect, frame, negotiate};
 
 /// The challenge that a connection was sent, and when its answer arrived.
@@ -27,7 +28,8 @@ pub struct Presented {
 }
 
 impl Presented {
-    /// The device that it names, whose standing [`at_connect`](super::at_connect) needs.
+    /// The device that it names, whose standing [`at_connect`](super::at_connect) needs. Of one
+    /// that names none, the standing is the default one, and there is nothing to commit.
     #[must_use]
     pub fn device_id(&self) -> Option<&str> {
         let device = self.connect.claims().device.as_ref();
@@ -44,6 +46,13 @@ impl Presented {
     #[must_use]
     pub fn protocol(&self) -> u64 {
         self.protocol
+    }
+
+    /// The answer when what was decided cannot be kept, in the place of the one that came with
+    /// the decision: that one promises a request or a token which nobody has.
+    #[must_use]
+    pub fn unkept(&self, error: &StoreError) -> Reply {
+        Reply::to(&self.connect, unkept(error))
     }
 
     /// What the device proof showed.

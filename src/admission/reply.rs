@@ -59,6 +59,12 @@ impl Admitted {
         };
         hello(server, &session, compatibility)
     }
+
+    /// The text of the response.
+    #[must_use]
+    pub fn response(&self, server: &Server<'_>, compatibility: &Compatibility) -> String {
+        response(&self.id, Ok(&self.hello(server, compatibility)))
+    }
 }
 
 fn told(token: &IssuedToken, role: Role) -> Issued<'_> {

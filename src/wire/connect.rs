@@ -34,7 +34,7 @@ pub struct Connect {
 }
 
 /// Which secrets a connect frame has. A blank one was sent; an empty one was not. The replies
-/// depend on it (reference 1.8).
+/// depend on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SentSecrets {
     /// `auth.password`.

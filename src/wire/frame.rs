@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::close::Close;
 
-/// What a peer may take of a gateway before and after it is admitted (reference 1.5).
+/// What a peer may take of a gateway before and after it is admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a message before admission; one more is too many (`schema/raw-size-65537`).

@@ -1,4 +1,4 @@
-//! Which version of the protocol both sides speak (reference 1.4).
+//! Which version of the protocol both sides speak.
 
 use super::connect::Connect;
 use crate::facts::{Mode, Role};

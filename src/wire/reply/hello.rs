@@ -8,7 +8,7 @@ use crate::settings::Compatibility;
 use crate::settings::compatibility::{HelloAuth, HelloScopes};
 use crate::wire::frame::Limits;
 
-/// What any admitted client is told of the gateway (reference 1.3).
+/// What any admitted client is told of the gateway.
 #[derive(Clone, Copy, Debug)]
 pub struct Server<'a> {
     /// The release.

@@ -40,7 +40,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const ATTRIBUTION: &str = "Proxy client attribution is required. Configure gateway.trustedProxies narrowly and make the proxy overwrite or safely rebuild forwarded client headers.";
 
 impl HttpRefusal {
-    /// The response (reference 1.8; the body of 403 as in the `http` rows of 2026.9.6).
+    /// The response; the body of 403 as in the `http` rows of 2026.9.6.
     #[must_use]
     pub fn of(reason: HttpReason) -> Self {
         match reason {

@@ -22,7 +22,7 @@ pub use hello::{Issued, Server, Session, hello};
 pub use http::{HttpReason, HttpRefusal};
 pub use pairing::{PairingRefusal, pairing_required};
 pub use refusal::{
-    Refusal, agent_identity, connect_error, mismatch, node_identity, refuse, starting,
+    Refusal, agent_identity, connect_error, mismatch, node_identity, refuse, starting, unkept,
 };
 pub use table::ErrorCode;
 

@@ -54,7 +54,7 @@ pub fn is_request_id(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte))
 }
 
-/// The answer to a connection that waits for the owner (reference 1.8).
+/// The answer to a connection that waits for the owner.
 #[must_use]
 pub fn pairing_required(pairing: &PairingRefusal<'_>, context: &Context<'_>) -> Refusal {
     let (required, remedy) = table::pairing(pairing.reason);

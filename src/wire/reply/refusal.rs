@@ -8,6 +8,7 @@ use super::hint;
 use super::table::{self, AuthRow, ErrorCode, Plain, Row};
 use crate::auth::reason::AuthReason;
 use crate::facts::{Mode, OriginClass};
+use crate::pairing::store::StoreError;
 use crate::settings::Compatibility;
 use crate::settings::compatibility::RefusalWording;
 use crate::verdict::Reason;
@@ -72,6 +73,34 @@ impl Refusal {
             }
         }
         self
+    }
+}
+
+/// The answer to a connection whose device cannot be kept, for no fault of its own: the store
+/// is full, or failed.
+#[must_use]
+pub fn unkept(error: &StoreError) -> Refusal {
+    let (message, remedy) = match error {
+        StoreError::TooManyRequests => (
+            "too many pairing requests wait",
+            "have the owner approve or reject requests, then try again",
+        ),
+        StoreError::TooManyDevices => (
+            "too many devices are paired",
+            "have the owner remove devices, then try again",
+        ),
+        StoreError::Conflict => ("the pairing of this device is changing", "try again"),
+        // What the store says is for the owner's log.
+        StoreError::Failed(_) => (
+            "the gateway cannot keep pairings",
+            "have the owner look at the gateway's log",
+        ),
+    };
+    let refusal = Refusal::new(ErrorCode::Unavailable, message);
+    Refusal {
+        close: Close::new(TRY_AGAIN, message),
+        retryable: Some(true),
+        ..refusal.with(json!({ "remediationHint": remedy }))
     }
 }
 

@@ -1,13 +1,13 @@
 //! THE TABLE of refusals: each reason with its code, its words and its details.
 //!
-//! Rows that OpenClaw has say what it says (reference 1.7, 1.8, 3.4); those of this crate's own
+//! Rows that OpenClaw has say what it says; those of this crate's own
 //! reasons have the shape of its newest ones.
 
 use crate::facts::word::words;
 use crate::verdict::{PairingReason, Reason};
 
 words! {
-    /// `error.code` of a response, as far as an admission sends it (reference 1.7).
+    /// `error.code` of a response, as far as an admission sends it.
     ErrorCode {
         Forbidden "FORBIDDEN" "it is known who asks, and that it may not be (protocol 4)",
         InvalidRequest "INVALID_REQUEST" "the request, or what it was authenticated with, is wrong",
@@ -275,7 +275,7 @@ pub(super) const AUTH: &[AuthRow] = &[
 pub(super) const REST: AuthRow = auth(UNAUTHORIZED, "AUTH_UNAUTHORIZED", Says::Rest, REVIEW);
 
 /// What a request that waits for the owner is told as: what is required, and what the owner
-/// can do (reference 1.8).
+/// can do.
 pub(super) fn pairing(reason: PairingReason) -> (&'static str, &'static str) {
     match reason {
         PairingReason::NotPaired => (
