@@ -1,4 +1,18 @@
-//! `gw` decides which WebSocket connections may come in, and says why.
+//! `gw` decides which WebSocket connections may come in, and says why. It opens no socket: who
+//! serves asks it.
+//!
+//! A server goes through [`admission`], values to values:
+//!
+//! 1. [`admission::at_upgrade`] looks at the socket and the HTTP head, before there is a WebSocket.
+//! 2. [`admission::present`] reads the first message and checks the device's signature.
+//! 3. [`admission::at_connect`] decides, by a [`Policy`] and what is remembered of the device. It
+//!    says what to write, what to answer, how to close, and gives a [`admission::Permit`].
+//! 4. A [`pairing::store::Store`] takes what is to be written, or says that it was overtaken: then
+//!    load what is remembered and ask [`admission::at_connect`] again. Answer only what was written.
+//! 5. [`admission::still_admitted`] asks about a session again, when the policy, the settings or the
+//!    record are others.
+//!
+//! Who only wants an answer and its reasons calls [`decide()`] and [`explain()`] on facts.
 //!
 //! A policy is text. [`lang`] reads it and refuses what could go wrong; [`compile`] turns what
 //! is left into a program; [`Policy`] holds both, with its own tests passed.
@@ -15,7 +29,7 @@
 //! test "the command line on this host": client=cli and auth=token and loopback → silent-approve
 //! "#)?;
 //!
-//! // A gateway fills a `Handshake` from its socket, the HTTP head and the first frame.
+//! // One file has all of a connection. A server uses `admission`, and has no such file.
 //! let recorded = include_str!("../fixtures/handshake/local-cli.json");
 //! let handshake = gw::handshake::parse(recorded)?;
 //! let facts = gw::handshake::observe(&handshake).facts;

@@ -439,6 +439,17 @@ fn the_settings_page_is_current() {
     );
 }
 
+/// The handshake that the README shows is the one that stands in its file.
+#[test]
+fn the_handshake_of_the_readme_is_current() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let shown = readme.split_once("```json\n").unwrap().1;
+    let shown = shown.split_once("```").unwrap().0;
+    let file = fs::read_to_string(root().join("fixtures/handshake/minimal.json")).unwrap();
+    assert_eq!(shown, file);
+    assert!(gw::handshake::parse(shown).is_ok());
+}
+
 /// Every shipped policy is part of the program, under its name.
 #[test]
 fn every_shipped_policy_is_built_in() {

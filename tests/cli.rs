@@ -8,6 +8,7 @@
 )]
 
 use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -70,6 +71,54 @@ fn a_link_does_not_lead_a_policy_out_of_its_folder() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("[include-outside]"), "{said}");
+}
+
+/// A recording is read whether it is compressed or not.
+#[test]
+fn a_recording_need_not_be_compressed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rows.jsonl");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let stored = File::open(root.join("fixtures/observed/2026.4.22.jsonl.gz")).unwrap();
+    let lines = BufReader::new(flate2::read::GzDecoder::new(stored)).lines();
+    let lines: Vec<String> = lines.take(3).map(Result::unwrap).collect();
+    fs::write(&file, lines.join("\n")).unwrap();
+    let output = gw(&["explain", "--recorded", path(&file)]);
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "token-loopback/schema/missing-minProtocol\ntoken-loopback/schema/missing-maxProtocol\n"
+    );
+    let row = "token-loopback/schema/missing-maxProtocol";
+    let output = gw(&["explain", "--recorded", path(&file), "--row", row]);
+    assert_eq!(output.status.code(), Some(0));
+}
+
+/// The constants beside a policy count; without, those of the nearest that it extends.
+#[test]
+fn constants_of_its_own_come_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("base.policy", "gw-policy 1\ndefault → require-pairing\n");
+    write("middle.policy", "gw-policy 1\nextends \"base.policy\"\n");
+    write("mine.policy", "gw-policy 1\nextends \"middle.policy\"\n");
+    let policy = folder.path().join("mine.policy");
+    let checked = || {
+        let output = gw(&["check-policy", "--format", "plain", path(&policy)]);
+        String::from_utf8(output.stderr).unwrap()
+    };
+    write("base.yaml", "forwarding: bogus\n");
+    let said = checked();
+    assert!(
+        said.contains("`bogus` is no value of `forwarding`"),
+        "{said}"
+    );
+    assert!(said.contains("base.yaml:1:13"), "{said}");
+    write("mine.yaml", "forwarding: any\n");
+    assert_eq!(checked(), "");
+    write("mine.yaml", "forwarding: [\n");
+    let said = checked();
+    assert!(said.contains("mine.yaml: this is not YAML"), "{said}");
+    assert!(said.contains("[invalid-constants]"), "{said}");
 }
 
 /// Every recorded handshake of the project, in every form: no secret of it is printed, whole

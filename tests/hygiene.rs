@@ -490,6 +490,171 @@ fn errors() {
     shown.done();
 }
 
+/// The configuration of an operator: whatever is wrong in it, no value is repeated.
+#[test]
+fn configurations() {
+    let secret = "test-configured-not-a-secret";
+    let mut shown = Shown::new();
+    shown.secrets.insert("12345678".to_owned());
+    let whole = json!({
+        "port": 18789,
+        "bind": "lan",
+        "auth": {
+            "mode": "token", "token": secret, "password": secret, "allowTailscale": true,
+            "rateLimit": { "maxAttempts": 3, "windowMs": 1, "lockoutMs": 1 },
+            "trustedProxy": { "userHeader": "x-user", "allowUsers": ["a", "b"] },
+        },
+        "trustedProxies": ["10.0.0.1"],
+        "controlUi": { "allowedOrigins": ["https://a"], "allowInsecureAuth": true },
+        "nodes": { "pairing": { "autoApproveLocal": true, "autoApproveCidrs": ["10.0.0.0/8"] } },
+    });
+    let mut places = Vec::new();
+    pointers(&whole, "", &mut places);
+    let values = [
+        json!(secret),
+        json!(format!("{secret}, expected a string")),
+        json!(12_345_678),
+        json!(-12_345_678),
+        json!([secret]),
+        json!([[12_345_678]]),
+        json!({ "x": secret }),
+        json!({ secret: 12_345_678 }),
+    ];
+    let mut refused = 0;
+    for place in &places {
+        for value in &values {
+            let mut gateway = whole.clone();
+            *gateway.pointer_mut(place).unwrap() = value.clone();
+            match gw::settings::openclaw::import(&gateway, Compatibility::default()) {
+                Err(error) => {
+                    refused += 1;
+                    assert!(place.starts_with(&error.pointer) || error.pointer.starts_with(place));
+                    shown.line(place, &error.to_string());
+                    shown.debug(place, &error);
+                    let error = serde_json::Error::from(error);
+                    shown.line(place, &error.to_string());
+                }
+                // User names and entries that are no address or origin are no secrets.
+                Ok(imported) if ["/auth/token", "/auth/password"].contains(&place.as_str()) => {
+                    shown.debug(place, &imported.settings);
+                }
+                Ok(_) => {}
+            }
+        }
+    }
+    assert!(refused > 100, "{refused}");
+    let file = json!({ "gateway": whole, "auth": { "profiles": { "x": secret } } });
+    let error = gw::settings::openclaw::import(&file, Compatibility::default()).unwrap_err();
+    shown.line("whole file", &error.to_string());
+    shown.debug("whole file", &error);
+    shown.done();
+}
+
+/// The pointers to all values.
+fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    let inner: Vec<(String, &Value)> = match value {
+        Value::Object(map) => map
+            .iter()
+            .map(|(name, value)| (name.clone(), value))
+            .collect(),
+        Value::Array(values) => {
+            let values = values.iter().enumerate();
+            values.map(|(at, value)| (at.to_string(), value)).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    };
+    for (name, value) in inner {
+        pointers(value, &format!("{at}/{name}"), found);
+    }
+}
+
+/// Headers and the query hold secrets: neither is shown by whatever holds the request.
+#[test]
+fn requests() {
+    let secret = "test-header-not-a-secret";
+    let mut shown = Shown::new();
+    let default = policy("policies/default.policy");
+    for path in [
+        format!("/ws?token={secret}"),
+        format!("/#token={secret}"),
+        format!("?{secret}"),
+    ] {
+        let mut value = Spec::default().handshake();
+        value["http"]["path"] = json!(path);
+        value["http"]["headers"] = json!([
+            ["Host", "localhost:18789"],
+            ["Authorization", format!("Bearer {secret}")],
+            ["cookie", format!("session={secret}")],
+            ["Sec-WebSocket-Protocol", secret],
+            ["X-Token", secret],
+        ]);
+        let handshake = gw::handshake::parse(&value.to_string()).unwrap();
+        let text = format!("{:?}", handshake.http);
+        assert!(
+            text.contains("Authorization") && text.contains("X-Token"),
+            "{text}"
+        );
+        shown.debug("Http", &handshake.http);
+        shown.debug("Handshake", &handshake);
+        shown.debug("Seen", &handshake.seen());
+        shown.debug("Observed", &gw::handshake::observe(&handshake));
+        let brought = Brought::of(&handshake, &value["connect"]);
+        shown.debug("Brought", &brought.http);
+        brought.shown(&default, &mut shown);
+    }
+    for (path, expected) in [
+        ("/ws/x?token=t", "/ws/x"),
+        ("/#token=t", "/"),
+        ("http://user:t@localhost/", "…"),
+    ] {
+        let http = Http {
+            path: path.into(),
+            headers: Vec::new(),
+        };
+        let text = format!("Http {{ path: {expected:?}, headers: [] }}");
+        assert_eq!(format!("{http:?}"), text);
+    }
+    shown.done();
+}
+
+/// What the client is told of a name that it made up.
+#[test]
+fn told_client_text_is_escaped() {
+    let mut shown = Shown::new();
+    let default = policy("policies/default.policy");
+    for name in NASTY {
+        for place in [
+            "/params",
+            "/params/client",
+            "/params/auth",
+            "/params/permissions",
+        ] {
+            let mut value = Spec::default().handshake();
+            let handshake = gw::handshake::parse(&value.to_string()).unwrap();
+            value["connect"]["params"]["permissions"] = json!({});
+            let object = value["connect"].pointer_mut(place).unwrap();
+            object[name] = json!(1);
+            let brought = Brought::of(&handshake, &value["connect"]);
+            let gate = Gate {
+                policy: &default,
+                settings: &brought.settings,
+            };
+            let challenged = Challenged {
+                nonce: &brought.nonce,
+                time_ms: brought.time_ms,
+            };
+            let Err(reply) = present(gate.settings, &brought.message, challenged) else {
+                panic!("{place} {name:?} is accepted");
+            };
+            let refusal: Value = serde_json::from_str(&reply.refusal().unwrap()).unwrap();
+            shown.line(place, refusal["error"]["message"].as_str().unwrap());
+            shown.line(place, &reply.close().unwrap().reason);
+        }
+    }
+    shown.done();
+}
+
 const NASTY: [&str; 9] = [
     "a\u{1b}[2J\u{1b}[31mred",
     "two\nlines approve by forged",

@@ -19,12 +19,14 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, thread};
 
 use gw::admission::Gate;
-use gw::recorded::{Level, Recording, Replayed, Signature, Step, replay};
+use gw::pairing::Standing;
+use gw::recorded::outcome::{self, Names};
+use gw::recorded::{Level, Recording, Replayed, Signature, Step, prior, replay, sent};
 use gw::settings::Compatibility;
 use gw::{Facts, Policy};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Where recordings are kept.
 const OBSERVED: &str = "fixtures/observed";
@@ -45,16 +47,16 @@ const LEFT_OUT_AT_MOST: usize = 50;
 struct Known {
     /// Why, for a maintainer.
     why: String,
-    /// The releases that it is about.
-    releases: Vec<String>,
-    /// The narrowest level at which it shows.
-    level: Level,
     /// A condition of the policy language over the facts of the step.
     when: String,
     /// What the release decided.
     theirs: String,
     /// What is decided here.
     ours: String,
+    /// The parts of the outcome that may differ, as paths; `*` stands for one name.
+    parts: Vec<String>,
+    /// The releases that it is about, and how many of their rows in `fixtures/observed`.
+    rows: BTreeMap<String, usize>,
 }
 
 /// A known difference with its condition compiled.
@@ -64,12 +66,14 @@ struct Pattern {
 }
 
 /// What a release shows of a known difference.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Met {
     /// It decided so on such facts.
     seen: bool,
-    /// The outcome then differed.
-    differed: bool,
+    /// The rows whose outcome then differed in nothing else.
+    rows: BTreeSet<usize>,
+    /// The parts in which they differed, by their place in the list.
+    parts: BTreeSet<usize>,
 }
 
 impl Pattern {
@@ -84,25 +88,54 @@ impl Pattern {
     }
 
     fn is_about(&self, release: &str, facts: &Facts) -> bool {
-        let named = |named: &String| named == release;
         let rule = || gw::decide(self.policy.program(), facts).rule;
-        self.known.releases.iter().any(named) && self.policy.label(rule()) == "known"
+        self.known.rows.contains_key(release) && self.policy.label(rule()) == "known"
     }
 
-    /// What is wrong with the file, once a release has been compared. Of a folder of one's
-    /// own, the facts of a pattern need not be met.
-    fn wrong(&self, release: &str, met: Met, whole: bool) -> Option<String> {
-        let why = self.known.why.trim();
-        let is_named = self.known.releases.iter().any(|named| named == release);
-        match met {
-            Met { differed: true, .. } => None,
-            Met { seen: true, .. } => Some(format!("{KNOWN}: {release} does not differ so: {why}")),
-            Met { .. } if is_named && whole => {
-                Some(format!("{KNOWN}: {release} has no such row: {why}"))
-            }
-            Met { .. } => None,
-        }
+    /// The listed parts in which an outcome differs; `None` if it also differs in others.
+    fn covers(&self, differences: &Differences) -> Option<BTreeSet<usize>> {
+        let parts = &self.known.parts;
+        let listed = |path: &String| parts.iter().position(|part| is_part(part, path));
+        let covered: Option<BTreeSet<usize>> = differences.keys().map(listed).collect();
+        covered.filter(|covered| !covered.is_empty())
     }
+
+    /// What is wrong with the file, once a release has been compared. A folder of one's own
+    /// need not hold all that `fixtures/observed` holds.
+    fn wrong(&self, release: &str, met: &Met, whole: bool) -> Vec<String> {
+        let Some(rows) = self.known.rows.get(release) else {
+            return Vec::new();
+        };
+        let why = self.known.why.trim();
+        let wrong = |what: &str| format!("{KNOWN}: {release} {what}: {why}");
+        if met.rows.is_empty() {
+            return match (met.seen, whole) {
+                (true, _) => vec![wrong("does not differ so")],
+                (false, true) => vec![wrong("has no such row")],
+                (false, false) => Vec::new(),
+            };
+        }
+        if !whole {
+            return Vec::new();
+        }
+        let parts = self.known.parts.iter().enumerate();
+        let equal = parts.filter(|(at, _)| !met.parts.contains(at));
+        let mut all: Vec<String> = equal
+            .map(|(_, part)| wrong(&format!("does not differ in {part}")))
+            .collect();
+        let found = met.rows.len();
+        if found != *rows {
+            all.push(wrong(&format!("differs so in {found} rows, not {rows}")));
+        }
+        all
+    }
+}
+
+/// Whether a path is one that a pattern of paths names.
+fn is_part(pattern: &str, path: &str) -> bool {
+    let (pattern, path) = (pattern.split('/'), path.split('/'));
+    let same = |(pattern, name)| pattern == "*" || pattern == name;
+    pattern.clone().count() == path.clone().count() && pattern.zip(path).all(same)
 }
 
 /// A recording with the policy of its release.
@@ -170,6 +203,7 @@ impl Release {
                 Ok(Some(replayed)) => rows.push(Row {
                     cfg: &row.cfg,
                     id: &row.id,
+                    before: before(row, self.compatibility.pairing.provenance),
                     steps: row.steps().iter().zip(replayed).collect(),
                 }),
                 Ok(None) => (),
@@ -186,7 +220,57 @@ impl Release {
 struct Row<'a> {
     cfg: &'a str,
     id: &'a str,
+    /// The pairing state before, as a state that changed is recorded.
+    before: Value,
     steps: Vec<(&'a Step, Replayed)>,
+}
+
+/// The pairing state before a row, as a state that changed is recorded.
+fn before(row: &gw::recorded::Row, by_owner: bool) -> Value {
+    let first = row.steps().first();
+    let Some(client) = first.and_then(|step| step.connect.as_ref()) else {
+        return Value::Null;
+    };
+    let device = sent::device_name(row, &Step::default());
+    let standing = prior::standing(&row.prior, &device, client, by_owner).unwrap();
+    let mut names = Names::from([(sent::device_id(&device), "<device:A>".to_owned())]);
+    let key = |of: &str| standing.pointer(of).and_then(Value::as_str);
+    if let Some(key) = key("/record/publicKey").or_else(|| key("/pending/publicKey")) {
+        let other = &*row.prior == "paired-otherkey";
+        let name = if other { "A-other" } else { "A" };
+        names.insert(key.to_owned(), format!("<pubkey:{name}>"));
+    }
+    let standing: Standing = serde_json::from_value(standing).unwrap();
+    let after = BTreeMap::from([(sent::device_id(&device), standing)]);
+    outcome::state(&BTreeMap::new(), &after, &names)
+}
+
+/// The pairing state of one side from step to step: what a step leaves unchanged is not
+/// recorded, and is as it was before.
+struct Kept(Map<String, Value>);
+
+impl Kept {
+    fn new(before: &Value) -> Self {
+        let mut kept = Kept(Map::new());
+        kept.keep(before);
+        kept
+    }
+
+    fn keep(&mut self, state: &Value) {
+        for part in ["paired", "pending"] {
+            if let Some(value) = state.get(part) {
+                self.0.insert(part.to_owned(), value.clone());
+            }
+        }
+    }
+
+    /// An outcome with what its state leaves out, if its state is compared at all.
+    fn whole(&self, mut signature: Signature) -> Signature {
+        if let Some(state) = signature.state.as_object_mut() {
+            state.extend(self.0.clone());
+        }
+        signature
+    }
 }
 
 /// What becomes of the rows of a release at one level.
@@ -206,37 +290,47 @@ fn compared(
     met: &mut [Met],
 ) -> Count {
     let mut count = Count::default();
-    for row in rows {
+    for (place, row) in rows.iter().enumerate() {
         let mut different = None;
         let mut known = true;
+        let mut their_state = Kept::new(&row.before);
+        let mut our_state = Kept::new(&row.before);
         for (at, (step, replayed)) in row.steps.iter().enumerate() {
             let theirs = Signature::of(&step.out, &step.state, level);
             let ours = Signature::of(&replayed.out, &replayed.state, level);
-            let differs = theirs != ours;
+            their_state.keep(&theirs.state);
+            our_state.keep(&ours.state);
+            let decided = [theirs.decision.clone(), ours.decision.clone()];
+            let differs = (theirs != ours)
+                .then(|| differences(&their_state.whole(theirs), &our_state.whole(ours)));
             let mut listed = false;
             for (pattern, met) in patterns.iter().zip(&mut *met) {
-                if level.asks(pattern.known.level)
-                    && pattern.known.theirs == theirs.decision
-                    && pattern.is_about(&release.version, &replayed.facts)
+                let [theirs, ours] = &decided;
+                if pattern.known.theirs != *theirs
+                    || !pattern.is_about(&release.version, &replayed.facts)
                 {
-                    met.seen = true;
-                    if differs && pattern.known.ours == ours.decision {
-                        met.differed = true;
-                        listed = true;
-                    }
+                    continue;
+                }
+                met.seen = true;
+                let covered = differs.as_ref().and_then(|it| pattern.covers(it));
+                if let Some(parts) = covered
+                    && pattern.known.ours == *ours
+                {
+                    met.rows.insert(place);
+                    met.parts.extend(parts);
+                    listed = true;
                 }
             }
-            if differs {
+            if let Some(differences) = differs {
                 known &= listed;
-                different.get_or_insert((at, theirs, ours, replayed));
+                different.get_or_insert((at, differences, replayed));
             }
         }
         match different {
             None => count.agreed += 1,
             Some(_) if known => count.known += 1,
-            Some((at, theirs, ours, replayed)) => {
+            Some((at, differences, replayed)) => {
                 count.differ += 1;
-                let differences = differences(&theirs, &ours);
                 let kind = kind(&differences);
                 let step = match row.steps.len() {
                     1 => String::new(),
@@ -281,7 +375,7 @@ fn differences(theirs: &Signature, ours: &Signature) -> Differences {
     pairs.filter(|(_, [theirs, ours])| theirs != ours).collect()
 }
 
-/// Each part of an outcome that is no list and no object, by its path.
+/// Each part of an outcome that holds no other parts, by its path.
 fn parts(signature: &Signature) -> BTreeMap<String, String> {
     let whole = json!({
         "decision": signature.decision,
@@ -300,7 +394,7 @@ fn parts(signature: &Signature) -> BTreeMap<String, String> {
 
 fn gather(value: &Value, path: String, parts: &mut BTreeMap<String, String>) {
     match value {
-        Value::Object(map) => {
+        Value::Object(map) if !map.is_empty() => {
             for (name, value) in map {
                 gather(value, format!("{path}/{name}"), parts);
             }
@@ -310,8 +404,12 @@ fn gather(value: &Value, path: String, parts: &mut BTreeMap<String, String>) {
                 gather(value, format!("{path}/{at}"), parts);
             }
         }
-        Value::Null => {}
-        Value::Array(_) | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+        Value::Object(_)
+        | Value::Null
+        | Value::Array(_)
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_) => {
             parts.insert(path, value.to_string());
         }
     }
@@ -391,7 +489,7 @@ fn checked(release: &Release, patterns: &[Pattern], whole: bool) -> Report {
     let wrong = patterns
         .iter()
         .zip(met)
-        .filter_map(|(pattern, met)| pattern.wrong(version, met, whole));
+        .flat_map(|(pattern, met)| pattern.wrong(version, &met, whole));
     report.wrong.extend(wrong);
     report
 }
@@ -429,7 +527,9 @@ fn real_gateways() -> Result<(), Failed> {
     }
     let mut wrong = Vec::new();
     let has = |release: &String| found.iter().any(|(version, _)| version == release);
-    let named = patterns.iter().flat_map(|pattern| &pattern.known.releases);
+    let named = patterns
+        .iter()
+        .flat_map(|pattern| pattern.known.rows.keys());
     for release in named.filter(|release| own.is_none() && !has(release)) {
         wrong.push(format!("{KNOWN}: there is no recording of {release}"));
     }

@@ -54,8 +54,8 @@ const ISSUES: &str = "fixtures/issues";
 const OBSERVED: &str = "fixtures/observed";
 /// The page that leads from a report to its scenario.
 const REPORTS: &str = "docs/issues.md";
-/// The line of the brief.
-const BRIEF: &str = "client=cli and auth=token and loopback and no-origin → silent-approve";
+/// The line of the README.
+const README: &str = "client=cli and auth=token and loopback and no-origin → silent-approve";
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -80,7 +80,7 @@ fn main() {
         ("every file is listed", files),
         ("every case is asked of a release", before_and_after),
         ("every report leads to its scenario", reports),
-        ("the line of the brief", brief),
+        ("the line of the README", readme),
         ("every rule and guard is reached", reached),
         ("the same by password", by_password),
         ("what real gateways answered", real_gateways),
@@ -328,9 +328,15 @@ fn before_and_after(scenarios: &Scenarios, _: &Policies) -> Result<(), Failed> {
 /// each scenario of a report is led to; no report stands twice, and tables are in order.
 fn reports(scenarios: &Scenarios, _: &Policies) -> Result<(), Failed> {
     let text = fs::read_to_string(root().join(REPORTS)).unwrap();
-    let mut names = BTreeSet::new();
+    let (mut names, mut answers) = (BTreeSet::new(), BTreeMap::new());
     for (row, case) in cases(scenarios) {
-        names.extend([row.folder.clone(), format!("{}/{}", row.folder, case.name)]);
+        let name = format!("{}/{}", row.folder, case.name);
+        answers.extend(
+            case.expect
+                .iter()
+                .map(|(policy, expected)| (format!("{name}.{policy}.txt"), expected.verdict())),
+        );
+        names.extend([row.folder.clone(), name]);
     }
     let (mut wrong, mut linked, mut numbers) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
     let mut before = None;
@@ -343,8 +349,8 @@ fn reports(scenarios: &Scenarios, _: &Policies) -> Result<(), Failed> {
             continue;
         };
         let cells: Vec<&str> = cells.split(" | ").collect();
-        let [report, _, place, _] = cells[..] else {
-            wrong.push(format!("four cells make a row: {line}"));
+        let [report, _, place, fails, _] = cells[..] else {
+            wrong.push(format!("five cells make a row: {line}"));
             continue;
         };
         if report == "report" || report == "---" {
@@ -357,13 +363,14 @@ fn reports(scenarios: &Scenarios, _: &Policies) -> Result<(), Failed> {
             let target = link.split(')').next().unwrap_or_default();
             let name = target.strip_prefix("../fixtures/issues/");
             let name = name.unwrap_or(target).trim_end_matches(".json");
-            if !names.contains(name) {
+            if !names.contains(name) && !answers.contains_key(name) {
                 wrong.push(format!("{report} leads to {target}, and there is none"));
             }
             if place.contains(target) {
                 linked.extend(name.split('/').next().map(str::to_owned));
             }
         }
+        wrong.extend(failures(report, place, fails, &answers));
         if !numbers.insert(report) {
             wrong.push(format!("{report} stands twice"));
         }
@@ -383,21 +390,66 @@ fn reports(scenarios: &Scenarios, _: &Policies) -> Result<(), Failed> {
     found(wrong)
 }
 
+/// What is wrong with the cell that says under which releases a report fails: each link is to
+/// the answer of the release that it names, in a scenario of the report, and that answer is
+/// what the word before it says.
+fn failures(
+    report: &str,
+    place: &str,
+    cell: &str,
+    answers: &BTreeMap<String, &str>,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let linked = cell.contains("](");
+    if !linked && !["–", "none of the four"].contains(&cell) || linked && !place.contains("](") {
+        wrong.push(format!("{report} fails under `{cell}`"));
+    }
+    for group in cell.split("; ").filter(|_| linked) {
+        let (word, links) = group.split_once(": ").unwrap_or_default();
+        for link in links.split(", ") {
+            let (release, target) = link.split_once("](../fixtures/issues/").unwrap_or_default();
+            let (release, target) = (release.trim_matches('['), target.trim_matches(')'));
+            let text = fs::read_to_string(root().join(ISSUES).join(target)).unwrap_or_default();
+            let admitted = match text.contains("admitted without scopes") {
+                true => "let in without scopes",
+                false => "let in",
+            };
+            let said = match answers.get(target).map(|answer| answer.split('(').next()) {
+                Some(Some("reject")) => "refused",
+                Some(Some("require-pairing")) => "asked",
+                Some(Some("approve" | "silent-approve")) => admitted,
+                Some(_) | None => "nothing",
+            };
+            let folder = target.split('/').next().unwrap_or_default();
+            let own = RELEASES.contains(&release)
+                && target.ends_with(&format!(".{release}.txt"))
+                && place.contains(&format!("/{folder}"));
+            if said != word || !own {
+                wrong.push(format!(
+                    "{report} is {word} by {release}, but {target} is {said}"
+                ));
+            }
+        }
+    }
+    wrong
+}
+
 /// Where a report stands in its table: numbers go up, advisories come after them.
 fn place_of(report: &str) -> (u64, &str) {
     let digits = report.rsplit('#').next().unwrap_or_default();
     (digits.parse().unwrap_or(u64::MAX), report)
 }
 
-/// The line of the brief stands in the default policy by itself, to the letter.
-fn brief(_: &Scenarios, _: &Policies) -> Result<(), Failed> {
-    let text = fs::read_to_string(root().join("policies/default.policy")).unwrap();
-    let there = text.lines().any(|line| line == BRIEF);
-    found(if there {
-        Vec::new()
-    } else {
-        vec![format!("no line is `{BRIEF}`")]
-    })
+/// The line of the README stands in it and in the default policy by itself, to the letter.
+fn readme(_: &Scenarios, _: &Policies) -> Result<(), Failed> {
+    let mut wrong = Vec::new();
+    for file in ["README.md", "policies/default.policy"] {
+        let text = fs::read_to_string(root().join(file)).unwrap();
+        if !text.lines().any(|line| line == README) {
+            wrong.push(format!("no line of {file} is `{README}`"));
+        }
+    }
+    found(wrong)
 }
 
 /// Each clause of each policy decides a test of the policy or a case of these.

@@ -5,8 +5,10 @@ use crate::auth;
 use crate::auth::DeviceClaim;
 use crate::auth::bootstrap::find;
 use crate::decide::{Decision, Law};
+use crate::facts::scopes::covers;
 use crate::facts::{
     Auth, Client, DeviceProof, Facts, HostClass, Ingress, Mode, Pairing, PendingRequest, Role,
+    ScopeSet,
 };
 use crate::pairing::change::{Change, Fresh};
 use crate::pairing::course::{Course, Outcome, carry_out};
@@ -15,7 +17,7 @@ use crate::pairing::record::{Issuer, Via};
 use crate::pairing::request::{Ask, request};
 use crate::pairing::token::IssuedToken;
 use crate::pairing::{Relation, Standing};
-use crate::verdict::{PairingReason, Reason, ScopeBound, Verdict};
+use crate::verdict::{Grant, PairingReason, Reason, ScopeBound, Verdict};
 use crate::wire::reply::{
     Context, PairingRefusal, agent_identity, node_identity, pairing_required, refuse,
 };
@@ -70,6 +72,9 @@ impl Arrival<'_> {
             return match verdict {
                 Verdict::Reject(reason) => self.refused(Change::default(), reason),
                 Verdict::RequirePairing(reason) => self.waits(Change::default(), reason, None),
+                Verdict::Approve(_) | Verdict::SilentApprove(_) if self.is_unknown_node(course) => {
+                    self.unknown_node(Change::default())
+                }
                 Verdict::Approve(_) | Verdict::SilentApprove(_) => {
                     let given = Given {
                         scopes,
@@ -100,11 +105,10 @@ impl Arrival<'_> {
             browser_origin: self.page().filter(|_| compatibility.pairing.provenance),
             issuer: issuer.as_ref(),
             by_device_token: self.facts.auth == Auth::DeviceToken,
-            until_ms: verdict
+            until_ms: self.until_ms(),
+            wants_token: verdict
                 .grant()
-                .and_then(|grant| grant.ttl_seconds)
-                .map(|seconds| now_ms.saturating_add(i64::from(seconds) * 1_000)),
-            wants_token: verdict.grant().is_some_and(|grant| grant.token),
+                .is_some_and(|grant| self.wants_token(&grant, &scopes)),
         };
         let standing = self.remembered.standing;
         let Outcome {
@@ -117,8 +121,8 @@ impl Arrival<'_> {
             (_, Some(reason)) | (Verdict::RequirePairing(reason), None) => {
                 self.waits(change, reason, Some(&device.public_key))
             }
-            (Verdict::Approve(_), None) if self.is_unknown_node(course) => {
-                self.done(change, Reply::to(&self.presented.connect, node_identity()))
+            (Verdict::Approve(_), None) if self.is_unknown_node(Some(course)) => {
+                self.unknown_node(change)
             }
             (Verdict::Approve(grant) | Verdict::SilentApprove(grant), None) => {
                 let change = match grant.scopes {
@@ -197,6 +201,13 @@ impl Arrival<'_> {
         change
     }
 
+    /// When what the policy gives ends, in Unix milliseconds.
+    pub(super) fn until_ms(&self) -> Option<i64> {
+        let seconds = self.decision.verdict.grant()?.ttl_seconds?;
+        let now_ms = self.presented.time_ms;
+        Some(now_ms.saturating_add(i64::from(seconds).saturating_mul(1_000)))
+    }
+
     /// What the decision means for what is remembered.
     fn course(&self) -> Option<Course> {
         let proposes = match self.decision.law {
@@ -222,11 +233,33 @@ impl Arrival<'_> {
         })
     }
 
-    /// A node whose pairing was passed over serves nobody knows whose commands.
-    fn is_unknown_node(&self, course: Course) -> bool {
+    /// A node that has no device, or whose pairing was passed over, serves nobody knows whose
+    /// commands.
+    fn is_unknown_node(&self, course: Option<Course>) -> bool {
         self.facts.role == Role::Node
-            && course == Course::Pass
+            && (self.facts.device != DeviceProof::Proven || course == Some(Course::Pass))
             && self.gate.settings.compatibility.nodes_need_records
+    }
+
+    fn unknown_node(&self, change: Change) -> Done {
+        self.done(change, Reply::to(&self.presented.connect, node_identity()))
+    }
+
+    /// Whether a device token goes with the answer, as far as the grant says. A session that the
+    /// grant narrows is not told a token that would give the device more the next time.
+    fn wants_token(&self, grant: &Grant, scopes: &[Box<str>]) -> bool {
+        let bounded = match grant.scopes {
+            ScopeBound::Requested | ScopeBound::Approved => grant.cap != ScopeSet::ANY,
+            ScopeBound::None | ScopeBound::Within(_) => true,
+        };
+        let (role, rules) = (self.facts.role.name(), &self.gate.settings.compatibility);
+        let record = self.remembered.standing.record.as_ref();
+        let token = record.and_then(|record| record.token(role));
+        let wider = token.is_some_and(|token| {
+            let within = covers(rules.scope_rule, role, &token.scopes, scopes);
+            within.is_err()
+        });
+        grant.token && !(bounded && wider)
     }
 
     fn relation(&self) -> Relation {

@@ -57,7 +57,14 @@
 //! # let policy = Policy::parse("all.policy", "gw-policy 1\ndefault → approve")?;
 //! # let settings = serde_json::from_str(r#"{ "auth": { "mode": "none" } }"#)?;
 //! # let gate = Gate { policy: &policy, settings: &settings };
-//! # let socket: Socket = serde_json::from_str(r#"{ "transport": "tcp", "peer": "127.0.0.1:5", "local": "127.0.0.1:6" }"#)?;
+//! # let socket = Socket {
+//! #     transport: gw::facts::Transport::Tcp,
+//! #     peer: Some("127.0.0.1:5".parse()?),
+//! #     local: Some("127.0.0.1:6".parse()?),
+//! #     tls: false,
+//! #     peer_uid: gw::facts::PeerUid::Unknown,
+//! #     own_addresses: Vec::new(),
+//! # };
 //! # let message = br#"{"type":"req","id":"1","method":"connect","params":{"minProtocol":3,"maxProtocol":3,"client":{"id":"cli","version":"1","platform":"linux","mode":"cli"}}}"#;
 //! # let challenged = Challenged { nonce: "n", time_ms: 0 };
 //! # let mut request_id = || "r".into();

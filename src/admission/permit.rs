@@ -26,6 +26,7 @@ pub struct Permit {
     /// The token that took the place of the one the device sent.
     renewed: Option<Secret>,
     scopes: Vec<Box<str>>,
+    until_ms: Option<i64>,
 }
 
 /// Why a session has to end.
@@ -37,6 +38,9 @@ pub enum Ended {
     /// Its device is no longer paired, or its token no longer holds.
     #[error("device access revoked")]
     Revoked,
+    /// The time is over that the policy gave it (`ttl`).
+    #[error("device access expired")]
+    Expired,
     /// The policy does not admit it any longer, or not with all its scopes.
     #[error("policy changed")]
     PolicyChanged,
@@ -49,7 +53,7 @@ impl Ended {
     pub fn close(self) -> Close {
         let code = match self {
             Ended::AuthChanged => 4001,
-            Ended::Revoked | Ended::PolicyChanged => 1008,
+            Ended::Revoked | Ended::Expired | Ended::PolicyChanged => 1008,
         };
         Close::new(code, &self.to_string())
     }
@@ -62,6 +66,8 @@ impl Permit {
         let paired = proven && matches!(arrival.decision.verdict, Verdict::SilentApprove(_));
         let recorded = paired || is_recorded(facts);
         let device = arrival.presented.device_id().filter(|_| proven);
+        let after = change.apply(arrival.remembered.standing);
+        let kept = after.record.as_ref();
         Permit {
             upgrade: arrival.upgrade.clone(),
             presented: arrival.presented.clone(),
@@ -71,6 +77,10 @@ impl Permit {
             role_recorded: recorded && (paired || !facts.role_upgrade),
             renewed: renewed(arrival, change),
             scopes,
+            until_ms: match recorded {
+                true => kept.and_then(|record| record.expires_at_ms),
+                false => arrival.until_ms(),
+            },
         }
     }
 
@@ -102,6 +112,13 @@ impl Permit {
     #[must_use]
     pub fn auth(&self) -> Auth {
         self.auth
+    }
+
+    /// When the session ends by itself, in Unix milliseconds: at the end of its device's
+    /// approval, or of its own where nothing is recorded. Ask [`still_admitted`] then.
+    #[must_use]
+    pub fn until_ms(&self) -> Option<i64> {
+        self.until_ms
     }
 
     /// The device, where it was proven. One that was named and passed over is none.
@@ -147,6 +164,9 @@ pub fn still_admitted(
     standing: &Standing,
     now_ms: i64,
 ) -> Result<(), Ended> {
+    if !permit.recorded && permit.until_ms.is_some_and(|until_ms| until_ms <= now_ms) {
+        return Err(Ended::Expired);
+    }
     let presented = Presented {
         time_ms: now_ms,
         ..permit.presented.clone()
@@ -200,12 +220,19 @@ impl Permit {
         if self.auth == Auth::BootstrapToken {
             return true;
         }
-        let Some(renewed) = &self.renewed else {
+        if self.auth != Auth::DeviceToken {
             return false;
-        };
+        }
         let record = standing.record.as_ref();
-        let token = record.and_then(|record| record.token(self.role().name()));
-        token.is_some_and(|token| token.token.matches(renewed))
+        let token = record.and_then(|record| Some((record, record.token(self.role().name())?)));
+        token.is_some_and(|(record, token)| {
+            let renewed = self.renewed.as_ref();
+            // An approval replaces a token and takes nothing away; only a rotation does.
+            let by_approval = token.rotated_at_ms.is_some_and(|at_ms| {
+                at_ms > self.presented.time_ms && record.approved_at_ms == Some(at_ms)
+            });
+            by_approval || renewed.is_some_and(|renewed| token.token.matches(renewed))
+        })
     }
 }
 

@@ -1,5 +1,5 @@
 //! Setup codes, on the wire `auth.bootstrapToken`: what an owner hands to a new device so that
-//! it may pair itself (reference 4.3).
+//! it may pair itself.
 //!
 //! Making one up, keeping it and forgetting it is not here; each step gives the code as it is
 //! to be kept afterwards.

@@ -110,6 +110,17 @@ impl Credentials {
         }
     }
 
+    /// The same without the shared secret in either field, to suppose that it was not sent.
+    #[must_use]
+    pub(crate) fn without_shared(&self) -> Self {
+        Credentials {
+            token: None,
+            password: None,
+            shared: false,
+            ..self.clone()
+        }
+    }
+
     /// `auth.token`.
     #[must_use]
     pub fn token(&self) -> Option<&Secret> {

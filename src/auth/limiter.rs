@@ -1,5 +1,4 @@
-//! The rate limiter: who has failed to authenticate too often, and what to do about it
-//! (reference 4.6).
+//! The rate limiter: who has failed to authenticate too often, and what to do about it.
 //!
 //! A server keeps one [`Limiter`], asks it for [`Locks`] before it verifies, and has it
 //! [`settle`](Limiter::settle) what became of the credentials. Nothing here waits, and no
@@ -8,14 +7,26 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::verify::{Trial, Tried};
 use crate::facts::word::words;
 use crate::facts::{Address, Origin, OriginClass};
 use crate::settings::compatibility::{Compatibility, SharedFailures};
 use crate::settings::{RateLimit, Settings};
 
-/// At most so many sources are remembered.
+/// At most so many sources of one kind are remembered: clients of IPv4, pages of this host …
 pub const MOST_KEYS: usize = 10_000;
+/// So many that are not locked out are forgotten at once, the oldest first, to make room.
+const FORGOTTEN: usize = 1_000;
+/// Room is not made more often, in milliseconds, since that looks at all sources of a kind.
+const SWEEP_MS: i64 = 1_000;
+/// The network that one client of IPv6 has to itself, and may change its address in.
+const CLIENT_V6_BITS: u8 = 64;
+/// The networks that are counted as one where there is no room for their clients.
+const NETWORK_V4_BITS: u8 = 16;
+/// The same for IPv6: what a registry gives to one provider.
+const NETWORK_V6_BITS: u8 = 32;
 /// At most so many moments are remembered of each: where more failures are allowed, those of
 /// one stretch of the window are remembered together.
 const MOST_MOMENTS: u32 = 64;
@@ -38,16 +49,96 @@ words! {
 /// Who guesses.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
-    /// A client at an address.
+    /// A client at an address; of IPv6, the network of 64 bits that it is in.
     Client(IpAddr),
-    /// A page, in a browser at an address.
+    /// A page, in a browser at such an address.
     Browser(IpAddr),
+    /// Those clients of a network that there is no room to remember one by one.
+    Clients(IpAddr),
+    /// Those browsers of a network that there is no room to remember one by one.
+    Browsers(IpAddr),
     /// A page in a browser on this host.
     Page(Box<str>),
     /// Pages on this host that are not told apart.
     Pages,
     /// Clients whose address cannot be known.
     Unknown,
+}
+
+/// Sources that take room from each other, and from no others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// Clients on this host, pages that are not told apart, and those without an address.
+    Few,
+    Clients {
+        v6: bool,
+    },
+    Browsers {
+        v6: bool,
+    },
+    ClientNetworks {
+        v6: bool,
+    },
+    BrowserNetworks {
+        v6: bool,
+    },
+    /// Pages that this host serves, as the dashboard.
+    OwnPages,
+    /// Pages from elsewhere in a browser on this host.
+    OtherPages,
+}
+
+impl Source {
+    fn kind(&self) -> Kind {
+        match self {
+            Source::Client(ip) if ip.is_loopback() => Kind::Few,
+            Source::Client(ip) => Kind::Clients { v6: ip.is_ipv6() },
+            Source::Browser(ip) => Kind::Browsers { v6: ip.is_ipv6() },
+            Source::Clients(ip) => Kind::ClientNetworks { v6: ip.is_ipv6() },
+            Source::Browsers(ip) => Kind::BrowserNetworks { v6: ip.is_ipv6() },
+            Source::Page(text) if Origin::parse(text).class() == OriginClass::Loopback => {
+                Kind::OwnPages
+            }
+            Source::Page(_) => Kind::OtherPages,
+            Source::Pages | Source::Unknown => Kind::Few,
+        }
+    }
+
+    /// Who it is counted with where there is no room for it.
+    fn wider(&self) -> Option<Source> {
+        match self {
+            Source::Client(ip) if ip.is_loopback() => None,
+            Source::Client(ip) => Some(Source::Clients(provider(*ip))),
+            Source::Browser(ip) => Some(Source::Browsers(provider(*ip))),
+            Source::Clients(_)
+            | Source::Browsers(_)
+            | Source::Page(_)
+            | Source::Pages
+            | Source::Unknown => None,
+        }
+    }
+}
+
+/// The address itself, or of IPv6 the network whose addresses one client may take in turn.
+fn one_client(ip: IpAddr) -> IpAddr {
+    match ip.is_ipv6() && !ip.is_loopback() {
+        true => network(ip, CLIENT_V6_BITS),
+        false => ip,
+    }
+}
+
+fn provider(ip: IpAddr) -> IpAddr {
+    network(
+        ip,
+        match ip.is_ipv6() {
+            true => NETWORK_V6_BITS,
+            false => NETWORK_V4_BITS,
+        },
+    )
+}
+
+fn network(ip: IpAddr, bits: u8) -> IpAddr {
+    IpNet::new(ip, bits).map_or(ip, |network| network.network())
 }
 
 /// What failures are counted under.
@@ -93,7 +184,8 @@ impl Subject {
     ///
     /// Every page is limited, on this host by itself: any page that the user opens can try
     /// secrets against loopback. Other clients are limited where the settings say so, those on
-    /// this host as a rule not: they could read the secret anyway.
+    /// this host as a rule not: they could read the secret anyway. All addresses of a network of
+    /// 64 bits are one client, since IPv6 gives every host so many.
     #[must_use]
     pub fn of(settings: &Settings, client_ip: Address, origin: &Origin) -> Self {
         let compatibility = &settings.compatibility;
@@ -113,8 +205,8 @@ impl Subject {
         };
         let source = match client_ip.ip() {
             None => Source::Unknown,
-            Some(ip) if !page => Source::Client(ip),
-            Some(ip) if !client_ip.is_loopback() => Source::Browser(ip),
+            Some(ip) if !page => Source::Client(one_client(ip)),
+            Some(ip) if !client_ip.is_loopback() => Source::Browser(one_client(ip)),
             Some(_) => page_source(origin, compatibility),
         };
         Subject { source, measure }
@@ -191,12 +283,17 @@ pub fn steps(tried: &Tried, compatibility: &Compatibility) -> Steps {
 #[derive(Clone, Debug)]
 pub struct Limiter {
     limit: RateLimit,
+    kinds: BTreeMap<Kind, Table>,
+}
+
+/// The failures of the sources of one kind.
+#[derive(Clone, Debug, Default)]
+struct Table {
     keys: BTreeMap<Key, Failures>,
-    /// Until when sources that are not remembered are locked out, because there was no room to
-    /// count one that failed.
-    full_until_ms: i64,
-    /// When keys that no longer matter were last looked for.
-    swept_ms: i64,
+    /// When room was last made.
+    swept_ms: Option<i64>,
+    /// When there may be room again, if there is none.
+    full_until_ms: Option<i64>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -207,14 +304,19 @@ struct Failures {
 }
 
 impl Limiter {
-    /// A limiter in which nobody has failed yet.
+    /// A limiter in which nobody has failed yet. A time that is none is taken for the default,
+    /// so that no limit is lifted by mistake; with 0 attempts the first failure locks out.
     #[must_use]
     pub fn new(limit: RateLimit) -> Self {
+        let usual = RateLimit::default();
+        let time = |ms: i64, usual_ms| if ms > 0 { ms } else { usual_ms };
         Limiter {
-            limit,
-            keys: BTreeMap::new(),
-            full_until_ms: i64::MIN,
-            swept_ms: i64::MIN,
+            limit: RateLimit {
+                window_ms: time(limit.window_ms, usual.window_ms),
+                lockout_ms: time(limit.lockout_ms, usual.lockout_ms),
+                ..limit
+            },
+            kinds: BTreeMap::new(),
         }
     }
 
@@ -261,12 +363,18 @@ impl Limiter {
         delay_ms
     }
 
-    /// Whether a source may guess, at `now_ms` in Unix milliseconds.
+    /// Whether a source may guess, at `now_ms` in Unix milliseconds. One that could not be
+    /// counted may not, unless its network can be.
     #[must_use]
     pub fn check(&self, key: &Key, now_ms: i64) -> Check {
-        let until_ms = match self.keys.get(key) {
-            Some(failures) => failures.locked_until_ms,
-            None => Some(self.full_until_ms),
+        let table = self.kinds.get(&key.source.kind());
+        let until_ms = match table.map(|table| (table, table.keys.get(key))) {
+            Some((_, Some(failures))) => failures.locked_until_ms,
+            Some((table, None)) if table.is_full() => match key.wider() {
+                Some(wider) => return self.check(&wider, now_ms),
+                None => table.full_until_ms,
+            },
+            Some((_, None)) | None => None,
         };
         match until_ms.filter(|until_ms| *until_ms > now_ms) {
             Some(until_ms) => Check::Locked {
@@ -277,40 +385,38 @@ impl Limiter {
     }
 
     /// Counts a failure, and locks the source out when it is one too many. A source that is
-    /// locked out is not counted further.
+    /// locked out is not counted further. One that there is no room for is counted with its
+    /// network.
     pub fn failed(&mut self, key: Key, now_ms: i64) {
         let limit = self.limit;
-        let until_ms = now_ms.saturating_add(limit.lockout_ms);
-        let Some(failures) = self.room_for(key, now_ms) else {
-            self.full_until_ms = self.full_until_ms.max(until_ms);
-            return;
-        };
-        if failures.is_locked(now_ms) {
-            return;
-        }
-        if failures.count(now_ms, &limit) >= limit.max_attempts {
-            *failures = Failures {
-                locked_until_ms: Some(until_ms),
-                ..Failures::default()
-            };
+        let wider = key.wider();
+        match self.room_for(key, now_ms) {
+            Some(failures) => failures.fail(now_ms, &limit),
+            None => {
+                if let Some(wider) = wider {
+                    self.failed(wider, now_ms);
+                }
+            }
         }
     }
 
     /// Forgets the failures of a source, and its lockout.
     pub fn succeeded(&mut self, key: &Key) {
-        self.keys.remove(key);
+        if let Some(table) = self.kinds.get_mut(&key.source.kind()) {
+            table.keys.remove(key);
+        }
     }
 
     /// How many sources are remembered.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.kinds.values().map(|table| table.keys.len()).sum()
     }
 
     /// Whether nobody is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.len() == 0
     }
 
     /// Counts a failure that locks nobody out.
@@ -329,32 +435,79 @@ impl Limiter {
 
     /// The failures of a source, with room made for a new one if there can be any.
     fn room_for(&mut self, key: Key, now_ms: i64) -> Option<&mut Failures> {
-        if self.keys.len() >= MOST_KEYS && !self.keys.contains_key(&key) {
-            self.sweep(now_ms);
-            if self.keys.len() >= MOST_KEYS {
+        let window_ms = self.limit.window_ms;
+        let table = self.kinds.entry(key.source.kind()).or_default();
+        if table.is_full() && !table.keys.contains_key(&key) {
+            table.make_room(now_ms, window_ms);
+            if table.is_full() {
                 return None;
             }
         }
-        Some(self.keys.entry(key).or_default())
+        Some(table.keys.entry(key).or_default())
+    }
+}
+
+impl Key {
+    fn wider(&self) -> Option<Key> {
+        let source = self.source.wider()?;
+        Some(Key {
+            guess: self.guess,
+            source,
+        })
+    }
+}
+
+impl Table {
+    fn is_full(&self) -> bool {
+        self.keys.len() >= MOST_KEYS
     }
 
-    /// Forgets the sources that no longer matter; not more than once a second, since it looks
-    /// at all of them.
-    fn sweep(&mut self, now_ms: i64) {
-        if now_ms.saturating_sub(self.swept_ms) < 1_000 {
+    /// Forgets the sources that no longer matter, or else those that failed longest ago; of
+    /// those that are locked out none, or else many could free each other.
+    fn make_room(&mut self, now_ms: i64, window_ms: i64) {
+        let recently = |swept_ms: i64| now_ms.abs_diff(swept_ms) < SWEEP_MS.unsigned_abs();
+        if self.swept_ms.is_some_and(recently) {
             return;
         }
-        self.swept_ms = now_ms;
-        let window_ms = self.limit.window_ms;
+        self.swept_ms = Some(now_ms);
         self.keys.retain(|_, failures| {
-            let newest = failures.moments.back();
-            failures.is_locked(now_ms)
-                || newest.is_some_and(|(at_ms, _)| now_ms.saturating_sub(*at_ms) < window_ms)
+            failures.is_locked(now_ms) || now_ms.saturating_sub(failures.newest_ms()) < window_ms
         });
+        let mut unlocked: Vec<(i64, Key)> = Vec::new();
+        if self.is_full() {
+            let keys = self.keys.iter();
+            let keys = keys.filter(|(_, failures)| !failures.is_locked(now_ms));
+            unlocked.extend(keys.map(|(key, failures)| (failures.newest_ms(), key.clone())));
+            unlocked.sort_unstable();
+        }
+        for (_, key) in unlocked.iter().take(FORGOTTEN) {
+            self.keys.remove(key);
+        }
+        let locks = self.keys.values().map(|failures| failures.locked_until_ms);
+        let soonest_ms = match self.is_full() {
+            true => locks.flatten().min(),
+            false => None,
+        };
+        self.full_until_ms = Some(now_ms.saturating_add(SWEEP_MS)).max(soonest_ms);
     }
 }
 
 impl Failures {
+    /// Adds a failure, and locks out when it is one too many.
+    fn fail(&mut self, now_ms: i64, limit: &RateLimit) {
+        if !self.is_locked(now_ms) && self.count(now_ms, limit) >= limit.max_attempts {
+            *self = Failures {
+                locked_until_ms: Some(now_ms.saturating_add(limit.lockout_ms)),
+                ..Failures::default()
+            };
+        }
+    }
+
+    /// When it last failed, or before all time where nothing is counted.
+    fn newest_ms(&self) -> i64 {
+        self.moments.back().map_or(i64::MIN, |(at_ms, _)| *at_ms)
+    }
+
     fn is_locked(&self, now_ms: i64) -> bool {
         self.locked_until_ms
             .is_some_and(|until_ms| until_ms > now_ms)

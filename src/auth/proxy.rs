@@ -1,4 +1,4 @@
-//! The mode `trusted-proxy`: a proxy in front names the user (reference 4.4).
+//! The mode `trusted-proxy`: a proxy in front names the user.
 
 use super::verify::Request;
 use crate::facts::Transport;

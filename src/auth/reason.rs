@@ -7,7 +7,7 @@ use std::fmt;
 use super::proxy::ProxyError;
 use crate::facts::AuthFailure;
 
-/// Why no authentication held. Shown, it is the protocol's `authReason` (reference 1.7).
+/// Why no authentication held. Shown, it is the protocol's `authReason`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuthReason {
     /// The setup code is unknown, used or expired.

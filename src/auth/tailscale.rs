@@ -2,7 +2,7 @@
 //!
 //! The login is a header, and anyone who reaches the gateway over loopback can write headers.
 //! Only the local Tailscale service knows who the client's address belongs to, and nothing
-//! here asks it (reference 4.5). So a login never succeeds; evaluation goes on with token and
+//! here asks it. So a login never succeeds; evaluation goes on with token and
 //! password, and no client is told of it.
 
 use super::verify::Request;

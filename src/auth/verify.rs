@@ -1,4 +1,4 @@
-//! Which of the credentials that were sent holds (reference 4.2).
+//! Which of the credentials that were sent holds.
 
 use super::bootstrap::{self, SetupCode};
 use super::claims::{Claims, DeviceClaim};

@@ -1,15 +1,17 @@
 //! `gw check-policy`: everything that is wrong with policies.
 
-use super::Exit;
-use super::load;
 use super::output::{Output, ReportFormat};
+use super::{Exit, constants, load};
 use crate::diagnostic::{Code, Diagnostics, suggest};
+use crate::lang::Checked;
+use crate::lang::parse::parse;
+use crate::policy::{Policy, PolicyError};
 use crate::source::Sources;
 
 /// Finds everything that is wrong with policies
 ///
 /// Reads each policy with what it includes and extends, checks names, types and stages,
-/// and runs its tests. Every statement that is wrong is reported in one run, with its place
+/// and runs its tests; and the YAML file with the constants of a release, beside it. Every statement that is wrong is reported in one run, with its place
 /// and what to do. A policy that has errors does not load anywhere else either.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -53,15 +55,18 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             Ok(policy) => {
                 let checked = policy.checked();
                 summary.push_str(&format!(
-                    "{file}: {}, {}, {} passed, policy {}\n",
+                    "{file}: {}, {}, {}, policy {}\n",
                     count(checked.guards.len(), "guard"),
                     count(checked.rules.len(), "rule"),
-                    count(count_tests(checked), "test"),
+                    tests(&policy),
                     policy.digest()
                 ));
                 let distance = sources.append(policy.sources());
                 all.append(policy.warnings(), distance);
             }
+            Err(error) if is_vocabulary(&error) => summary.push_str(&format!(
+                "{file}: can be included; it decides nothing by itself\n"
+            )),
             Err(error) => {
                 exit = exit.and(Exit::of(&error));
                 summary.push_str(&format!(
@@ -72,6 +77,12 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
                 all.append(&error.diagnostics, distance);
             }
         }
+        if let Err((diagnostic, texts)) = constants::of(file) {
+            exit = exit.and(Exit::Failure);
+            summary.push_str(&format!("{file}: its constants cannot be read\n"));
+            let distance = sources.append(&texts);
+            all.append(&Diagnostics(vec![*diagnostic]), distance);
+        }
     }
     output.report(&all, &sources, args.format);
     if matches!(args.format, ReportFormat::Human | ReportFormat::Plain) {
@@ -80,8 +91,42 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     exit
 }
 
-fn count_tests(checked: &crate::lang::Checked) -> usize {
+/// Whether a file that does not load is one to be included: it lacks a default, and nothing
+/// else is wrong with it.
+fn is_vocabulary(error: &PolicyError) -> bool {
+    let lacks = |code| code == Code::MissingDefault;
+    error.diagnostics.0.iter().all(|found| lacks(found.code))
+        && error.sources.iter().next().is_some_and(|(id, source)| {
+            let (ast, _) = parse(id, source);
+            ast.is_vocabulary()
+        })
+}
+
+fn count_tests(checked: &Checked) -> usize {
     checked.tests.len() + checked.base.as_ref().map_or(0, |base| count_tests(base))
+}
+
+/// How many tests passed, of a policy that loads; and whose they are, where none is its own.
+fn tests(policy: &Policy) -> String {
+    let tests = count_tests(policy.checked());
+    inherited(policy, tests).unwrap_or_else(|| format!("{} passed", count(tests, "test")))
+}
+
+/// What is said of a policy that has no tests of its own: how many of what it extends passed.
+pub(super) fn inherited(policy: &Policy, passed: usize) -> Option<String> {
+    if !policy.checked().tests.is_empty() {
+        return None;
+    }
+    let mut base = policy.checked().base.as_deref();
+    while let Some(checked) = base {
+        if let Some(test) = checked.tests.first() {
+            let source = policy.sources().get(test.span.source)?;
+            let name = source.name.rsplit(['/', '\\', ':']).next()?;
+            return Some(format!("no tests of its own, {passed} of {name} passed"));
+        }
+        base = checked.base.as_deref();
+    }
+    Some("no tests".to_owned())
 }
 
 /// `1 error`, `2 errors`.

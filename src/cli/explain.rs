@@ -7,10 +7,12 @@ use super::fact::{self, NamedFacts};
 use super::output::{AnswerFormat, Output, colour};
 use super::{Exit, constants, load, recorded, recording};
 use crate::claims;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::explain::{Subject, explain, json, text};
 use crate::facts::{AttributeId, Facts};
 use crate::lang::check::settle;
 use crate::policy::{Policy, PolicyError};
+use crate::source::printable;
 
 /// Says what a policy answers to a connection, and why
 ///
@@ -21,7 +23,8 @@ use crate::policy::{Policy, PolicyError};
 /// `gw schema`.
 ///
 /// A YAML file beside the policy, with its name, gives the constants of a release: a handshake
-/// is then read as that release would have read it.
+/// is then read as that release would have read it. A policy without one has those of the
+/// policy that it extends.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -34,6 +37,7 @@ Examples:
   gw explain --recorded fixtures/observed/2026.4.22.jsonl.gz \
       --row token-loopback/pairing/direct/cli/paired-read/admin/auth-good \
       --policy policies/openclaw/2026.4.22.policy
+  gw explain --recorded fixtures/observed/2026.4.22.jsonl.gz      its rows
 
 Exit codes: 0 answered, 1 the policy has errors, 2 wrong command line,
 3 an input cannot be read, 4 refused (with --exit-code)")]
@@ -42,24 +46,26 @@ pub(super) struct Args {
     #[arg(value_name = "HANDSHAKE.json")]
     handshake: Option<String>,
 
-    /// A recording of a real gateway, as JSON lines, compressed or not
-    #[arg(
-        long,
-        value_name = "FILE.jsonl.gz",
-        requires = "row",
-        conflicts_with = "handshake"
-    )]
+    /// A recording of a real gateway, as JSON lines, compressed or not; without --row, its rows
+    /// are listed
+    #[arg(long, value_name = "FILE.jsonl", conflicts_with = "handshake")]
     recorded: Option<String>,
 
-    /// The row of it: its configuration, a slash, its id
-    #[arg(long, value_name = "CFG/ID", requires = "recorded")]
+    /// The row of it: its configuration, a slash, its id; `START*` lists the rows that begin so
+    #[arg(
+        long,
+        value_name = "CFG/ID",
+        requires = "recorded",
+        conflicts_with = "handshake"
+    )]
     row: Option<String>,
 
-    /// Which handshake of a row that has several, from 1
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "recorded")]
-    step: usize,
+    /// Which handshake of a row that has several, from 1 (the default)
+    #[arg(long, value_name = "N", requires = "row", conflicts_with = "handshake")]
+    step: Option<usize>,
 
-    /// The policy; without it, policies/default.policy or, where there is none, the built-in default
+    /// The policy, or `built-in:NAME` (built-in:lan.policy, built-in:openclaw/2026.9.6.policy);
+    /// without it, policies/default.policy or, where there is none, the built-in default
     #[arg(long, value_name = "FILE")]
     policy: Option<String>,
 
@@ -88,6 +94,9 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         );
         return Exit::Usage;
     }
+    if let (Some(path), Some(start)) = (&args.recorded, listed(args)) {
+        return list(args, path, start, output);
+    }
     let named = match fact::read(&args.fact) {
         Ok(named) => named,
         Err((diagnostic, sources)) => {
@@ -110,16 +119,11 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let (recorded, told) = match subject {
         Read::Facts => (None, None),
         Read::Handshake(recorded) => (Some(recorded), None),
-        Read::Row(recorded, told) => (Some(recorded), Some(told)),
-        Read::Early(told) => {
-            match args.format {
-                AnswerFormat::Json => {
-                    output.say_json(&serde_json::json!({ "recorded": told.json() }))
-                }
-                AnswerFormat::Human | AnswerFormat::Plain => output.say(&told.text()),
-            }
-            return Exit::Success;
+        Read::Row(recorded, told) => {
+            let told = told.supposing(!named.facts.is_empty());
+            (Some(recorded), Some(told))
         }
+        Read::Early(told) => return early(args, &told, named, output),
     };
     let found = recorded
         .as_ref()
@@ -184,6 +188,59 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     }
 }
 
+/// What the rows begin with that are to be listed, if they are and none is explained.
+fn listed(args: &Args) -> Option<&str> {
+    args.row
+        .as_deref()
+        .map_or(Some(""), |row| row.strip_suffix('*'))
+}
+
+fn list(args: &Args, path: &str, start: &str, output: &mut Output) -> Exit {
+    if !args.fact.is_empty() || args.exit_code || args.step.is_some() {
+        output.complain(&format!(
+            "error: say which row: --row CFG/ID\n  help: `gw explain --recorded {path}` lists them\n"
+        ));
+        return Exit::Usage;
+    }
+    match recorded::rows(path, start) {
+        Ok(rows) if args.format == AnswerFormat::Json => {
+            output.say_json(&serde_json::json!({ "rows": rows }));
+            Exit::Success
+        }
+        Ok(rows) => {
+            for row in rows {
+                output.say(&format!("{}\n", printable(&row)));
+            }
+            Exit::Success
+        }
+        Err((diagnostic, sources)) => {
+            output.report_one(*diagnostic, &sources, args.format.report());
+            Exit::Input
+        }
+    }
+}
+
+/// Says of a row that it was answered before a policy is asked.
+fn early(args: &Args, told: &recorded::Told, named: NamedFacts, output: &mut Output) -> Exit {
+    if let Some(fact) = named.facts.first() {
+        let message = "this row was answered before any policy was asked: a fact changes nothing";
+        let diagnostic = Diagnostic::error(Code::InvalidFact, message)
+            .label(fact.span, "")
+            .help("leave --fact out, or take a row whose connect frame can be read");
+        output.report_one(diagnostic, &named.sources, args.format.report());
+        return Exit::Usage;
+    }
+    match args.format {
+        AnswerFormat::Json => output.say_json(&told.early_json()),
+        AnswerFormat::Human => output.say(&told.early_text(true)),
+        AnswerFormat::Plain => output.say(&told.early_text(false)),
+    }
+    match args.exit_code {
+        true => Exit::Refused,
+        false => Exit::Success,
+    }
+}
+
 /// What is explained, besides facts that are named.
 enum Read {
     /// Nothing.
@@ -203,7 +260,7 @@ enum Trouble {
 }
 
 fn subject(args: &Args, policy: &str, named: &NamedFacts) -> Result<Read, Trouble> {
-    let constants = constants::beside(policy).map_err(Trouble::Input)?;
+    let constants = constants::of(policy).map_err(Trouble::Input)?;
     if let Some(path) = &args.handshake {
         let read = recording::read(path, named, constants.as_ref()).map_err(Trouble::Input)?;
         return Ok(Read::Handshake(Box::new(read)));
@@ -211,13 +268,17 @@ fn subject(args: &Args, policy: &str, named: &NamedFacts) -> Result<Read, Troubl
     let (Some(path), Some(row)) = (&args.recorded, &args.row) else {
         return Ok(Read::Facts);
     };
-    let policy = load::policy(policy, false).map_err(Trouble::Policy)?;
+    let by = recorded::By {
+        policy: &load::policy(policy, false).map_err(Trouble::Policy)?,
+        path: policy,
+        named: args.policy.is_some(),
+    };
     let place = recorded::Place {
         path,
         row,
-        step: args.step,
+        step: args.step.unwrap_or(1),
     };
-    let read = recorded::read(place, &policy, constants.unwrap_or_default());
+    let read = recorded::read(place, by, constants.unwrap_or_default());
     let (handshake, told) = read.map_err(Trouble::Input)?;
     Ok(match handshake {
         Some(handshake) => Read::Row(Box::new(recording::facts(handshake, named)), told),

@@ -110,7 +110,15 @@ pub(super) fn unreadable(path: &str, error: &ReadError) -> Diagnostic {
             Code::UnreadableFile
         }
     };
+    let built_in;
     let help = match error {
+        ReadError::NotFound if path.starts_with(BUILT_IN) => {
+            built_in = format!(
+                "the built-in policies are {}",
+                built_in_policies().join(", ")
+            );
+            &*built_in
+        }
         ReadError::NotFound => "check the path; it is relative to the folder that you are in",
         ReadError::Folder => "name a file in it",
         ReadError::TooLarge(_) => "is it the right file?",
@@ -122,10 +130,9 @@ pub(super) fn unreadable(path: &str, error: &ReadError) -> Diagnostic {
 
 /// The policy at a path: a file, or `built-in:NAME`.
 pub(super) fn policy(path: &str, tested: bool) -> Result<Policy, PolicyError> {
-    let text = if built_in(path).is_some() {
-        reader(path, Read::Policy, path)
-    } else {
-        read(path, MAX_BYTES as u64)
+    let text = match path {
+        "-" => read(path, MAX_BYTES as u64),
+        path => policy_text(path, path),
     };
     let text = text.map_err(|error| PolicyError {
         sources: Sources::default(),
@@ -137,6 +144,14 @@ pub(super) fn policy(path: &str, tested: bool) -> Result<Policy, PolicyError> {
     } else {
         Policy::load_untested(path, &text, &mut reader)
     }
+}
+
+/// The text of a policy, for the one at `root`. Standard input is not read: it can be only once.
+pub(super) fn policy_text(path: &str, root: &str) -> Result<String, ReadError> {
+    if path == root && path != "-" && !path.starts_with(BUILT_IN) {
+        return read(path, MAX_BYTES as u64);
+    }
+    reader(path, Read::Policy, root)
 }
 
 /// Reads what the policy at a path names.
@@ -159,6 +174,21 @@ pub(super) fn built_in(path: &str) -> Option<&'static str> {
         .iter()
         .find(|(known, _)| *known == name)
         .map(|(_, text)| *text)
+}
+
+/// The policies that are part of the program, as they are named.
+pub(super) fn built_in_policies() -> Vec<String> {
+    SHIPPED
+        .iter()
+        .filter(|(name, _)| name.ends_with(".policy"))
+        .map(|(name, _)| format!("{BUILT_IN}{name}"))
+        .collect()
+}
+
+/// The built-in policy of a release.
+pub(super) fn of_release(release: &str) -> Option<String> {
+    let path = format!("{BUILT_IN}openclaw/{release}.policy");
+    built_in(&path).map(|_| path)
 }
 
 /// Reads what a policy names. A link does not lead a policy out of its folder.

@@ -22,12 +22,20 @@ pub(super) fn read(
 
 /// The same, of a handshake that was read.
 pub(super) fn facts(mut handshake: Handshake, supposed: &NamedFacts) -> (Facts, Subject) {
-    // A device that is supposed to say something else is supposed to have signed it.
-    let proof = handshake::observe(&handshake).facts.device;
+    // A device that is supposed to say something else is supposed to have signed it; and what
+    // a proof is supposed to show counts for what depends on it, as a device token does.
+    let mut judged = Facts {
+        device: handshake::prove(&handshake.seen()),
+        ..Facts::default()
+    };
     for fact in &supposed.facts {
         handshake.suppose(fact.attribute, &fact.value);
+        if fact.attribute.row().name == "device" {
+            // A value that does not fit is reported when the facts are settled.
+            let _ = fact.attribute.assign(&mut judged, &fact.value);
+        }
     }
-    let observed = handshake::observe_with(&handshake, proof);
+    let observed = handshake::observe_with(&handshake, judged.device);
     let subject = subject(&handshake, &observed);
     (observed.facts, subject)
 }
@@ -100,5 +108,49 @@ fn subject(handshake: &Handshake, observed: &Observed) -> Subject {
         evidence: AttributeId::all()
             .map(|id| evidence.get(id).show(id, handshake, facts))
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::cli::fact;
+    use crate::facts::{Auth, DeviceProof};
+
+    /// Where a log hides the signature, it can be said what it showed; a device token is good
+    /// only with its device.
+    #[test]
+    fn what_a_proof_is_supposed_to_show_counts_for_the_device_token() {
+        let text = include_str!("../../fixtures/handshake/local-cli.json");
+        let mut recorded: Value = serde_json::from_str(text).unwrap();
+        recorded["connect"]["params"]["auth"] = json!({ "deviceToken": "example-device-token" });
+        recorded["connect"]["params"]["device"]["signature"] = json!("hidden");
+        let device = recorded["connect"]["params"]["device"].clone();
+        let scopes = json!(["operator.read", "operator.write"]);
+        recorded["pairing"] = json!({ "record": {
+            "deviceId": device["id"], "publicKey": device["publicKey"], "platform": "linux",
+            "role": "operator", "roles": ["operator"], "scopes": scopes, "approvedScopes": scopes,
+            "tokens": { "operator": {
+                "token": "example-device-token", "role": "operator", "createdAtMs": 1,
+                "scopes": scopes,
+            } },
+            "createdAtMs": 1, "approvedAtMs": 1,
+        } });
+        let auth = |named: &[&str]| {
+            let named: Vec<String> = named.iter().map(|fact| (*fact).to_owned()).collect();
+            let Ok(named) = fact::read(&named) else {
+                panic!("{named:?} cannot be read");
+            };
+            let handshake = handshake::parse(&recorded.to_string()).unwrap();
+            let facts = facts(handshake, &named).0;
+            (facts.device, facts.auth)
+        };
+        assert_eq!(auth(&[]), (DeviceProof::SignatureInvalid, Auth::None));
+        assert_eq!(
+            auth(&["device=proven"]),
+            (DeviceProof::Proven, Auth::DeviceToken)
+        );
     }
 }

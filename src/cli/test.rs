@@ -1,7 +1,7 @@
 //! `gw test`: the tests of policies, one by one.
 
 use super::Exit;
-use super::check::count;
+use super::check::{count, inherited};
 use super::load;
 use super::output::{AnswerFormat, Output};
 use crate::claims;
@@ -91,6 +91,9 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
                         format!("  ({})", result.issues.join(", "))
                     };
                     output.say(&format!("{word:<4}  {place}  {}{issues}\n", result.name));
+                }
+                if let Some(inherited) = inherited(&policy, results.len() - failures.len()) {
+                    output.say(&format!("note  {file}: {inherited}\n"));
                 }
                 for clause in &unreached {
                     output.say(&format!("note  {clause}: no test reaches it\n"));

@@ -93,7 +93,7 @@ pub(super) fn consequences(decision: Decision, facts: &Facts, subject: &Subject)
         Verdict::Approve(grant) => {
             sentences.push(admitted(grant, facts, subject));
             if decision.law != Some(Law::NothingToRecord) {
-                sentences.push("the pairing records stay as they are".to_owned());
+                sentences.push("nothing more is approved".to_owned());
             }
             sentences.push(token_sentence(decision.verdict, facts).to_owned());
         }
@@ -108,7 +108,7 @@ pub(super) fn consequences(decision: Decision, facts: &Facts, subject: &Subject)
                 .map_or_else(String::new, |ttl| format!(", for {}", show_seconds(ttl)));
             sentences.push(match facts.pairing {
                 Pairing::Paired => {
-                    "the device is paired already: its record stays as it is".to_owned()
+                    "the device is paired already: nothing more is approved".to_owned()
                 }
                 Pairing::Upgrade => {
                     format!("the record of {device} is upgraded without asking{until}")

@@ -223,7 +223,7 @@ pub fn parse_network(text: &str) -> Option<IpNet> {
     .ok()
 }
 
-/// Who the client is, as far as the trusted proxies tell (reference 5.2).
+/// Who the client is, as far as the trusted proxies tell.
 ///
 /// A peer that is not trusted is the client itself. Otherwise `X-Forwarded-For` is walked
 /// from right to left, and the first hop that is neither trusted nor loopback is the client;

@@ -40,10 +40,11 @@ impl Named {
     }
 }
 
-/// Lets every fact that was not named follow from those that were.
-pub fn complete(facts: &mut Facts, named: &Named) {
+/// Lets every fact that was not named follow from those that were. Where `kept` says no, facts
+/// stay as they were found.
+pub fn complete(facts: &mut Facts, named: &Named, kept: impl Fn(&Assumption) -> bool) {
     for assumption in ASSUMPTIONS {
-        if !(assumption.holds)(facts) {
+        if kept(assumption) && !(assumption.holds)(facts) {
             (assumption.complete)(facts, named);
         }
     }
@@ -513,7 +514,7 @@ mod tests {
                 let mut named = Named::default();
                 id.assign(&mut facts, &value).unwrap();
                 named.add(id);
-                complete(&mut facts, &named);
+                complete(&mut facts, &named, |_| true);
                 let left: Vec<_> = broken(&facts).map(|a| a.says).collect();
                 assert!(left.is_empty(), "{}={value:?}: {left:?}", id.row().name);
             }

@@ -639,7 +639,7 @@ pub static ATTRIBUTES: &[Attribute] = &[
         secret_sent,
         Connect,
         Claimed,
-        "`auth.token` or `auth.password` was sent, right or wrong, if only white space"
+        "`auth.token` or `auth.password` was sent, right or wrong; white space alone counts"
     ),
     word!(
         "auth",

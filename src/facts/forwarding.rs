@@ -18,7 +18,7 @@ words! {
 /// The prefix of every header of the `X-Forwarded-…` families.
 const PREFIX: &str = "x-forwarded-";
 
-/// The headers that a Tailscale proxy adds (reference 5.4).
+/// The headers that a Tailscale proxy adds.
 const TAILSCALE: &[&str] = &[
     "tailscale-funnel-request",
     "tailscale-headers-info",

@@ -12,7 +12,7 @@ words! {
     }
 }
 
-/// What a client says of its device, as it is signed and compared (reference 3.2): trimmed,
+/// What a client says of its device, as it is signed and compared: trimmed,
 /// and ASCII letters in lower case. Letters beyond ASCII stay as they are, so that no two
 /// Unicode tables can disagree.
 #[must_use]

@@ -109,7 +109,7 @@ pub struct Facts {
     pub platform: Box<str>,
     /// The device family the client names, as it is compared.
     pub device_family: Box<str>,
-    /// Whether a token or a password was sent, if only white space.
+    /// Whether a token or a password was sent; white space alone counts.
     pub secret_sent: bool,
     /// Which authentication succeeded.
     pub auth: Auth,

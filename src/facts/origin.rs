@@ -122,7 +122,7 @@ impl Origin {
     }
 
     /// Whether the page's host and port equal the Host header, as they are written: the port
-    /// that a scheme implies is in neither (reference 5.8, rule 3).
+    /// that a scheme implies is in neither.
     #[must_use]
     pub fn matches_host(&self, host_header: &str) -> bool {
         !self.authority.is_empty() && self.authority.eq_ignore_ascii_case(host_header.trim())

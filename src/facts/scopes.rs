@@ -111,7 +111,7 @@ impl ScopeSet {
 }
 
 words! {
-    /// Which approved scopes cover a requested one (reference 2.5). Each rule is narrower or
+    /// Which approved scopes cover a requested one. Each rule is narrower or
     /// wider than the one before in what it adds, so the choice is the operator's.
     ScopeRule {
         Exact "exact" "a scope covers itself, and nothing else (OpenClaw 2026.2)",
@@ -140,40 +140,69 @@ pub fn covers<'a, R: AsRef<str>, A: AsRef<str>>(
     requested: &'a [R],
     approved: &[A],
 ) -> Result<(), &'a str> {
-    let role = role.trim();
-    let missing = requested.iter().map(AsRef::as_ref).find(|written| {
-        let scope = written.trim();
-        !scope.is_empty() && !is_covered(rule, role, scope, approved)
-    });
+    let approved = Approved::new(rule, role, approved);
+    let missing = requested
+        .iter()
+        .map(AsRef::as_ref)
+        .find(|scope| !approved.covers(scope));
     missing.map_or(Ok(()), Err)
 }
 
-fn is_covered<A: AsRef<str>>(rule: ScopeRule, role: &str, scope: &str, approved: &[A]) -> bool {
-    let has = |scope: &str| {
-        approved
-            .iter()
-            .any(|approved| approved.as_ref().trim() == scope)
-    };
-    let by_rule = |covering: &[Scope]| covering.iter().any(|covering| has(covering.name()));
-    let role_bound = matches!(rule, ScopeRule::RoleBound | ScopeRule::FineGrained);
-    if role_bound && !belongs_to(scope, role) {
-        return false;
-    }
-    if has(scope) {
-        return true;
-    }
-    if rule == ScopeRule::Exact || role != Role::Operator.name() || !belongs_to(scope, role) {
-        return false;
-    }
-    let covering: &[Scope] = match (Scope::parse(scope), rule) {
-        (Some(Scope::Read), _) => &[Scope::Write],
-        (Some(Scope::Talk | Scope::SessionsWrite), ScopeRule::FineGrained) => &[Scope::Write],
-        (Some(Scope::SessionsRead), ScopeRule::FineGrained) => {
-            &[Scope::Write, Scope::Read, Scope::SessionsWrite]
+/// Approved scopes, to ask of many scopes whether these cover them.
+#[derive(Clone, Debug)]
+pub struct Approved<'a> {
+    rule: ScopeRule,
+    role: &'a str,
+    /// Trimmed and in order: a record and a frame may have thousands.
+    scopes: Vec<&'a str>,
+}
+
+impl<'a> Approved<'a> {
+    /// What was approved for a role, and by which rule it covers.
+    #[must_use]
+    pub fn new<S: AsRef<str>>(rule: ScopeRule, role: &'a str, scopes: &'a [S]) -> Self {
+        let mut scopes: Vec<&str> = scopes.iter().map(|scope| scope.as_ref().trim()).collect();
+        scopes.sort_unstable();
+        Approved {
+            rule,
+            role: role.trim(),
+            scopes,
         }
-        _ => &[],
-    };
-    has(Scope::Admin.name()) || by_rule(covering)
+    }
+
+    /// Whether one scope is covered, as [`covers`] has it. A blank one is.
+    #[must_use]
+    pub fn covers(&self, scope: &str) -> bool {
+        let scope = scope.trim();
+        scope.is_empty() || self.covers_named(scope)
+    }
+
+    fn has(&self, scope: &str) -> bool {
+        self.scopes.binary_search(&scope).is_ok()
+    }
+
+    fn covers_named(&self, scope: &str) -> bool {
+        let (rule, role) = (self.rule, self.role);
+        let role_bound = matches!(rule, ScopeRule::RoleBound | ScopeRule::FineGrained);
+        if role_bound && !belongs_to(scope, role) {
+            return false;
+        }
+        if self.has(scope) {
+            return true;
+        }
+        if rule == ScopeRule::Exact || role != Role::Operator.name() || !belongs_to(scope, role) {
+            return false;
+        }
+        let covering: &[Scope] = match (Scope::parse(scope), rule) {
+            (Some(Scope::Read), _) => &[Scope::Write],
+            (Some(Scope::Talk | Scope::SessionsWrite), ScopeRule::FineGrained) => &[Scope::Write],
+            (Some(Scope::SessionsRead), ScopeRule::FineGrained) => {
+                &[Scope::Write, Scope::Read, Scope::SessionsWrite]
+            }
+            _ => &[],
+        };
+        self.has(Scope::Admin.name()) || covering.iter().any(|scope| self.has(scope.name()))
+    }
 }
 
 /// Whether the scope's name begins with the role's and a dot.
@@ -305,6 +334,31 @@ mod tests {
             "operator.talk",
             "operator.read"
         ));
+    }
+
+    /// The set agrees with asking of each approved scope, and is as fast for thousands.
+    #[test]
+    fn many_scopes_are_covered_one_by_one() {
+        let many: Vec<String> = (0..4_000).map(|at| format!("operator.{at:x}")).collect();
+        let spaced: Vec<String> = many
+            .iter()
+            .rev()
+            .map(|scope| format!(" {scope} "))
+            .collect();
+        for rule in ScopeRule::ALL {
+            assert_eq!(covers(*rule, "operator", &many, &spaced), Ok(()));
+            let approved = Approved::new(*rule, " operator ", &spaced);
+            assert!(approved.covers("") && approved.covers(" operator.0 "));
+            assert!(!approved.covers("operator.") && !approved.covers("operator.g"));
+            for role in ["operator", "node"] {
+                for asked in NAMES {
+                    let all = Approved::new(*rule, role, &NAMES).covers(asked);
+                    let mut each = NAMES.iter();
+                    let by_one = each.any(|by| covers(*rule, role, &[asked], &[by]).is_ok());
+                    assert_eq!(all, by_one, "{rule} {role} {asked}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod phrase;
 mod plain;
 mod suppose;
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::facts::{PeerUid, Transport};
@@ -108,12 +109,29 @@ pub struct Socket {
 }
 
 /// The HTTP upgrade request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Http {
     /// The request target, with its query.
     pub path: Box<str>,
     /// Names and values in the order of arrival, repeats kept.
     pub headers: Vec<(Box<str>, Box<str>)>,
+}
+
+/// Shows the path without its query, and the names of the headers: a query, `Authorization` and
+/// `Cookie` hold secrets.
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A target that is a whole URL may hold a password too.
+        let path = match self.path.starts_with('/') {
+            true => self.path.split(['?', '#']).next().unwrap_or_default(),
+            false => "…",
+        };
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| &**name).collect();
+        f.debug_struct("Http")
+            .field("path", &path)
+            .field("headers", &names)
+            .finish()
+    }
 }
 
 impl Default for Http {

@@ -11,6 +11,27 @@ pub struct Ast {
     pub unread: Unread,
 }
 
+impl Ast {
+    /// Whether it only gives names, as a file to be included does.
+    #[must_use]
+    pub fn is_vocabulary(&self) -> bool {
+        let names = |statement: &Statement| {
+            matches!(
+                statement.kind,
+                StatementKind::Set { .. }
+                    | StatementKind::Define { .. }
+                    | StatementKind::Include(_)
+            )
+        };
+        let edition = |statement: &Statement| matches!(statement.kind, StatementKind::Edition(_));
+        self.statements.iter().any(names)
+            && self
+                .statements
+                .iter()
+                .all(|statement| names(statement) || edition(statement))
+    }
+}
+
 /// What is known of statements that could not be read, so that nothing that depends on
 /// them is reported besides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -107,7 +107,7 @@ impl Files<'_, '_> {
         let Some(source) = self.sources.get(id) else {
             return Ast::default();
         };
-        if source.text.trim_start().starts_with(['{', '[']) && !source.text.contains("gw-policy") {
+        if looks_like_json(&source.text) && !source.text.contains("gw-policy") {
             self.diagnostics.push(
                 Diagnostic::error(
                     Code::MissingEdition,
@@ -247,7 +247,7 @@ impl Files<'_, '_> {
         chain: &[String],
         verb: &str,
     ) -> Option<(String, Ast)> {
-        let Some(path) = self.resolve(from, &target.value) else {
+        let Some(path) = resolve(&self.folder, from, &target.value) else {
             self.diagnostics.push(
                 Diagnostic::error(
                     Code::IncludeOutside,
@@ -311,33 +311,63 @@ impl Files<'_, '_> {
             }
         }
     }
+}
 
-    /// The path of a file named in another, or `None` when it is outside of the folder.
-    fn resolve(&self, from: &str, target: &str) -> Option<String> {
-        // What is part of the program has no folder, and only its own kind beside it.
-        if target.starts_with(BUILT_IN) {
-            return Some(target.to_owned());
+/// The path of the policy that the one at `path`, with this text, extends; `root` is the
+/// policy that was asked for.
+#[must_use]
+pub fn extended(root: &str, path: &str, text: &str) -> Option<String> {
+    let (ast, _) = parse(SourceId::default(), &Source::new(path, text));
+    let target = ast.statements.iter().find_map(|statement| {
+        if let StatementKind::Extends(target) = &statement.kind {
+            return Some(target);
         }
-        if from.starts_with(BUILT_IN) {
-            return Some(format!("{BUILT_IN}{target}"));
-        }
-        let absolute = target.starts_with(['/', '\\']) || target.contains(':');
-        if absolute || target.contains('\\') || target.is_empty() {
-            return None;
-        }
-        let inside = folder(from).strip_prefix(self.folder.as_str())?;
-        let mut steps: Vec<&str> = inside.split('/').filter(|step| !step.is_empty()).collect();
-        for step in target.split('/') {
-            match step {
-                "" | "." => {}
-                ".." => {
-                    steps.pop()?;
-                }
-                step => steps.push(step),
-            }
-        }
-        Some(format!("{}{}", self.folder, steps.join("/")))
+        None
+    });
+    resolve(folder(root), path, &target?.value)
+}
+
+/// The path of a file named in another, or `None` when it is outside of the root's folder.
+fn resolve(root: &str, from: &str, target: &str) -> Option<String> {
+    // What is part of the program has no folder, and only its own kind beside it.
+    if target.starts_with(BUILT_IN) {
+        return Some(target.to_owned());
     }
+    if from.starts_with(BUILT_IN) {
+        return Some(format!("{BUILT_IN}{target}"));
+    }
+    let absolute = target.starts_with(['/', '\\']) || target.contains(':');
+    if absolute || target.contains('\\') || target.is_empty() {
+        return None;
+    }
+    let inside = folder(from).strip_prefix(root)?;
+    let mut steps: Vec<&str> = inside.split('/').filter(|step| !step.is_empty()).collect();
+    for step in target.split('/') {
+        match step {
+            "" | "." => {}
+            ".." => {
+                steps.pop()?;
+            }
+            step => steps.push(step),
+        }
+    }
+    Some(format!("{root}{}", steps.join("/")))
+}
+
+/// Whether a text begins as JSON does, and not with the label of a rule.
+fn looks_like_json(text: &str) -> bool {
+    let text = text.trim_start();
+    let Some(rest) = text.strip_prefix('[') else {
+        return text.starts_with('{');
+    };
+    let Some((label, rule)) = rest.split_once(']') else {
+        return true;
+    };
+    let is_name = label.starts_with(|first: char| first.is_ascii_alphabetic())
+        && label
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    !is_name || rule.trim().is_empty()
 }
 
 /// The folder of a path, with its separator; empty for a bare name.
@@ -388,6 +418,35 @@ mod tests {
         ]);
         assert_eq!(loaded.diagnostics.to_string(), "no problems");
         assert_eq!(loaded.checked.unwrap().rules.len(), 1);
+    }
+
+    #[test]
+    fn a_label_is_not_json() {
+        for (text, json) in [
+            ("[known-device] pairing=paired → approve", false),
+            ("{\"gw-handshake\": 1}", true),
+            ("  [\"a\", \"b\"]", true),
+            ("[1] ", true),
+            ("[null]\n", true),
+            ("[", true),
+            ("client=cli → approve", false),
+        ] {
+            assert_eq!(looks_like_json(text), json, "{text}");
+        }
+        let loaded = load_all(&[("p.policy", "[known] pairing=paired → approve\n")]);
+        let said = loaded.diagnostics.to_string();
+        assert!(said.contains("begins with its edition"), "{said}");
+    }
+
+    #[test]
+    fn what_a_policy_extends_is_found_without_loading_it() {
+        let base = |text| extended("p/mine.policy", "p/sub/mine.policy", text);
+        let text = "gw-policy 1\nextends \"../base.policy\"\n";
+        assert_eq!(base(text).as_deref(), Some("p/base.policy"));
+        let built_in = "gw-policy 1\nextends \"built-in:lan.policy\"\n";
+        assert_eq!(base(built_in).as_deref(), Some("built-in:lan.policy"));
+        assert_eq!(base("gw-policy 1\nextends \"../../x.policy\"\n"), None);
+        assert_eq!(base("gw-policy 1\ndefault → require-pairing\n"), None);
     }
 
     #[test]

@@ -28,8 +28,8 @@ pub enum Approver<'a> {
         scopes: &'a [Box<str>],
         /// When the approval ends, in Unix milliseconds; never without.
         until_ms: Option<i64>,
-        /// Whether the connection is told a new token. Else it keeps the one it has: a token
-        /// that nobody is told would lock it out.
+        /// Whether the connection is told a new token. Else the device keeps the one it has: a
+        /// token that nobody is told would lock it out.
         tells: bool,
     },
 }
@@ -52,9 +52,9 @@ impl<'a> Approver<'a> {
         own.into_iter().chain(earlier).min()
     }
 
-    fn tells(&self) -> bool {
+    fn replaces_tokens(&self, rules: &Compatibility) -> bool {
         match *self {
-            Approver::Owner { .. } => true,
+            Approver::Owner { .. } => rules.pairing.approval_replaces_tokens,
             Approver::Policy { tells, .. } => tells,
         }
     }
@@ -85,7 +85,7 @@ pub enum Denied {
 ///
 /// The record then has what it had and what was asked for, and describes the device as the
 /// request did; each role that was asked for gets a new token, and the old one is dead
-/// (reference 7.4; recorded as `sequence/remote-pending-then-approve`).
+/// (recorded as `sequence/remote-pending-then-approve`).
 ///
 /// # Errors
 ///
@@ -101,7 +101,7 @@ pub fn approve(
 ) -> Result<Change, Denied> {
     let pending = waiting(standing, request_id, now_ms, rules)?;
     check(pending, approver, rules)?;
-    let before = standing.record.as_ref().filter(|record| {
+    let before = standing.live_record(now_ms).filter(|record| {
         record.device_id == pending.device_id
             && (rules.token_of_another_key || same_key(&record.public_key, &pending.public_key))
     });
@@ -150,7 +150,12 @@ fn approved(
     rules: &Compatibility,
 ) -> Record {
     let asked = pending.asked_scopes();
-    let scopes = united(before.map(Record::baseline).unwrap_or_default(), asked);
+    let revives = rules.pairing.approval_revives;
+    let had = before.map(|before| match revives {
+        true => before.baseline().iter().map(AsRef::as_ref).collect(),
+        false => unrevoked(before, pending),
+    });
+    let scopes = united(had.unwrap_or_default(), asked);
     let roles = united(
         before.into_iter().flat_map(Record::approved_roles),
         pending.asked_roles(),
@@ -160,14 +165,16 @@ fn approved(
         .unwrap_or_default();
     for role in united(pending.asked_roles(), [""; 0]) {
         let old = tokens.get(&role);
+        let old = old.filter(|old| revives || old.revoked_at_ms.is_none());
         let rule = rules.pairing.approved_token;
         let scopes = token_scopes(&role, asked, &scopes, old, rule);
-        let token = match old.filter(|old| old.revoked_at_ms.is_none()) {
-            Some(old) if !approver.tells() => Token {
+        let replaces = approver.replaces_tokens(rules);
+        let token = match old {
+            Some(old) if !replaces && old.revoked_at_ms.is_none() => Token {
                 scopes,
                 ..old.clone()
             },
-            Some(_) | None => renewed(old, &role, &scopes, None, fresh, now_ms),
+            Some(_) | None => renewed(tokens.get(&role), &role, &scopes, None, fresh, now_ms),
         };
         tokens.insert(role, token);
     }
@@ -208,6 +215,22 @@ fn approved(
         node_surface: before.and_then(|record| record.node_surface.clone()),
         pending_node_surface: before.and_then(|record| record.pending_node_surface.clone()),
     }
+}
+
+/// What stays approved of a record: a role whose token was revoked, and which is asked for again, has what
+/// is asked for and no more. Else whoever approves would bring back what they do not see.
+fn unrevoked<'a>(before: &'a Record, pending: &Pending) -> Vec<&'a str> {
+    let revoked: Vec<&str> = pending
+        .asked_roles()
+        .filter(|role| {
+            let token = before.tokens.as_ref().and_then(|tokens| tokens.get(*role));
+            token.is_some_and(|token| token.revoked_at_ms.is_some())
+        })
+        .collect();
+    let baseline = before.baseline().iter().map(AsRef::as_ref);
+    baseline
+        .filter(|scope| !revoked.iter().any(|role| belongs_to(scope, role)))
+        .collect()
 }
 
 /// The scopes of an approval's token: those asked for, else those it had, else those approved.

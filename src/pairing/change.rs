@@ -114,7 +114,7 @@ words! {
     }
 }
 
-/// Something to tell those who may manage devices (reference 7.6).
+/// Something to tell those who may manage devices.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A request waits that nobody was told of.

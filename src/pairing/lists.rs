@@ -1,11 +1,25 @@
 //! Lists of roles and scopes as they are kept: trimmed, each once, in the order of arrival.
 
+use std::collections::BTreeSet;
+
 use crate::facts::scopes::{normalize, outside_roles};
 use crate::settings::compatibility::PairingRules;
 
-/// Scopes as they are kept.
-pub(super) fn trimmed<S: AsRef<str>>(list: &[S]) -> Vec<Box<str>> {
-    united(list, [""; 0])
+/// At most so many scopes of one request are kept.
+pub(super) const MOST_SCOPES: usize = 64;
+
+/// The first of the scopes, as they are kept of a request: what its owner is not shown is not
+/// approved either.
+pub(super) fn bounded<S: AsRef<str>>(list: &[S]) -> Vec<Box<str>> {
+    let mut scopes = united(list, [""; 0]);
+    scopes.truncate(MOST_SCOPES);
+    scopes
+}
+
+/// Whether every member of the first is in the second; both as they are kept.
+pub(super) fn within(few: &[Box<str>], many: &[Box<str>]) -> bool {
+    let many: BTreeSet<&str> = many.iter().map(AsRef::as_ref).collect();
+    few.iter().all(|one| many.contains(&**one))
 }
 
 /// The members of both, those of the first before those of the second.
@@ -17,16 +31,16 @@ where
     A: AsRef<str>,
     B: AsRef<str>,
 {
-    let mut all: Vec<Box<str>> = Vec::new();
-    let mut add = |text: &str| {
-        let text = text.trim();
-        if !text.is_empty() && !all.iter().any(|known| &**known == text) {
-            all.push(text.into());
-        }
-    };
-    first.into_iter().for_each(|text| add(text.as_ref()));
-    second.into_iter().for_each(|text| add(text.as_ref()));
-    all
+    let first: Vec<A> = first.into_iter().collect();
+    let second: Vec<B> = second.into_iter().collect();
+    let texts = first.iter().map(AsRef::as_ref);
+    let texts = texts.chain(second.iter().map(AsRef::as_ref));
+    let mut seen = BTreeSet::new();
+    texts
+        .map(str::trim)
+        .filter(|text| !text.is_empty() && seen.insert(*text))
+        .map(Into::into)
+        .collect()
 }
 
 /// Scopes as a token carries them: with what follows from them, in alphabetical order.

@@ -67,7 +67,7 @@ impl Store for Memory {
     }
 
     fn commit(&self, change: &Change, expected: Version) -> Result<Version, StoreError> {
-        if change.is_empty() {
+        if change.device_id.is_empty() {
             return Ok(expected);
         }
         let mut kept = self.kept();
@@ -79,6 +79,9 @@ impl Store for Memory {
             });
         if version != expected {
             return Err(StoreError::Conflict);
+        }
+        if change.is_empty() {
+            return Ok(expected);
         }
         let after = change.apply(before);
         if waits(&after) && !waits(before) && kept.count(waits) >= self.limits.requests {

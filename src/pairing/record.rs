@@ -128,6 +128,12 @@ impl Record {
         }
     }
 
+    /// Whether it has ended, at `now_ms` in Unix milliseconds.
+    #[must_use]
+    pub fn has_ended(&self, now_ms: i64) -> bool {
+        self.expires_at_ms.is_some_and(|ends_ms| ends_ms <= now_ms)
+    }
+
     /// The token of a role, unless it was revoked.
     #[must_use]
     pub fn token(&self, role: &str) -> Option<&Token> {

@@ -32,7 +32,7 @@ pub fn reject(
 }
 
 /// Removes the record of a device, and with `pairing.removeRequests` what waits for it.
-/// `None` when there is no record. Nobody is told (reference 7.6).
+/// `None` when there is no record. Nobody is told.
 #[must_use]
 pub fn remove(standing: &Standing, rules: &Compatibility) -> Option<Change> {
     let record = standing.record.as_ref()?;
@@ -51,15 +51,20 @@ pub fn remove(standing: &Standing, rules: &Compatibility) -> Option<Change> {
     Some(change)
 }
 
-/// Removes the request of a device once it has waited too long; nobody is told. `None` when
-/// none has.
+/// Removes the request of a device once it has waited too long, and its record once that has
+/// ended; nobody is told. `None` when there is neither.
 #[must_use]
 pub fn expire(standing: &Standing, now_ms: i64, rules: &Compatibility) -> Option<Change> {
-    let pending = standing.pending.as_ref()?;
-    let expired = pending.is_expired(rules.request_ttl_ms, now_ms);
-    expired.then(|| Change {
-        pending: Write::Remove,
-        ..Change::none(&pending.device_id)
+    let pending = standing.pending.as_ref();
+    let pending = pending.filter(|pending| pending.is_expired(rules.request_ttl_ms, now_ms));
+    let record = standing.record.as_ref();
+    let record = record.filter(|record| record.has_ended(now_ms));
+    let pending_of = pending.map(|pending| &pending.device_id);
+    let device_id = record.map(|record| &record.device_id).or(pending_of)?;
+    Some(Change {
+        record: record.map_or(Write::Keep, |_| Write::Remove),
+        pending: pending.map_or(Write::Keep, |_| Write::Remove),
+        ..Change::none(device_id)
     })
 }
 
@@ -68,7 +73,7 @@ pub const PRUNE_AFTER_MS: i64 = 60_000;
 
 /// The records that `newest` makes superfluous: paired without asking, for the same client id,
 /// mode and display name, not connected now, approved over a minute ago. Clients that make a
-/// new key at each start would fill the store otherwise (reference 6.5, issue #102810).
+/// new key at each start would fill the store otherwise (OpenClaw #102810).
 ///
 /// Only where `newest` was paired without asking itself, and where `pairing.provenance` keeps
 /// who approved what.

@@ -4,16 +4,12 @@
 
 use super::change::{Change, Decision, Event, Fresh, Write};
 use super::key::{PublicKey, same_key};
-use super::lists::{trimmed, united};
+use super::lists::{MOST_SCOPES, bounded, united, within};
 use super::record::{Issuer, Pending};
 use super::standing::Standing;
 use crate::facts::{Client, Mode, Role};
 use crate::settings::Compatibility;
 use crate::settings::compatibility::{Repeat, Supersede};
-
-/// Requests of one device are united up to this many scopes; beyond, the newest stands alone.
-/// A stranger could ask for others each time, and have them kept.
-const MOST_SCOPES: usize = 64;
 
 /// What a connection says of its device, and asks for it. That it holds the key is proven.
 #[derive(Clone, Copy, Debug)]
@@ -133,6 +129,10 @@ pub fn request(
             Repeat::Ignore => {}
             Repeat::Refresh => kept.refreshed_at_ms = Some(now_ms),
         }
+        if waiting.silent == Some(true) {
+            // Nobody was told of it while it needed no asking.
+            announce(&mut change, &kept);
+        }
         if kept != *waiting {
             change.pending = Write::Put(kept);
         }
@@ -149,7 +149,8 @@ pub fn request(
     let roles = united(waiting.asked_roles(), asked.asked_roles());
     let mut scopes = united(waiting.asked_scopes(), asked.asked_scopes());
     if scopes.len() > MOST_SCOPES {
-        scopes = trimmed(asked.asked_scopes());
+        // The newest stands alone.
+        scopes = bounded(asked.asked_scopes());
     }
     let wider = Pending {
         roles: Some(roles),
@@ -185,7 +186,7 @@ fn written(
         client_mode: Some(ask.mode.name().into()),
         role: Some(role.into()),
         roles: Some(vec![role.into()]),
-        scopes: rules.pairing.list(trimmed(ask.scopes)),
+        scopes: rules.pairing.list(bounded(ask.scopes)),
         remote_ip: ask.remote_ip.map(Into::into),
         silent: Some(silent),
         is_repair: Some(standing.record.as_ref().is_some_and(known)),
@@ -213,7 +214,6 @@ fn announce(change: &mut Change, pending: &Pending) {
 /// Whether whoever approves the waiting request approves this one too, by the rule.
 fn is_repeat(waiting: &Pending, asked: &Pending, rule: Supersede) -> bool {
     let roles = |pending: &Pending| united(pending.asked_roles(), [""; 0]);
-    let within = |few: &[Box<str>], many: &[Box<str>]| few.iter().all(|one| many.contains(one));
     let (old_roles, new_roles) = (roles(waiting), roles(asked));
     let (old, new) = (waiting.asked_scopes(), asked.asked_scopes());
     let narrower = within(&new_roles, &old_roles) && within(new, old);

@@ -4,6 +4,8 @@
 //! Frames, error codes and the sessions that end are not here: a [`Reply`] says what to
 //! commit, send and end, an [`RpcError`] what went wrong, in OpenClaw's words.
 
+use std::fmt;
+
 use serde_json::{Map, Value, json};
 
 use super::approve::{Approver, approve};
@@ -84,7 +86,7 @@ impl RpcError {
 }
 
 /// What a call comes to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Reply {
     /// The payload of the answer. Only that of a rotation may hold a secret.
     pub payload: Value,
@@ -92,6 +94,16 @@ pub struct Reply {
     pub change: Change,
     /// The sessions that end with it.
     pub ends: Option<Ends>,
+}
+
+/// Without the payload: that of a rotation holds the new token.
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("change", &self.change)
+            .field("ends", &self.ends)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Sessions that are not what they were admitted as any more.
@@ -220,7 +232,7 @@ fn list(caller: &Caller<'_>, view: &View<'_>) -> Reply {
     let mut paired: Vec<_> = view
         .standings
         .iter()
-        .filter_map(|standing| standing.record.as_ref())
+        .filter_map(|standing| standing.live_record(view.now_ms))
         .filter(|record| seen(&record.device_id))
         .collect();
     paired.sort_by_key(|record| std::cmp::Reverse(record.approved_at_ms));
@@ -337,7 +349,7 @@ fn rejected(request_id: &str, caller: &Caller<'_>, view: &View<'_>) -> Result<Re
 
 fn of_device<'a>(device_id: &str, view: &View<'a>) -> Option<(&'a Standing, &'a Record)> {
     view.standings.iter().find_map(|standing| {
-        let record = standing.record.as_ref()?;
+        let record = standing.live_record(view.now_ms)?;
         (&*record.device_id == device_id).then_some((standing, record))
     })
 }

@@ -55,9 +55,8 @@ pub fn refresh(standing: &Standing, ask: &Ask<'_>, now_ms: i64, rules: &Compatib
     }
 }
 
-/// Leaves waiting that a node wants what it may serve approved (`pairing.nodeSurface`;
-/// reference 6.8). What it wants is not looked at: each session of a node leaves one, until
-/// one waits.
+/// Leaves waiting that a node wants what it may serve approved (`pairing.nodeSurface`). What it
+/// wants is not looked at: each session of a node leaves one, until one waits.
 #[must_use]
 pub fn node_surface(
     standing: &Standing,

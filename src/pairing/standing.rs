@@ -129,14 +129,25 @@ impl Standing {
     /// as good as none: a new approval does not bring back what it held.
     #[must_use]
     pub fn live(&self, now_ms: i64) -> Cow<'_, Standing> {
-        let ends = self.record.as_ref().and_then(|record| record.expires_at_ms);
-        match ends.is_some_and(|ends_ms| ends_ms <= now_ms) {
+        match self
+            .record
+            .as_ref()
+            .is_some_and(|record| record.has_ended(now_ms))
+        {
             false => Cow::Borrowed(self),
             true => Cow::Owned(Standing {
                 record: None,
                 ..self.clone()
             }),
         }
+    }
+
+    /// The record, unless it has ended at `now_ms`.
+    #[must_use]
+    pub fn live_record(&self, now_ms: i64) -> Option<&Record> {
+        self.record
+            .as_ref()
+            .filter(|record| !record.has_ended(now_ms))
     }
 
     /// How the request relates to the record and to the request that waits, at `now_ms` in

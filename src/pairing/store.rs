@@ -63,7 +63,9 @@ pub trait Store: Send + Sync {
     fn load(&self, device_id: &str) -> Result<(Standing, Version), StoreError>;
 
     /// Writes all of a change, or nothing, if the device is still at the expected version.
-    /// A change that writes nothing checks nothing, and leaves the version as it is.
+    /// A change that writes nothing leaves the version as it is, and is held against it all
+    /// the same: who is admitted on what has been removed meanwhile is told to look again. A
+    /// change of no device is nothing to a store.
     ///
     /// # Errors
     ///
@@ -85,8 +87,8 @@ pub trait Store: Send + Sync {
     fn device_of_request(&self, request_id: &str) -> Result<Option<Box<str>>, StoreError>;
 }
 
-/// Removes all requests that have waited too long, and says how many. One that changes
-/// meanwhile is left for the next time.
+/// Removes what has ended of all devices: requests that have waited too long, records whose
+/// time is over. Says of how many; one that changes meanwhile is left for the next time.
 ///
 /// # Errors
 ///

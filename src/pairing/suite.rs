@@ -103,6 +103,9 @@ fn an_empty_change_leaves_the_version(store: &dyn Store) {
     let version = store.commit(&pairs("d", "one"), Version::NOTHING).unwrap();
     assert_eq!(store.commit(&Change::none("d"), version), Ok(version));
     assert_eq!(store.load("d").unwrap().1, version);
+    let stale = store.commit(&Change::none("d"), Version::NOTHING);
+    assert_eq!(stale, Err(StoreError::Conflict));
+    assert_eq!(store.commit(&Change::default(), version), Ok(version));
 }
 
 fn of_two_that_race_one_is_told(store: &dyn Store) {
@@ -188,10 +191,10 @@ fn a_naive_model_agrees(make: Make<'_>) {
             prop_assert_eq!(store.load(&device).unwrap(), (before.clone(), version));
             let expected = if stale { Version(u64::MAX) } else { version };
             let done = store.commit(&change, expected);
-            if change.is_empty() {
-                prop_assert_eq!(done, Ok(expected));
-            } else if stale {
+            if stale {
                 prop_assert_eq!(done, Err(StoreError::Conflict));
+            } else if change.is_empty() {
+                prop_assert_eq!(done, Ok(version));
             } else {
                 let after = change.apply(&before);
                 let gone = after == Standing::default();

@@ -44,7 +44,7 @@ impl IssuedToken {
 }
 
 /// The token that goes with an admission: the one the record has, if it carries what is asked
-/// for, else a new one that carries exactly that (reference 6.7).
+/// for, else a new one that carries exactly that.
 ///
 /// None without a record, without an approved role or list of scopes, or for scopes beyond
 /// the approved ones: an admission that the record does not bear out lasts for its session.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use crate::settings::{Compatibility, Settings, openclaw};
@@ -126,6 +127,9 @@ pub enum RowError {
         /// What serde says.
         error: serde_json::Error,
     },
+    /// The whole text is one JSON value.
+    #[error("this is JSON over several lines, not one JSON value a line")]
+    OneValue,
     /// The settings of a configuration cannot be taken over.
     #[error("the settings of `{cfg}`: {error}")]
     Settings {
@@ -145,6 +149,14 @@ pub enum RowError {
         /// As the row names it.
         kind: Box<str>,
     },
+    /// A row asks for more than any recording holds.
+    #[error("more than {most} {what}")]
+    TooMuch {
+        /// What there would be too much of.
+        what: &'static str,
+        /// How much there may be.
+        most: usize,
+    },
 }
 
 /// A line that starts a configuration.
@@ -161,14 +173,19 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// [`RowError::Line`] for the first line that is no row.
+    /// [`RowError::Line`] for the first line that is no row, [`RowError::OneValue`] where it is
+    /// a part of one value over several lines.
     pub fn read(text: &str) -> Result<Self, RowError> {
         let mut recording = Recording::default();
         for (at, line) in text.lines().enumerate() {
-            recording.add(line).map_err(|error| RowError::Line {
-                line: at + 1,
-                error,
-            })?;
+            let Err(error) = recording.add(line) else {
+                continue;
+            };
+            if error.is_eof() && serde_json::from_str::<IgnoredAny>(text).is_ok() {
+                return Err(RowError::OneValue);
+            }
+            let line = at + 1;
+            return Err(RowError::Line { line, error });
         }
         Ok(recording)
     }
@@ -189,6 +206,12 @@ impl Recording {
             self.rows.push(serde_json::from_str(line)?);
         }
         Ok(())
+    }
+
+    /// Whether a name is that of a line that starts a configuration.
+    #[must_use]
+    pub fn is_start(&self, cfg: &str, id: &str) -> bool {
+        id.split('/').next() == Some("start") && self.configurations.contains_key(cfg)
     }
 
     /// The row of a configuration with an id.
@@ -249,6 +272,12 @@ impl Configuration {
 }
 
 impl Row {
+    /// What it is asked for by: its configuration, a slash, its id.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.cfg, self.id)
+    }
+
     /// Its handshakes, in order.
     #[must_use]
     pub fn steps(&self) -> &[Step] {

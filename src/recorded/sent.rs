@@ -37,6 +37,10 @@ const HOST_ADDRESSES: [&str; 6] = [
 ];
 /// The one address that it had where the peers were in another namespace.
 const LAN_ADDRESS: &str = "192.168.77.1";
+/// The longest message that a row can have made, in bytes: far more than a gateway takes first.
+const MAX_PADDED: usize = 8 << 20;
+/// The most names in the path of a change to the frame.
+const MAX_DEPTH: usize = 64;
 
 /// What was sent in a step.
 #[derive(Clone, Debug)]
@@ -73,7 +77,8 @@ pub fn device_id(name: &str) -> String {
 ///
 /// # Errors
 ///
-/// [`RowError::Kind`] for a kind that is not known.
+/// [`RowError::Kind`] for a kind that is not known, [`RowError::TooMuch`] for a message that is
+/// too long or a change that is too deep.
 pub fn sent(
     row: &Row,
     step: &Step,
@@ -169,36 +174,44 @@ fn frame(
     }
     let mut frame = json!({ "type": "req", "id": "c1", "method": "connect", "params": params });
     for change in &connect.mutate {
-        mutate(&mut frame, change);
+        mutate(&mut frame, change)?;
     }
     Ok(frame)
 }
 
 /// `[set, path, value]` or `[del, path]`; a path that leads through no object makes one.
-fn mutate(frame: &mut Value, change: &[Value]) {
+fn mutate(frame: &mut Value, change: &[Value]) -> Result<(), RowError> {
     let [operation, path, rest @ ..] = change else {
-        return;
+        return Ok(());
     };
-    let mut names = path.as_str().unwrap_or_default().split('.').peekable();
+    let names = path.as_str().unwrap_or_default().split('.');
+    if names.clone().nth(MAX_DEPTH).is_some() {
+        return Err(RowError::TooMuch {
+            what: "names in the path of a change to the frame",
+            most: MAX_DEPTH,
+        });
+    }
+    let mut names = names.peekable();
     let mut at = frame;
     while let Some(name) = names.next() {
         if !at.is_object() {
             *at = json!({});
         }
         let Some(map) = at.as_object_mut() else {
-            return;
+            break;
         };
         if names.peek().is_some() {
             at = map.entry(name.to_owned()).or_insert_with(|| json!({}));
         } else if operation == "del" {
             map.remove(name);
-            return;
+            break;
         } else {
             let value = rest.first().cloned().unwrap_or_default();
             map.insert(name.to_owned(), value);
-            return;
+            break;
         }
     }
+    Ok(())
 }
 
 fn put(object: &mut Value, name: &str, value: Value) {
@@ -217,8 +230,12 @@ fn message(connect: &ConnectKinds, frame: &Value) -> Result<Option<Vec<u8>>, Row
         return Ok(Some(text.as_bytes().to_vec()));
     }
     if let Some(size) = raw.get("padTo").and_then(Value::as_u64) {
+        let size = usize::try_from(size).ok().filter(|it| *it <= MAX_PADDED);
+        let size = size.ok_or(RowError::TooMuch {
+            what: "bytes in a message",
+            most: MAX_PADDED,
+        })?;
         let mut frame = frame.clone();
-        let size = usize::try_from(size).unwrap_or_default();
         if let Some(params) = frame.get_mut("params") {
             put(params, "userAgent", "".into());
         }
@@ -432,4 +449,53 @@ fn proof(
         "id": signed.id, "publicKey": public_key, "signature": signature,
         "signedAt": signed.signed_at_ms, "nonce": nonce,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is wrong with sending a row with these kinds, besides the least that it needs.
+    fn refused(kinds: Value) -> Option<String> {
+        let mut connect = json!({ "client": "cli/cli", "auth": "none" });
+        for (name, value) in kinds.as_object().unwrap() {
+            put(&mut connect, name, value.clone());
+        }
+        let row = json!({
+            "v": "1", "cfg": "token-loopback", "id": "frame/hostile",
+            "req": { "src": "127.0.0.1", "dst": "127.0.0.1" }, "connect": connect,
+        });
+        let row: Row = serde_json::from_value(row).unwrap();
+        let sent = sent(&row, &row.only, &Settings::default(), &BTreeMap::new());
+        sent.err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_message_is_padded_to_8_mib_at_most() {
+        let padded = |size: u64| refused(json!({ "raw": { "padTo": size } }));
+        let too_much = Some("more than 8388608 bytes in a message".to_owned());
+        for size in [8_388_609, 50_000_000_000, u64::MAX] {
+            assert_eq!(padded(size), too_much, "{size}");
+        }
+        for size in [0, 65_536, 8_388_608] {
+            assert_eq!(padded(size), None, "{size}");
+        }
+    }
+
+    #[test]
+    fn a_change_goes_64_names_deep_at_most() {
+        let deep = |operation: &str, names: usize| {
+            let path = format!("params{}", ".a".repeat(names - 1));
+            refused(json!({ "mutate": [[operation, path, 1]] }))
+        };
+        let too_much = "more than 64 names in the path of a change to the frame".to_owned();
+        for operation in ["set", "del"] {
+            for names in [65, 200_000] {
+                assert_eq!(deep(operation, names), Some(too_much.clone()));
+            }
+            for names in [1, 2, 64] {
+                assert_eq!(deep(operation, names), None);
+            }
+        }
+    }
 }

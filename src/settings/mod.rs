@@ -68,10 +68,12 @@ impl Settings {
         }
     }
 
-    /// What cannot be understood, in the order of the fields: entries that are no address,
-    /// network or origin. They match nothing, but must not be passed over in silence.
+    /// What cannot be meant, in the order of the fields: limits that are none, and entries that
+    /// are no address, network or origin. Such entries match nothing, and the limiter takes its
+    /// defaults for such times, but neither must be passed over in silence.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
+        let limits = self.auth.rate_limit.iter().flat_map(RateLimit::problems);
         let proxies = self.trusted_proxies.bad.iter().map(|(at, entry)| Problem {
             pointer: format!("/trustedProxies/{at}"),
             message: format!("`{entry}` is no address and no network"),
@@ -93,7 +95,11 @@ impl Settings {
             message: format!("`{entry}` is no address and no network"),
             help: "write an address as `10.0.0.5`, or a network as `10.0.0.0/8`",
         });
-        proxies.chain(origins).chain(networks).collect()
+        limits
+            .chain(proxies)
+            .chain(origins)
+            .chain(networks)
+            .collect()
     }
 }
 
@@ -149,6 +155,38 @@ impl Default for RateLimit {
             lockout_ms: 300_000,
             exempt_loopback: true,
         }
+    }
+}
+
+impl RateLimit {
+    /// What is no limit.
+    fn problems(&self) -> impl Iterator<Item = Problem> + use<> {
+        let none = [
+            (
+                self.max_attempts == 0,
+                "maxAttempts",
+                "no attempt is allowed, not even the owner's first mistake",
+                "write 1 or more; leave `rateLimit` out for the defaults",
+            ),
+            (
+                self.window_ms <= 0,
+                "windowMs",
+                "in a window without length no failures would be counted",
+                "write a number of milliseconds, as `60000` for a minute",
+            ),
+            (
+                self.lockout_ms <= 0,
+                "lockoutMs",
+                "a lockout without length locks nobody out",
+                "write a number of milliseconds, as `300000` for five minutes",
+            ),
+        ];
+        let none = none.into_iter().filter(|(is_none, ..)| *is_none);
+        none.map(|(_, name, message, help)| Problem {
+            pointer: format!("/auth/rateLimit/{name}"),
+            message: message.to_owned(),
+            help,
+        })
     }
 }
 
@@ -328,6 +366,32 @@ mod tests {
             ]
         );
         assert_eq!(problems[0].message, "`proxy` is no address and no network");
+    }
+
+    #[test]
+    fn limits_that_are_none_are_told() {
+        let settings = settings(
+            r#"{"auth":{"rateLimit":{"maxAttempts":0,"windowMs":-1,"lockoutMs":-9223372036854775808}},
+                "trustedProxies":["proxy"]}"#,
+        );
+        let problems = settings.problems();
+        let pointers = problems.iter().map(|problem| problem.pointer.as_str());
+        assert_eq!(
+            pointers.collect::<Vec<_>>(),
+            [
+                "/auth/rateLimit/maxAttempts",
+                "/auth/rateLimit/windowMs",
+                "/auth/rateLimit/lockoutMs",
+                "/trustedProxies/0"
+            ]
+        );
+        let least = RateLimit {
+            max_attempts: 1,
+            window_ms: 1,
+            lockout_ms: 1,
+            exempt_loopback: false,
+        };
+        assert_eq!(least.problems().count(), 0);
     }
 
     #[test]

@@ -8,7 +8,7 @@ pub mod reason;
 
 use std::fmt;
 
-use crate::facts::scopes::{ScopeRule, covers};
+use crate::facts::scopes::{Approved, ScopeRule};
 use crate::facts::word::words;
 use crate::facts::{Role, Scope, ScopeSet};
 
@@ -19,7 +19,7 @@ words! {
     VerdictKind {
         Reject "reject" "refused; nothing is written",
         RequirePairing "require-pairing" "refused for now; a request is kept for the owner to approve",
-        Approve "approve" "admitted; the pairing record is not touched",
+        Approve "approve" "admitted; nothing more is approved, though when the device was last seen may be noted",
         SilentApprove "silent-approve" "admitted; the device is paired, or its record upgraded, without asking",
     }
 }
@@ -52,7 +52,7 @@ pub enum Verdict {
     Reject(Reason),
     /// Refused for now; a request is kept for the owner.
     RequirePairing(PairingReason),
-    /// Admitted; the pairing record is not touched.
+    /// Admitted; nothing more is approved, though when the device was last seen may be noted.
     Approve(Grant),
     /// Admitted; the device is paired, or its record upgraded, without asking.
     SilentApprove(Grant),
@@ -135,13 +135,14 @@ impl Grant {
         approved: &[A],
         rule: ScopeRule,
     ) -> Vec<&'a R> {
+        let approved = Approved::new(rule, role.name(), approved);
         let known_in = |scope: &str, set: ScopeSet| {
             Scope::parse(scope.trim()).is_some_and(|scope| set.contains(scope))
         };
         let bounded = |scope: &str| match self.scopes {
             ScopeBound::Requested => true,
             ScopeBound::None => false,
-            ScopeBound::Approved => covers(rule, role.name(), &[scope], approved).is_ok(),
+            ScopeBound::Approved => approved.covers(scope),
             ScopeBound::Within(set) => known_in(scope, set),
         };
         let capped = |scope: &str| self.cap == ScopeSet::ANY || known_in(scope, self.cap);

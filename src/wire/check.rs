@@ -22,12 +22,26 @@ impl Violation {
     /// As in a reply: `at /client/id: must be string`. The root is named only where an
     /// unexpected property is.
     fn phrase(&self) -> String {
-        match (self.pointer.is_empty(), self.says.starts_with("unexpected")) {
+        let phrase = match (self.pointer.is_empty(), self.says.starts_with("unexpected")) {
             (true, false) => self.says.clone(),
             (true, true) => format!("at root: {}", self.says),
             (false, _) => format!("at {}: {}", self.pointer, self.says),
+        };
+        visible(&phrase)
+    }
+}
+
+/// The text with every character escaped that a terminal or a log would act upon: a peer may
+/// name a property anything, and is told that name. Quotes and backslashes stay as they are.
+fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match matches!(character, '\'' | '"' | '\\') {
+            true => shown.push(character),
+            false => shown.extend(character.escape_debug()),
         }
     }
+    shown
 }
 
 /// What is wrong so far, and how it is worded.

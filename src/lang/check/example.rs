@@ -3,7 +3,7 @@
 use super::Checker;
 use super::condition::{absence, peer_class};
 use crate::diagnostic::{Code, Diagnostic, suggest};
-use crate::facts::assumptions::{self, Named};
+use crate::facts::assumptions::{self, Assumption, Named};
 use crate::facts::attributes::{Kind, Value};
 use crate::facts::{ATTRIBUTES, Attribute, AttributeId, Facts};
 use crate::lang::ast::{Expression, ExpressionKind, Literal, Operand, Operator};
@@ -12,9 +12,21 @@ use crate::lang::format;
 use crate::source::{Span, Spanned};
 
 /// Facts from named ones: what follows is completed from `facts`, and what cannot be
-/// together is reported.
+/// together is reported. What was found together so, under the constants of a release, stays
+/// together, unless one of it is named.
 pub fn settle(mut facts: Facts, named: &[NamedFact]) -> Result<(Facts, Named), Box<Diagnostic>> {
     let mut names = Named::default();
+    let tied = |assumption: &Assumption| {
+        let name = |fact: &NamedFact| fact.attribute.row().name;
+        named
+            .iter()
+            .any(|fact| assumption.about.contains(&name(fact)))
+    };
+    let excused: Vec<&str> = assumptions::broken(&facts)
+        .filter(|assumption| !tied(assumption))
+        .map(|assumption| assumption.says)
+        .collect();
+    let kept = |assumption: &Assumption| !excused.contains(&assumption.says);
     for fact in named {
         if let Err(error) = fact.attribute.assign(&mut facts, &fact.value) {
             return Err(Box::new(
@@ -23,8 +35,8 @@ pub fn settle(mut facts: Facts, named: &[NamedFact]) -> Result<(Facts, Named), B
         }
         names.add(fact.attribute);
     }
-    assumptions::complete(&mut facts, &names);
-    let broken = assumptions::broken(&facts).next();
+    assumptions::complete(&mut facts, &names, kept);
+    let broken = assumptions::broken(&facts).find(|assumption| kept(assumption));
     let Some(assumption) = broken else {
         return Ok((facts, names));
     };
@@ -281,5 +293,30 @@ impl Checker {
                 None
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::{Ingress, Role};
+
+    /// A release that does not count a header as forwarding calls the connection direct.
+    #[test]
+    fn what_was_found_together_stays_together() {
+        let found = Facts {
+            forwarded: true,
+            ..Facts::default()
+        };
+        let named = |name, value| NamedFact {
+            attribute: AttributeId::named(name).unwrap(),
+            value,
+            span: Span::default(),
+        };
+        let role = named("role", Value::Word("node".to_owned()));
+        let (facts, _) = settle(found.clone(), &[role]).unwrap();
+        assert_eq!((facts.role, facts.ingress), (Role::Node, Ingress::Direct));
+        let (facts, _) = settle(found, &[named("forwarded", Value::Flag(true))]).unwrap();
+        assert_eq!(facts.ingress, Ingress::Unattributable);
     }
 }

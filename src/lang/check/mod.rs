@@ -464,7 +464,11 @@ impl Checker {
                     "this policy does not say what happens to every other connection",
                 )
                 .label(end.after(), "the policy ends here")
-                .help("end with `default → require-pairing`, or `default → reject(not-permitted)`"),
+                .help("end with `default → require-pairing`, or `default → reject(not-permitted)`")
+                .maybe_help(ast.is_vocabulary().then(|| {
+                    "leave it as it is if other policies include it: it decides nothing by itself"
+                        .to_owned()
+                })),
             );
             return None;
         };

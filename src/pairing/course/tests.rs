@@ -254,7 +254,62 @@ fn an_approval_unites_what_was_and_what_is_asked() {
         (&record["createdAtMs"], &record["approvedAtMs"]),
         (&json!(NOW), &json!(NOW + 1))
     );
-    assert_eq!(gateway.token("operator")["rotatedAtMs"], NOW + 1);
+    assert_eq!(gateway.token("operator")["scopes"], json!([READ, WRITE]));
+}
+
+#[test]
+fn the_owners_approval_leaves_a_device_its_token() {
+    for replaces in [false, true] {
+        let mut gateway = Gateway::new(|rules| rules.approval_replaces_tokens = replaces);
+        let own = gateway.pairs(&[READ]).token.unwrap();
+        let id = gateway.asks(&[WRITE]);
+        gateway.approves(&id, &[ADMIN]).unwrap();
+        let record = gateway.standing.record.as_ref().unwrap();
+        let same = record.token("operator").unwrap().token.matches(&own.token);
+        assert_eq!(same, !replaces);
+    }
+}
+
+#[test]
+fn what_was_revoked_is_not_brought_back_by_a_later_approval() {
+    let mut gateway = Gateway::new(|_| ());
+    gateway.pairs(&[ADMIN]);
+    let revoked = crate::pairing::token::revoke(&gateway.standing, "operator", NOW).unwrap();
+    gateway.commit(&revoked);
+    let id = gateway.asks(&[READ]);
+    gateway.approves(&id, &["operator.pairing", READ]).unwrap();
+    assert_eq!(gateway.record()["approvedScopes"], json!([READ]));
+    assert_eq!(gateway.token("operator")["scopes"], json!([READ]));
+}
+
+#[test]
+fn what_has_ended_is_not_brought_back_by_a_later_approval() {
+    let mut gateway = Gateway::new(|_| ());
+    let admin = scopes(&[ADMIN]);
+    let for_a_minute = Ask {
+        until_ms: Some(NOW + 60_000),
+        ..ask(&admin)
+    };
+    gateway.connect(Course::Pair(Via::Silent), &for_a_minute);
+    gateway.now += 60_000;
+    let id = gateway.asks(&[READ]);
+    gateway.approves(&id, &["operator.pairing", READ]).unwrap();
+    let record = gateway.record();
+    assert_eq!(record["approvedScopes"], json!([READ]));
+    assert_eq!(record.get("expiresAtMs"), None);
+    assert_eq!(gateway.token("operator")["scopes"], json!([READ]));
+}
+
+#[test]
+fn a_request_that_begins_to_need_asking_is_told_of() {
+    let mut gateway = Gateway::new(|_| ());
+    let read = scopes(&[READ]);
+    gateway.connect(Course::Propose(PairingReason::NotPaired), &ask(&read));
+    let id = gateway.pending()["requestId"].as_str().unwrap().to_owned();
+    gateway.connect(Course::Ask(PairingReason::NotPaired), &ask(&read));
+    assert_eq!(gateway.events, [format!("requested {id}")]);
+    gateway.connect(Course::Ask(PairingReason::NotPaired), &ask(&read));
+    assert_eq!(gateway.events, [""; 0]);
 }
 
 #[test]

@@ -23,7 +23,10 @@ fn standings() -> Vec<Standing> {
             "role": role, "roles": [role], "scopes": scopes, "ts": ts })
     };
     let read = ["operator.pairing", "operator.read"];
+    let mut ended = record("e", "operator", &read, 4);
+    ended["expiresAtMs"] = NOW.into();
     let all = json!([
+        { "record": ended },
         { "record": record("a", "operator", &read, 5), "pending": pending("a", "operator", &["operator.admin"], 7) },
         { "pending": pending("b", "operator", &["operator.read"], 9) },
         { "pending": pending("m", "node", &[], 8) },
@@ -217,6 +220,40 @@ fn a_rotated_token_goes_to_its_own_device() {
     let node = json!({ "deviceId": "n", "role": "node" });
     assert_eq!(rotate(&session(&reader), &node, &rules), denied);
     assert!(rotate(&session(&["operator.admin"]), &node, &rules).is_ok());
+}
+
+#[test]
+fn what_has_ended_is_nothing_to_manage() {
+    let (admin, rules) = (session(&["operator.admin"]), Compatibility::default());
+    let of_e = json!({ "deviceId": "e", "role": "operator" });
+    let rotated = say(&admin, "device.token.rotate", &of_e, &rules);
+    assert_eq!(rotated, Err("device token rotation denied".to_owned()));
+    let removed = say(
+        &admin,
+        "device.pair.remove",
+        &json!({ "deviceId": "e" }),
+        &rules,
+    );
+    assert_eq!(removed, Err("unknown deviceId".to_owned()));
+}
+
+#[test]
+fn an_answer_shows_no_secret_to_a_log() {
+    let params = json!({ "deviceId": "a", "role": "operator" });
+    let own = of_a(&["operator.pairing", "operator.read"]);
+    let reply = say(
+        &own,
+        "device.token.rotate",
+        &params,
+        &Compatibility::default(),
+    )
+    .unwrap();
+    assert_eq!(reply.payload["token"], "fresh");
+    let shown = format!("{reply:?}");
+    assert!(
+        !shown.contains("fresh") && !shown.contains("s3cret"),
+        "{shown}"
+    );
 }
 
 #[test]

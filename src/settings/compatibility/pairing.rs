@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::word::words;
 
-/// `compatibility.pairing`: what is written of devices, and when (reference 6.7, 7.2 to 7.5).
+/// `compatibility.pairing`: what is written of devices, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct PairingRules {
@@ -18,6 +18,12 @@ pub struct PairingRules {
     pub approval: Approval,
     /// Which scopes the tokens of an approval carry.
     pub approved_token: ApprovedToken,
+    /// Whether an approval of the owner's replaces the tokens of the roles that it is for, and
+    /// whatever a device was told before is worth nothing (up to 2026.9).
+    pub approval_replaces_tokens: bool,
+    /// Whether an approval for a role whose token was revoked brings back all that was approved
+    /// for it before, whatever is asked for (up to 2026.9).
+    pub approval_revives: bool,
     /// Whether a token is good only while the record approves all that it carries
     /// (from 2026.4.15).
     pub token_within_approval: bool,
@@ -46,7 +52,8 @@ pub struct PairingRules {
     pub other_devices: OtherDevices,
     /// Whether only `admin` manages what is not an operator (2026.9).
     pub roles_need_admin: bool,
-    /// Whether a rotated token is told only to a session of that very token (2026.9).
+    /// Whether a rotated token is told only to a session that a device token of the same device
+    /// let in (2026.9).
     pub withhold_rotated: bool,
 }
 
@@ -58,6 +65,8 @@ impl Default for PairingRules {
             announce_superseded: true,
             approval: Approval::Everyone,
             approved_token: ApprovedToken::Kept,
+            approval_replaces_tokens: false,
+            approval_revives: false,
             token_within_approval: true,
             token_without_role: false,
             page_tokens_follow_secret: true,
@@ -95,8 +104,8 @@ words! {
 words! {
     /// What is looked at before a request is approved.
     Approval {
-        Owner "owner" "that the owner holds its scopes; a policy approves all (2026.3)",
-        Everyone "everyone" "that the owner or the connection holds its scopes, and that they belong to its roles (from 2026.4.10)",
+        Owner "owner" "that an owner who approves it holds its scopes; without asking nothing is looked at, so a node that is paired silently may get `operator.admin` (2026.3)",
+        Everyone "everyone" "that the owner holds its scopes or, without asking, the connection itself asks for them, and that they belong to its roles; that node then waits for the owner (from 2026.4.10)",
     }
 }
 
@@ -121,9 +130,9 @@ words! {
 words! {
     /// What a session that a device token admitted may do to other devices, without `admin`.
     OtherDevices {
-        Managed "managed" "the same as to its own (2026.3)",
-        Listed "listed" "it sees them, and approves and rejects what they ask for (2026.4.15)",
-        Hidden "hidden" "nothing (from 2026.4.22)",
+        Managed "managed" "the same as to its own: a phone with `operator.pairing` may remove your laptop (2026.3)",
+        Listed "listed" "it sees them, and approves and rejects what they ask for; that phone may pair another laptop, and not remove yours (2026.4.15)",
+        Hidden "hidden" "nothing: that phone does not see that there is a laptop (from 2026.4.22)",
     }
 }
 

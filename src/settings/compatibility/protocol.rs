@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::word::words;
 
-/// `compatibility.protocol`: which versions of the protocol are spoken (reference 1.4).
+/// `compatibility.protocol`: which versions of the protocol are spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Protocol {

@@ -49,6 +49,69 @@ fn every_release_names_every_constant() {
     assert!(releases > 0);
 }
 
+/// A line of a file of constants.
+struct Line<'a> {
+    name: &'a str,
+    value: &'a str,
+    comment: &'a str,
+    /// The release before, and its value, where the comment ends with them.
+    before: Option<(&'a str, &'a str)>,
+}
+
+fn lines(text: &str) -> Vec<Line<'_>> {
+    let constants = text.lines().filter(|line| !line.starts_with('#'));
+    let constants = constants.filter_map(|line| line.split_once(" # "));
+    constants
+        .map(|(constant, comment)| {
+            let (name, value) = constant.trim().split_once(": ").unwrap();
+            let marked = comment.strip_suffix(')').and_then(|comment| {
+                let (comment, mark) = comment.rsplit_once(" (20")?;
+                let (release, value) = mark.split_once(": ")?;
+                Some((comment, (release, value)))
+            });
+            Line {
+                name,
+                value: value.trim(),
+                comment: marked.map_or(comment, |(comment, _)| comment),
+                before: marked.map(|(_, before)| before),
+            }
+        })
+        .collect()
+}
+
+/// A comment says what its value means: the same for the same value, another for another one.
+/// Where a release differs from the one before, it also says from what.
+#[test]
+fn a_comment_says_what_its_value_means() {
+    let all = names(&serde_yaml::to_value(Compatibility::default()).unwrap());
+    let inner = |name: &&String| name.starts_with("protocol.");
+    // The versions of the protocol stand on one line.
+    let all = all.len() - all.iter().filter(inner).count() + 1;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/openclaw");
+    let releases = ["2026.3.23", "2026.4.15", "2026.4.22", "2026.9.6"];
+    let texts = releases
+        .map(|release| std::fs::read_to_string(folder.join(format!("{release}.yaml"))).unwrap());
+    let mut meanings: Vec<Line<'_>> = Vec::new();
+    let mut earlier: Option<(&str, Vec<Line<'_>>)> = None;
+    for (release, text) in releases.into_iter().zip(&texts) {
+        assert_eq!(lines(text).len(), all, "{release} has a bare constant");
+        for (at, line) in lines(text).into_iter().enumerate() {
+            let Line { name, comment, .. } = line;
+            let then = earlier
+                .as_ref()
+                .map(|(release, then)| (&release[2..], then[at].value));
+            let differs = then.filter(|(_, value)| *value != line.value);
+            assert_eq!(line.before, differs, "{release}: {name}");
+            for known in meanings.iter().filter(|known| known.name == name) {
+                let same = known.value == line.value;
+                assert_eq!(known.comment == comment, same, "{release}: {name}");
+            }
+            meanings.push(line);
+        }
+        earlier = Some((release, lines(text)));
+    }
+}
+
 #[test]
 fn what_is_written_out_is_read_back() {
     let all = serde_yaml::to_string(&Compatibility::default()).unwrap();

@@ -204,6 +204,33 @@ fn everything_wrong_is_told_in_the_schema_s_order() {
     );
 }
 
+/// A client that names a property nastily is told that name, but as text that does nothing.
+#[test]
+fn names_are_told_without_control_characters() {
+    let nasty = "a\0\u{1b}[2J\n\u{7f}\u{85}\u{202e}\u{2066}\u{200b}\u{2028}\u{feff}z";
+    let shown = "a\\0\\u{1b}[2J\\n\\u{7f}\\u{85}\\u{202e}\\u{2066}\\u{200b}\\u{2028}\\u{feff}z";
+    let plain = "it's \"é\\日本";
+    for (name, told) in [(nasty, shown), (plain, plain)] {
+        for (place, expected) in [
+            ("", format!("at root: unexpected property '{told}'")),
+            ("auth", format!("at /auth: unexpected property '{told}'")),
+            (
+                "permissions",
+                format!("at /permissions/{told}: must be boolean"),
+            ),
+        ] {
+            let mut frame = frame();
+            let at = match place {
+                "" => &mut frame["params"],
+                place => &mut frame["params"][place],
+            };
+            at[name] = json!(1);
+            let error = read(&frame).unwrap_err();
+            assert_eq!(error.message, format!("invalid connect params: {expected}"));
+        }
+    }
+}
+
 #[test]
 fn what_is_optional_is_accepted() {
     for (pointer, value) in [

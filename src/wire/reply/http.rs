@@ -23,7 +23,8 @@ pub enum HttpReason {
 }
 
 /// An HTTP response in place of an upgrade.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("HTTP {status}: {body}")]
 pub struct HttpRefusal {
     /// 403, 429 or 503.
     pub status: u16,
