@@ -251,6 +251,20 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
+/// The text with every character escaped that a terminal or a log would act upon: a peer may
+/// name a property anything, and is told that name. Quotes and backslashes stay as they are.
+#[must_use]
+pub fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match matches!(character, '\'' | '"' | '\\') {
+            true => shown.push(character),
+            false => shown.extend(character.escape_debug()),
+        }
+    }
+    shown
+}
+
 /// Whether a character shows nothing, or changes how others are shown.
 #[must_use]
 pub fn is_hidden(character: char) -> bool {

@@ -20,11 +20,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("diagnostic", &["facts", "source"]),
     ("verdict", &["facts"]),
     ("settings", &["facts", "secret"]),
-    ("pairing", &["facts", "secret", "settings", "verdict"]),
+    (
+        "pairing",
+        &["facts", "secret", "settings", "source", "verdict"],
+    ),
     ("auth", &["facts", "pairing", "secret", "settings"]),
     (
         "wire",
-        &["auth", "facts", "pairing", "secret", "settings", "verdict"],
+        &[
+            "auth", "facts", "pairing", "secret", "settings", "source", "verdict",
+        ],
     ),
     (
         "handshake",

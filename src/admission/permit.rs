@@ -1,6 +1,7 @@
 //! The right to a session, and whether it still holds.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::arrival::{Arrival, approved};
 use super::{Gate, Presented, Remembered, Upgrade, observed};
@@ -206,7 +207,8 @@ pub fn still_admitted(
             let rule = gate.settings.compatibility.scope_rule;
             let requested = &presented.connect.claims().scopes;
             let now = grant.granted(requested, facts.role, approved, rule);
-            let kept = permit.scopes.iter().all(|scope| now.contains(&scope));
+            let now: BTreeSet<&Box<str>> = now.into_iter().collect();
+            let kept = permit.scopes.iter().all(|scope| now.contains(scope));
             kept.then_some(()).ok_or(Ended::PolicyChanged)
         }
         Verdict::Reject(_) | Verdict::RequirePairing(_) => Err(Ended::PolicyChanged),

@@ -303,10 +303,18 @@ impl AttributeId {
     }
 }
 
-/// The path of a request target, without query and fragment.
+/// The path of a request target, without query and fragment; of a whole URL (RFC 9112 §3.2.2)
+/// without what is before the path, where a password may stand.
 #[must_use]
 pub(crate) fn without_query(target: &str) -> &str {
-    target.split(['?', '#']).next().unwrap_or(target)
+    let target = target.split(['?', '#']).next().unwrap_or(target);
+    match target.split_once("://") {
+        Some((scheme, rest)) if !scheme.contains('/') => {
+            let path = rest.find('/').and_then(|at| rest.get(at..));
+            path.unwrap_or("/")
+        }
+        Some(_) | None => target,
+    }
 }
 
 /// A header text of each class: the Host and Origin vocabularies share their names.

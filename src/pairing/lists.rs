@@ -59,3 +59,19 @@ impl PairingRules {
         (self.empty_lists || !list.is_empty()).then_some(list)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_kept_trimmed_once_and_bounded() {
+        let all = united(["b", " a ", ""], ["a", "c", "b "]);
+        assert_eq!(all, ["b", "a", "c"].map(Box::from));
+        let many: Vec<String> = (0..4_000).map(|at| format!(" {at}")).collect();
+        let twice = united(&many, &many);
+        assert_eq!(twice.len(), 4_000);
+        assert_eq!(bounded(&many), twice[..MOST_SCOPES]);
+        assert!(within(&bounded(&many), &twice) && !within(&twice, &bounded(&many)));
+    }
+}

@@ -18,6 +18,7 @@ use crate::facts::scopes::covers;
 use crate::facts::{Role, Scope};
 use crate::settings::Compatibility;
 use crate::settings::compatibility::OtherDevices;
+use crate::source::visible;
 
 /// Whose session calls.
 #[derive(Clone, Copy, Debug)]
@@ -469,7 +470,9 @@ impl Params<'_> {
             }
         };
         match object.keys().find(|key| !known.contains(&key.as_str())) {
-            Some(key) => Err(self.wrong(&format!("at root: unexpected property '{key}'"))),
+            Some(key) => {
+                Err(self.wrong(&format!("at root: unexpected property '{}'", visible(key))))
+            }
             None => Ok(()),
         }
     }

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::settings::compatibility::SchemaWording;
+use crate::source::visible;
 
 /// A frame may be wrong in as many ways as it is long; a reply names no more than these.
 const MOST_VIOLATIONS: usize = 32;
@@ -29,19 +30,6 @@ impl Violation {
         };
         visible(&phrase)
     }
-}
-
-/// The text with every character escaped that a terminal or a log would act upon: a peer may
-/// name a property anything, and is told that name. Quotes and backslashes stay as they are.
-fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        match matches!(character, '\'' | '"' | '\\') {
-            true => shown.push(character),
-            false => shown.extend(character.escape_debug()),
-        }
-    }
-    shown
 }
 
 /// What is wrong so far, and how it is worded.
