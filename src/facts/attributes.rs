@@ -801,6 +801,20 @@ mod tests {
     }
 
     #[test]
+    fn a_path_is_what_stands_between_the_host_and_the_query() {
+        for (target, path) in [
+            ("/ws?token=x", "/ws"),
+            ("/a#b", "/a"),
+            ("http://user:secret@host/ws?x", "/ws"),
+            ("http://user:secret@host", "/"),
+            ("/to/http://host/x", "/to/http://host/x"),
+            ("*", "*"),
+        ] {
+            assert_eq!(without_query(target), path, "{target}");
+        }
+    }
+
+    #[test]
     fn every_leaf_of_facts_is_a_row() {
         let mut fields = Vec::new();
         leaves(
