@@ -75,7 +75,7 @@ fn releases() -> Vec<Release> {
 fn release(version: &str) -> Release {
     let file = fs::File::open(path(&format!("fixtures/observed/{version}.jsonl.gz")));
     let mut text = String::new();
-    flate2::read::GzDecoder::new(file.expect("a recording"))
+    flate2::read::MultiGzDecoder::new(file.expect("a recording"))
         .read_to_string(&mut text)
         .expect("it is text");
     let recording = Recording::read(&text).expect("it is a recording");

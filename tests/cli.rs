@@ -80,7 +80,7 @@ fn a_recording_need_not_be_compressed() {
     let file = folder.path().join("rows.jsonl");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let stored = File::open(root.join("fixtures/observed/2026.4.22.jsonl.gz")).unwrap();
-    let lines = BufReader::new(flate2::read::GzDecoder::new(stored)).lines();
+    let lines = BufReader::new(flate2::read::MultiGzDecoder::new(stored)).lines();
     let lines: Vec<String> = lines.take(3).map(Result::unwrap).collect();
     fs::write(&file, lines.join("\n")).unwrap();
     let output = gw(&["explain", "--recorded", path(&file)]);

@@ -350,7 +350,7 @@ fn what_comes_of_scenarios() {
 fn recording(release: &str) -> Recording {
     let path = root().join(format!("fixtures/observed/{release}.jsonl.gz"));
     let mut text = String::new();
-    flate2::read::GzDecoder::new(fs::File::open(path).unwrap())
+    flate2::read::MultiGzDecoder::new(fs::File::open(path).unwrap())
         .read_to_string(&mut text)
         .unwrap();
     Recording::read(&text).unwrap()

@@ -171,7 +171,7 @@ impl Release {
         let unreadable = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
         let file = fs::File::open(path).map_err(|error| unreadable(&error))?;
         let mut text = String::new();
-        flate2::read::GzDecoder::new(file)
+        flate2::read::MultiGzDecoder::new(file)
             .read_to_string(&mut text)
             .map_err(|error| unreadable(&error))?;
         let constants = fs::read_to_string(format!("{POLICIES}/{version}.yaml")).unwrap();

@@ -562,7 +562,7 @@ fn real_gateways(_: &Scenarios, policies: &Policies) -> Result<(), Failed> {
     for (release, compatibility) in &listed.compatibility {
         let path = root().join(format!("{OBSERVED}/{release}.jsonl.gz"));
         let mut text = String::new();
-        flate2::read::GzDecoder::new(fs::File::open(path).unwrap())
+        flate2::read::MultiGzDecoder::new(fs::File::open(path).unwrap())
             .read_to_string(&mut text)
             .unwrap();
         let recording = Recording::read(&text).unwrap();

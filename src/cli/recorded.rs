@@ -284,7 +284,7 @@ fn text(path: &str) -> Result<String, Problem> {
             .map_err(|_| problem(format!("{path} is neither text nor compressed text")));
     }
     let mut text = String::new();
-    let mut unpacked = flate2::read::GzDecoder::new(&*bytes).take(MAX_BYTES + 1);
+    let mut unpacked = flate2::read::MultiGzDecoder::new(&*bytes).take(MAX_BYTES + 1);
     let broken = |error| problem(format!("{path} cannot be unpacked: {error}"));
     unpacked.read_to_string(&mut text).map_err(broken)?;
     match text.len() as u64 > MAX_BYTES {
