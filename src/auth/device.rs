@@ -1,6 +1,5 @@
 //! The proof of a device: that it holds the key its id is made of, now, on this connection.
 
-use aws_lc_rs::digest;
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 
 use super::claims::{Claims, DeviceClaim};
@@ -96,18 +95,7 @@ pub fn prove(claims: &Claims, nonce: &str, now_ms: i64, skew_ms: u64) -> DeviceP
 /// The id that belongs to a key: SHA-256 in lower-case hex.
 #[must_use]
 pub fn device_id(key: &PublicKey) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digest = digest::digest(&digest::SHA256, key.bytes());
-    let digit = |nibble: u8| {
-        DIGITS
-            .get(usize::from(nibble & 15))
-            .map_or('0', |digit| char::from(*digit))
-    };
-    digest
-        .as_ref()
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(*byte)])
-        .collect()
+    key.device_id()
 }
 
 #[cfg(test)]

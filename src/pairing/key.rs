@@ -2,6 +2,7 @@
 //!
 //! Whether a signature fits it is not decided here: see `auth::device`.
 
+use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -86,6 +87,23 @@ impl PublicKey {
     pub fn canonical(text: &str) -> Box<str> {
         let key = PublicKey::parse(text);
         key.map_or_else(|| text.into(), |key| BASE64.encode(&key.0).into())
+    }
+
+    /// The device id that belongs to it: SHA-256 of its bytes, in lower-case hex.
+    #[must_use]
+    pub fn device_id(&self) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digest = digest::digest(&digest::SHA256, &self.0);
+        let digit = |nibble: u8| {
+            DIGITS
+                .get(usize::from(nibble & 15))
+                .map_or('0', |digit| char::from(*digit))
+        };
+        digest
+            .as_ref()
+            .iter()
+            .flat_map(|byte| [digit(byte >> 4), digit(*byte)])
+            .collect()
     }
 
     /// The bytes.

@@ -1,0 +1,199 @@
+//! Standings in memory, each at its version, and batches of commits to them.
+//!
+//! What every store checks is checked here: versions and limits. Where it is kept beyond
+//! memory is not known.
+
+use std::collections::BTreeMap;
+
+use super::change::{Change, Write};
+use super::standing::Standing;
+use super::store::{Limits, StoreError, Version};
+
+/// What is remembered, by device id.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    devices: BTreeMap<Box<str>, Entry>,
+    totals: Totals,
+}
+
+/// A standing that is not empty, at its version.
+pub(super) type Entry = (Standing, Version);
+
+/// What is counted, so that a commit looks at no other device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Totals {
+    requests: usize,
+    devices: usize,
+    /// Counts commits, so that no version comes twice.
+    commits: u64,
+}
+
+impl Kept {
+    /// What was kept elsewhere, after so many commits.
+    pub(super) fn new(devices: BTreeMap<Box<str>, Entry>, commits: u64) -> Self {
+        let count = |which: fn(&Standing) -> bool| {
+            let counted = devices.values().filter(|(standing, _)| which(standing));
+            counted.count()
+        };
+        let totals = Totals {
+            requests: count(waits),
+            devices: count(is_paired),
+            commits,
+        };
+        Kept { devices, totals }
+    }
+
+    /// What is remembered of a device.
+    pub(super) fn load(&self, device_id: &str) -> Entry {
+        self.devices.get(device_id).cloned().unwrap_or_default()
+    }
+
+    /// All of it, in the order of device ids.
+    pub(super) fn list(&self) -> Vec<Entry> {
+        self.devices.values().cloned().collect()
+    }
+
+    /// The device whose request waits by this id.
+    pub(super) fn device_of_request(&self, request_id: &str) -> Option<Box<str>> {
+        let waiting = self.devices.iter().find(|(_, (standing, _))| {
+            let pending = standing.pending.as_ref();
+            pending.is_some_and(|pending| &*pending.request_id == request_id)
+        });
+        waiting.map(|(device, _)| device.clone())
+    }
+
+    /// Begins a batch. Nothing else may be taken before it is.
+    pub(super) fn batch(&self) -> Batch<'_> {
+        Batch {
+            kept: self,
+            written: BTreeMap::new(),
+            totals: self.totals,
+        }
+    }
+
+    /// Takes over what a batch wrote.
+    pub(super) fn take(&mut self, written: Written) {
+        self.totals = written.totals;
+        for (device, entry) in written.devices {
+            match entry {
+                Some(entry) => self.devices.insert(device, entry),
+                None => self.devices.remove(&device),
+            };
+        }
+    }
+
+    /// How many commits there were.
+    pub(super) fn commits(&self) -> u64 {
+        self.totals.commits
+    }
+
+    /// Whether the same is kept after as many commits.
+    pub(super) fn is(&self, other: &Kept) -> bool {
+        self.totals == other.totals && self.devices == other.devices
+    }
+}
+
+/// Commits that are worked out, and that nobody sees yet.
+#[derive(Debug)]
+pub(super) struct Batch<'a> {
+    kept: &'a Kept,
+    written: BTreeMap<Box<str>, Option<Entry>>,
+    totals: Totals,
+}
+
+/// What a batch writes: of each device what is then kept of it, `None` when nothing is.
+#[derive(Debug)]
+pub(super) struct Written {
+    devices: BTreeMap<Box<str>, Option<Entry>>,
+    totals: Totals,
+}
+
+impl Batch<'_> {
+    /// Adds a commit, after those that it holds. One that is refused leaves the batch as it is.
+    pub(super) fn add(
+        &mut self,
+        change: &Change,
+        expected: Version,
+        limits: Limits,
+    ) -> Result<Version, StoreError> {
+        if change.device_id.is_empty() {
+            return Ok(expected);
+        }
+        let before = match self.written.get(&change.device_id) {
+            Some(written) => written.as_ref(),
+            None => self.kept.devices.get(&change.device_id),
+        };
+        let nothing = Standing::default();
+        let (before, version) = before
+            .map_or((&nothing, Version::NOTHING), |(standing, version)| {
+                (standing, *version)
+            });
+        if version != expected {
+            return Err(StoreError::Conflict);
+        }
+        if change.is_empty() {
+            return Ok(expected);
+        }
+        let after = change.apply(before);
+        if waits(&after) && !waits(before) && self.totals.requests >= limits.requests {
+            return Err(StoreError::TooManyRequests);
+        }
+        let paired = matches!(change.record, Write::Put(_)) && before.record.is_none();
+        if paired && self.totals.devices >= limits.devices {
+            return Err(StoreError::TooManyDevices);
+        }
+        let counted = |total: usize, was: bool, is: bool| match (was, is) {
+            (false, true) => total + 1,
+            (true, false) => total.saturating_sub(1),
+            (true, true) | (false, false) => total,
+        };
+        let totals = Totals {
+            requests: counted(self.totals.requests, waits(before), waits(&after)),
+            devices: counted(self.totals.devices, is_paired(before), is_paired(&after)),
+            commits: self.totals.commits + 1,
+        };
+        let version = Version(totals.commits);
+        let (entry, version) = match after == nothing {
+            true => (None, Version::NOTHING),
+            false => (Some((after, version)), version),
+        };
+        self.totals = totals;
+        self.written.insert(change.device_id.clone(), entry);
+        Ok(version)
+    }
+
+    /// What there is to write.
+    pub(super) fn written(self) -> Written {
+        Written {
+            devices: self.written,
+            totals: self.totals,
+        }
+    }
+}
+
+impl Written {
+    /// Whether nothing is written.
+    pub(super) fn is_empty(&self) -> bool {
+        self.devices.is_empty()
+    }
+
+    /// What is kept of each device, `None` when nothing is.
+    pub(super) fn devices(&self) -> impl Iterator<Item = (&str, Option<&Entry>)> {
+        self.devices
+            .iter()
+            .map(|(device, entry)| (&**device, entry.as_ref()))
+    }
+
+    /// How many commits there were then.
+    pub(super) fn commits(&self) -> u64 {
+        self.totals.commits
+    }
+}
+
+fn waits(standing: &Standing) -> bool {
+    standing.pending.is_some() || standing.node_pending.is_some()
+}
+
+fn is_paired(standing: &Standing) -> bool {
+    standing.record.is_some()
+}

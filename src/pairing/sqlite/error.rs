@@ -1,0 +1,155 @@
+//! Why a database of devices is not opened. What is kept in it was not changed then.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a database was not opened. What is there stays as it was; it is never taken for empty.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file system refused.
+    #[error("{} cannot be {what}: {source}", .path.display())]
+    Io {
+        /// Of which file or folder.
+        path: PathBuf,
+        /// What was tried.
+        what: &'static str,
+        /// How it was refused.
+        source: io::Error,
+    },
+    /// A path that cannot be the database's, or one of the files beside it.
+    #[error("{} is not a file: name a file, or move it away", .path.display())]
+    NotAFile {
+        /// Which.
+        path: PathBuf,
+    },
+    /// Other users could change it, or read its secrets.
+    #[error("{} may be {access} by other users: run `chmod {remedy} {}`", .path.display(), .path.display())]
+    Shared {
+        /// Which file or folder.
+        path: PathBuf,
+        /// What others may do with it.
+        access: Access,
+        /// What `chmod` is to be told.
+        remedy: &'static str,
+    },
+    /// Another process, or this one, has it open.
+    #[error("{} is in use by {holder}: end it, or name another file", .path.display())]
+    InUse {
+        /// Which file.
+        path: PathBuf,
+        /// Who, as the lock file says.
+        holder: Box<str>,
+    },
+    /// The database is gone, and its write-ahead log is not.
+    #[error("{} is missing, but {} is there: put the database back, or move that file away to start anew", .path.display(), .left.display())]
+    Orphan {
+        /// Which file is missing.
+        path: PathBuf,
+        /// What is left of it.
+        left: PathBuf,
+    },
+    /// Something else is kept in it.
+    #[error("{} is not a store of devices: {how}. name another file; this one was left as it is", .path.display())]
+    Foreign {
+        /// Which file.
+        path: PathBuf,
+        /// What it is instead.
+        how: &'static str,
+    },
+    /// A newer release wrote it.
+    #[error("{} has schema {found}, and this release knows them up to {known}: use the release that wrote it, or a newer one", .path.display())]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest schema that is known here.
+        known: i64,
+    },
+    /// Its content cannot be trusted.
+    #[error("{} is damaged: {how}. put a copy in its place, or move it away with its -wal and -shm files to start anew", .path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        how: Box<str>,
+    },
+    /// SQLite failed otherwise.
+    #[error("{} cannot be opened: {how}; {}", .path.display(), .remedy)]
+    Failed {
+        /// Which file.
+        path: PathBuf,
+        /// What SQLite said.
+        how: Box<str>,
+        /// What helps.
+        remedy: &'static str,
+    },
+}
+
+/// What other users may do with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Read it: it holds tokens.
+    Read,
+    /// Change it, or put another in its place.
+    Written,
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Access::Read => "read",
+            Access::Written => "written",
+        })
+    }
+}
+
+impl OpenError {
+    pub(super) fn io(path: &Path, what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| OpenError::Io { path, what, source }
+    }
+
+    /// What is wrong may quote the file, and so whatever was put into it.
+    pub(super) fn damaged(path: &Path, how: &str) -> Self {
+        let how = how.replace(char::is_control, "\u{fffd}").into();
+        let path = path.to_owned();
+        OpenError::Damaged { path, how }
+    }
+
+    pub(super) fn sqlite(path: &Path) -> impl Fn(rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        move |error| {
+            use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+            match error.sqlite_error_code() {
+                Some(DatabaseCorrupt | NotADatabase) => {
+                    OpenError::damaged(&path, &error.to_string())
+                }
+                Some(_) | None => OpenError::Failed {
+                    path: path.clone(),
+                    how: error.to_string().into(),
+                    remedy: remedy(&error),
+                },
+            }
+        }
+    }
+}
+
+/// What helps against a failure of SQLite.
+pub(super) fn remedy(error: &rusqlite::Error) -> &'static str {
+    use rusqlite::ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase,
+        PermissionDenied, ReadOnly, SystemIoFailure,
+    };
+    match error.sqlite_error_code() {
+        Some(DiskFull) => "make room on its disk",
+        Some(ReadOnly | PermissionDenied | CannotOpen) => {
+            "make the file and its folder writable to gw"
+        }
+        Some(SystemIoFailure) => "look at its disk",
+        Some(DatabaseBusy | DatabaseLocked) => "end the other program that has it open",
+        Some(DatabaseCorrupt | NotADatabase) => "restart gw on a copy that is whole",
+        Some(_) | None => "restart gw; what was committed before is kept",
+    }
+}

@@ -1,0 +1,529 @@
+//! What a file adds to a store: it lasts, it is private, and nothing that is wrong with it is
+//! passed over.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use rusqlite::Connection;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+use crate::pairing::change::Write;
+use crate::pairing::record::{Pending, Record};
+
+const SECRET: &str = "device-token-not-a-secret";
+
+/// A folder with room for a database.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Place(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("gw.sqlite")
+    }
+
+    fn beside(&self, what: &str) -> PathBuf {
+        self.0.path().join(format!("gw.sqlite{what}"))
+    }
+
+    fn open(&self) -> Result<Sqlite, OpenError> {
+        Sqlite::open(&self.path(), Limits::default())
+    }
+
+    /// What the message of a refusal is, with the folder's name taken out.
+    fn refusal(&self) -> String {
+        let folder = fs::canonicalize(self.0.path()).unwrap();
+        let folder = format!("{}/", folder.to_str().unwrap());
+        self.open().unwrap_err().to_string().replace(&folder, "")
+    }
+
+    fn other(&self) -> Connection {
+        Connection::open(self.path()).unwrap()
+    }
+}
+
+fn pairs(device: &str, name: &str) -> Change {
+    let record: Record = serde_json::from_value(json!({
+        "deviceId": device, "publicKey": "k", "displayName": name, "roles": ["operator"],
+        "approvedScopes": ["operator.read"], "approvedAtMs": 1_770_000_000_000_i64,
+        "tokens": { "operator": { "token": SECRET, "role": "operator",
+            "scopes": ["operator.read"], "createdAtMs": 1_770_000_000_000_i64 } },
+    }))
+    .unwrap();
+    Change {
+        record: Write::Put(record),
+        ..Change::none(device)
+    }
+}
+
+fn asks(device: &str, id: &str) -> Change {
+    let pending: Pending = serde_json::from_value(json!({
+        "requestId": id, "deviceId": device, "publicKey": "k", "role": "operator",
+        "ts": 1_770_000_000_000_i64,
+    }))
+    .unwrap();
+    Change {
+        pending: Write::Put(pending),
+        ..Change::none(device)
+    }
+}
+
+fn leaves(device: &str) -> Change {
+    Change {
+        record: Write::Remove,
+        pending: Write::Remove,
+        ..Change::none(device)
+    }
+}
+
+/// Commits at whatever version the device is.
+fn commit(store: &Sqlite, change: &Change) -> Result<Version, StoreError> {
+    let (_, version) = store.load(&change.device_id).unwrap();
+    store.commit(change, version)
+}
+
+#[test]
+fn it_keeps_what_a_store_promises() {
+    let places = Mutex::new(Vec::new());
+    crate::pairing::suite::check(&|limits| {
+        let place = Place::new();
+        let store = Sqlite::open(&place.path(), limits).unwrap();
+        lock(&places).push(place);
+        Box::new(store)
+    });
+}
+
+#[test]
+fn what_was_committed_is_there_when_it_is_opened_again() {
+    let step = (0..4u8, 0..3u8);
+    let mut runner = TestRunner::new(Config::with_cases(16));
+    let run = runner.run(&vec(step, 0..24), |steps| {
+        let place = Place::new();
+        let store = place.open().unwrap();
+        for (device, what) in steps {
+            let device = format!("d{device}");
+            let change = match what {
+                0 => pairs(&device, "one"),
+                1 => asks(&device, "r"),
+                _ => leaves(&device),
+            };
+            commit(&store, &change).unwrap();
+        }
+        let before = store.kept.into_inner().unwrap();
+        drop(store.writer);
+        let after = place.open().unwrap().kept.into_inner().unwrap();
+        prop_assert!(after.is(&before), "{after:?} {before:?}");
+        Ok(())
+    });
+    run.unwrap();
+}
+
+#[test]
+fn a_version_is_never_given_twice_even_when_its_device_has_gone() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    let old = commit(&store, &pairs("d", "one")).unwrap();
+    commit(&store, &leaves("d")).unwrap();
+    drop(store);
+    let store = place.open().unwrap();
+    let new = commit(&store, &pairs("d", "two")).unwrap();
+    assert!(new > old);
+    let late = store.commit(&leaves("d"), old);
+    assert_eq!(late, Err(StoreError::Conflict));
+}
+
+/// What a crash leaves is what is in the files at that time; the shared memory is not.
+#[test]
+fn a_copy_of_the_files_holds_every_commit_so_far() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    for count in 0..6 {
+        let device = format!("d{}", count % 4);
+        commit(&store, &pairs(&device, &count.to_string())).unwrap();
+        let copy = Place::new();
+        for what in ["", "-wal"] {
+            fs::copy(place.beside(what), copy.beside(what)).unwrap();
+        }
+        let copied = copy.open().unwrap();
+        assert_eq!(copied.list().unwrap(), store.list().unwrap());
+    }
+}
+
+#[test]
+fn many_at_once_each_get_their_answer_and_all_of_it_lasts() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    let store = &store;
+    let won: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|thread| {
+                scope.spawn(move || {
+                    let mut won = 0;
+                    for count in 0..20 {
+                        let own = format!("own-{thread}-{count}");
+                        commit(store, &pairs(&own, "own")).unwrap();
+                        let shared = pairs("shared", &own);
+                        match commit(store, &shared) {
+                            Ok(_) => won += 1,
+                            Err(error) => assert_eq!(error, StoreError::Conflict),
+                        }
+                    }
+                    won
+                })
+            })
+            .collect();
+        threads.into_iter().map(|one| one.join().unwrap()).sum()
+    });
+    let kept = store.kept.read().unwrap();
+    // Every commit counts one, so none was lost, and none was answered twice.
+    assert_eq!(kept.commits(), 8 * 20 + u64::try_from(won).unwrap());
+    assert_eq!(kept.list().len(), 8 * 20 + 1);
+    let found = rows::load(&place.other()).unwrap();
+    assert!(found.is(&kept));
+}
+
+#[test]
+fn only_one_has_it_open_under_whatever_name() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    let us = process::id();
+    let refusal = format!("gw.sqlite is in use by process {us}: end it, or name another file");
+    assert_eq!(place.refusal(), refusal);
+    #[cfg(unix)]
+    {
+        let link = place.beside("-link");
+        std::os::unix::fs::symlink(place.path(), &link).unwrap();
+        let error = Sqlite::open(&link, Limits::default()).unwrap_err();
+        assert!(matches!(error, OpenError::InUse { .. }), "{error}");
+    }
+    drop(store);
+    place.open().unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_else_may_touch_its_files() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    let store = place.open().unwrap();
+    commit(&store, &pairs("d", "one")).unwrap();
+    let files = ["", "-wal", "-shm", ".lock"];
+    for what in files {
+        let mode = fs::metadata(place.beside(what)).unwrap().permissions();
+        assert_eq!(mode.mode() & 0o777, 0o600, "{what}");
+    }
+    drop(store);
+
+    let chmod = |path: &Path, mode: u32| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    fs::write(place.beside("-wal"), "").unwrap();
+    for (what, mode, access) in [
+        ("", 0o620, "written"),
+        ("", 0o644, "read"),
+        ("-wal", 0o602, "written"),
+        (".lock", 0o604, "read"),
+    ] {
+        for what in files.map(|what| place.beside(what)) {
+            if what.exists() {
+                chmod(&what, 0o600);
+            }
+        }
+        chmod(&place.beside(what), mode);
+        let file = format!("gw.sqlite{what}");
+        let refusal = format!("{file} may be {access} by other users: run `chmod 600 {file}`");
+        assert_eq!(place.refusal(), refusal);
+        chmod(&place.beside(what), 0o600);
+    }
+    chmod(place.0.path(), 0o770);
+    let refusal = place.refusal();
+    assert!(refusal.contains("may be written by other users: run `chmod go-w "));
+    chmod(place.0.path(), 0o755);
+    assert_eq!(place.open().unwrap().list().unwrap().len(), 1);
+}
+
+/// Whatever a commit fails by, nothing of it is seen, in memory or in the file, and the next one
+/// is carried out once the cause has gone.
+#[test]
+fn a_commit_that_fails_leaves_everything_as_it_was() {
+    let large = "x".repeat(100_000);
+    for (cause, cure, says) in [
+        (
+            "PRAGMA max_page_count = 1",
+            "PRAGMA max_page_count = 1000000",
+            "gw.sqlite: database or disk is full; make room on its disk",
+        ),
+        (
+            "PRAGMA query_only = ON",
+            "PRAGMA query_only = OFF",
+            "gw.sqlite: attempt to write a readonly database; make the file and its folder \
+             writable to gw",
+        ),
+    ] {
+        let place = Place::new();
+        let store = place.open().unwrap();
+        let version = commit(&store, &pairs("d", "one")).unwrap();
+        commit(&store, &asks("e", "r")).unwrap();
+        let before = store.list().unwrap();
+        let tell = |what: &str| {
+            lock(&store.writer).connection.execute_batch(what).unwrap();
+        };
+        tell(cause);
+        let failed = Err(StoreError::Failed(says.into()));
+        assert_eq!(store.commit(&pairs("d", &large), version), failed);
+        assert_eq!(store.commit(&pairs("f", &large), Version::NOTHING), failed);
+        assert_eq!(store.list().unwrap(), before);
+        assert!(
+            rows::load(&place.other())
+                .unwrap()
+                .is(&store.kept.read().unwrap())
+        );
+        tell(cure);
+        store.commit(&pairs("d", &large), version).unwrap();
+        drop(store);
+        assert_eq!(place.open().unwrap().list().unwrap().len(), 2);
+    }
+}
+
+#[test]
+fn what_another_program_changes_is_not_written_over() {
+    for (change, is_taken) in [
+        ("PRAGMA wal_checkpoint(TRUNCATE)", true),
+        ("UPDATE standings SET version = version", true),
+        ("DELETE FROM standings WHERE device_id = 'd'", false),
+        ("UPDATE standings SET record = '{}'", false),
+        ("UPDATE store SET commits = 9", false),
+    ] {
+        let place = Place::new();
+        let store = place.open().unwrap();
+        commit(&store, &pairs("d", "one")).unwrap();
+        place.other().execute_batch(change).unwrap();
+        let done = commit(&store, &pairs("e", "two"));
+        let refused = "gw.sqlite was changed by another program; restart gw to take that up";
+        match is_taken {
+            true => assert_eq!(done, Ok(Version(2)), "{change}"),
+            false => assert_eq!(done, Err(StoreError::Failed(refused.into())), "{change}"),
+        }
+    }
+}
+
+/// What each schema held, as its release wrote it.
+const OLDER: [(usize, &str); 1] = [(
+    1,
+    r#"INSERT INTO standings VALUES
+        ('d', 3, '{"deviceId":"d","publicKey":"k","displayName":"one"}', NULL, NULL),
+        ('e', 7, NULL, '{"requestId":"r","deviceId":"e","publicKey":"k","ts":1}',
+            '{"requestId":"n","ts":1}');
+    UPDATE store SET commits = 9;"#,
+)];
+
+#[test]
+fn a_database_of_each_older_schema_is_brought_up_to_date() {
+    let schemas: Vec<usize> = OLDER.iter().map(|(schema, _)| *schema).collect();
+    assert_eq!(schemas, Vec::from_iter(1..schema::NEWEST));
+    for (schema, content) in OLDER {
+        let place = Place::new();
+        let mut older = place.other();
+        schema::migrate(&mut older, schema).unwrap();
+        older.execute_batch(content).unwrap();
+        older.close().unwrap();
+        make_private(&place);
+
+        let store = place.open().unwrap();
+        let kept = store.list().unwrap();
+        let versions: Vec<Version> = kept.iter().map(|(_, version)| *version).collect();
+        assert_eq!(versions, [Version(3), Version(7)]);
+        let named = kept[0].0.record.as_ref().unwrap().display_name.as_deref();
+        assert_eq!(named, Some("one"));
+        assert!(kept[1].0.pending.is_some() && kept[1].0.node_pending.is_some());
+        assert_eq!(commit(&store, &pairs("f", "new")), Ok(Version(10)));
+        let version = schema::version(&lock(&store.writer).connection).unwrap();
+        assert_eq!(usize::try_from(version).unwrap(), schema::NEWEST);
+        let views = place
+            .other()
+            .query_row("SELECT count(*) FROM devices", [], |row| {
+                row.get::<_, i64>(0)
+            });
+        assert_eq!(views.unwrap(), 2);
+    }
+}
+
+fn make_private(place: &Place) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(place.path(), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    #[cfg(not(unix))]
+    let _ = place;
+}
+
+/// Makes something of an ordinary database, or in its place.
+type Spoil = fn(&Place);
+
+#[test]
+fn what_is_wrong_with_a_file_is_said_and_the_file_left_as_it_is() {
+    const MOVE: &str =
+        "put a copy in its place, or move it away with its -wal and -shm files to start anew";
+    let foreign = |how: &str| {
+        format!(
+            "gw.sqlite is not a store of devices: {how}. name another file; this one was left as \
+             it is"
+        )
+    };
+    let damaged = |how: &str| format!("gw.sqlite is damaged: {how}. {MOVE}");
+    let cases: [(Spoil, String); 9] = [
+        (
+            |place| fs::write(place.path(), "").unwrap(),
+            damaged("it is empty"),
+        ),
+        (
+            |place| fs::write(place.path(), "{\"devices\": {}}").unwrap(),
+            foreign("it is no SQLite file"),
+        ),
+        (
+            |place| {
+                fs::remove_file(place.path()).unwrap();
+                let made = place.other().execute_batch("CREATE TABLE devices (id)");
+                made.unwrap();
+                make_private(place);
+            },
+            foreign("another application made it"),
+        ),
+        (
+            |place| {
+                place
+                    .other()
+                    .execute_batch("PRAGMA user_version = 99")
+                    .unwrap()
+            },
+            format!(
+                "gw.sqlite has schema 99, and this release knows them up to {}: use the release \
+                 that wrote it, or a newer one",
+                schema::NEWEST
+            ),
+        ),
+        (
+            |place| {
+                let bad = r#"UPDATE standings SET record = '{"deviceId":"d","publicKey":"k",
+                    "tokens":{"operator":"device-token-not-a-secret"}}'"#;
+                place.other().execute_batch(bad).unwrap();
+            },
+            damaged("record of device d cannot be read (at character 68)"),
+        ),
+        (
+            |place| {
+                place
+                    .other()
+                    .execute_batch("UPDATE store SET commits = 0")
+                    .unwrap()
+            },
+            damaged("device d is at version 1, after 0 commits"),
+        ),
+        (
+            |place| place.other().execute_batch("DELETE FROM store").unwrap(),
+            damaged("it does not say how many commits there were"),
+        ),
+        (
+            |place| {
+                let mut bytes = fs::read(place.path()).unwrap();
+                bytes[200..3_000].fill(0x5a);
+                fs::write(place.path(), bytes).unwrap();
+            },
+            damaged("malformed database schema (ZZZ…)"),
+        ),
+        (
+            |place| {
+                fs::rename(place.path(), place.beside("-wal")).unwrap();
+            },
+            "gw.sqlite is missing, but gw.sqlite-wal is there: put the database back, or move \
+             that file away to start anew"
+                .to_owned(),
+        ),
+    ];
+    for (spoil, says) in cases {
+        let place = Place::new();
+        let store = place.open().unwrap();
+        commit(&store, &pairs("d", "one")).unwrap();
+        drop(store);
+        spoil(&place);
+        let before = fs::read(place.path()).ok();
+        assert_eq!(place.refusal(), says);
+        assert_eq!(fs::read(place.path()).ok(), before, "{says}");
+        // It says so each time, and does not begin anew meanwhile.
+        assert_eq!(place.refusal(), says);
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_there_and_a_path_that_is_none_are_named() {
+    let place = Place::new();
+    let nowhere = place.0.path().join("none/gw.sqlite");
+    let error = Sqlite::open(&nowhere, Limits::default()).unwrap_err();
+    assert!(
+        error.to_string().contains("none cannot be found: "),
+        "{error}"
+    );
+    fs::create_dir(place.path()).unwrap();
+    let says = "gw.sqlite is not a file: name a file, or move it away";
+    assert_eq!(place.refusal(), says);
+}
+
+#[test]
+fn what_a_crash_left_of_a_new_database_is_made_anew() {
+    let place = Place::new();
+    fs::write(place.beside(".new"), "half").unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(place.beside(".new"), mode).unwrap();
+    }
+    let store = place.open().unwrap();
+    commit(&store, &pairs("d", "one")).unwrap();
+    assert!(!place.beside(".new").exists());
+}
+
+/// Whoever looks with `sqlite3` sees what was approved, and no secret.
+#[test]
+fn its_views_tell_an_operator_what_is_kept() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    let both = Change {
+        node_pending: Write::Put(
+            serde_json::from_value(json!({ "requestId": "n", "ts": 0 })).unwrap(),
+        ),
+        ..pairs("d", "one").then(asks("d", "r"))
+    };
+    commit(&store, &both).unwrap();
+    let other = place.other();
+    let mut shown = String::new();
+    for view in ["devices", "requests", "node_requests", "tokens"] {
+        let mut query = other.prepare(&format!("SELECT * FROM {view}")).unwrap();
+        let columns: Vec<String> = query.column_names().into_iter().map(Into::into).collect();
+        let mut rows = query.query([]).unwrap();
+        let row = rows.next().unwrap().unwrap();
+        shown += view;
+        for (index, column) in columns.iter().enumerate() {
+            match row.get_ref(index).unwrap() {
+                rusqlite::types::ValueRef::Null => {}
+                value => shown += &format!(" {column}={}", value.as_str().unwrap()),
+            }
+        }
+        shown.push('\n');
+    }
+    let expected = r#"devices device_id=d display_name=one roles=["operator"] scopes=["operator.read"] approved_at=2026-02-02 02:40:00
+requests request_id=r device_id=d roles=operator asked_at=2026-02-02 02:40:00
+node_requests request_id=n device_id=d asked_at=1970-01-01 00:00:00
+tokens device_id=d role=operator scopes=["operator.read"] created_at=2026-02-02 02:40:00
+"#;
+    assert_eq!(shown, expected);
+}
