@@ -115,7 +115,18 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("pest", &["src/lang/grammar.rs", "src/lang/parse.rs"]),
     ("miette", &["src/diagnostic/render.rs"]),
     ("clap", &["src/cli/"]),
-    ("std::fs", &["src/cli/"]),
+    (
+        "std::fs",
+        &[
+            "src/cli/",
+            "src/pairing/import/folder.rs",
+            "src/pairing/sqlite/files.rs",
+        ],
+    ),
+    (
+        "rusqlite",
+        &["src/pairing/import/folder.rs", "src/pairing/sqlite"],
+    ),
     ("std::time", &["src/cli/"]),
 ];
 

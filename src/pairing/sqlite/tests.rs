@@ -438,7 +438,7 @@ fn what_is_wrong_with_a_file_is_said_and_the_file_left_as_it_is() {
                 bytes[200..3_000].fill(0x5a);
                 fs::write(place.path(), bytes).unwrap();
             },
-            damaged("malformed database schema (ZZZ…)"),
+            damaged("database disk image is malformed"),
         ),
         (
             |place| {

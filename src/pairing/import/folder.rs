@@ -1,0 +1,242 @@
+//! The state folder of an OpenClaw gateway: its files of devices, and the database of newer
+//! releases.
+//!
+//! Releases up to 2026.6 keep `devices/*.json`; later ones keep tables in `state/openclaw.sqlite`,
+//! and rename a file to `*.migrated` once they have taken it over. So a file that has its name is
+//! not in the database yet, and is read too. What is read stays as it is; SQLite may put the
+//! `-wal` and `-shm` files beside a database that it needs to read one.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "another gateway's files are read; nothing is decided here"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, Row};
+use serde_json::{Map, Value};
+
+use super::{Found, Import, ImportError, Reason, Source, entries, sort};
+use crate::settings::Compatibility;
+
+/// Where newer releases keep devices, in the state folder.
+const DATABASE: &str = "state/openclaw.sqlite";
+
+/// Sorts what a state folder remembers of devices, at `now_ms` in Unix milliseconds. Its gateway
+/// should be stopped: what it writes afterwards is not seen.
+///
+/// # Errors
+///
+/// [`ImportError`]; nothing is taken then.
+pub fn read(folder: &Path, now_ms: i64, rules: &Compatibility) -> Result<Import, ImportError> {
+    let database = folder.join(DATABASE);
+    let mut found = Vec::new();
+    let mut any = false;
+    if is_there(&database)? {
+        any = true;
+        found.extend(read_database(&database)?);
+    }
+    for source in [Source::PairedFile, Source::PendingFile] {
+        if let Some(text) = read_file(folder, source)? {
+            any = true;
+            found.extend(entries(source, &text)?);
+        }
+    }
+    for source in [Source::CodeFile, Source::NodeFile] {
+        if let Some(text) = read_file(folder, source)? {
+            found.extend(counted(source, entries(source, &text)?.len()));
+        }
+    }
+    match any {
+        true => Ok(sort(found, now_ms, rules)),
+        false => Err(ImportError::NoState {
+            folder: folder.to_owned(),
+        }),
+    }
+}
+
+/// What is left as a whole is told by its number: the name of a setup code is the code.
+fn counted(source: Source, count: usize) -> Option<Found> {
+    (count > 0).then(|| Found {
+        source,
+        id: format!("{count} in all").into(),
+        value: Err(Reason::NotARecord),
+    })
+}
+
+fn is_there(path: &Path) -> Result<bool, ImportError> {
+    path.try_exists().map_err(|source| ImportError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn read_file(folder: &Path, file: Source) -> Result<Option<String>, ImportError> {
+    let path = folder.join(file.name());
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(ImportError::Unreadable { path, source }),
+    }
+}
+
+/// What a column holds, and so what its field is in the files.
+#[derive(Clone, Copy, Debug)]
+enum Column {
+    /// A text or a number as it is.
+    Plain,
+    /// 0 or 1.
+    Flag,
+    /// JSON text.
+    Json,
+}
+
+/// The columns of both tables, with the fields of the files that they stand for. Another column
+/// may restrict what the row says: a row that has a value in it is not understood.
+const COLUMNS: [(&str, &str, Column); 27] = [
+    ("request_id", "requestId", Column::Plain),
+    ("device_id", "deviceId", Column::Plain),
+    ("public_key", "publicKey", Column::Plain),
+    ("display_name", "displayName", Column::Plain),
+    ("operator_label", "operatorLabel", Column::Plain),
+    ("platform", "platform", Column::Plain),
+    ("device_family", "deviceFamily", Column::Plain),
+    ("client_id", "clientId", Column::Plain),
+    ("client_mode", "clientMode", Column::Plain),
+    ("browser_origin", "browserOrigin", Column::Plain),
+    ("role", "role", Column::Plain),
+    ("roles_json", "roles", Column::Json),
+    ("scopes_json", "scopes", Column::Json),
+    ("approved_scopes_json", "approvedScopes", Column::Json),
+    ("remote_ip", "remoteIp", Column::Plain),
+    ("tokens_json", "tokens", Column::Json),
+    ("approved_via", "approvedVia", Column::Plain),
+    ("node_surface_json", "nodeSurface", Column::Json),
+    (
+        "pending_node_surface_json",
+        "pendingNodeSurface",
+        Column::Json,
+    ),
+    ("created_at_ms", "createdAtMs", Column::Plain),
+    ("approved_at_ms", "approvedAtMs", Column::Plain),
+    ("last_seen_at_ms", "lastSeenAtMs", Column::Plain),
+    ("last_seen_reason", "lastSeenReason", Column::Plain),
+    ("silent", "silent", Column::Flag),
+    ("is_repair", "isRepair", Column::Flag),
+    ("ts", "ts", Column::Plain),
+    ("refreshed_at_ms", "refreshedAtMs", Column::Plain),
+];
+
+fn read_database(path: &Path) -> Result<Vec<Found>, ImportError> {
+    let database = |how: String| ImportError::Database {
+        path: path.to_owned(),
+        how: how.into(),
+    };
+    let failed = |error: rusqlite::Error| {
+        database(format!(
+            "{error}; stop its gateway, or put a copy in its place"
+        ))
+    };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection
+        .execute_batch("PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF; BEGIN;")
+        .map_err(failed)?;
+    let tables = tables(&connection).map_err(failed)?;
+    let has = |source: Source| tables.contains(source.name());
+    let mut found = Vec::new();
+    match (has(Source::PairedTable), has(Source::PendingTable)) {
+        // Releases before they kept devices here.
+        (false, false) => return Ok(found),
+        (true, true) => {}
+        (true, false) | (false, true) => {
+            let how = "its tables of devices are others than gw knows; use a gw that knows them, \
+                       or pair the devices anew";
+            return Err(database(how.to_owned()));
+        }
+    }
+    for (source, key) in [
+        (Source::PairedTable, "device_id"),
+        (Source::PendingTable, "request_id"),
+    ] {
+        let check = format!("PRAGMA quick_check({source})");
+        let checked: String = connection
+            .query_row(&check, [], |row| row.get(0))
+            .map_err(failed)?;
+        if checked != "ok" {
+            return Err(database(format!("{checked}; put a copy in its place")));
+        }
+        found.extend(read_table(&connection, source, key).map_err(failed)?);
+    }
+    for source in [Source::CodeTable, Source::NodeTable] {
+        if has(source) {
+            let count = format!("SELECT count(*) FROM {source}");
+            let count: i64 = connection
+                .query_row(&count, [], |row| row.get(0))
+                .map_err(failed)?;
+            found.extend(counted(source, usize::try_from(count).unwrap_or(0)));
+        }
+    }
+    Ok(found)
+}
+
+fn tables(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
+    let mut query = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
+    let names = query.query_map([], |row| row.get(0))?;
+    names.collect()
+}
+
+fn read_table(connection: &Connection, source: Source, key: &str) -> rusqlite::Result<Vec<Found>> {
+    let mut query = connection.prepare(&format!("SELECT * FROM {source} ORDER BY 1"))?;
+    let columns: Vec<String> = query.column_names().into_iter().map(Into::into).collect();
+    let mut rows = query.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let value = fields(row, &columns)?;
+        let id = columns.iter().position(|column| column == key);
+        let id = id.map_or(Ok(ValueRef::Null), |index| row.get_ref(index))?;
+        let id = id.as_str().unwrap_or("a row without an id").into();
+        found.push(Found { source, id, value });
+    }
+    Ok(found)
+}
+
+/// A row as the object that the files would hold. What is null is not there.
+fn fields(row: &Row<'_>, columns: &[String]) -> rusqlite::Result<Result<Value, Reason>> {
+    let mut object = Map::new();
+    for (index, column) in columns.iter().enumerate() {
+        let mut known = COLUMNS.iter();
+        let known = known.find(|(name, ..)| name == column);
+        let (field, kind) = known.map_or((column.as_str(), Column::Plain), |(_, field, kind)| {
+            (field, *kind)
+        });
+        let bad = || Ok(Err(Reason::BadField(column.as_str().into())));
+        let value = match (row.get_ref(index)?, kind) {
+            (ValueRef::Null, _) => continue,
+            (ValueRef::Integer(0), Column::Flag) => Value::Bool(false),
+            (ValueRef::Integer(1), Column::Flag) => Value::Bool(true),
+            (ValueRef::Integer(number), Column::Plain) => number.into(),
+            (value @ ValueRef::Text(_), Column::Plain | Column::Json) => {
+                let Ok(text) = value.as_str() else {
+                    return bad();
+                };
+                match kind {
+                    Column::Json => match serde_json::from_str(text) {
+                        Ok(value) => value,
+                        Err(_) => return bad(),
+                    },
+                    Column::Plain | Column::Flag => text.into(),
+                }
+            }
+            (
+                ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Text(_) | ValueRef::Blob(_),
+                Column::Plain | Column::Flag | Column::Json,
+            ) => return bad(),
+        };
+        object.insert(field.to_owned(), value);
+    }
+    Ok(Ok(Value::Object(object)))
+}
