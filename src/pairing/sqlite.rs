@@ -17,7 +17,7 @@ mod tests;
 
 use std::mem;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -40,21 +40,30 @@ const GUARDS: &str = "PRAGMA busy_timeout = 5000;
 
 /// Keeps devices in a file.
 ///
-/// Commits that wait for the disk together are written together: the first to get at the
-/// database takes along all that were asked for by then, so each still waits for one sync, and
-/// many share it.
+/// Commits that wait for the disk together are written together: whoever comes when nobody
+/// writes takes along all that wait, and tells each its answer. So many share a sync, and
+/// nobody waits for more than the one under way and their own.
 #[derive(Debug)]
 pub struct Sqlite {
     limits: Limits,
     /// Only whoever holds `writer` changes it, so it is locked for no longer than a copy takes.
     kept: RwLock<Kept>,
-    waiting: Mutex<Vec<Waiting>>,
+    queue: Mutex<Queue>,
+    /// Woken when a batch has ended.
+    ended: Condvar,
     writer: Mutex<Writer>,
+}
+
+/// The commits that nobody has carried out yet.
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Vec<Waiting>,
+    /// Whether a batch is being written.
+    is_busy: bool,
 }
 
 type Answer = Result<Version, StoreError>;
 
-/// A commit that nobody has carried out yet.
 #[derive(Debug)]
 struct Waiting {
     change: Change,
@@ -85,7 +94,8 @@ impl Sqlite {
         Ok(Sqlite {
             limits,
             kept: RwLock::new(kept),
-            waiting: Mutex::default(),
+            queue: Mutex::default(),
+            ended: Condvar::new(),
             writer: Mutex::new(Writer {
                 connection,
                 seen,
@@ -94,10 +104,10 @@ impl Sqlite {
         })
     }
 
-    /// Carries out all commits that wait, and tells each its answer. When the database fails,
-    /// all of them fail: none was written.
-    fn carry_out(&self, writer: &mut Writer) {
-        let waiting = mem::take(&mut *lock(&self.waiting));
+    /// Carries out commits, and tells each its answer. When the database fails, all of them
+    /// fail: none was written.
+    fn carry_out(&self, waiting: Vec<Waiting>) {
+        let mut writer = lock(&self.writer);
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
         let mut batch = kept.batch();
         let mut answers: Vec<Answer> = waiting
@@ -208,16 +218,23 @@ impl Store for Sqlite {
             return kept.batch().add(change, expected, self.limits);
         }
         let answer = Arc::new(OnceLock::new());
-        lock(&self.waiting).push(Waiting {
+        let mut queue = lock(&self.queue);
+        queue.waiting.push(Waiting {
             change: change.clone(),
             expected,
             answer: Arc::clone(&answer),
         });
-        let mut writer = lock(&self.writer);
-        if answer.get().is_none() {
-            self.carry_out(&mut writer);
+        while answer.get().is_none() && queue.is_busy {
+            let woken = self.ended.wait(queue);
+            queue = woken.unwrap_or_else(PoisonError::into_inner);
         }
-        drop(writer);
+        if answer.get().is_none() {
+            queue.is_busy = true;
+            let waiting = mem::take(&mut queue.waiting);
+            drop(queue);
+            let _busy = Busy(self);
+            self.carry_out(waiting);
+        }
         let gone = || Err(StoreError::Failed("a commit ended early; try again".into()));
         answer.get().cloned().unwrap_or_else(gone)
     }
@@ -230,6 +247,16 @@ impl Store for Sqlite {
     fn device_of_request(&self, request_id: &str) -> Result<Option<Box<str>>, StoreError> {
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
         Ok(kept.device_of_request(request_id))
+    }
+}
+
+/// A batch that is being written. It ends however its writer ends, so that nobody waits for ever.
+struct Busy<'a>(&'a Sqlite);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.queue).is_busy = false;
+        self.0.ended.notify_all();
     }
 }
 

@@ -191,7 +191,7 @@ fn tables(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
 
 fn read_table(connection: &Connection, source: Source, key: &str) -> rusqlite::Result<Vec<Found>> {
     let mut query = connection.prepare(&format!("SELECT * FROM {source} ORDER BY 1"))?;
-    let columns: Vec<String> = query.column_names().into_iter().map(Into::into).collect();
+    let columns: Vec<String> = query.column_names().map(Into::into).collect();
     let mut rows = query.query([])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {

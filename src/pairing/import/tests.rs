@@ -1,4 +1,8 @@
 //! State folders with what becomes of them, in `fixtures/openclaw-state`.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests make files, and look at them"
+)]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,9 @@
 //! What a file adds to a store: it lasts, it is private, and nothing that is wrong with it is
 //! passed over.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests make files, and look at them"
+)]
 
 use std::fs;
 use std::path::PathBuf;
@@ -508,14 +512,13 @@ fn its_views_tell_an_operator_what_is_kept() {
     let mut shown = String::new();
     for view in ["devices", "requests", "node_requests", "tokens"] {
         let mut query = other.prepare(&format!("SELECT * FROM {view}")).unwrap();
-        let columns: Vec<String> = query.column_names().into_iter().map(Into::into).collect();
+        let columns: Vec<String> = query.column_names().map(Into::into).collect();
         let mut rows = query.query([]).unwrap();
         let row = rows.next().unwrap().unwrap();
         shown += view;
         for (index, column) in columns.iter().enumerate() {
-            match row.get_ref(index).unwrap() {
-                rusqlite::types::ValueRef::Null => {}
-                value => shown += &format!(" {column}={}", value.as_str().unwrap()),
+            if let Some(value) = row.get::<_, Option<String>>(index).unwrap() {
+                shown += &format!(" {column}={value}");
             }
         }
         shown.push('\n');
