@@ -21,7 +21,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use self::files::Claim;
+use self::files::{Claim, Identity};
 use super::change::Change;
 use super::kept::{Kept, Written};
 use super::standing::Standing;
@@ -77,6 +77,7 @@ struct Writer {
     connection: Connection,
     /// Which state of the file memory agrees with; commits of this connection do not change it.
     seen: i64,
+    files: Identity,
     claim: Claim,
 }
 
@@ -91,6 +92,7 @@ impl Sqlite {
         let claim = Claim::new(path)?;
         let mut connection = claim.open()?;
         let (kept, seen) = prepare(&mut connection, &claim.path)?;
+        let files = Identity::of(&claim.path)?;
         Ok(Sqlite {
             limits,
             kept: RwLock::new(kept),
@@ -99,6 +101,7 @@ impl Sqlite {
             writer: Mutex::new(Writer {
                 connection,
                 seen,
+                files,
                 claim,
             }),
         })
@@ -187,6 +190,9 @@ impl Writer {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(failed)?;
+        if Identity::of(&self.claim.path).ok().as_ref() != Some(&self.files) {
+            return Err(format!("{name} was moved or replaced; put it back, or restart gw").into());
+        }
         let seen = data_version(&transaction).map_err(failed)?;
         if seen != self.seen {
             // A checkpoint by another program counts as a change too, so what is there decides.

@@ -137,7 +137,7 @@ fn read_database(path: &Path) -> Result<Vec<Found>, ImportError> {
     };
     let failed = |error: rusqlite::Error| {
         database(format!(
-            "{error}; stop its gateway, or put a copy in its place"
+            "{error}; stop its gateway, or read a copy of the folder"
         ))
     };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -107,6 +107,18 @@ fn what_is_taken_of_each_state_folder_and_what_is_left_is_said() {
     }
 }
 
+/// What a gateway wrote last stands in the file beside its database until it stops.
+#[test]
+fn a_database_that_is_open_elsewhere_is_read_with_its_last_commit() {
+    let folder = state(&fixtures().join("database"));
+    let gateway = Connection::open(folder.path().join("state/openclaw.sqlite")).unwrap();
+    let before = read_state(folder.path()).unwrap().taken.len();
+    let write = "DELETE FROM device_pairing_paired; DELETE FROM device_pairing_pending;";
+    gateway.execute_batch(write).unwrap();
+    let import = read_state(folder.path()).unwrap();
+    assert_eq!((before > 0, import.taken), (true, Vec::new()));
+}
+
 /// Everything in the files is either taken or left: nothing disappears.
 #[test]
 fn every_entry_of_the_files_is_accounted_for() {
@@ -217,7 +229,7 @@ fn a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one() {
         (
             |folder| fs::write(folder.join("state/openclaw.sqlite"), "half a database").unwrap(),
             "/state/openclaw.sqlite cannot be read: file is not a database; stop its gateway, or \
-             put a copy in its place",
+             read a copy of the folder",
         ),
         (
             |folder| {

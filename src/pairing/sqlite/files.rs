@@ -95,6 +95,31 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(path, flags)
 }
 
+/// Which files a database is in. SQLite goes on writing to files that were moved away or removed,
+/// and what it writes there is gone with them.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Identity([Option<(u64, u64)>; 2]);
+
+impl Identity {
+    /// Of the database at a path, with its write-ahead log.
+    pub(super) fn of(path: &Path) -> Result<Self, OpenError> {
+        let of = |path: &Path| Ok(metadata(path)?.as_ref().map(identity));
+        Ok(Identity([of(path)?, of(&beside(path, "-wal"))?]))
+    }
+}
+
+#[cfg(unix)]
+fn identity(metadata: &Metadata) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt as _;
+    (metadata.dev(), metadata.ino())
+}
+
+/// Elsewhere an open file stays where it is.
+#[cfg(not(unix))]
+fn identity(_: &Metadata) -> (u64, u64) {
+    (0, 0)
+}
+
 /// The path with all links followed. The file itself need not exist, its folder must.
 fn real(path: &Path) -> Result<PathBuf, OpenError> {
     if metadata(path)?.is_some() {

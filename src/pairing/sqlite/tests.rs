@@ -319,6 +319,28 @@ fn what_another_program_changes_is_not_written_over() {
     }
 }
 
+/// Nothing is written where nobody would find it again.
+#[cfg(unix)]
+#[test]
+fn a_file_that_was_moved_away_is_not_written_to() {
+    for what in ["", "-wal"] {
+        let place = Place::new();
+        let store = place.open().unwrap();
+        let moved = place.beside("-moved");
+        let (file, says) = (
+            place.beside(what),
+            "gw.sqlite was moved or replaced; put it back, or restart gw",
+        );
+        let failed = Err(StoreError::Failed(says.into()));
+        fs::rename(&file, &moved).unwrap();
+        assert_eq!(commit(&store, &pairs("d", "one")), failed, "{what}");
+        fs::copy(&moved, &file).unwrap();
+        assert_eq!(commit(&store, &pairs("d", "one")), failed, "{what}");
+        fs::rename(&moved, &file).unwrap();
+        assert_eq!(commit(&store, &pairs("d", "one")), Ok(Version(1)), "{what}");
+    }
+}
+
 /// What each schema held, as its release wrote it.
 const OLDER: [(usize, &str); 1] = [(
     1,
