@@ -49,6 +49,7 @@ pub mod auth;
 pub mod claims;
 pub mod cli;
 pub mod compile;
+pub mod config;
 pub mod decide;
 pub mod diagnostic;
 pub mod explain;

@@ -34,8 +34,9 @@ impl Secret {
         self.text.is_empty()
     }
 
-    /// The text. For two callers only: a store that keeps a device token, and the answer that
-    /// hands it to its device. No log, error, explanation or list may hold it.
+    /// The text. For few callers: a store that keeps a device token, the answer that hands it to
+    /// its device, the file that keeps a made or imported secret, and whoever looks whether it is
+    /// too weak. No log, error, explanation or list may hold it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.text

@@ -57,6 +57,7 @@ catalog! {
     IncludeCycle "include-cycle" "files that include each other",
     IncludeOutside "include-outside" "a file outside the policy's folder",
     IncludedRules "included-rules" "an included file that holds more than vocabulary",
+    InvalidConfig "invalid-config" "a configuration that cannot be read, or that contradicts itself",
     InvalidConstants "invalid-constants" "a file of constants that cannot be read",
     InvalidFact "invalid-fact" "a fact on the command line that cannot be read",
     InvalidHandshake "invalid-handshake" "a recorded handshake that cannot be read",
@@ -67,6 +68,7 @@ catalog! {
     NestedTooDeeply "nested-too-deeply" "conditions or files nested beyond the limit",
     NoSuchRow "no-such-row" "a row of a recording that is not there, or cannot be replayed",
     ReservedName "reserved-name" "a name that would read as something else",
+    RiskyConfig "risky-config" "a configuration that opens more than most want",
     Syntax "syntax" "a statement that cannot be read",
     TooEarly "too-early" "a fact that is not known yet at this stage",
     TypeMismatch "type-mismatch" "a comparison that the attribute's type does not have",
@@ -78,6 +80,7 @@ catalog! {
     UnknownValue "unknown-value" "a value that the attribute cannot have",
     UnknownVerdict "unknown-verdict" "a verdict, reason or argument that does not exist",
     UnreadableFile "unreadable-file" "a file that cannot be read",
+    UnsafeSecret "unsafe-secret" "a secret that others can read or guess",
 }
 
 #[cfg(test)]

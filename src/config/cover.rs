@@ -1,0 +1,168 @@
+//! A configuration's text with its secrets covered, for showing where it is wrong.
+//!
+//! Each covered byte is a `*`, so that places stay where they are. What a known key of another
+//! kind holds is left; what stands anywhere else may be a secret in the wrong place. Comments are
+//! left out: people keep old secrets in them.
+
+use std::ops::Range;
+
+use super::document::{Node, Shape};
+use super::keys::{self, Kind, KEYS};
+use super::values::{is_variable, tells_secret};
+use crate::diagnostic::suggest::nearest;
+
+/// The text with its secrets covered; of a text that could not be read only known names are left.
+pub(super) fn covered(text: &str, root: Option<&Node>) -> String {
+    let Some(root) = root else {
+        return text.split_inclusive('\n').map(unread).collect();
+    };
+    let mut cover = Cover::default();
+    cover.walk("", root, false);
+    cover.kept.sort_by_key(|range| range.start);
+    let mut shown = String::with_capacity(text.len());
+    let mut comment = false;
+    for (at, character) in text.char_indices() {
+        let inside = |ranges: &[Range<usize>]| {
+            let before = ranges.partition_point(|range| range.start <= at);
+            before.checked_sub(1).and_then(|last| ranges.get(last)).is_some_and(|range| range.contains(&at))
+        };
+        let scalar = inside(&cover.kept);
+        comment = (comment || (character == '#' && !scalar && !inside(&cover.hidden))) && character != '\n';
+        let hidden = inside(&cover.hidden) && !character.is_whitespace();
+        match (comment, hidden) {
+            (true, _) => shown.push_str(&" ".repeat(character.len_utf8())),
+            (false, true) => shown.push_str(&"*".repeat(character.len_utf8())),
+            (false, false) => shown.push(character),
+        }
+    }
+    shown
+}
+
+#[derive(Default)]
+struct Cover {
+    /// Scalars and names that are shown, in the order of the text.
+    kept: Vec<Range<usize>>,
+    /// Scalars that are not.
+    hidden: Vec<Range<usize>>,
+}
+
+impl Cover {
+    fn walk(&mut self, path: &str, node: &Node, inside_known: bool) {
+        match &node.shape {
+            Shape::Nothing => {}
+            Shape::List(list) => {
+                for node in list {
+                    self.walk(path, node, inside_known);
+                }
+            }
+            Shape::Map(map) => {
+                for (name, node) in map {
+                    self.kept.push(name.range.clone());
+                    let below = match path {
+                        "" => name.text.clone(),
+                        _ => format!("{path}.{}", name.text),
+                    };
+                    let constants = inside_known
+                        || matches!(keys::find(&below).map(|key| key.kind), Some(Kind::Constants));
+                    self.walk(&below, node, constants);
+                }
+            }
+            Shape::Scalar { text, .. } => {
+                let shown = !tells_secret(text) && (inside_known || harmless(path, text));
+                let ranges = if shown { &mut self.kept } else { &mut self.hidden };
+                ranges.push(node.range.clone());
+            }
+        }
+    }
+}
+
+/// Whether a value may be shown.
+fn harmless(path: &str, text: &str) -> bool {
+    match keys::find(path).map(|key| key.kind) {
+        Some(Kind::Secret) => false,
+        Some(Kind::Word(words)) => nearest(text, words.iter().map(|word| word.name)).is_some(),
+        Some(Kind::Switch | Kind::Number { .. }) => text.len() < 12,
+        Some(_) => true,
+        None => match path.rsplit_once('.') {
+            Some((key, "env")) => is_secret(key) && is_variable(text) && !text.contains(|c: char| c.is_ascii_lowercase()),
+            Some((key, "file")) => is_secret(key) && text.contains(['/', '.']),
+            Some(_) | None => path == "tls" && text == "off",
+        },
+    }
+}
+
+fn is_secret(path: &str) -> bool {
+    matches!(keys::find(path).map(|key| key.kind), Some(Kind::Secret))
+}
+
+/// A line of which only a known name at its beginning is left.
+fn unread(line: &str) -> String {
+    let begins = line.find(|c: char| !c.is_whitespace() && c != '-').unwrap_or(line.len());
+    let (lead, rest) = line.split_at(begins);
+    let named = rest.split_once(':').filter(|(name, _)| {
+        KEYS.iter().any(|key| key.path.split('.').any(|step| step == *name))
+    });
+    let kept = named.map_or(0, |(name, _)| name.len() + 1);
+    let (name, value) = rest.split_at(kept);
+    let covered = value.chars().map(|character| {
+        if character.is_whitespace() {
+            character.to_string()
+        } else {
+            "*".repeat(character.len_utf8())
+        }
+    });
+    format!("{lead}{name}{}", covered.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::document::parse;
+    use super::*;
+
+    #[test]
+    fn secrets_are_covered_wherever_they_stand() {
+        let text = "\
+auth: # token: s3cret
+  mode: tokn
+  token: 's3cret # é'
+  tokn: s3cret
+  password: { env: GW_PASSWORD, file: ./password, other: s3cret }
+trustedProxies: [10.0.0.1, 'https://u:s3cret@x']
+token: s3cret
+log: s3cret
+listen: { port: 18789, bind: lan }
+";
+        let shown = "\
+auth:                
+  mode: tokn
+  token: ******* * ***
+  tokn: ******
+  password: { env: GW_PASSWORD, file: ./password, other: ****** }
+trustedProxies: [10.0.0.1, ********************]
+token: ******
+log: ******
+listen: { port: 18789, bind: lan }
+";
+        let covered = covered(text, parse(text).ok().as_ref());
+        let tidy = |text: &str| text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+        assert_eq!(tidy(&covered), tidy(shown));
+        assert_eq!(covered.len(), text.len());
+    }
+
+    #[test]
+    fn of_a_broken_text_only_names_are_left() {
+        let text = "auth:\n  token: \"s3cret\n  s3cret: 1\n";
+        assert_eq!(covered(text, None), "auth:\n  token: *******\n  ******* *\n");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_keeps_its_length(text in "[\\[\\]{}:,\"'#a1é \\n-]{0,60}") {
+            let root = parse(&text).ok();
+            prop_assert_eq!(covered(&text, root.as_ref()).len(), text.len());
+            prop_assert_eq!(covered(&text, None).len(), text.len());
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What the operator configures: `gw.yaml`, flags over it, and what both mean together.
+//!
+//! [`keys`] is the table of what may be said. A text is read into a tree with places, held against
+//! the table, and put together with the flags and with what the host says ([`Surroundings`]); all
+//! that is wrong is told in one run. What an admission depends on comes out as
+//! [`Config::settings`]. Reading files is not here, and neither is serving.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod assembly;
+mod constants;
+mod cover;
+mod credentials;
+mod document;
+pub mod keys;
+mod listen;
+pub mod openclaw;
+mod overrides;
+mod risks;
+mod shown;
+pub mod strength;
+mod surroundings;
+pub mod template;
+mod values;
+
+use std::path::{Path, PathBuf};
+
+use crate::diagnostic::Diagnostics;
+use crate::secret::Secret;
+use crate::settings::Settings;
+use crate::source::Sources;
+
+pub use keys::Level;
+pub use listen::{Host, Listen};
+pub use overrides::{BindTo, Overrides, TlsOverride};
+pub use shown::{Origin, Shown};
+pub use surroundings::{SecretFile, Surroundings};
+pub use values::Written;
+
+/// The name of a configuration where none is named.
+pub const FILE: &str = "gw.yaml";
+
+/// The name of the made token in the state folder.
+pub const TOKEN: &str = "token";
+
+/// A whole configuration, as it is in force.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where connections come from.
+    pub listen: Listen,
+    /// TLS at the listener.
+    pub tls: Tls,
+    /// The policy: a path, or `built-in:NAME`.
+    pub policy: Box<str>,
+    /// The folder for what is remembered.
+    pub state: PathBuf,
+    /// Whether the token has to be made.
+    pub token: Token,
+    /// What nobody may use up.
+    pub limits: Limits,
+    /// What is written down.
+    pub log: Log,
+    /// Whether `/metrics` answers.
+    pub metrics: bool,
+    settings: Settings,
+    warnings: Diagnostics,
+    sources: Sources,
+    shown: Vec<Shown>,
+}
+
+/// TLS at the listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// None: somebody else's, or nobody's.
+    Off,
+    /// A certificate with its key, both in PEM.
+    Files {
+        /// The chain.
+        certificate: PathBuf,
+        /// The private key.
+        key: PathBuf,
+    },
+    /// A self-signed certificate, made once and kept in the state folder.
+    Generated {
+        /// Names and addresses beside those of this host.
+        names: Vec<Box<str>>,
+    },
+}
+
+/// Where the shared token comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Token {
+    /// It is given.
+    Given,
+    /// The mode wants one and none is given: make one, keep it as [`Config::token_file`], and put
+    /// it in with [`Config::put_token`].
+    Generate,
+    /// The mode wants none.
+    Unused,
+}
+
+/// What nobody may use up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a connection may take until it is admitted, in milliseconds.
+    pub handshake_timeout_ms: u64,
+    /// How many connections of one address may be waiting for their admission.
+    pub unadmitted_per_address: usize,
+    /// How many connections there may be in all.
+    pub connections: usize,
+    /// The largest head of an HTTP request.
+    pub head_bytes: usize,
+    /// The largest message before admission.
+    pub unadmitted_message_bytes: usize,
+    /// The largest message of an admitted client.
+    pub message_bytes: usize,
+    /// How many messages may wait while a client is being admitted.
+    pub unadmitted_frames: usize,
+    /// How much may wait for a slow client.
+    pub outbound_bytes: usize,
+    /// How often an admitted client hears that the gateway is there, in milliseconds.
+    pub tick_ms: u64,
+}
+
+/// What is written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// How much is logged.
+    pub level: Level,
+    /// The file of decisions, if there is one.
+    pub decisions: Option<Decisions>,
+}
+
+/// The file of decisions, and when another one is begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decisions {
+    /// The file.
+    pub file: PathBuf,
+    /// How large it may grow.
+    pub max_bytes: u64,
+    /// How many full files are kept.
+    pub keep: usize,
+}
+
+/// Why a configuration is none: everything that is wrong, with the texts. Secrets in the texts
+/// are covered.
+#[derive(Clone, Debug)]
+pub struct ConfigError {
+    /// What is wrong.
+    pub diagnostics: Diagnostics,
+    /// The texts that it is wrong in.
+    pub sources: Sources,
+}
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.diagnostics.fmt(f)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Puts a configuration together: a file, by its name and text, with flags over it. Without a
+    /// file the defaults count.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, with its place.
+    pub fn read(
+        file: Option<(&str, &str)>,
+        overrides: &Overrides,
+        surroundings: &dyn Surroundings,
+    ) -> Result<Config, ConfigError> {
+        assembly::assemble(file, overrides, surroundings)
+    }
+
+    /// What an admission depends on.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.settings.clone()
+    }
+
+    /// What loads and opens more than most want, or says what does not count.
+    #[must_use]
+    pub fn warnings(&self) -> &Diagnostics {
+        &self.warnings
+    }
+
+    /// The texts that [`Config::warnings`] speaks of, with secrets covered.
+    #[must_use]
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// Every key with what counts and where that comes from, secrets masked.
+    #[must_use]
+    pub fn shown(&self) -> &[Shown] {
+        &self.shown
+    }
+
+    /// Where a made token is kept.
+    #[must_use]
+    pub fn token_file(&self) -> PathBuf {
+        self.state.join(TOKEN)
+    }
+
+    /// Puts the made token in, where one had to be made.
+    pub fn put_token(&mut self, token: Secret) {
+        if self.token == Token::Generate {
+            self.settings.auth.token = Some(token);
+            self.token = Token::Given;
+        }
+    }
+}
+
+/// The folder that the paths of a file are relative to.
+fn folder(file: &str) -> &Path {
+    Path::new(file).parent().unwrap_or(Path::new(""))
+}
+
+#[cfg(test)]
+mod tests;
