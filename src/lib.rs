@@ -55,6 +55,7 @@ pub mod diagnostic;
 pub mod explain;
 pub mod facts;
 pub mod handshake;
+pub mod host;
 pub mod lang;
 pub mod pairing;
 pub mod policy;

@@ -4,12 +4,15 @@
 
 mod check;
 mod completions;
+mod config;
 mod constants;
 mod explain;
 mod fact;
 mod fmt;
+mod init;
 mod load;
 mod output;
+mod overrides;
 mod recorded;
 mod recording;
 mod schema;
@@ -97,6 +100,8 @@ enum Command {
     Test(test::Args),
     Fmt(fmt::Args),
     Schema(schema::Args),
+    Init(init::Args),
+    Config(config::Args),
     Completions(completions::Args),
 }
 
@@ -119,6 +124,8 @@ pub fn main() -> ExitCode {
         Command::Test(args) => test::run(&args, &mut output),
         Command::Fmt(args) => fmt::run(&args, &mut output),
         Command::Schema(args) => schema::run(&args, &mut output),
+        Command::Init(args) => init::run(&args, &mut output),
+        Command::Config(args) => config::run(&args, &mut output),
         Command::Completions(args) => completions::run(&args, &mut Cli::command(), &mut output),
     };
     output.finish();

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::keys::{GROUPS, KEYS};
+use super::keys::{GROUPS, KEYS, Key};
 
 const HEAD: &str = "\
 # Configuration of gw. Lines that begin with `#name:` are settings that have their default, or an
@@ -23,8 +23,26 @@ pub fn template() -> String {
 #[must_use]
 pub fn with(set: &[(&str, String)]) -> String {
     let mut text = HEAD.to_owned();
+    write(&mut text, KEYS, set);
+    text
+}
+
+/// The text of a configuration with these keys and no others.
+#[must_use]
+pub fn only(head: &str, set: &[(&str, String)]) -> String {
+    let keys: Vec<Key> = KEYS
+        .iter()
+        .filter(|key| set.iter().any(|(path, _)| *path == key.path))
+        .copied()
+        .collect();
+    let mut text = head.to_owned();
+    write(&mut text, &keys, set);
+    text
+}
+
+fn write(text: &mut String, keys: &[Key], set: &[(&str, String)]) {
     let mut open: Vec<&str> = Vec::new();
-    for key in KEYS {
+    for key in keys {
         let steps: Vec<&str> = key.path.split('.').collect();
         let Some((name, groups)) = steps.split_last() else { continue };
         let shared = open.iter().zip(groups).take_while(|(a, b)| a == b).count();
@@ -37,12 +55,12 @@ pub fn with(set: &[(&str, String)]) -> String {
             let path = open.join(".");
             let indent = "  ".repeat(open.len().saturating_sub(1));
             if let Some((_, doc)) = GROUPS.iter().find(|(known, _)| *known == path) {
-                sentence(&mut text, &indent, doc);
+                sentence(text, &indent, doc);
             }
             let _ = writeln!(text, "{indent}{group}:");
         }
         let indent = "  ".repeat(groups.len());
-        sentence(&mut text, &indent, key.doc);
+        sentence(text, &indent, key.doc);
         match set.iter().find(|(path, _)| *path == key.path) {
             Some((_, value)) => {
                 let _ = writeln!(text, "{indent}{name}: {value}");
@@ -52,7 +70,6 @@ pub fn with(set: &[(&str, String)]) -> String {
             }
         }
     }
-    text
 }
 
 /// Writes a comment in lines that are not too wide.

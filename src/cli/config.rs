@@ -1,0 +1,208 @@
+//! `gw config`: what is wrong with a configuration, and what counts.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::Exit;
+use super::check::count;
+use super::load;
+use super::output::{AnswerFormat, Output, ReportFormat};
+use super::overrides::OverrideArgs;
+use crate::config::{Config, ConfigError, FILE, Origin};
+use crate::diagnostic::{Diagnostics, Severity};
+use crate::host::Local;
+use crate::source::Sources;
+
+/// The largest configuration, in bytes.
+const MAX_BYTES: u64 = 1 << 18;
+
+/// Looks at a configuration without serving
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Check(CheckArgs),
+    Show(ShowArgs),
+}
+
+/// Finds everything that is wrong with a configuration
+///
+/// Reads the configuration as `gw serve` would, with the secrets and the policy that it names,
+/// and reports all that is wrong in one run, with its place and what to do. Secrets are named by
+/// their key, and never shown.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  gw config check
+  gw config check --strict /etc/gw/gw.yaml
+  gw config check --bind lan --token-env GW_TOKEN
+
+Exit codes: 0 no errors, 1 errors, 2 wrong command line, 3 a file cannot be read")]
+struct CheckArgs {
+    /// The configuration; without one, gw.yaml or, where there is none, the defaults
+    file: Option<String>,
+
+    /// Let warnings count as errors
+    #[arg(long)]
+    strict: bool,
+
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t)]
+    format: ReportFormat,
+
+    #[command(flatten)]
+    overrides: OverrideArgs,
+}
+
+/// Prints every setting with its value and where that comes from
+///
+/// Secrets are masked.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  gw config show
+  gw config show --format json /etc/gw/gw.yaml
+  gw config show --port 19000 --tls auto")]
+struct ShowArgs {
+    /// The configuration; without one, gw.yaml or, where there is none, the defaults
+    file: Option<String>,
+
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    format: AnswerFormat,
+
+    #[command(flatten)]
+    overrides: OverrideArgs,
+}
+
+pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
+    match &args.command {
+        Command::Check(args) => check(args, output),
+        Command::Show(args) => show(args, output),
+    }
+}
+
+/// Reads a configuration as it will be served: the one that is named, or the one in the folder
+/// that the user is in, or none.
+pub(super) fn read(file: Option<&str>, overrides: &OverrideArgs) -> Result<Config, Unread> {
+    let file = file.or_else(|| Path::new(FILE).exists().then_some(FILE));
+    let text = match file {
+        Some(file) => Some(load::read(file, MAX_BYTES).map_err(|error| Unread {
+            exit: Exit::Input,
+            diagnostics: Diagnostics(vec![load::unreadable(file, &error)]),
+            sources: Sources::default(),
+        })?),
+        None => None,
+    };
+    let host = Local {
+        built_in: load::built_in,
+    };
+    let read = Config::read(file.zip(text.as_deref()), &overrides.overrides(), &host);
+    read.map_err(|ConfigError { diagnostics, sources }| Unread {
+        exit: Exit::Failure,
+        diagnostics,
+        sources,
+    })
+}
+
+/// Why there is no configuration, and what that means for the exit code.
+pub(super) struct Unread {
+    exit: Exit,
+    diagnostics: Diagnostics,
+    sources: Sources,
+}
+
+fn check(args: &CheckArgs, output: &mut Output) -> Exit {
+    let name = args.file.as_deref().unwrap_or(FILE);
+    let (mut exit, mut diagnostics, sources) = match read(args.file.as_deref(), &args.overrides) {
+        Err(unread) => (unread.exit, unread.diagnostics, unread.sources),
+        Ok(config) => {
+            let mut diagnostics = config.warnings().clone();
+            let mut sources = config.sources().clone();
+            let mut exit = Exit::Success;
+            let (found, texts) = match load::policy(&config.policy, true) {
+                Ok(policy) => (policy.warnings().clone(), policy.sources().clone()),
+                Err(error) => {
+                    exit = Exit::of(&error);
+                    (error.diagnostics, error.sources)
+                }
+            };
+            let distance = sources.append(&texts);
+            diagnostics.append(&found, distance);
+            (exit, diagnostics, sources)
+        }
+    };
+    if args.strict && !diagnostics.is_empty() {
+        for diagnostic in &mut diagnostics.0 {
+            diagnostic.severity = Severity::Error;
+        }
+        exit = exit.and(Exit::Failure);
+    }
+    output.report(&diagnostics, &sources, args.format);
+    let warnings = diagnostics.0.len() - diagnostics.errors();
+    if matches!(args.format, ReportFormat::Human | ReportFormat::Plain) {
+        let errors = match (exit, diagnostics.errors()) {
+            (Exit::Success, _) => "it will do".to_owned(),
+            (_, errors) => count(errors, "error"),
+        };
+        let warnings = match warnings {
+            0 => String::new(),
+            warnings => format!(", {}", count(warnings, "warning")),
+        };
+        output.say(&format!("{name}: {errors}{warnings}\n"));
+    }
+    exit
+}
+
+fn show(args: &ShowArgs, output: &mut Output) -> Exit {
+    let config = match read(args.file.as_deref(), &args.overrides) {
+        Ok(config) => config,
+        Err(unread) => {
+            output.report(&unread.diagnostics, &unread.sources, args.format.report());
+            return unread.exit;
+        }
+    };
+    match args.format {
+        AnswerFormat::Human => {
+            let width = |text: &str| text.chars().count();
+            let keys = config.shown().iter().map(|shown| width(shown.key)).max();
+            let values = config.shown().iter().map(|shown| width(&shown.value).min(40)).max();
+            let (keys, values) = (keys.unwrap_or(0), values.unwrap_or(0));
+            for shown in config.shown() {
+                let from = match &shown.from {
+                    Origin::Default => String::new(),
+                    from => from.to_string(),
+                };
+                let line = format!("{:keys$}  {:values$}  {from}", shown.key, shown.value);
+                output.say(crate::source::printable(line.trim_end()).as_str());
+                output.say("\n");
+            }
+        }
+        AnswerFormat::Plain => {
+            for shown in config.shown() {
+                let line = format!("{}: {} ({})", shown.key, shown.value, shown.from);
+                output.say(&crate::source::printable(&line));
+                output.say("\n");
+            }
+        }
+        AnswerFormat::Json => {
+            let settings = config.shown().iter().map(|shown| {
+                let mut from = json!({ "kind": shown.from.kind() });
+                match &shown.from {
+                    Origin::Default => {}
+                    Origin::File { line } => from["line"] = json!(line),
+                    Origin::Flag(flag) => from["flag"] = json!(flag),
+                    Origin::Environment(name) => from["variable"] = json!(name),
+                }
+                json!({ "key": shown.key, "value": shown.value, "from": from })
+            });
+            output.say_json(&json!({ "settings": settings.collect::<Vec<_>>() }));
+        }
+    }
+    Exit::Success
+}

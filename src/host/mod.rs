@@ -1,0 +1,90 @@
+//! What the program asks of the host it runs on: its environment, secrets in files, and the token
+//! that it makes for itself.
+
+pub mod token;
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use crate::config::{SecretFile, Surroundings};
+use crate::secret::Secret;
+
+/// The largest file with a secret, in bytes.
+const MAX_SECRET: u64 = 4_096;
+
+/// The largest file with constants, in bytes: there is one short line for each.
+const MAX_CONSTANTS: u64 = 1 << 16;
+
+/// This host.
+#[derive(Clone, Copy, Debug)]
+pub struct Local {
+    /// Finds what is part of the program, by `built-in:NAME`.
+    pub built_in: fn(&str) -> Option<&'static str>,
+}
+
+impl Surroundings for Local {
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn is_root(&self) -> bool {
+        is_root()
+    }
+
+    fn secret_file(&self, path: &Path) -> Result<SecretFile, String> {
+        let (text, mode) = read(path, MAX_SECRET)?;
+        let secret = Secret::new(&text);
+        Ok(SecretFile { secret, mode })
+    }
+
+    fn constants(&self, path: &str) -> Result<String, String> {
+        if path.starts_with("built-in:") {
+            let text = (self.built_in)(path).ok_or("there is no such release")?;
+            return Ok(text.to_owned());
+        }
+        read(Path::new(path), MAX_CONSTANTS).map(|(text, _)| text)
+    }
+}
+
+/// Reads a text of at most `limit` bytes, with the mode of the file that was read.
+fn read(path: &Path, limit: u64) -> Result<(String, Option<u32>), String> {
+    let said = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "it may not be opened".to_owned(),
+        _ => error.to_string(),
+    };
+    let file = File::open(path).map_err(said)?;
+    let metadata = file.metadata().map_err(said)?;
+    if !metadata.is_file() {
+        return Err("it is no file".to_owned());
+    }
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(said)?;
+    if bytes.len() as u64 > limit {
+        return Err(format!("it is larger than {limit} bytes"));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
+    Ok((text, mode(&metadata)))
+}
+
+#[cfg(unix)]
+fn mode(metadata: &std::fs::Metadata) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    Some(metadata.mode())
+}
+
+#[cfg(not(unix))]
+fn mode(_: &std::fs::Metadata) -> Option<u32> {
+    None
+}
+
+#[cfg(unix)]
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+#[cfg(not(unix))]
+fn is_root() -> bool {
+    false
+}
