@@ -473,6 +473,53 @@ fn the_handshake_of_the_readme_is_current() {
     assert!(gw::handshake::parse(shown).is_ok());
 }
 
+/// The tables of `docs/configuration.md` are the table of keys.
+#[test]
+fn the_configuration_page_is_current() {
+    use gw::config::keys::{GROUPS, KEYS, Kind};
+    let mut table = String::from(
+        "| name | what may stand there | default | what it says |\n| --- | --- | --- | --- |\n",
+    );
+    for key in KEYS {
+        let default = match key.default {
+            "" => "–".to_owned(),
+            default => format!("`{default}`"),
+        };
+        let values = key.kind.values();
+        table += &format!("| `{}` | {values} | {default} | {} |\n", key.path, key.doc);
+    }
+    let mut groups = String::from("| group | what it is about |\n| --- | --- |\n");
+    for (path, doc) in GROUPS {
+        groups += &format!("| `{path}` | {doc} |\n");
+    }
+    let mut words = String::new();
+    for key in KEYS {
+        if let Kind::Word(list) = key.kind {
+            words += &format!("- `{}`\n", key.path);
+            for word in list {
+                words += &format!("  - `{}`: {}\n", word.name, word.doc);
+            }
+        }
+    }
+    let path = root().join("docs/configuration.md");
+    let written = fs::read_to_string(&path).unwrap();
+    let mut page = written.clone();
+    for (name, made) in [("keys", table), ("groups", groups), ("words", words)] {
+        let head = format!("<!-- {name}: made by tests/architecture.rs -->\n");
+        let (before, rest) = page.split_once(&head).unwrap();
+        let (_, after) = rest.split_once("<!-- end -->").unwrap();
+        page = format!("{before}{head}\n{made}\n<!-- end -->{after}");
+    }
+    if std::env::var_os("GW_BLESS").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap();
+    assert!(
+        written == page,
+        "docs/configuration.md is behind: GW_BLESS=1 cargo test --test architecture"
+    );
+}
+
 /// Every shipped policy is part of the program, under its name.
 #[test]
 fn every_shipped_policy_is_built_in() {

@@ -177,3 +177,58 @@ fn no_output_shows_a_secret() {
     }
     assert!(secrets > 100, "only {secrets} secrets were looked for");
 }
+
+/// `gw init` writes what `gw config check` and `gw check-policy` take, and nothing over anything.
+#[test]
+fn what_is_written_to_begin_with_loads() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("gateway");
+    let init = ["init", "--with-policy", "--dir", path(&dir)];
+    let output = gw(&init);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let (config, policy) = (dir.join("gw.yaml"), dir.join("gw.policy"));
+    for arguments in [
+        &["config", "check", "--strict", path(&config)][..],
+        &["check-policy", path(&policy)],
+        &["fmt", "--check", path(&policy)],
+        &["config", "show", path(&config)],
+    ] {
+        let output = gw(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
+    }
+    fs::remove_file(&policy).unwrap();
+    fs::write(&config, "metrics: true\n").unwrap();
+    let output = gw(&init);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("is there already"), "{said}");
+    assert!(!policy.exists());
+    assert_eq!(fs::read_to_string(&config).unwrap(), "metrics: true\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_secret_that_others_may_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    let config = folder.path().join("gw.yaml");
+    fs::write(&token, "3f9a1c77e0b24d58-not-a-secret\n").unwrap();
+    fs::write(&config, "auth: { token: { file: token } }\nstate: state\n").unwrap();
+    let check = || {
+        let output = gw(&["config", "check", "--format", "plain", path(&config)]);
+        let said = String::from_utf8([output.stderr, output.stdout].concat()).unwrap();
+        assert!(!said.contains("3f9a1c77"), "{said}");
+        (output.status.code(), said)
+    };
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o644)).unwrap();
+    let (code, said) = check();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains(&format!("run `chmod 600 {}`", path(&token))),
+        "{said}"
+    );
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
+    let (code, said) = check();
+    assert_eq!(code, Some(0), "{said}");
+}

@@ -193,6 +193,7 @@ fn goldens_and_pages() {
     files(&root().join("tests/cmd"), &mut goldens);
     files(&root().join("fixtures/lang"), &mut goldens);
     files(&root().join("fixtures/bad"), &mut goldens);
+    files(&root().join("fixtures/openclaw-config"), &mut goldens);
     goldens.push(root().join("README.md"));
     let is = |path: &Path, extension: &str| path.extension().is_some_and(|own| own == extension);
     let mut shown = Shown::new();
@@ -755,4 +756,95 @@ fn printed_client_text_is_escaped() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Configurations in which a secret stands in every place that people put one, wrong ones among
+/// them: neither what is said of them nor what is kept of them shows it.
+#[test]
+fn what_is_said_of_configurations() {
+    use gw::config::openclaw::{Options, import};
+    use gw::config::{Config, Overrides};
+    use gw::diagnostic::render::{Format, render};
+    const SECRET: &str = "3f9a1c77e0b24d58-not-a-secret";
+    let texts = [
+        "auth: { token: X }",
+        "auth: { password: X } # X",
+        "auth: { tokn: X }",
+        "auth: X",
+        "auth: [X]",
+        "auth: { mode: X }",
+        "auth: { token: { file: X } }",
+        "auth: { token: { env: X } }",
+        "auth: { token: { value: X } }",
+        "auth: { token: [X] }",
+        "auth: { token: 'X }",
+        "auth:\n  token: X\n   password: X\n",
+        "auth:\n\ttoken: X\n",
+        "token: X",
+        "X",
+        "- X",
+        "gateway: { auth: { token: X } }",
+        "listen: X",
+        "listen: { port: X, bind: X }",
+        "metrics: X",
+        "tls: X",
+        "limits: { tickMs: X }",
+        "policy: https://host/?token=X",
+        "state: https://user:X@host/",
+        "controlUi: { allowedOrigins: ['https://host/#token=X'] }",
+        "trustedProxies: ['http://u:X@10.0.0.1']",
+        "compatibility: { controlUiBuild: 'token=X', helloAuth: 'token=X' }",
+        "# token: X\nzzz: 1",
+        "auth: { token: &a X, password: *a }",
+    ];
+    let host = gw::host::Local { built_in: |_| None };
+    let mut shown = Shown::new();
+    for text in texts {
+        let text = text.replace('X', SECRET);
+        let (diagnostics, sources) =
+            match Config::read(Some(("gw.yaml", &text)), &Overrides::default(), &host) {
+                Ok(config) => {
+                    shown.debug(&text, &config);
+                    shown.text("shown", &format!("{:?}", config.shown()));
+                    (config.warnings().clone(), config.sources().clone())
+                }
+                Err(error) => {
+                    shown.debug("ConfigError", &error);
+                    (error.diagnostics, error.sources)
+                }
+            };
+        for format in [
+            Format::Human { colour: false },
+            Format::Plain,
+            Format::Json,
+            Format::Sarif,
+        ] {
+            shown.text(
+                &text.replace(SECRET, "X"),
+                &render(&diagnostics, &sources, format),
+            );
+        }
+    }
+    for text in [
+        "{ gateway: { auth: { token: 'X' } } }",
+        "{ gateway: { auth: { token: ['X'], password: { source: 'X', id: 'X' } } } }",
+        "{ gateway: { auth: 'X', bind: 'X', customBindHost: 'X', port: 'X' } }",
+        "{ gateway: { remote: { token: 'X' }, trustedProxies: ['X', 'https://u:X@h'] } }",
+        "{ gateway: { auth: { mode: 'X', token: 'X, ${X}' } } }",
+        "{ gateway: 'X }",
+    ] {
+        match import(
+            "openclaw.json",
+            &text.replace('X', SECRET),
+            &Options::default(),
+        ) {
+            Ok(import) => {
+                shown.debug("Import", &import);
+                shown.text("report", &import.report.to_string());
+                shown.text("gw.yaml", &import.config);
+            }
+            Err(error) => shown.debug("ConfigError", &error),
+        }
+    }
+    shown.done();
 }

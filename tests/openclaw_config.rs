@@ -51,7 +51,10 @@ fn loads(policy: &str) {
     let policy = Policy::load(POLICY, policy, &mut |path, _| read(path));
     policy.unwrap_or_else(|error| {
         let format = gw::diagnostic::render::Format::Plain;
-        panic!("{}", gw::diagnostic::render::render(&error.diagnostics, &error.sources, format))
+        panic!(
+            "{}",
+            gw::diagnostic::render::render(&error.diagnostics, &error.sources, format)
+        )
     });
 }
 
@@ -68,8 +71,14 @@ fn checked(import: &Import) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_gw"))
         .current_dir(folder.path())
         .args(["config", "check", "--format", "plain"])
-        .env("OPENCLAW_GATEWAY_TOKEN", "from-the-environment-not-a-secret")
-        .env("OPENCLAW_GATEWAY_PASSWORD", "from-the-environment-not-a-secret")
+        .env(
+            "OPENCLAW_GATEWAY_TOKEN",
+            "from-the-environment-not-a-secret",
+        )
+        .env(
+            "OPENCLAW_GATEWAY_PASSWORD",
+            "from-the-environment-not-a-secret",
+        )
         .env_remove("XDG_STATE_HOME")
         .output()
         .unwrap();
@@ -97,12 +106,19 @@ fn configurations_are_taken_over() {
                 continue;
             }
             before.clone_from(&seen);
-            assert!(!seen.contains(MARK) && !format!("{import:?}").contains(MARK), "{seen}");
+            assert!(
+                !seen.contains(MARK) && !format!("{import:?}").contains(MARK),
+                "{seen}"
+            );
             if let Some(policy) = &import.policy {
                 loads(policy);
             }
             seen += &format!("\n-- gw config check\n{}", checked(&import));
-            let name = if wider { "imported.wider.txt" } else { "imported.txt" };
+            let name = if wider {
+                "imported.wider.txt"
+            } else {
+                "imported.txt"
+            };
             wrong.extend(golden::check(&folder.join(name), &seen).err());
         }
     }
@@ -113,7 +129,10 @@ fn configurations_are_taken_over() {
 fn what_is_no_configuration_is_refused_without_showing_it() {
     let deep = "[".repeat(1_000);
     for (text, says) in [
-        ("{ gateway: { auth: { token: 'x-not-a-secret } } }", "this is not JSON5"),
+        (
+            "{ gateway: { auth: { token: 'x-not-a-secret } } }",
+            "this is not JSON5",
+        ),
         ("[1]", "an OpenClaw configuration is an object"),
         ("'x-not-a-secret'", "an OpenClaw configuration is an object"),
         (&deep, "this is nested too deeply"),

@@ -103,11 +103,16 @@ pub(super) fn read(file: Option<&str>, overrides: &OverrideArgs) -> Result<Confi
         built_in: load::built_in,
     };
     let read = Config::read(file.zip(text.as_deref()), &overrides.overrides(), &host);
-    read.map_err(|ConfigError { diagnostics, sources }| Unread {
-        exit: Exit::Failure,
-        diagnostics,
-        sources,
-    })
+    read.map_err(
+        |ConfigError {
+             diagnostics,
+             sources,
+         }| Unread {
+            exit: Exit::Failure,
+            diagnostics,
+            sources,
+        },
+    )
 }
 
 /// Why there is no configuration, and what that means for the exit code.
@@ -171,7 +176,11 @@ fn show(args: &ShowArgs, output: &mut Output) -> Exit {
         AnswerFormat::Human => {
             let width = |text: &str| text.chars().count();
             let keys = config.shown().iter().map(|shown| width(shown.key)).max();
-            let values = config.shown().iter().map(|shown| width(&shown.value).min(40)).max();
+            let values = config
+                .shown()
+                .iter()
+                .map(|shown| width(&shown.value).min(40))
+                .max();
             let (keys, values) = (keys.unwrap_or(0), values.unwrap_or(0));
             for shown in config.shown() {
                 let from = match &shown.from {

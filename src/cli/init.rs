@@ -75,12 +75,18 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             .and_then(|()| OpenOptions::new().write(true).create_new(true).open(&path))
             .and_then(|mut file| file.write_all(text.as_bytes()));
         if let Err(error) = written {
-            output.complain(&format!("error: {} cannot be written: {error}\n", path.display()));
+            output.complain(&format!(
+                "error: {} cannot be written: {error}\n",
+                path.display()
+            ));
             return Exit::Input;
         }
         output.say(&format!("{} written\n", path.display()));
     }
     let path = folder.join(FILE);
-    output.say(&format!("look at it, then: gw config check {}\n", path.display()));
+    output.say(&format!(
+        "look at it, then: gw config check {}\n",
+        path.display()
+    ));
     Exit::Success
 }

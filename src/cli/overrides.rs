@@ -47,7 +47,12 @@ pub(super) struct OverrideArgs {
     password_env: Option<String>,
 
     /// Whether TLS is spoken, with a certificate that is made
-    #[arg(long, value_enum, value_name = "TLS", conflicts_with = "tls_certificate")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "TLS",
+        conflicts_with = "tls_certificate"
+    )]
     tls: Option<TlsFlag>,
 
     /// The certificate chain, in PEM
@@ -114,7 +119,9 @@ fn bind(text: &str) -> Result<BindTo, String> {
     let word = Bind::parse(text).filter(|bind| *bind != Bind::Custom);
     word.map(BindTo::Word)
         .or_else(|| text.parse::<IpAddr>().ok().map(BindTo::Address))
-        .ok_or_else(|| "it is no address, and not `auto`, `lan`, `loopback` or `tailnet`".to_owned())
+        .ok_or_else(|| {
+            "it is no address, and not `auto`, `lan`, `loopback` or `tailnet`".to_owned()
+        })
 }
 
 fn mode(text: &str) -> Result<AuthMode, String> {
@@ -123,5 +130,6 @@ fn mode(text: &str) -> Result<AuthMode, String> {
 }
 
 fn level(text: &str) -> Result<Level, String> {
-    Level::parse(text).ok_or_else(|| "it is not `error`, `warn`, `info`, `debug` or `trace`".to_owned())
+    Level::parse(text)
+        .ok_or_else(|| "it is not `error`, `warn`, `info`, `debug` or `trace`".to_owned())
 }

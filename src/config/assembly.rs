@@ -40,12 +40,17 @@ pub(super) fn assemble(
             Err(broken) => {
                 let id = sources.add(Source::new(name, &cover::covered(text, None)));
                 let diagnostics = Diagnostics(vec![unread(broken, id)]);
-                return Err(ConfigError { diagnostics, sources });
+                return Err(ConfigError {
+                    diagnostics,
+                    sources,
+                });
             }
         },
     };
     overrides.apply(&mut given);
-    let base = file.map_or(Path::new(""), |(name, _)| folder(name)).to_owned();
+    let base = file
+        .map_or(Path::new(""), |(name, _)| folder(name))
+        .to_owned();
     let mut assembly = Assembly {
         values: &given,
         base,
@@ -62,7 +67,10 @@ pub(super) fn assemble(
     let log = assembly.log(&state);
     diagnostics.sort();
     if diagnostics.has_errors() {
-        return Err(ConfigError { diagnostics, sources });
+        return Err(ConfigError {
+            diagnostics,
+            sources,
+        });
     }
     let mode = credentials.mode();
     credentials::warnings(&given, mode, &mut diagnostics);
@@ -105,7 +113,8 @@ struct Assembly<'a> {
 impl Assembly<'_> {
     fn wrong(&mut self, path: &str, message: &str, help: &str) {
         let diagnostic = Diagnostic::error(Code::InvalidConfig, message);
-        self.diagnostics.push(at(diagnostic, self.values, path).help(help));
+        self.diagnostics
+            .push(at(diagnostic, self.values, path).help(help));
     }
 
     /// A path as it is meant: of a file beside the configuration, of a flag where the user is.
@@ -134,10 +143,16 @@ impl Assembly<'_> {
             path.is_absolute().then_some(path)
         };
         if let Some(folder) = variable("XDG_STATE_HOME") {
-            return (folder.join("gw"), Origin::Environment("XDG_STATE_HOME".to_owned()));
+            return (
+                folder.join("gw"),
+                Origin::Environment("XDG_STATE_HOME".to_owned()),
+            );
         }
         if let Some(home) = variable("HOME") {
-            return (home.join(".local/state/gw"), Origin::Environment("HOME".to_owned()));
+            return (
+                home.join(".local/state/gw"),
+                Origin::Environment("HOME".to_owned()),
+            );
         }
         self.wrong(
             "state",
@@ -148,7 +163,11 @@ impl Assembly<'_> {
     }
 
     fn listen(&mut self, state: &Path) -> Listen {
-        let bind = self.values.text("listen.bind").and_then(Bind::parse).unwrap_or(Bind::Loopback);
+        let bind = self
+            .values
+            .text("listen.bind")
+            .and_then(Bind::parse)
+            .unwrap_or(Bind::Loopback);
         let custom: Vec<IpAddr> = self
             .values
             .texts("listen.addresses")
@@ -163,7 +182,11 @@ impl Assembly<'_> {
             );
         }
         if bind == Bind::Custom && self.values.has("listen.addresses") && custom.is_empty() {
-            self.wrong("listen.addresses", "`listen.addresses` is empty", "name an address");
+            self.wrong(
+                "listen.addresses",
+                "`listen.addresses` is empty",
+                "name an address",
+            );
         }
         if bind != Bind::Custom && self.values.has("listen.addresses") {
             self.wrong(
@@ -174,7 +197,10 @@ impl Assembly<'_> {
         }
         let socket = match self.values.get("listen.socket").map(|given| &given.value) {
             Some(Value::Text(_)) => self.file("listen.socket"),
-            _ => self.values.switch("listen.socket").then(|| state.join("gw.sock")),
+            _ => self
+                .values
+                .switch("listen.socket")
+                .then(|| state.join("gw.sock")),
         };
         Listen {
             bind,
@@ -204,11 +230,19 @@ impl Assembly<'_> {
         match files {
             (Some(certificate), Some(key)) => Tls::Files { certificate, key },
             (Some(_), None) => {
-                self.wrong("tls.certificate", "`tls.certificate` stands without `tls.key`", "write `key: PATH` under `tls`");
+                self.wrong(
+                    "tls.certificate",
+                    "`tls.certificate` stands without `tls.key`",
+                    "write `key: PATH` under `tls`",
+                );
                 Tls::Off
             }
             (None, Some(_)) => {
-                self.wrong("tls.key", "`tls.key` stands without `tls.certificate`", "write `certificate: PATH` under `tls`");
+                self.wrong(
+                    "tls.key",
+                    "`tls.key` stands without `tls.certificate`",
+                    "write `certificate: PATH` under `tls`",
+                );
                 Tls::Off
             }
             (None, None) if generate => Tls::Generated {
@@ -261,7 +295,11 @@ impl Assembly<'_> {
                         } else {
                             "check the path; it is relative to the configuration"
                         };
-                        self.wrong("compatibility", &format!("`compatibility` cannot be read: {error}"), help);
+                        self.wrong(
+                            "compatibility",
+                            &format!("`compatibility` cannot be read: {error}"),
+                            help,
+                        );
                         Compatibility::default()
                     }
                 }
@@ -289,12 +327,23 @@ impl Assembly<'_> {
     }
 
     fn log(&mut self, state: &Path) -> Log {
-        let file = match self.values.get("log.decisions.file").map(|given| &given.value) {
+        let file = match self
+            .values
+            .get("log.decisions.file")
+            .map(|given| &given.value)
+        {
             Some(Value::Text(_)) => self.file("log.decisions.file"),
-            _ => self.values.switch("log.decisions.file").then(|| state.join("decisions.jsonl")),
+            _ => self
+                .values
+                .switch("log.decisions.file")
+                .then(|| state.join("decisions.jsonl")),
         };
         Log {
-            level: self.values.text("log.level").and_then(Level::parse).unwrap_or(Level::Info),
+            level: self
+                .values
+                .text("log.level")
+                .and_then(Level::parse)
+                .unwrap_or(Level::Info),
             decisions: file.map(|file| Decisions {
                 file,
                 max_bytes: self.values.number("log.decisions.maxBytes"),
@@ -316,7 +365,11 @@ fn size(values: &Values, path: &str) -> usize {
 }
 
 fn texts(values: &Values, path: &str) -> Vec<Box<str>> {
-    values.texts(path).iter().map(|(text, _)| text.as_str().into()).collect()
+    values
+        .texts(path)
+        .iter()
+        .map(|(text, _)| text.as_str().into())
+        .collect()
 }
 
 fn limits(values: &Values) -> Limits {
@@ -339,16 +392,26 @@ fn settings(
     bind: Bind,
     compatibility: Compatibility,
 ) -> Settings {
-    let strings = |path: &str| values.texts(path).iter().map(|(text, _)| text.clone()).collect::<Vec<_>>();
+    let strings = |path: &str| {
+        values
+            .texts(path)
+            .iter()
+            .map(|(text, _)| text.clone())
+            .collect::<Vec<_>>()
+    };
     let trusted_proxy = values.has("auth.trustedProxy").then(|| TrustedProxy {
-        user_header: values.text("auth.trustedProxy.userHeader").unwrap_or_default().into(),
+        user_header: values
+            .text("auth.trustedProxy.userHeader")
+            .unwrap_or_default()
+            .into(),
         required_headers: texts(values, "auth.trustedProxy.requiredHeaders"),
         allow_users: texts(values, "auth.trustedProxy.allowUsers"),
         allow_loopback: values.switch("auth.trustedProxy.allowLoopback"),
     });
     let signed = |path: &str| i64::try_from(values.number(path)).unwrap_or(i64::MAX);
     let rate_limit = values.has("auth.rateLimit").then(|| RateLimit {
-        max_attempts: u32::try_from(values.number("auth.rateLimit.maxAttempts")).unwrap_or(u32::MAX),
+        max_attempts: u32::try_from(values.number("auth.rateLimit.maxAttempts"))
+            .unwrap_or(u32::MAX),
         window_ms: signed("auth.rateLimit.windowMs"),
         lockout_ms: signed("auth.rateLimit.lockoutMs"),
         exempt_loopback: values.switch("auth.rateLimit.exemptLoopback"),
@@ -368,7 +431,8 @@ fn settings(
         control_ui: ControlUi {
             allowed_origins: OriginList::from(strings("controlUi.allowedOrigins")),
             allow_insecure_auth: values.switch("controlUi.allowInsecureAuth"),
-            dangerously_disable_device_auth: values.switch("controlUi.dangerouslyDisableDeviceAuth"),
+            dangerously_disable_device_auth: values
+                .switch("controlUi.dangerouslyDisableDeviceAuth"),
             dangerously_allow_host_header_origin_fallback: values
                 .switch("controlUi.dangerouslyAllowHostHeaderOriginFallback"),
         },

@@ -42,7 +42,11 @@ impl Reader {
     fn group<'a>(&mut self, path: &mut Vec<&'a str>, node: &'a Node, known: &Json) {
         let (Shape::Map(entries), Json::Object(known)) = (&node.shape, known) else {
             let message = format!("names with values are expected here, not {}", node.kind());
-            self.wrong(&node.range, message, "docs/settings.md lists the constants".to_owned());
+            self.wrong(
+                &node.range,
+                message,
+                "docs/settings.md lists the constants".to_owned(),
+            );
             return;
         };
         let mut seen: Vec<&Name> = Vec::new();
@@ -93,7 +97,10 @@ impl Reader {
             Json::Number(_) => (format!("`{name}` takes a whole number"), String::new()),
             Json::Null | Json::String(_) | Json::Array(_) | Json::Object(_) if words.is_empty() => {
                 let what = if usual.is_array() { "a list" } else { "a text" };
-                (format!("`{name}` takes {what}, not {}", node.kind()), String::new())
+                (
+                    format!("`{name}` takes {what}, not {}", node.kind()),
+                    String::new(),
+                )
             }
             Json::Null | Json::String(_) | Json::Array(_) | Json::Object(_) => {
                 let written = match &node.shape {
@@ -102,7 +109,10 @@ impl Reader {
                 };
                 let help = did_you_mean(written, words.iter().copied());
                 let all = || format!("the words that may stand here are {}", listed(&words));
-                (format!("this is no word of `{name}`"), help.unwrap_or_else(all))
+                (
+                    format!("this is no word of `{name}`"),
+                    help.unwrap_or_else(all),
+                )
             }
         };
         let help = if help.is_empty() {
@@ -119,7 +129,10 @@ fn json(node: &Node) -> Json {
     match &node.shape {
         Shape::Nothing => Json::Null,
         Shape::Scalar { text, quoted: true } => Json::from(text.as_str()),
-        Shape::Scalar { text, quoted: false } => switch(text)
+        Shape::Scalar {
+            text,
+            quoted: false,
+        } => switch(text)
             .map(Json::from)
             .or_else(|| text.parse::<i64>().ok().map(Json::from))
             .unwrap_or_else(|| Json::from(text.as_str())),

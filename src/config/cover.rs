@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::document::{Node, Shape};
-use super::keys::{self, Kind, KEYS};
+use super::keys::{self, KEYS, Kind};
 use super::values::{is_variable, tells_secret};
 use crate::diagnostic::suggest::nearest;
 
@@ -24,10 +24,14 @@ pub(super) fn covered(text: &str, root: Option<&Node>) -> String {
     for (at, character) in text.char_indices() {
         let inside = |ranges: &[Range<usize>]| {
             let before = ranges.partition_point(|range| range.start <= at);
-            before.checked_sub(1).and_then(|last| ranges.get(last)).is_some_and(|range| range.contains(&at))
+            before
+                .checked_sub(1)
+                .and_then(|last| ranges.get(last))
+                .is_some_and(|range| range.contains(&at))
         };
         let scalar = inside(&cover.kept);
-        comment = (comment || (character == '#' && !scalar && !inside(&cover.hidden))) && character != '\n';
+        comment = (comment || (character == '#' && !scalar && !inside(&cover.hidden)))
+            && character != '\n';
         let hidden = inside(&cover.hidden) && !character.is_whitespace();
         match (comment, hidden) {
             (true, _) => shown.push_str(&" ".repeat(character.len_utf8())),
@@ -63,13 +67,20 @@ impl Cover {
                         _ => format!("{path}.{}", name.text),
                     };
                     let constants = inside_known
-                        || matches!(keys::find(&below).map(|key| key.kind), Some(Kind::Constants));
+                        || matches!(
+                            keys::find(&below).map(|key| key.kind),
+                            Some(Kind::Constants)
+                        );
                     self.walk(&below, node, constants);
                 }
             }
             Shape::Scalar { text, .. } => {
                 let shown = !tells_secret(text) && (inside_known || harmless(path, text));
-                let ranges = if shown { &mut self.kept } else { &mut self.hidden };
+                let ranges = if shown {
+                    &mut self.kept
+                } else {
+                    &mut self.hidden
+                };
                 ranges.push(node.range.clone());
             }
         }
@@ -84,7 +95,11 @@ fn harmless(path: &str, text: &str) -> bool {
         Some(Kind::Switch | Kind::Number { .. }) => text.len() < 12,
         Some(_) => true,
         None => match path.rsplit_once('.') {
-            Some((key, "env")) => is_secret(key) && is_variable(text) && !text.contains(|c: char| c.is_ascii_lowercase()),
+            Some((key, "env")) => {
+                is_secret(key)
+                    && is_variable(text)
+                    && !text.contains(|c: char| c.is_ascii_lowercase())
+            }
             Some((key, "file")) => is_secret(key) && text.contains(['/', '.']),
             Some(_) | None => path == "tls" && text == "off",
         },
@@ -97,10 +112,13 @@ fn is_secret(path: &str) -> bool {
 
 /// A line of which only a known name at its beginning is left.
 fn unread(line: &str) -> String {
-    let begins = line.find(|c: char| !c.is_whitespace() && c != '-').unwrap_or(line.len());
+    let begins = line
+        .find(|c: char| !c.is_whitespace() && c != '-')
+        .unwrap_or(line.len());
     let (lead, rest) = line.split_at(begins);
     let named = rest.split_once(':').filter(|(name, _)| {
-        KEYS.iter().any(|key| key.path.split('.').any(|step| step == *name))
+        KEYS.iter()
+            .any(|key| key.path.split('.').any(|step| step == *name))
     });
     let kept = named.map_or(0, |(name, _)| name.len() + 1);
     let (name, value) = rest.split_at(kept);
@@ -146,7 +164,12 @@ log: ******
 listen: { port: 18789, bind: lan }
 ";
         let covered = covered(text, parse(text).ok().as_ref());
-        let tidy = |text: &str| text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+        let tidy = |text: &str| {
+            text.lines()
+                .map(str::trim_end)
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
         assert_eq!(tidy(&covered), tidy(shown));
         assert_eq!(covered.len(), text.len());
     }
@@ -154,7 +177,10 @@ listen: { port: 18789, bind: lan }
     #[test]
     fn of_a_broken_text_only_names_are_left() {
         let text = "auth:\n  token: \"s3cret\n  s3cret: 1\n";
-        assert_eq!(covered(text, None), "auth:\n  token: *******\n  ******* *\n");
+        assert_eq!(
+            covered(text, None),
+            "auth:\n  token: *******\n  ******* *\n"
+        );
     }
 
     proptest! {

@@ -50,7 +50,9 @@ pub(super) fn find(
 ) -> Credentials {
     let mut secret = |path: &'static str| {
         let given = values.get(path)?;
-        let Value::Secret(written) = &given.value else { return None };
+        let Value::Secret(written) = &given.value else {
+            return None;
+        };
         match read(path, written, given.place, resolve, surroundings) {
             Ok(secret) => Some(secret),
             Err(diagnostic) => {
@@ -88,7 +90,11 @@ pub(super) fn find(
         Some(AuthMode::TrustedProxy) => trusted_proxy(values, diagnostics),
         Some(AuthMode::None | AuthMode::Password | AuthMode::Token) | None => {}
     }
-    Credentials { mode, token, password }
+    Credentials {
+        mode,
+        token,
+        password,
+    }
 }
 
 /// What the mode `trusted-proxy` needs, and what it does not go with.
@@ -98,14 +104,20 @@ fn trusted_proxy(values: &Values, diagnostics: &mut Diagnostics) {
         let diagnostic = Diagnostic::error(Code::InvalidConfig, message);
         diagnostics.push(at(diagnostic, values, "auth.mode").help(help));
     };
-    if values.text("auth.trustedProxy.userHeader").is_none_or(|header| header.trim().is_empty()) {
+    if values
+        .text("auth.trustedProxy.userHeader")
+        .is_none_or(|header| header.trim().is_empty())
+    {
         missing(
             "there is no `auth.trustedProxy.userHeader`",
             "name the header in which the proxy names the user",
         );
     }
     if values.texts("trustedProxies").is_empty() {
-        missing("there are no `trustedProxies`", "list the addresses of the proxies");
+        missing(
+            "there are no `trustedProxies`",
+            "list the addresses of the proxies",
+        );
     }
     if values.has("auth.token") {
         missing(
@@ -144,8 +156,14 @@ fn read(
             })?;
             if found.mode.is_some_and(|mode| mode & OTHERS != 0) {
                 return Err(Box::new(
-                    Diagnostic::error(Code::UnsafeSecret, format!("`{path}`: others may read the file"))
-                        .help(format!("run `chmod 600 {}`", quoted(&file.to_string_lossy()))),
+                    Diagnostic::error(
+                        Code::UnsafeSecret,
+                        format!("`{path}`: others may read the file"),
+                    )
+                    .help(format!(
+                        "run `chmod 600 {}`",
+                        quoted(&file.to_string_lossy())
+                    )),
                 ));
             }
             found.secret
@@ -196,21 +214,31 @@ pub(super) fn at(diagnostic: Diagnostic, values: &Values, path: &str) -> Diagnos
 /// What counts for nothing in the mode in force, and what is kept where many read it.
 pub(super) fn warnings(values: &Values, mode: AuthMode, diagnostics: &mut Diagnostics) {
     let mut warn = |path: &str, message: String, help: &str| {
-        let diagnostic = Diagnostic::error(Code::RiskyConfig, message).with_severity(Severity::Warning);
+        let diagnostic =
+            Diagnostic::error(Code::RiskyConfig, message).with_severity(Severity::Warning);
         diagnostics.push(at(diagnostic, values, path).help(help));
     };
     for (path, counts) in [
         ("auth.token", mode == AuthMode::Token),
-        ("auth.password", matches!(mode, AuthMode::Password | AuthMode::TrustedProxy)),
+        (
+            "auth.password",
+            matches!(mode, AuthMode::Password | AuthMode::TrustedProxy),
+        ),
     ] {
-        let Some(given) = values.get(path) else { continue };
+        let Some(given) = values.get(path) else {
+            continue;
+        };
         if !counts && mode != AuthMode::TrustedProxy {
             let message = format!("`{path}` does not count in the mode `{mode}`");
             warn(path, message, "remove it, or say another `auth.mode`");
         }
         if let (Value::Secret(Written::Inline(_)), Place::File(_)) = (&given.value, given.place) {
             let message = format!("`{path}` stands in the configuration itself");
-            warn(path, message, "keep it in a file of its own, `{ file: PATH }`, so that this one may be shown");
+            warn(
+                path,
+                message,
+                "keep it in a file of its own, `{ file: PATH }`, so that this one may be shown",
+            );
         }
     }
 }

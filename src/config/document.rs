@@ -232,7 +232,10 @@ fn end_of_character(text: &str, at: usize) -> usize {
 
 /// What the parser says, without what it quotes from the text: that may be a secret.
 fn plain(said: &str) -> &str {
-    said.split(['\'', '"', '`', '\n']).next().unwrap_or(said).trim_end_matches([' ', ':', ','])
+    said.split(['\'', '"', '`', '\n'])
+        .next()
+        .unwrap_or(said)
+        .trim_end_matches([' ', ':', ','])
 }
 
 fn help(text: &str, at: usize) -> Option<&'static str> {
@@ -252,7 +255,10 @@ mod tests {
     fn shown(text: &str, node: &Node) -> String {
         match &node.shape {
             Shape::Nothing => "-".to_owned(),
-            Shape::Scalar { text: value, quoted } => {
+            Shape::Scalar {
+                text: value,
+                quoted,
+            } => {
                 let written = &text[node.range.clone()];
                 assert!(*quoted || written == value, "{written} {value}");
                 value.clone()
@@ -275,7 +281,10 @@ mod tests {
     fn values_know_their_places() {
         for (text, tree) in [
             ("", "-"),
-            ("# é\na: é1\nb: [x, 'y']\nc:\n  d: ~\n  e:\n", "{a=é1 b=[x y] c={d=- e=-}}"),
+            (
+                "# é\na: é1\nb: [x, 'y']\nc:\n  d: ~\n  e:\n",
+                "{a=é1 b=[x y] c={d=- e=-}}",
+            ),
             ("{a: {b: 1}, a: 2}", "{a={b=1} a=2}"),
             ("a: no\nb: \"null\"", "{a=no b=null}"),
         ] {
@@ -289,7 +298,10 @@ mod tests {
         for (text, message) in [
             ("a: &x 1\nb: *x", "an anchor or a tag stands here"),
             ("a: !!str 1", "an anchor or a tag stands here"),
-            ("a: *x", "this is not YAML: while parsing node, found unknown anchor"),
+            (
+                "a: *x",
+                "this is not YAML: while parsing node, found unknown anchor",
+            ),
             ("a: 1\n---\nb: 1", "a second document begins here"),
             ("? [a]\n: b", "this is no name"),
             (&deep, "this is nested too deeply"),

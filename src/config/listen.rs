@@ -27,8 +27,14 @@ pub struct Host {
     pub tailnet: Option<IpAddr>,
 }
 
-const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-const EVERY: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+const LOOPBACK: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::LOCALHOST),
+    IpAddr::V6(Ipv6Addr::LOCALHOST),
+];
+const EVERY: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+];
 
 impl Listen {
     /// The addresses to listen at. Beside addresses of its own the gateway listens at loopback,
@@ -43,12 +49,17 @@ impl Listen {
             Bind::Custom => self.custom.clone(),
         };
         for loopback in LOOPBACK {
-            let reached = |ip: &IpAddr| *ip == loopback || ip.is_unspecified() && ip.is_ipv4() == loopback.is_ipv4();
+            let reached = |ip: &IpAddr| {
+                *ip == loopback || ip.is_unspecified() && ip.is_ipv4() == loopback.is_ipv4()
+            };
             if self.bind == Bind::Custom && !addresses.iter().any(reached) {
                 addresses.push(loopback);
             }
         }
-        addresses.into_iter().map(|ip| SocketAddr::new(ip, self.port)).collect()
+        addresses
+            .into_iter()
+            .map(|ip| SocketAddr::new(ip, self.port))
+            .collect()
     }
 
     /// Whether a peer on another host may reach one of the addresses.
@@ -70,20 +81,41 @@ mod tests {
     fn words_become_addresses() {
         let shown = |bind, custom: &[&str], host| {
             let custom = custom.iter().map(|ip| ip.parse().unwrap()).collect();
-            let listen = Listen { bind, port: 1, custom, socket: None };
+            let listen = Listen {
+                bind,
+                port: 1,
+                custom,
+                socket: None,
+            };
             let addresses = listen.addresses(host);
-            addresses.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>().join(" ")
+            addresses
+                .iter()
+                .map(|address| address.ip().to_string())
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         let quiet = Host::default();
-        let container = Host { container: true, ..quiet };
-        let tailnet = Host { tailnet: Some(Ipv4Addr::new(100, 64, 0, 9).into()), ..quiet };
+        let container = Host {
+            container: true,
+            ..quiet
+        };
+        let tailnet = Host {
+            tailnet: Some(Ipv4Addr::new(100, 64, 0, 9).into()),
+            ..quiet
+        };
         assert_eq!(shown(Bind::Loopback, &[], quiet), "127.0.0.1 ::1");
         assert_eq!(shown(Bind::Auto, &[], quiet), "127.0.0.1 ::1");
         assert_eq!(shown(Bind::Auto, &[], container), "0.0.0.0 ::");
         assert_eq!(shown(Bind::Lan, &[], quiet), "0.0.0.0 ::");
         assert_eq!(shown(Bind::Tailnet, &[], quiet), "127.0.0.1 ::1");
-        assert_eq!(shown(Bind::Tailnet, &[], tailnet), "100.64.0.9 127.0.0.1 ::1");
-        assert_eq!(shown(Bind::Custom, &["192.168.1.5"], quiet), "192.168.1.5 127.0.0.1 ::1");
+        assert_eq!(
+            shown(Bind::Tailnet, &[], tailnet),
+            "100.64.0.9 127.0.0.1 ::1"
+        );
+        assert_eq!(
+            shown(Bind::Custom, &["192.168.1.5"], quiet),
+            "192.168.1.5 127.0.0.1 ::1"
+        );
         assert_eq!(shown(Bind::Custom, &["0.0.0.0"], quiet), "0.0.0.0 ::1");
     }
 }

@@ -76,17 +76,29 @@ impl Overrides {
             put("auth.mode", Value::Text(mode.name().to_owned()), "--auth");
         }
         if let Some(token) = &self.token {
-            put("auth.token", Value::Secret(token.clone()), flag(token, "--token-file", "--token-env"));
+            put(
+                "auth.token",
+                Value::Secret(token.clone()),
+                flag(token, "--token-file", "--token-env"),
+            );
         }
         if let Some(password) = &self.password {
             let flag = flag(password, "--password-file", "--password-env");
             put("auth.password", Value::Secret(password.clone()), flag);
         }
         if let Some(constants) = &self.compatibility {
-            put("compatibility", Value::Text(constants.clone()), "--compatibility");
+            put(
+                "compatibility",
+                Value::Text(constants.clone()),
+                "--compatibility",
+            );
         }
         if let Some(level) = self.level {
-            put("log.level", Value::Text(level.name().to_owned()), "--log-level");
+            put(
+                "log.level",
+                Value::Text(level.name().to_owned()),
+                "--log-level",
+            );
         }
         if self.metrics {
             put("metrics", Value::Switch(true), "--metrics");
@@ -97,11 +109,19 @@ impl Overrides {
                 BindTo::Word(word) => word,
                 BindTo::Address(ip) => {
                     let place = Place::Flag("--bind");
-                    values.put("listen.addresses", Value::Texts(vec![(ip.to_string(), place)]), place);
+                    values.put(
+                        "listen.addresses",
+                        Value::Texts(vec![(ip.to_string(), place)]),
+                        place,
+                    );
                     Bind::Custom
                 }
             };
-            values.put("listen.bind", Value::Text(word.name().to_owned()), Place::Flag("--bind"));
+            values.put(
+                "listen.bind",
+                Value::Text(word.name().to_owned()),
+                Place::Flag("--bind"),
+            );
         }
         if let Some(tls) = &self.tls {
             let names = values.get("tls.names").cloned();
@@ -109,15 +129,27 @@ impl Overrides {
             match tls {
                 TlsOverride::Off => {}
                 TlsOverride::Generated => {
-                    values.put("tls.autoGenerate", Value::Switch(true), Place::Flag("--tls"));
+                    values.put(
+                        "tls.autoGenerate",
+                        Value::Switch(true),
+                        Place::Flag("--tls"),
+                    );
                     if let Some(names) = names {
                         values.put("tls.names", names.value, names.place);
                     }
                 }
                 TlsOverride::Files { certificate, key } => {
                     let certificate = Value::Text(certificate.clone());
-                    values.put("tls.certificate", certificate, Place::Flag("--tls-certificate"));
-                    values.put("tls.key", Value::Text(key.clone()), Place::Flag("--tls-key"));
+                    values.put(
+                        "tls.certificate",
+                        certificate,
+                        Place::Flag("--tls-certificate"),
+                    );
+                    values.put(
+                        "tls.key",
+                        Value::Text(key.clone()),
+                        Place::Flag("--tls-key"),
+                    );
                 }
             }
         }

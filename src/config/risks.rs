@@ -30,13 +30,23 @@ const WIDEST_V6: u8 = 16;
 /// Whether a network holds more than anybody's own addresses do.
 pub(super) fn is_vast(entry: &str) -> bool {
     parse_network(entry).is_some_and(|network| {
-        let widest = if network.addr().is_ipv4() { WIDEST_V4 } else { WIDEST_V6 };
+        let widest = if network.addr().is_ipv4() {
+            WIDEST_V4
+        } else {
+            WIDEST_V6
+        };
         network.prefix_len() < widest
     })
 }
 
 /// Finds what is wide open.
-pub(super) fn find(values: &Values, listen: &Listen, tls: &Tls, mode: AuthMode, diagnostics: &mut Diagnostics) {
+pub(super) fn find(
+    values: &Values,
+    listen: &Listen,
+    tls: &Tls,
+    mode: AuthMode,
+    diagnostics: &mut Diagnostics,
+) {
     let warning = |message: &str| {
         Diagnostic::error(Code::RiskyConfig, message).with_severity(Severity::Warning)
     };
@@ -44,7 +54,11 @@ pub(super) fn find(values: &Values, listen: &Listen, tls: &Tls, mode: AuthMode, 
         diagnostics.push(at(warning(message), values, path).help(help));
     };
     let beyond = listen.beyond_loopback();
-    let may = if listen.bind == Bind::Auto { "may listen" } else { "listens" };
+    let may = if listen.bind == Bind::Auto {
+        "may listen"
+    } else {
+        "listens"
+    };
     if beyond && mode == AuthMode::None {
         warn(
             "auth.mode",
@@ -55,7 +69,9 @@ pub(super) fn find(values: &Values, listen: &Listen, tls: &Tls, mode: AuthMode, 
     if beyond && *tls == Tls::Off {
         warn(
             "listen.bind",
-            &format!("the gateway {may} beyond this host without TLS: secrets can be read on the way"),
+            &format!(
+                "the gateway {may} beyond this host without TLS: secrets can be read on the way"
+            ),
             "give `tls` a certificate, or say `autoGenerate: true` there, or put a proxy with TLS in front",
         );
     }
@@ -68,7 +84,11 @@ pub(super) fn find(values: &Values, listen: &Listen, tls: &Tls, mode: AuthMode, 
     }
     for (path, opens) in OPENING {
         if values.switch(path) {
-            warn(path, &format!("`{path}` is on: {opens}"), "turn it off when it is not needed");
+            warn(
+                path,
+                &format!("`{path}` is on: {opens}"),
+                "turn it off when it is not needed",
+            );
         }
     }
     let mut listed = |path: &str, matches: &dyn Fn(&str) -> bool, message: &str, help: &str| {

@@ -60,21 +60,34 @@ impl fmt::Display for Origin {
 }
 
 /// Lists every key.
-pub(super) fn list(values: &Values, config: &Config, sources: &Sources, state: &Origin) -> Vec<Shown> {
+pub(super) fn list(
+    values: &Values,
+    config: &Config,
+    sources: &Sources,
+    state: &Origin,
+) -> Vec<Shown> {
     let one = |key: &Key| {
         let (value, from) = match values.get(key.path) {
             Some(given) => (text(given), origin(given, sources)),
             None => match key.path {
                 "state" => (config.state.display().to_string(), state.clone()),
-                "auth.mode" => (config.settings.auth.mode().name().to_owned(), Origin::Default),
-                "auth.token" if config.token == Token::Generate => {
-                    (format!("(made at start, kept as `{TOKEN}` in the state folder)"), Origin::Default)
-                }
+                "auth.mode" => (
+                    config.settings.auth.mode().name().to_owned(),
+                    Origin::Default,
+                ),
+                "auth.token" if config.token == Token::Generate => (
+                    format!("(made at start, kept as `{TOKEN}` in the state folder)"),
+                    Origin::Default,
+                ),
                 _ if key.default.is_empty() => ("–".to_owned(), Origin::Default),
                 _ => (key.default.to_owned(), Origin::Default),
             },
         };
-        Shown { key: key.path, value, from }
+        Shown {
+            key: key.path,
+            value,
+            from,
+        }
     };
     KEYS.iter().map(one).collect()
 }
@@ -84,7 +97,9 @@ fn origin(given: &Given, sources: &Sources) -> Origin {
         (Value::Secret(Written::Variable(name)), _) => Origin::Environment(name.clone()),
         (_, Place::Flag(flag)) => Origin::Flag(flag),
         (_, Place::File(span)) => Origin::File {
-            line: sources.get(span.source).map_or(0, |source| source.position(span.start).0),
+            line: sources
+                .get(span.source)
+                .map_or(0, |source| source.position(span.start).0),
         },
     }
 }

@@ -47,17 +47,68 @@ impl fmt::Display for Weakness {
 
 /// Placeholders without case and punctuation.
 const PLACEHOLDERS: &[&str] = &[
-    "admin", "apikey", "changeit", "changeme", "changethis", "default", "example", "examplepassword",
-    "examplesecret", "exampletoken", "fixme", "gateway", "gatewaypassword", "gatewaytoken", "hidden",
-    "insertsecrethere", "inserttokenhere", "letmein", "masked", "mypassword", "mysecret", "mysecrettoken",
-    "mytoken", "nan", "none", "null", "object", "objectobject", "openclaw", "openclawgatewaytoken",
-    "openclawredacted", "openclawtoken", "passwd", "password", "password123", "passwordhere", "placeholder",
-    "redacted", "secret", "secrethere", "sharedsecret", "supersecret", "test", "testtoken", "todo", "token",
-    "tokenhere", "undefined", "verysecret",
+    "admin",
+    "apikey",
+    "changeit",
+    "changeme",
+    "changethis",
+    "default",
+    "example",
+    "examplepassword",
+    "examplesecret",
+    "exampletoken",
+    "fixme",
+    "gateway",
+    "gatewaypassword",
+    "gatewaytoken",
+    "hidden",
+    "insertsecrethere",
+    "inserttokenhere",
+    "letmein",
+    "masked",
+    "mypassword",
+    "mysecret",
+    "mysecrettoken",
+    "mytoken",
+    "nan",
+    "none",
+    "null",
+    "object",
+    "objectobject",
+    "openclaw",
+    "openclawgatewaytoken",
+    "openclawredacted",
+    "openclawtoken",
+    "passwd",
+    "password",
+    "password123",
+    "passwordhere",
+    "placeholder",
+    "redacted",
+    "secret",
+    "secrethere",
+    "sharedsecret",
+    "supersecret",
+    "test",
+    "testtoken",
+    "todo",
+    "token",
+    "tokenhere",
+    "undefined",
+    "verysecret",
 ];
 
 /// How placeholders begin, without case and punctuation.
-const BEGINNINGS: &[&str] = &["changeme", "replaceme", "replacewith", "replacethis", "your", "putyour", "insertyour", "enteryour"];
+const BEGINNINGS: &[&str] = &[
+    "changeme",
+    "replaceme",
+    "replacewith",
+    "replacethis",
+    "your",
+    "putyour",
+    "insertyour",
+    "enteryour",
+];
 
 /// What is wrong with a secret; nothing when it will do.
 #[must_use]
@@ -70,7 +121,9 @@ pub fn weakness(secret: &Secret) -> Option<Weakness> {
         .collect();
     let within = |open: char, close: char| text.starts_with(open) && text.ends_with(close);
     let placeholder = PLACEHOLDERS.contains(&bare.as_str())
-        || BEGINNINGS.iter().any(|beginning| bare.starts_with(beginning))
+        || BEGINNINGS
+            .iter()
+            .any(|beginning| bare.starts_with(beginning))
         || within('<', '>')
         || within('[', ']')
         || (bare.is_empty() && !text.is_empty());
@@ -99,7 +152,11 @@ fn monotonous(text: &str) -> bool {
     different.dedup();
     // A row such as `abcdefgh` or `87654321` has one step nearly everywhere.
     let codes: Vec<i64> = text.chars().map(|c| i64::from(u32::from(c))).collect();
-    let steps: Vec<i64> = codes.iter().zip(codes.iter().skip(1)).map(|(a, b)| b - a).collect();
+    let steps: Vec<i64> = codes
+        .iter()
+        .zip(codes.iter().skip(1))
+        .map(|(a, b)| b - a)
+        .collect();
     let row = [-1, 0, 1]
         .iter()
         .any(|step| steps.iter().filter(|other| *other == step).count() * 4 >= steps.len() * 3);
@@ -145,8 +202,7 @@ mod tests {
             "c2VlLXdoYXQtdGhpcy1pcw",
             "3f9a1c77e0b24d58",
             "correct horse battery staple",
-            "yOuRn0tAplaceh0lder?"
-                .trim_start_matches("yOuR"),
+            "yOuRn0tAplaceh0lder?".trim_start_matches("yOuR"),
         ] {
             assert_eq!(weakness(&Secret::new(text)), None, "{text}");
         }

@@ -44,7 +44,9 @@ fn write(text: &mut String, keys: &[Key], set: &[(&str, String)]) {
     let mut open: Vec<&str> = Vec::new();
     for key in keys {
         let steps: Vec<&str> = key.path.split('.').collect();
-        let Some((name, groups)) = steps.split_last() else { continue };
+        let Some((name, groups)) = steps.split_last() else {
+            continue;
+        };
         let shared = open.iter().zip(groups).take_while(|(a, b)| a == b).count();
         open.truncate(shared);
         if shared == 0 {

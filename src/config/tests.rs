@@ -32,18 +32,28 @@ impl Surroundings for Host {
     fn secret_file(&self, path: &Path) -> Result<SecretFile, String> {
         let found = self.files.get(path.to_str().unwrap());
         let (text, mode) = found.ok_or("there is no such file")?;
-        Ok(SecretFile { secret: Secret::new(text), mode: Some(*mode) })
+        Ok(SecretFile {
+            secret: Secret::new(text),
+            mode: Some(*mode),
+        })
     }
 
     fn constants(&self, path: &str) -> Result<String, String> {
         let found = self.files.get(path);
-        found.map(|(text, _)| (*text).to_owned()).ok_or("there is no such file".to_owned())
+        found
+            .map(|(text, _)| (*text).to_owned())
+            .ok_or("there is no such file".to_owned())
     }
 }
 
 fn host() -> Host {
     Host {
-        variables: [("HOME", "/home/u"), ("GW_TOKEN", GOOD), ("GW_SHORT", "short")].into(),
+        variables: [
+            ("HOME", "/home/u"),
+            ("GW_TOKEN", GOOD),
+            ("GW_SHORT", "short"),
+        ]
+        .into(),
         files: [
             ("/etc/gw/token", (GOOD, 0o600)),
             ("/etc/gw/open", (GOOD, 0o644)),
@@ -57,7 +67,11 @@ fn host() -> Host {
 }
 
 fn config(text: &str) -> Config {
-    let read = Config::read(Some(("/etc/gw/gw.yaml", text)), &Overrides::default(), &host());
+    let read = Config::read(
+        Some(("/etc/gw/gw.yaml", text)),
+        &Overrides::default(),
+        &host(),
+    );
     read.unwrap_or_else(|error| panic!("{text}\n{}", plain(&error.diagnostics, &error.sources)))
 }
 
@@ -66,7 +80,11 @@ fn plain(diagnostics: &Diagnostics, sources: &Sources) -> String {
 }
 
 fn wrong(text: &str) -> String {
-    match Config::read(Some(("/etc/gw/gw.yaml", text)), &Overrides::default(), &host()) {
+    match Config::read(
+        Some(("/etc/gw/gw.yaml", text)),
+        &Overrides::default(),
+        &host(),
+    ) {
         Ok(_) => panic!("{text} is a configuration"),
         Err(error) => plain(&error.diagnostics, &error.sources),
     }
@@ -79,12 +97,24 @@ fn nothing_said_is_the_default() {
         assert_eq!(config.listen.bind, Bind::Loopback);
         assert_eq!(config.listen.port, 18_789);
         assert_eq!(config.state, Path::new("/home/u/.local/state/gw"));
-        assert_eq!(config.listen.socket, Some("/home/u/.local/state/gw/gw.sock".into()));
+        assert_eq!(
+            config.listen.socket,
+            Some("/home/u/.local/state/gw/gw.sock".into())
+        );
         assert_eq!(&*config.policy, "built-in:default.policy");
         assert_eq!(config.token, Token::Generate);
         assert_eq!(config.limits.unadmitted_message_bytes, 65_536);
-        let auth = AuthSettings { mode: Some(AuthMode::Token), ..AuthSettings::default() };
-        assert_eq!(config.settings(), Settings { auth, ..Settings::default() });
+        let auth = AuthSettings {
+            mode: Some(AuthMode::Token),
+            ..AuthSettings::default()
+        };
+        assert_eq!(
+            config.settings(),
+            Settings {
+                auth,
+                ..Settings::default()
+            }
+        );
         assert!(config.warnings().is_empty());
         assert_eq!(config.log.level, Level::Info);
     }
@@ -98,12 +128,24 @@ fn every_default_and_example_is_of_its_kind() {
         assert!(key.doc.ends_with('.'), "{}", key.path);
         let set = [(key.path, key.example.to_owned())];
         let text = template::with(&set);
-        let read = Config::read(Some(("/etc/gw/gw.yaml", &text)), &Overrides::default(), &host());
+        let read = Config::read(
+            Some(("/etc/gw/gw.yaml", &text)),
+            &Overrides::default(),
+            &host(),
+        );
         // Some keys are nothing without another one; that is all that may be said.
         if let Err(error) = read {
             let said = plain_words(&error);
-            let alone = ["without `tls.", "does not count, because", "cannot be read: there is no such file"];
-            assert!(alone.iter().any(|alone| said.contains(alone)), "{}: {said}", key.path);
+            let alone = [
+                "without `tls.",
+                "does not count, because",
+                "cannot be read: there is no such file",
+            ];
+            assert!(
+                alone.iter().any(|alone| said.contains(alone)),
+                "{}: {said}",
+                key.path
+            );
         }
     }
 }
@@ -136,11 +178,20 @@ metrics: true
     assert_eq!(config.listen.socket, Some("/etc/gw/run/gw.sock".into()));
     assert_eq!(config.policy, "/etc/gw/my.policy".into());
     assert_eq!(config.state, Path::new("/etc/gw/state"));
-    let files = Tls::Files { certificate: "/etc/gw/a.crt".into(), key: "/k.key".into() };
+    let files = Tls::Files {
+        certificate: "/etc/gw/a.crt".into(),
+        key: "/k.key".into(),
+    };
     assert_eq!(config.tls, files);
     assert_eq!(config.token, Token::Unused);
     assert_eq!(config.limits.unadmitted_per_address, 3);
-    assert_eq!(config.log, Log { level: Level::Debug, decisions: None });
+    assert_eq!(
+        config.log,
+        Log {
+            level: Level::Debug,
+            decisions: None
+        }
+    );
     assert!(config.metrics);
     let settings = config.settings();
     assert_eq!(settings.bind, Bind::Custom);
@@ -148,7 +199,12 @@ metrics: true
     assert_eq!(settings.auth.rate_limit.unwrap().max_attempts, 3);
     assert_eq!(settings.auth.rate_limit.unwrap().window_ms, 60_000);
     assert_eq!(&*settings.auth.trusted_proxy.unwrap().user_header, "x-user");
-    assert!(settings.trusted_proxies.proxies.contains("10.2.3.4".parse().unwrap()));
+    assert!(
+        settings
+            .trusted_proxies
+            .proxies
+            .contains("10.2.3.4".parse().unwrap())
+    );
     assert!(settings.allow_real_ip_fallback && !settings.nodes.pairing.auto_approve_local);
     assert_eq!(settings.compatibility.device_skew_ms, 5);
 }
@@ -210,15 +266,36 @@ zzz: 1
 fn what_does_not_go_together_is_told() {
     for (text, says) in [
         ("auth: { mode: password }", "there is no `auth.password`"),
-        ("auth: { mode: trusted-proxy }", "there is no `auth.trustedProxy.userHeader`"),
-        ("auth: { mode: trusted-proxy, token: { env: GW_TOKEN } }", "there is an `auth.token` too"),
-        ("listen: { bind: custom }", "there are no `listen.addresses`"),
-        ("listen: { addresses: [10.0.0.1] }", "does not count, because `listen.bind` is `loopback`"),
+        (
+            "auth: { mode: trusted-proxy }",
+            "there is no `auth.trustedProxy.userHeader`",
+        ),
+        (
+            "auth: { mode: trusted-proxy, token: { env: GW_TOKEN } }",
+            "there is an `auth.token` too",
+        ),
+        (
+            "listen: { bind: custom }",
+            "there are no `listen.addresses`",
+        ),
+        (
+            "listen: { addresses: [10.0.0.1] }",
+            "does not count, because `listen.bind` is `loopback`",
+        ),
         ("tls: { key: a }", "stands without `tls.certificate`"),
-        ("tls: { certificate: a, key: b, autoGenerate: true }", "a certificate is given too"),
+        (
+            "tls: { certificate: a, key: b, autoGenerate: true }",
+            "a certificate is given too",
+        ),
         ("tls: { names: [a] }", "no certificate is made"),
-        ("compatibility: built-in:openclaw/9", "`compatibility` cannot be read"),
-        ("compatibility: own.yaml", "/etc/gw/own.yaml:1:15: error: `deviceSkewMs` takes a whole number"),
+        (
+            "compatibility: built-in:openclaw/9",
+            "`compatibility` cannot be read",
+        ),
+        (
+            "compatibility: own.yaml",
+            "/etc/gw/own.yaml:1:15: error: `deviceSkewMs` takes a whole number",
+        ),
         ("- a", "a configuration is names with values"),
         ("a: [", "this is not YAML"),
         ("metrics:", "`metrics` has no value"),
@@ -232,68 +309,195 @@ fn what_does_not_go_together_is_told() {
 fn both_secrets_need_a_mode() {
     let both = "token: { env: GW_TOKEN }, password: { file: token }";
     let said = wrong(&format!("auth: {{ {both} }}"));
-    assert!(said.contains("`auth.token` and `auth.password` are both set"), "{said}");
-    assert!(said.contains("write `mode: token` or `mode: password`"), "{said}");
+    assert!(
+        said.contains("`auth.token` and `auth.password` are both set"),
+        "{said}"
+    );
+    assert!(
+        said.contains("write `mode: token` or `mode: password`"),
+        "{said}"
+    );
     let config = config(&format!("auth: {{ mode: token, {both} }}"));
     assert_eq!(config.settings().auth.mode(), AuthMode::Token);
     let said = plain(config.warnings(), config.sources());
-    assert!(said.contains("`auth.password` does not count in the mode `token`"), "{said}");
+    assert!(
+        said.contains("`auth.password` does not count in the mode `token`"),
+        "{said}"
+    );
 }
 
 #[test]
 fn secrets_are_named_and_never_shown() {
     for (text, says, hidden) in [
         ("auth: { token: }", "`auth.token` is blank", ""),
-        ("auth: { token: changeme }", "`auth.token` is a placeholder", "changeme"),
-        ("auth: { password: hunter2 }", "`auth.password` has fewer than 16 characters", "hunter2"),
-        ("auth: { token: aaaaaaaaaaaaaaaaaaaaa }", "`auth.token` is easy to guess", "aaaa"),
-        ("auth: { token: { env: GW_SHORT } }", "`auth.token` has fewer than 16 characters", "\"short\""),
-        ("auth: { token: { env: GW_NONE } }", "the environment has no variable", ""),
-        ("auth: { token: { env: zk3-9xq7-zk3-9xq7 } }", "no name of a variable", "9xq7"),
-        ("auth: { token: { file: zk39xq7zk39xq7 } }", "the file cannot be read", "9xq7"),
-        ("auth: { token: { file: open } }", "run `chmod 600 /etc/gw/open`", GOOD),
-        ("auth: { token: { file: blank } }", "`auth.token` is blank", ""),
+        (
+            "auth: { token: changeme }",
+            "`auth.token` is a placeholder",
+            "changeme",
+        ),
+        (
+            "auth: { password: hunter2 }",
+            "`auth.password` has fewer than 16 characters",
+            "hunter2",
+        ),
+        (
+            "auth: { token: aaaaaaaaaaaaaaaaaaaaa }",
+            "`auth.token` is easy to guess",
+            "aaaa",
+        ),
+        (
+            "auth: { token: { env: GW_SHORT } }",
+            "`auth.token` has fewer than 16 characters",
+            "\"short\"",
+        ),
+        (
+            "auth: { token: { env: GW_NONE } }",
+            "the environment has no variable",
+            "",
+        ),
+        (
+            "auth: { token: { env: zk3-9xq7-zk3-9xq7 } }",
+            "no name of a variable",
+            "9xq7",
+        ),
+        (
+            "auth: { token: { file: zk39xq7zk39xq7 } }",
+            "the file cannot be read",
+            "9xq7",
+        ),
+        (
+            "auth: { token: { file: open } }",
+            "run `chmod 600 /etc/gw/open`",
+            GOOD,
+        ),
+        (
+            "auth: { token: { file: blank } }",
+            "`auth.token` is blank",
+            "",
+        ),
         ("auth: { token: { fil: open } }", "did you mean `file`?", ""),
-        ("auth: { tokn: zk3-9xq7-zk3-9xq7 }", "did you mean `token`?", "9xq7"),
-        ("auth: zk3-9xq7-zk3-9xq7", "`auth` has values of its own", "9xq7"),
-        ("auth: { mode: zk3-9xq7-zk3-9xq7 }", "this is no word of `auth.mode`", "9xq7"),
-        ("token: zk3-9xq7-zk3-9xq7", "it stands elsewhere: `auth.token`", "9xq7"),
-        ("auth: { token: 'zk3-9xq7-zk3-9xq7 }", "this is not YAML", "9xq7"),
-        ("auth: { token: [zk3-9xq7-zk3-9xq7] }", "takes a text, not a list", "9xq7"),
-        ("controlUi: { allowedOrigins: ['https://h/?token=zk3-9xq7'] }", "holds a secret in a URL", "9xq7"),
-        ("policy: https://u:zk3-9xq7@h/", "holds a secret in a URL", "9xq7"),
-        ("auth: { token: 'https://h/?token=zk3-9xq7' }", "`auth.token` is a URL", "9xq7"),
+        (
+            "auth: { tokn: zk3-9xq7-zk3-9xq7 }",
+            "did you mean `token`?",
+            "9xq7",
+        ),
+        (
+            "auth: zk3-9xq7-zk3-9xq7",
+            "`auth` has values of its own",
+            "9xq7",
+        ),
+        (
+            "auth: { mode: zk3-9xq7-zk3-9xq7 }",
+            "this is no word of `auth.mode`",
+            "9xq7",
+        ),
+        (
+            "token: zk3-9xq7-zk3-9xq7",
+            "it stands elsewhere: `auth.token`",
+            "9xq7",
+        ),
+        (
+            "auth: { token: 'zk3-9xq7-zk3-9xq7 }",
+            "this is not YAML",
+            "9xq7",
+        ),
+        (
+            "auth: { token: [zk3-9xq7-zk3-9xq7] }",
+            "takes a text, not a list",
+            "9xq7",
+        ),
+        (
+            "controlUi: { allowedOrigins: ['https://h/?token=zk3-9xq7'] }",
+            "holds a secret in a URL",
+            "9xq7",
+        ),
+        (
+            "policy: https://u:zk3-9xq7@h/",
+            "holds a secret in a URL",
+            "9xq7",
+        ),
+        (
+            "auth: { token: 'https://h/?token=zk3-9xq7' }",
+            "`auth.token` is a URL",
+            "9xq7",
+        ),
     ] {
-        let read = Config::read(Some(("/etc/gw/gw.yaml", text)), &Overrides::default(), &host());
+        let read = Config::read(
+            Some(("/etc/gw/gw.yaml", text)),
+            &Overrides::default(),
+            &host(),
+        );
         let error = read.unwrap_err();
-        for format in [Format::Human { colour: false }, Format::Plain, Format::Json, Format::Sarif] {
+        for format in [
+            Format::Human { colour: false },
+            Format::Plain,
+            Format::Json,
+            Format::Sarif,
+        ] {
             let said = render(&error.diagnostics, &error.sources, format);
-            assert!(hidden.is_empty() || !said.contains(hidden), "{text}: {said}");
+            assert!(
+                hidden.is_empty() || !said.contains(hidden),
+                "{text}: {said}"
+            );
         }
         let debug = format!("{error:?}");
-        assert!(hidden.is_empty() || !debug.contains(hidden), "{text}: {debug}");
-        assert!(plain_words(&error).contains(says), "{text}: {}", plain_words(&error));
+        assert!(
+            hidden.is_empty() || !debug.contains(hidden),
+            "{text}: {debug}"
+        );
+        assert!(
+            plain_words(&error).contains(says),
+            "{text}: {}",
+            plain_words(&error)
+        );
     }
     let config = config("auth: { token: 3f9a1c77e0b24d58-inline } # 3f9a1c77e0b24d58-inline");
     let said = plain(config.warnings(), config.sources());
-    assert!(said.contains("`auth.token` stands in the configuration itself"), "{said}");
+    assert!(
+        said.contains("`auth.token` stands in the configuration itself"),
+        "{said}"
+    );
     let all = format!("{said} {config:?}");
-    assert!(!all.contains("inline }") && !all.contains("3f9a1c77"), "{all}");
+    assert!(
+        !all.contains("inline }") && !all.contains("3f9a1c77"),
+        "{all}"
+    );
 }
 
 #[test]
 fn what_opens_wide_is_warned_of() {
     for (text, says) in [
-        ("listen: { bind: lan }\nauth: { mode: none }", "nobody has to prove anything"),
-        ("listen: { bind: auto }", "may listen beyond this host without TLS"),
-        ("controlUi: { dangerouslyDisableDeviceAuth: true }", "from anywhere without a device"),
-        ("controlUi: { allowedOrigins: ['*'] }", "every page may open a connection"),
-        ("trustedProxies: [0.0.0.0/0]", "can say which address a client has"),
-        ("nodes: { pairing: { autoApproveCidrs: ['::/0'] } }", "more than your own nodes"),
+        (
+            "listen: { bind: lan }\nauth: { mode: none }",
+            "nobody has to prove anything",
+        ),
+        (
+            "listen: { bind: auto }",
+            "may listen beyond this host without TLS",
+        ),
+        (
+            "controlUi: { dangerouslyDisableDeviceAuth: true }",
+            "from anywhere without a device",
+        ),
+        (
+            "controlUi: { allowedOrigins: ['*'] }",
+            "every page may open a connection",
+        ),
+        (
+            "trustedProxies: [0.0.0.0/0]",
+            "can say which address a client has",
+        ),
+        (
+            "nodes: { pairing: { autoApproveCidrs: ['::/0'] } }",
+            "more than your own nodes",
+        ),
     ] {
         let config = config(text);
         let said = plain(config.warnings(), config.sources());
-        assert!(said.contains(says) && said.contains("[risky-config]"), "{text}: {said}");
+        assert!(
+            said.contains(says) && said.contains("[risky-config]"),
+            "{text}: {said}"
+        );
     }
     for quiet in [
         "listen: { bind: lan }\ntls: { autoGenerate: true }",
@@ -301,7 +505,11 @@ fn what_opens_wide_is_warned_of() {
         "trustedProxies: [10.0.0.0/8]",
     ] {
         let config = config(quiet);
-        assert!(config.warnings().is_empty(), "{quiet}: {}", plain(config.warnings(), config.sources()));
+        assert!(
+            config.warnings().is_empty(),
+            "{quiet}: {}",
+            plain(config.warnings(), config.sources())
+        );
     }
 }
 
@@ -320,13 +528,20 @@ fn flags_count_instead() {
     };
     let text = "listen: { bind: lan, port: 5 }\ntls: { certificate: a, key: b }\nauth: { token: { file: open } }";
     let config = Config::read(Some(("/etc/gw/gw.yaml", text)), &overrides, &host()).unwrap();
-    assert_eq!(config.listen.custom, ["10.0.0.9".parse::<std::net::IpAddr>().unwrap()]);
+    assert_eq!(
+        config.listen.custom,
+        ["10.0.0.9".parse::<std::net::IpAddr>().unwrap()]
+    );
     assert_eq!((config.listen.port, &*config.policy), (7, "own.policy"));
     assert_eq!(config.state, Path::new("here"));
     assert_eq!(config.tls, Tls::Generated { names: Vec::new() });
     assert_eq!(config.token, Token::Given);
     let from = |key: &str| {
-        let shown = config.shown().iter().find(|shown| shown.key == key).unwrap();
+        let shown = config
+            .shown()
+            .iter()
+            .find(|shown| shown.key == key)
+            .unwrap();
         format!("{} from {}", shown.value, shown.from)
     };
     assert_eq!(from("listen.port"), "7 from flag --port");
@@ -337,14 +552,23 @@ fn flags_count_instead() {
 
 #[test]
 fn a_state_folder_follows_from_the_host() {
-    let state = |host: &Host| Config::read(None, &Overrides::default(), host).map(|config| config.state);
-    let root = Host { root: true, ..host() };
+    let state =
+        |host: &Host| Config::read(None, &Overrides::default(), host).map(|config| config.state);
+    let root = Host {
+        root: true,
+        ..host()
+    };
     assert_eq!(state(&root).unwrap(), Path::new("/var/lib/gw"));
     let mut xdg = host();
     xdg.variables.insert("XDG_STATE_HOME", "/x");
     assert_eq!(state(&xdg).unwrap(), Path::new("/x/gw"));
     let bare = Host::default();
-    assert!(state(&bare).unwrap_err().to_string().contains("there is no `state`"));
+    assert!(
+        state(&bare)
+            .unwrap_err()
+            .to_string()
+            .contains("there is no `state`")
+    );
 }
 
 #[test]
@@ -361,14 +585,23 @@ fn each_line_of_the_template_can_be_uncommented() {
     let template = template::template();
     let mut count = 0;
     for (at, line) in template.lines().enumerate() {
-        let Some((_, setting)) = line.split_once('#').filter(|(_, rest)| !rest.starts_with(' ')) else {
+        let Some((_, setting)) = line
+            .split_once('#')
+            .filter(|(_, rest)| !rest.starts_with(' '))
+        else {
             continue;
         };
         assert!(setting.contains(": "), "{line}");
         let lines: Vec<String> = template
             .lines()
             .enumerate()
-            .map(|(other, line)| if other == at { line.replacen('#', "", 1) } else { line.to_owned() })
+            .map(|(other, line)| {
+                if other == at {
+                    line.replacen('#', "", 1)
+                } else {
+                    line.to_owned()
+                }
+            })
             .collect();
         let text = lines.join("\n");
         let root = document::parse(&text).unwrap();

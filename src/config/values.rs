@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::document::{Name, Node, Shape, switch};
-use super::keys::{self, Key, Kind, GROUPS, KEYS};
+use super::keys::{self, GROUPS, KEYS, Key, Kind};
 use crate::diagnostic::suggest::did_you_mean;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::facts::Word;
@@ -124,7 +124,9 @@ pub(super) fn tells_secret(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let named = ["token=", "password=", "secret=", "key="];
     let user = lower.split_once("://").is_some_and(|(_, rest)| {
-        rest.split(['/', '?', '#']).next().is_some_and(|host| host.contains('@'))
+        rest.split(['/', '?', '#'])
+            .next()
+            .is_some_and(|host| host.contains('@'))
     });
     user || named.iter().any(|name| lower.contains(name))
 }
@@ -182,14 +184,22 @@ impl Reader {
                     }
                 }
             }
-            Shape::Scalar { text, .. } if group == "tls" && matches!(text.as_str(), "off" | "false") => {}
+            Shape::Scalar { text, .. }
+                if group == "tls" && matches!(text.as_str(), "off" | "false") => {}
             Shape::Scalar { .. } | Shape::List(_) if group.is_empty() => {
                 let help = "write `name: value`, as `gw init` shows".to_owned();
-                self.wrong(node, "a configuration is names with values".to_owned(), help);
+                self.wrong(
+                    node,
+                    "a configuration is names with values".to_owned(),
+                    help,
+                );
             }
             Shape::Scalar { .. } | Shape::List(_) => {
                 let names = keys::below(group);
-                let message = format!("`{group}` has values of its own below it, not {}", node.kind());
+                let message = format!(
+                    "`{group}` has values of its own below it, not {}",
+                    node.kind()
+                );
                 let help = format!("the names below it are {}", listed(&names));
                 self.wrong(node, message, help);
             }
@@ -218,9 +228,10 @@ impl Reader {
                     let place = if group.is_empty() { "here" } else { "there" };
                     format!("the names that may stand {place} are {}", listed(&known))
                 });
-            let diagnostic = Diagnostic::error(Code::InvalidConfig, format!("`{path}` is no setting"))
-                .label(self.span(&name.range), "nothing has this name")
-                .help(help);
+            let diagnostic =
+                Diagnostic::error(Code::InvalidConfig, format!("`{path}` is no setting"))
+                    .label(self.span(&name.range), "nothing has this name")
+                    .help(help);
             self.diagnostics.push(diagnostic);
         }
     }
@@ -237,9 +248,10 @@ impl Reader {
             Kind::Secret => self.secret(path, node).map(Value::Secret),
             Kind::Constants => self.constants(path, node),
             Kind::Switch => match &node.shape {
-                Shape::Scalar { text, quoted: false } if switch(text).is_some() => {
-                    switch(text).map(Value::Switch)
-                }
+                Shape::Scalar {
+                    text,
+                    quoted: false,
+                } if switch(text).is_some() => switch(text).map(Value::Switch),
                 _ => self.mismatch(key, node, "`true` or `false`"),
             },
             Kind::Number { least, most } => self.number(key, node, least, most),
@@ -263,9 +275,10 @@ impl Reader {
                 Some(Value::Text(text))
             }
             Kind::SwitchOrFile => match &node.shape {
-                Shape::Scalar { text, quoted: false } if switch(text).is_some() => {
-                    switch(text).map(Value::Switch)
-                }
+                Shape::Scalar {
+                    text,
+                    quoted: false,
+                } if switch(text).is_some() => switch(text).map(Value::Switch),
                 _ => {
                     let text = self.scalar(key, node, "`true`, `false` or a path")?;
                     self.path(path, node, &text)?;
@@ -273,15 +286,24 @@ impl Reader {
                 }
             },
             Kind::Texts => self.list(key, node, "", |_| true),
-            Kind::Addresses => self.list(key, node, "this is no address: write it as `192.168.1.5`, without a port", |text| {
-                parse_literal(text).is_some()
-            }),
-            Kind::Networks => self.list(key, node, "this is no address and no network: write `10.0.0.5` or `10.0.0.0/8`", |text| {
-                parse_network(text).is_some()
-            }),
-            Kind::Origins => self.list(key, node, "this is no origin: write `scheme://host` or `scheme://host:port`, without a path", |text| {
-                AllowedOrigins::parse([text]).1.is_empty()
-            }),
+            Kind::Addresses => self.list(
+                key,
+                node,
+                "this is no address: write it as `192.168.1.5`, without a port",
+                |text| parse_literal(text).is_some(),
+            ),
+            Kind::Networks => self.list(
+                key,
+                node,
+                "this is no address and no network: write `10.0.0.5` or `10.0.0.0/8`",
+                |text| parse_network(text).is_some(),
+            ),
+            Kind::Origins => self.list(
+                key,
+                node,
+                "this is no origin: write `scheme://host` or `scheme://host:port`, without a path",
+                |text| AllowedOrigins::parse([text]).1.is_empty(),
+            ),
         }
     }
 
@@ -295,7 +317,11 @@ impl Reader {
     }
 
     fn number(&mut self, key: &Key, node: &Node, least: u64, most: u64) -> Option<Value> {
-        let Shape::Scalar { text, quoted: false } = &node.shape else {
+        let Shape::Scalar {
+            text,
+            quoted: false,
+        } = &node.shape
+        else {
             return self.mismatch(key, node, "a number");
         };
         let digits = text.strip_prefix('-').unwrap_or(text);
@@ -306,7 +332,9 @@ impl Reader {
             Ok(number) if (least..=most).contains(&number) => Some(Value::Number(number)),
             Ok(_) | Err(_) => {
                 let message = format!("`{}` takes a number from {least} to {most}", key.path);
-                let unit = ["Ms", "Bytes"].iter().find(|unit| key.path.ends_with(**unit));
+                let unit = ["Ms", "Bytes"]
+                    .iter()
+                    .find(|unit| key.path.ends_with(**unit));
                 let help = unit.map(|unit| match *unit {
                     "Ms" => "the unit is milliseconds".to_owned(),
                     _ => "the unit is bytes".to_owned(),
@@ -320,7 +348,9 @@ impl Reader {
     /// The text of a scalar that is no switch.
     fn scalar(&mut self, key: &Key, node: &Node, expected: &str) -> Option<String> {
         match &node.shape {
-            Shape::Scalar { text, quoted } if *quoted || switch(text).is_none() => Some(text.clone()),
+            Shape::Scalar { text, quoted } if *quoted || switch(text).is_none() => {
+                Some(text.clone())
+            }
             _ => {
                 self.mismatch(key, node, expected);
                 None
@@ -334,9 +364,12 @@ impl Reader {
             return Some(());
         }
         let span = self.span(&node.range);
-        let diagnostic = Diagnostic::error(Code::UnsafeSecret, format!("`{path}` holds a secret in a URL"))
-            .label(span, "logs and histories would keep it")
-            .help("remove it from the URL; the secrets are `auth.token` and `auth.password`");
+        let diagnostic = Diagnostic::error(
+            Code::UnsafeSecret,
+            format!("`{path}` holds a secret in a URL"),
+        )
+        .label(span, "logs and histories would keep it")
+        .help("remove it from the URL; the secrets are `auth.token` and `auth.password`");
         self.diagnostics.push(diagnostic);
         None
     }
@@ -344,7 +377,11 @@ impl Reader {
     fn path(&mut self, path: &str, node: &Node, text: &str) -> Option<()> {
         self.outside(path, node, text)?;
         if text.trim().is_empty() {
-            self.wrong(node, format!("`{path}` is blank"), "write a path".to_owned());
+            self.wrong(
+                node,
+                format!("`{path}` is blank"),
+                "write a path".to_owned(),
+            );
             return None;
         }
         if text.starts_with('~') {
@@ -355,7 +392,13 @@ impl Reader {
         Some(())
     }
 
-    fn list(&mut self, key: &Key, node: &Node, complaint: &str, good: impl Fn(&str) -> bool) -> Option<Value> {
+    fn list(
+        &mut self,
+        key: &Key,
+        node: &Node,
+        complaint: &str,
+        good: impl Fn(&str) -> bool,
+    ) -> Option<Value> {
         let Shape::List(items) = &node.shape else {
             let message = format!("`{}` takes a list, not {}", key.path, node.kind());
             let help = "write `[one, two]`, or each on a line of its own after `- `".to_owned();
@@ -364,7 +407,9 @@ impl Reader {
         };
         let mut texts = Vec::new();
         for item in items {
-            let Some(text) = self.scalar(key, item, "texts") else { continue };
+            let Some(text) = self.scalar(key, item, "texts") else {
+                continue;
+            };
             if self.outside(key.path, item, &text).is_none() {
                 continue;
             }
@@ -384,7 +429,11 @@ impl Reader {
             Shape::Nothing => Some(Written::Inline(Secret::new(""))),
             Shape::Scalar { text, .. } => Some(Written::Inline(Secret::new(text))),
             Shape::List(_) => {
-                self.wrong(node, format!("`{path}` takes a text, not a list"), WAYS.to_owned());
+                self.wrong(
+                    node,
+                    format!("`{path}` takes a text, not a list"),
+                    WAYS.to_owned(),
+                );
                 None
             }
             Shape::Map(entries) => {
@@ -406,7 +455,8 @@ impl Reader {
                     return None;
                 };
                 let Shape::Scalar { text, .. } = &value.shape else {
-                    let message = format!("`{path}.{}` takes a text, not {}", name.text, value.kind());
+                    let message =
+                        format!("`{path}.{}` takes a text, not {}", name.text, value.kind());
                     self.wrong(value, message, WAYS.to_owned());
                     return None;
                 };
@@ -416,7 +466,8 @@ impl Reader {
                 }
                 if !is_variable(text) {
                     let message = format!("`{path}.env` is no name of a variable");
-                    let help = "write the name only, as `GW_TOKEN`: the value stands in the environment";
+                    let help =
+                        "write the name only, as `GW_TOKEN`: the value stands in the environment";
                     self.wrong(value, message, help.to_owned());
                     return None;
                 }
@@ -444,7 +495,9 @@ impl Reader {
 /// Whether a text can be the name of a variable.
 pub(super) fn is_variable(text: &str) -> bool {
     let mut characters = text.chars();
-    let begins = characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    let begins = characters
+        .next()
+        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
     begins && characters.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 

@@ -135,7 +135,11 @@ mod tests {
         assert_eq!(token.expose().len(), 43);
         assert!(made(&path).unwrap().matches(&token));
         let state = path.parent().unwrap();
-        assert_eq!(fs::read_dir(state).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(
+            fs::read_dir(state).unwrap().count(),
+            1,
+            "nothing is left beside it"
+        );
         let error = keep(&path, &Secret::new("another")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
         assert!(made(&path).unwrap().matches(&token));
@@ -153,7 +157,10 @@ mod tests {
         assert_eq!(mode(path.parent().unwrap()), 0o700);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let error = made(&path).unwrap_err();
-        assert!(error.contains("chmod 600") && !error.contains(token.expose()), "{error}");
+        assert!(
+            error.contains("chmod 600") && !error.contains(token.expose()),
+            "{error}"
+        );
     }
 
     #[test]
@@ -161,8 +168,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         let tokens: Vec<Secret> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| made(&path).unwrap())).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            let threads: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| made(&path).unwrap()))
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
         });
         assert!(tokens.iter().all(|token| token.matches(&tokens[0])));
     }
@@ -173,6 +185,9 @@ mod tests {
         let path = folder.path().join("token");
         keep(&path, &Secret::new("changeme")).unwrap();
         let error = made(&path).unwrap_err();
-        assert!(error.contains("is a placeholder: remove the file"), "{error}");
+        assert!(
+            error.contains("is a placeholder: remove the file"),
+            "{error}"
+        );
     }
 }

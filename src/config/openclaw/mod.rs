@@ -62,7 +62,10 @@ pub fn import(name: &str, text: &str, options: &Options) -> Result<Import, Confi
         // Of a text that cannot be read anything may be a secret.
         let covered: String = text.chars().map(cover).collect();
         let id = sources.add(Source::new(name, &covered));
-        let end = text.get(at..).and_then(|rest| rest.chars().next()).map_or(at, |c| at + c.len_utf8());
+        let end = text
+            .get(at..)
+            .and_then(|rest| rest.chars().next())
+            .map_or(at, |c| at + c.len_utf8());
         let diagnostic = Diagnostic::error(Code::InvalidConfig, message)
             .label(Span::new(id, at..end), "")
             .help("is it the right file? it is usually ~/.openclaw/openclaw.json");
@@ -108,9 +111,16 @@ fn parse(text: &str) -> Result<serde_json::Value, (String, usize)> {
     }
     let root: serde_json::Value = json5::from_str(text).map_err(|error| {
         let at = error.position().map_or(0, |place| {
-            let line = text.split_inclusive('\n').take(place.line).map(str::len).sum::<usize>();
+            let line = text
+                .split_inclusive('\n')
+                .take(place.line)
+                .map(str::len)
+                .sum::<usize>();
             let rest = text.get(line..).unwrap_or_default();
-            let column = rest.char_indices().nth(place.column).map_or(rest.len(), |(at, _)| at);
+            let column = rest
+                .char_indices()
+                .nth(place.column)
+                .map_or(rest.len(), |(at, _)| at);
             line + column
         });
         ("this is not JSON5".to_owned(), at)

@@ -6,11 +6,14 @@
 /// A rule that an imported setting asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rule {
+    /// What the rule is called.
+    pub(super) label: &'static str,
     text: &'static str,
 }
 
 /// `controlUi.allowInsecureAuth`.
 pub(super) const INSECURE_AUTH: Rule = Rule {
+    label: "dashboard-here-without-device",
     text: "\
 # controlUi.allowInsecureAuth: the dashboard on this host may come without a device.
 [dashboard-here-without-device] client=openclaw-control-ui and role=operator and shared-secret and no-device
@@ -25,6 +28,7 @@ test \"the same, through a proxy\": client=openclaw-control-ui and mode=webchat 
 
 /// `controlUi.dangerouslyDisableDeviceAuth`.
 pub(super) const NO_DEVICE_AUTH: Rule = Rule {
+    label: "dashboard-without-device",
     text: "\
 # controlUi.dangerouslyDisableDeviceAuth: the dashboard may come without a device from anywhere.
 [dashboard-without-device] client=openclaw-control-ui and role=operator and shared-secret and no-device
@@ -38,6 +42,7 @@ test \"the same, for a page from elsewhere\": client=openclaw-control-ui and mod
 
 /// `nodes.pairing.autoApproveCidrs`.
 pub(super) const NODE_NETWORK: Rule = Rule {
+    label: "node-of-a-named-network",
     text: "\
 # nodes.pairing.autoApproveCidrs: new nodes of the networks that are named there are paired without asking.
 [node-of-a-named-network] pairing=unpaired and role=node and scopes={} and not unknown-scope
@@ -61,6 +66,8 @@ extends \"built-in:default.policy\"
 /// The text of a policy with these rules; nothing when there are none.
 pub(super) fn text(rules: &[Rule]) -> Option<String> {
     (!rules.is_empty()).then(|| {
-        rules.iter().fold(HEAD.to_owned(), |text, rule| text + "\n" + rule.text)
+        rules
+            .iter()
+            .fold(HEAD.to_owned(), |text, rule| text + "\n" + rule.text)
     })
 }

@@ -42,7 +42,11 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for outcome in [Outcome::Refused, Outcome::Taken, Outcome::Left] {
             for item in self.of(outcome) {
-                let wider = if item.wider { "; --allow-wider takes it" } else { "" };
+                let wider = if item.wider {
+                    "; --allow-wider takes it"
+                } else {
+                    ""
+                };
                 let line = format!("{outcome} {}: {}{wider}", item.pointer, item.text);
                 writeln!(f, "{}", printable(&line))?;
             }

@@ -8,14 +8,14 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use super::policy::{self, Rule};
-use super::{Item, Options, Outcome};
+use super::{Item, Options, Outcome, POLICY};
 use crate::config::keys::{self, Kind};
 use crate::config::risks::is_vast;
 use crate::config::strength::{Weakness, weakness};
 use crate::config::values::{is_variable, tells_secret};
-use crate::facts::{AuthMode, Bind};
 use crate::facts::address::{parse_literal, parse_network};
 use crate::facts::origin::AllowedOrigins;
+use crate::facts::{AuthMode, Bind};
 use crate::secret::Secret;
 
 /// Values that have the same meaning and another key, or the same.
@@ -24,35 +24,101 @@ const SAME: &[(&str, &str)] = &[
     ("/gateway/handshakeTimeoutMs", "limits.handshakeTimeoutMs"),
     ("/gateway/allowRealIpFallback", "allowRealIpFallback"),
     ("/gateway/auth/allowTailscale", "auth.allowTailscale"),
-    ("/gateway/auth/rateLimit/maxAttempts", "auth.rateLimit.maxAttempts"),
-    ("/gateway/auth/rateLimit/windowMs", "auth.rateLimit.windowMs"),
-    ("/gateway/auth/rateLimit/lockoutMs", "auth.rateLimit.lockoutMs"),
-    ("/gateway/auth/rateLimit/exemptLoopback", "auth.rateLimit.exemptLoopback"),
-    ("/gateway/auth/trustedProxy/userHeader", "auth.trustedProxy.userHeader"),
-    ("/gateway/auth/trustedProxy/requiredHeaders", "auth.trustedProxy.requiredHeaders"),
-    ("/gateway/auth/trustedProxy/allowUsers", "auth.trustedProxy.allowUsers"),
-    ("/gateway/auth/trustedProxy/allowLoopback", "auth.trustedProxy.allowLoopback"),
+    (
+        "/gateway/auth/rateLimit/maxAttempts",
+        "auth.rateLimit.maxAttempts",
+    ),
+    (
+        "/gateway/auth/rateLimit/windowMs",
+        "auth.rateLimit.windowMs",
+    ),
+    (
+        "/gateway/auth/rateLimit/lockoutMs",
+        "auth.rateLimit.lockoutMs",
+    ),
+    (
+        "/gateway/auth/rateLimit/exemptLoopback",
+        "auth.rateLimit.exemptLoopback",
+    ),
+    (
+        "/gateway/auth/trustedProxy/userHeader",
+        "auth.trustedProxy.userHeader",
+    ),
+    (
+        "/gateway/auth/trustedProxy/requiredHeaders",
+        "auth.trustedProxy.requiredHeaders",
+    ),
+    (
+        "/gateway/auth/trustedProxy/allowUsers",
+        "auth.trustedProxy.allowUsers",
+    ),
+    (
+        "/gateway/auth/trustedProxy/allowLoopback",
+        "auth.trustedProxy.allowLoopback",
+    ),
     ("/gateway/trustedProxies", "trustedProxies"),
-    ("/gateway/controlUi/allowedOrigins", "controlUi.allowedOrigins"),
-    ("/gateway/controlUi/allowInsecureAuth", "controlUi.allowInsecureAuth"),
-    ("/gateway/controlUi/dangerouslyDisableDeviceAuth", "controlUi.dangerouslyDisableDeviceAuth"),
-    ("/gateway/nodes/pairing/autoApproveLocal", "nodes.pairing.autoApproveLocal"),
-    ("/gateway/nodes/pairing/autoApproveCidrs", "nodes.pairing.autoApproveCidrs"),
+    (
+        "/gateway/controlUi/allowedOrigins",
+        "controlUi.allowedOrigins",
+    ),
+    (
+        "/gateway/controlUi/allowInsecureAuth",
+        "controlUi.allowInsecureAuth",
+    ),
+    (
+        "/gateway/controlUi/dangerouslyDisableDeviceAuth",
+        "controlUi.dangerouslyDisableDeviceAuth",
+    ),
+    (
+        "/gateway/nodes/pairing/autoApproveLocal",
+        "nodes.pairing.autoApproveLocal",
+    ),
+    (
+        "/gateway/nodes/pairing/autoApproveCidrs",
+        "nodes.pairing.autoApproveCidrs",
+    ),
 ];
 
 const HOST_HEADER: &str = "/gateway/controlUi/dangerouslyAllowHostHeaderOriginFallback";
 
 /// Why some values do not count here.
 const LEFT: &[(&str, &str)] = &[
-    ("/gateway/mode", "only a gateway is taken over"),
-    ("/gateway/remote", "it is about connecting to another gateway"),
-    ("/gateway/tailscale", "run `tailscale serve` yourself, and list it in `trustedProxies`"),
-    ("/gateway/nodes/pairing/sshVerify", "nobody is connected back to; the owner approves the node"),
-    ("/gateway/auth/identityScopes", "write a rule of the policy with `cap` or `scopes=`"),
-    ("/gateway/auth/trustedProxy/deviceAutoApprove", "write a rule of the policy"),
-    ("/gateway/roles", "write rules of the policy"),
-    (HOST_HEADER, "a name can be made to lead here, and the default policy refuses it; list your pages in `controlUi.allowedOrigins`"),
-    ("/gateway/tls/caPath", "clients are not known by certificates"),
+    (
+        "/gateway/mode",
+        "it is the configuration of a client, and no gateway",
+    ),
+    (
+        "/gateway/remote",
+        "it is about connecting to another gateway",
+    ),
+    (
+        "/gateway/tailscale",
+        "run `tailscale serve` yourself, and list it in `trustedProxies`",
+    ),
+    (
+        "/gateway/nodes/pairing/sshVerify",
+        "nobody is connected back to; the owner approves the node",
+    ),
+    (
+        "/gateway/auth/identityScopes",
+        "write a rule of the policy with `cap` or `scopes=`",
+    ),
+    (
+        "/gateway/auth/trustedProxy/deviceAutoApprove",
+        "write a rule of the policy",
+    ),
+    (
+        "/gateway/roles",
+        "it bounds what people may do there and not here: write rules of the policy",
+    ),
+    (
+        HOST_HEADER,
+        "a name can be made to lead here, and the default policy refuses it; list your pages in `controlUi.allowedOrigins`",
+    ),
+    (
+        "/gateway/tls/caPath",
+        "no client is asked for a certificate here: the secret is all that it needs",
+    ),
     ("/gateway/reload", "a changed file is read anew in any case"),
 ];
 
@@ -62,6 +128,10 @@ pub(super) struct Taking<'a> {
     pub(super) rules: Vec<Rule>,
     pub(super) secrets: Vec<(&'static str, Secret)>,
     pub(super) items: Vec<Item>,
+    /// Whether something that restricts the users of a proxy could not be read.
+    unread_proxy: bool,
+    /// The rule that the next value asks for.
+    asked: Option<&'static str>,
 }
 
 impl<'a> Taking<'a> {
@@ -72,6 +142,8 @@ impl<'a> Taking<'a> {
             rules: Vec::new(),
             secrets: Vec::new(),
             items: Vec::new(),
+            unread_proxy: false,
+            asked: None,
         }
     }
 
@@ -83,9 +155,17 @@ impl<'a> Taking<'a> {
             if name == "gateway" && value.is_object() {
                 self.walk("/gateway", value);
             } else if name == "$include" {
-                self.say("/$include", Outcome::Left, "the file that is named there is not read: import it by itself");
+                self.say(
+                    "/$include",
+                    Outcome::Left,
+                    "the file that is named there is not read: import it by itself",
+                );
             } else {
-                self.say(&format!("/{}", escaped(name)), Outcome::Left, "it has no part in admission");
+                self.say(
+                    &format!("/{}", escaped(name)),
+                    Outcome::Left,
+                    "it has no part in admission",
+                );
             }
         }
         self.items.sort_by(|a, b| a.pointer.cmp(&b.pointer));
@@ -98,6 +178,13 @@ impl<'a> Taking<'a> {
             text: text.to_owned(),
             wider: false,
         });
+    }
+
+    /// Refuses a restriction that cannot be read, and with it what it restricts: without it
+    /// everyone would come in.
+    fn unread(&mut self, pointer: &str, text: &str) {
+        self.say(pointer, Outcome::Refused, text);
+        self.unread_proxy = true;
     }
 
     /// Refuses what opens to everybody; whether it may be taken all the same.
@@ -114,8 +201,21 @@ impl<'a> Taking<'a> {
         false
     }
 
+    /// Adds a rule for the value that is about to be taken.
+    fn rule(&mut self, rule: Rule) {
+        self.rules.push(rule);
+        self.asked = Some(rule.label);
+    }
+
     fn take(&mut self, pointer: &str, key: &'static str, written: String) {
-        self.say(pointer, Outcome::Taken, &format!("`{key}: {written}`"));
+        let rule = self.asked.take().map_or_else(String::new, |label| {
+            format!(", with the rule [{label}] in {POLICY}")
+        });
+        self.say(
+            pointer,
+            Outcome::Taken,
+            &format!("`{key}: {written}`{rule}"),
+        );
         self.set.push((key, written));
     }
 
@@ -131,13 +231,20 @@ impl<'a> Taking<'a> {
         if let Some((_, why)) = LEFT.iter().find(|(known, _)| *known == pointer) {
             match value {
                 Value::Bool(false) => self.say(pointer, Outcome::Taken, "it is off here too"),
-                Value::Bool(true) if pointer == HOST_HEADER => self.say(pointer, Outcome::Refused, why),
+                Value::String(mode) if pointer == "/gateway/mode" && mode == "local" => {
+                    self.say(pointer, Outcome::Taken, "it is a gateway");
+                }
+                Value::Bool(true) if pointer == HOST_HEADER => {
+                    self.say(pointer, Outcome::Refused, why)
+                }
                 _ => self.say(pointer, Outcome::Left, why),
             }
             return;
         }
         let begins = |known: &str| {
-            known.strip_prefix(pointer).is_some_and(|rest| rest.starts_with('/'))
+            known
+                .strip_prefix(pointer)
+                .is_some_and(|rest| rest.starts_with('/'))
         };
         let further = SAME.iter().any(|(known, _)| begins(known))
             || LEFT.iter().any(|(known, _)| begins(known))
@@ -147,13 +254,22 @@ impl<'a> Taking<'a> {
                 for (name, value) in map {
                     let below = format!("{pointer}/{}", escaped(name));
                     if name == "$include" {
-                        self.say(&below, Outcome::Left, "the file that is named there is not read: import it by itself");
+                        self.say(
+                            &below,
+                            Outcome::Left,
+                            "the file that is named there is not read: import it by itself",
+                        );
                     } else {
                         self.walk(&below, value);
                     }
                 }
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_) => {
                 self.say(pointer, Outcome::Left, "it has no part in admission");
             }
         }
@@ -168,7 +284,11 @@ impl<'a> Taking<'a> {
                 match number.filter(|number| (least..=most).contains(number)) {
                     Some(number) => Some(number.to_string()),
                     None => {
-                        self.say(pointer, Outcome::Left, &format!("it is not from {least} to {most}"));
+                        self.say(
+                            pointer,
+                            Outcome::Left,
+                            &format!("it is not from {least} to {most}"),
+                        );
                         return;
                     }
                 }
@@ -183,19 +303,45 @@ impl<'a> Taking<'a> {
             _ => None,
         };
         let Some(written) = written else {
-            self.say(pointer, Outcome::Left, &format!("`{key}` takes {}, and this is {}", known.kind.values(), kind(value)));
+            let text = format!(
+                "`{key}` takes {}, and this is {}",
+                known.kind.values(),
+                kind(value)
+            );
+            match key {
+                "auth.trustedProxy.allowUsers" | "auth.trustedProxy.requiredHeaders" => {
+                    self.unread(pointer, &text)
+                }
+                "nodes.pairing.autoApproveLocal" => {
+                    // What cannot be read asks about everybody.
+                    self.say(pointer, Outcome::Left, &format!("{text}: it is off"));
+                    self.set.push((key, "false".to_owned()));
+                }
+                _ => self.say(pointer, Outcome::Left, &text),
+            }
             return;
         };
+        if key == "auth.trustedProxy.userHeader" && self.unread_proxy {
+            self.say(
+                pointer,
+                Outcome::Refused,
+                "what restricts the proxy's users could not be read",
+            );
+            return;
+        }
         let on = *value == Value::Bool(true);
         match key {
-            "controlUi.allowInsecureAuth" if on => self.rules.push(policy::INSECURE_AUTH),
+            "controlUi.allowInsecureAuth" if on => self.rule(policy::INSECURE_AUTH),
             "controlUi.dangerouslyDisableDeviceAuth" if on => {
-                if !self.opens_wide(pointer, "a dashboard could come without a device from anywhere") {
+                if !self.opens_wide(
+                    pointer,
+                    "a dashboard could come without a device from anywhere",
+                ) {
                     return;
                 }
-                self.rules.push(policy::NO_DEVICE_AUTH);
+                self.rule(policy::NO_DEVICE_AUTH);
             }
-            "nodes.pairing.autoApproveCidrs" if written != "[]" => self.rules.push(policy::NODE_NETWORK),
+            "nodes.pairing.autoApproveCidrs" if written != "[]" => self.rule(policy::NODE_NETWORK),
             _ => {}
         }
         self.take(pointer, key, written);
@@ -207,7 +353,18 @@ impl<'a> Taking<'a> {
         for (index, entry) in list.iter().enumerate() {
             let place = format!("{pointer}/{index}");
             let Value::String(text) = entry else {
-                self.say(&place, Outcome::Left, &format!("a text is expected, and this is {}", kind(entry)));
+                if matches!(kind_of, Kind::Texts) {
+                    self.unread(
+                        &place,
+                        &format!("a text is expected, and this is {}", kind(entry)),
+                    );
+                    return None;
+                }
+                self.say(
+                    &place,
+                    Outcome::Left,
+                    &format!("a text is expected, and this is {}", kind(entry)),
+                );
                 continue;
             };
             if tells_secret(text) {
@@ -220,12 +377,18 @@ impl<'a> Taking<'a> {
                 _ => true,
             };
             if !good {
-                let what = if matches!(kind_of, Kind::Networks) { "no address and no network" } else { "no origin" };
+                let what = if matches!(kind_of, Kind::Networks) {
+                    "no address and no network"
+                } else {
+                    "no origin"
+                };
                 self.say(&place, Outcome::Left, &format!("it is {what}"));
                 continue;
             }
             let wide = match kind_of {
-                Kind::Networks if is_vast(text) => "the network holds more than anybody's own addresses",
+                Kind::Networks if is_vast(text) => {
+                    "the network holds more than anybody's own addresses"
+                }
                 Kind::Origins if text.trim() == "*" => "every page could open a connection",
                 _ => "",
             };
@@ -244,7 +407,11 @@ impl<'a> Taking<'a> {
         let word = match root.pointer(pointer) {
             None => {
                 if host.is_some() {
-                    self.say("/gateway/customBindHost", Outcome::Left, "`bind` is not `custom`");
+                    self.say(
+                        "/gateway/customBindHost",
+                        Outcome::Left,
+                        "`bind` is not `custom`",
+                    );
                 }
                 return;
             }
@@ -256,70 +423,93 @@ impl<'a> Taking<'a> {
             Some(_) => "",
         };
         let Some(word) = Bind::parse(word) else {
-            self.say(pointer, Outcome::Left, "it is no word of `listen.bind`: this host only");
+            self.say(
+                pointer,
+                Outcome::Left,
+                "it is no word of `listen.bind`: this host only",
+            );
             return;
         };
         let beyond = word != Bind::Loopback
             && !(word == Bind::Custom && address.is_some_and(|ip: IpAddr| ip.is_loopback()));
         let open = root.pointer("/gateway/auth/mode") == Some(&Value::from("none"));
-        if beyond && open
-            && !self.opens_wide(pointer, "nobody would have to prove anything from other hosts: this host only")
+        if beyond
+            && open
+            && !self.opens_wide(
+                pointer,
+                "nobody would have to prove anything from other hosts: this host only",
+            )
         {
             return;
         }
         if word == Bind::Custom {
             let Some(address) = address else {
-                self.say(pointer, Outcome::Left, "`customBindHost` is no address: this host only");
+                self.say(
+                    pointer,
+                    Outcome::Left,
+                    "`customBindHost` is no address: this host only",
+                );
                 return;
             };
-            self.take("/gateway/customBindHost", "listen.addresses", format!("[{}]", quoted(&address.to_string())));
+            self.take(
+                "/gateway/customBindHost",
+                "listen.addresses",
+                format!("[{}]", quoted(&address.to_string())),
+            );
         } else if host.is_some() {
-            self.say("/gateway/customBindHost", Outcome::Left, "`bind` is not `custom`");
+            self.say(
+                "/gateway/customBindHost",
+                Outcome::Left,
+                "`bind` is not `custom`",
+            );
         }
         self.take(pointer, "listen.bind", word.name().to_owned());
     }
 
     fn tls(&mut self, root: &Value) {
-        let Some(Value::Object(tls)) = root.pointer("/gateway/tls") else { return };
-        let on = tls.get("enabled") == Some(&Value::Bool(true));
-        let path = |name: &str| tls.get(name).and_then(Value::as_str).map(|text| self.home(text));
-        let (certificate, key) = (path("certPath"), path("keyPath"));
-        let generate = tls.get("autoGenerate") != Some(&Value::Bool(false));
-        if tls.contains_key("enabled") {
-            let text = if on { "`tls`" } else { "TLS is off" };
-            self.say("/gateway/tls/enabled", Outcome::Taken, text);
-        }
-        let mut paths = Vec::new();
-        for (name, key, path) in [("certPath", "tls.certificate", certificate), ("keyPath", "tls.key", key)] {
-            let pointer = format!("/gateway/tls/{name}");
-            match path {
-                None => {}
-                Some(_) if !on => self.say(&pointer, Outcome::Left, "TLS is off"),
-                Some(Err(why)) => self.say(&pointer, Outcome::Left, why),
-                Some(Ok(path)) => paths.push((pointer, key, quoted(&path))),
-            }
-        }
-        let made = match (on, paths.as_slice()) {
-            (true, [_, _]) => {
-                for (pointer, key, path) in paths {
-                    self.take(&pointer, key, path);
-                }
-                false
-            }
-            (true, []) => generate,
-            (_, some) => {
-                for (pointer, ..) in some {
-                    self.say(pointer, Outcome::Left, "a certificate and its key stand together");
-                }
-                false
-            }
+        let Some(Value::Object(tls)) = root.pointer("/gateway/tls") else {
+            return;
         };
-        if made {
-            let pointer = if tls.contains_key("autoGenerate") { "autoGenerate" } else { "enabled" };
-            self.items.retain(|item| item.pointer != "/gateway/tls/enabled" || pointer != "enabled");
-            self.take(&format!("/gateway/tls/{pointer}"), "tls.autoGenerate", "true".to_owned());
-        } else if tls.contains_key("autoGenerate") {
-            self.say("/gateway/tls/autoGenerate", Outcome::Left, "no certificate is made");
+        let on = tls.get("enabled") == Some(&Value::Bool(true));
+        let mut paths = Vec::new();
+        for (name, key) in [("certPath", "tls.certificate"), ("keyPath", "tls.key")] {
+            let pointer = format!("/gateway/tls/{name}");
+            match tls
+                .get(name)
+                .and_then(Value::as_str)
+                .map(|text| self.home(text))
+            {
+                Some(Ok(path)) if on => paths.push((pointer, key, quoted(&path))),
+                Some(Err(why)) if on => self.say(&pointer, Outcome::Left, why),
+                Some(_) => self.say(&pointer, Outcome::Left, "TLS is off"),
+                None => {}
+            }
+        }
+        if paths.len() == 2 {
+            for (pointer, key, path) in paths {
+                self.take(&pointer, key, path);
+            }
+            self.say("/gateway/tls/enabled", Outcome::Taken, "TLS is on");
+        } else if on {
+            for (pointer, ..) in paths {
+                self.say(
+                    &pointer,
+                    Outcome::Left,
+                    "a certificate and its key stand together",
+                );
+            }
+            // Without its files TLS stays on: a certificate is made.
+            self.take(
+                "/gateway/tls/enabled",
+                "tls.autoGenerate",
+                "true".to_owned(),
+            );
+        } else if tls.contains_key("enabled") {
+            self.say("/gateway/tls/enabled", Outcome::Taken, "TLS is off");
+        }
+        if tls.contains_key("autoGenerate") {
+            let text = "a certificate is made where TLS is on and no files are named";
+            self.say("/gateway/tls/autoGenerate", Outcome::Left, text);
         }
     }
 
@@ -335,14 +525,20 @@ impl<'a> Taking<'a> {
     }
 
     fn auth(&mut self, root: &Value) {
-        let Some(Value::Object(auth)) = root.pointer("/gateway/auth") else { return };
+        let Some(Value::Object(auth)) = root.pointer("/gateway/auth") else {
+            return;
+        };
         let mode = auth.get("mode");
         let proxied = mode == Some(&Value::from("trusted-proxy"));
         if let Some(mode) = mode {
             let word = mode.as_str().and_then(AuthMode::parse);
             match word {
                 Some(mode) => self.take("/gateway/auth/mode", "auth.mode", mode.name().to_owned()),
-                None => self.say("/gateway/auth/mode", Outcome::Left, "it is no word of `auth.mode`"),
+                None => self.say(
+                    "/gateway/auth/mode",
+                    Outcome::Left,
+                    "it is no word of `auth.mode`",
+                ),
             }
         }
         for (name, key) in [("token", "auth.token"), ("password", "auth.password")] {
@@ -350,12 +546,19 @@ impl<'a> Taking<'a> {
             match auth.get(name) {
                 None => {}
                 Some(_) if proxied && name == "token" => {
-                    self.say(&pointer, Outcome::Refused, "whoever has it would come in beside the proxy");
+                    self.say(
+                        &pointer,
+                        Outcome::Refused,
+                        "whoever has it would come in beside the proxy",
+                    );
                 }
                 Some(value) => self.secret(&pointer, key, name, value),
             }
         }
-        let both = self.set.iter().filter(|(key, _)| matches!(*key, "auth.token" | "auth.password"));
+        let both = self
+            .set
+            .iter()
+            .filter(|(key, _)| matches!(*key, "auth.token" | "auth.password"));
         if both.count() == 2 && mode.is_none() {
             let text = "`token` and `password` are both set, and nothing says which one counts: write `mode: token` or `mode: password` under `auth`";
             self.say("/gateway/auth/mode", Outcome::Left, text);
@@ -365,7 +568,10 @@ impl<'a> Taking<'a> {
     fn secret(&mut self, pointer: &str, key: &'static str, file: &'static str, value: &Value) {
         match value {
             Value::String(text) => {
-                let variable = text.trim().strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+                let variable = text
+                    .trim()
+                    .strip_prefix("${")
+                    .and_then(|rest| rest.strip_suffix('}'));
                 if let Some(name) = variable.filter(|name| is_variable(name)) {
                     self.take(pointer, key, format!("{{ env: {name} }}"));
                     return;
@@ -377,10 +583,18 @@ impl<'a> Taking<'a> {
                         self.take(pointer, key, format!("{{ file: {file} }}"));
                     }
                     Some(Weakness::Unresolved) => {
-                        self.say(pointer, Outcome::Left, "a variable within a text is not put in");
+                        self.say(
+                            pointer,
+                            Outcome::Left,
+                            "a variable within a text is not put in",
+                        );
                     }
                     Some(weak) => {
-                        let instead = if file == "token" { "a token is made at start" } else { "set another one" };
+                        let instead = if file == "token" {
+                            "a token is made at start"
+                        } else {
+                            "set another one"
+                        };
                         self.say(pointer, Outcome::Refused, &format!("it {weak}: {instead}"));
                     }
                 }
@@ -389,12 +603,22 @@ impl<'a> Taking<'a> {
                 let source = reference.get("source").and_then(Value::as_str);
                 let name = reference.get("id").and_then(Value::as_str);
                 match (source, name.filter(|name| is_variable(name))) {
-                    (Some("env"), Some(name)) => self.take(pointer, key, format!("{{ env: {name} }}")),
-                    _ => self.say(pointer, Outcome::Left, "only secrets of the environment can be referred to: write it into a file"),
+                    (Some("env"), Some(name)) => {
+                        self.take(pointer, key, format!("{{ env: {name} }}"))
+                    }
+                    _ => self.say(
+                        pointer,
+                        Outcome::Left,
+                        "only secrets of the environment can be referred to: write it into a file",
+                    ),
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
-                self.say(pointer, Outcome::Left, &format!("a text is expected, and this is {}", kind(value)));
+                self.say(
+                    pointer,
+                    Outcome::Left,
+                    &format!("a text is expected, and this is {}", kind(value)),
+                );
             }
         }
     }
