@@ -123,7 +123,8 @@ pub(super) struct Unread {
 }
 
 fn check(args: &CheckArgs, output: &mut Output) -> Exit {
-    let name = args.file.as_deref().unwrap_or(FILE);
+    let here = Path::new(FILE).exists().then_some(FILE);
+    let name = args.file.as_deref().or(here).unwrap_or("the defaults");
     let (mut exit, mut diagnostics, sources) = match read(args.file.as_deref(), &args.overrides) {
         Err(unread) => (unread.exit, unread.diagnostics, unread.sources),
         Ok(config) => {
@@ -183,9 +184,10 @@ fn show(args: &ShowArgs, output: &mut Output) -> Exit {
                 .max();
             let (keys, values) = (keys.unwrap_or(0), values.unwrap_or(0));
             for shown in config.shown() {
-                let from = match &shown.from {
-                    Origin::Default => String::new(),
-                    from => from.to_string(),
+                let from = if shown.from == Origin::Default {
+                    String::new()
+                } else {
+                    shown.from.to_string()
                 };
                 let line = format!("{:keys$}  {:values$}  {from}", shown.key, shown.value);
                 output.say(crate::source::printable(line.trim_end()).as_str());
@@ -201,13 +203,13 @@ fn show(args: &ShowArgs, output: &mut Output) -> Exit {
         }
         AnswerFormat::Json => {
             let settings = config.shown().iter().map(|shown| {
-                let mut from = json!({ "kind": shown.from.kind() });
-                match &shown.from {
-                    Origin::Default => {}
-                    Origin::File { line } => from["line"] = json!(line),
-                    Origin::Flag(flag) => from["flag"] = json!(flag),
-                    Origin::Environment(name) => from["variable"] = json!(name),
-                }
+                let kind = shown.from.kind();
+                let from = match &shown.from {
+                    Origin::Default => json!({ "kind": kind }),
+                    Origin::File { line } => json!({ "kind": kind, "line": line }),
+                    Origin::Flag(flag) => json!({ "kind": kind, "flag": flag }),
+                    Origin::Environment(name) => json!({ "kind": kind, "variable": name }),
+                };
                 json!({ "key": shown.key, "value": shown.value, "from": from })
             });
             output.say_json(&json!({ "settings": settings.collect::<Vec<_>>() }));

@@ -124,10 +124,8 @@ impl Assembly<'_> {
 
     fn file(&self, key: &str) -> Option<PathBuf> {
         let given = self.values.get(key)?;
-        match &given.value {
-            Value::Text(text) => Some(self.path(text, given.place)),
-            _ => None,
-        }
+        let text = given.value.text()?;
+        Some(self.path(text, given.place))
     }
 
     fn state(&mut self) -> (PathBuf, Origin) {
@@ -174,7 +172,7 @@ impl Assembly<'_> {
             .iter()
             .filter_map(|(text, _)| parse_literal(text))
             .collect();
-        if bind == Bind::Custom && !self.values.has("listen.addresses") {
+        if bind == Bind::Custom && !self.values.mentions("listen.addresses") {
             self.wrong(
                 "listen.bind",
                 "`listen.bind` is `custom`, and there are no `listen.addresses`",
@@ -188,7 +186,8 @@ impl Assembly<'_> {
                 "name an address",
             );
         }
-        if bind != Bind::Custom && self.values.has("listen.addresses") {
+        let said = self.values.mentions("listen.bind") == self.values.has("listen.bind");
+        if bind != Bind::Custom && said && self.values.has("listen.addresses") {
             self.wrong(
                 "listen.addresses",
                 &format!("`listen.addresses` does not count, because `listen.bind` is `{bind}`"),
@@ -229,6 +228,8 @@ impl Assembly<'_> {
         }
         match files {
             (Some(certificate), Some(key)) => Tls::Files { certificate, key },
+            (Some(_), None) if self.values.mentions("tls.key") => Tls::Off,
+            (None, Some(_)) if self.values.mentions("tls.certificate") => Tls::Off,
             (Some(_), None) => {
                 self.wrong(
                     "tls.certificate",
@@ -253,13 +254,10 @@ impl Assembly<'_> {
     }
 
     fn policy(&mut self) -> String {
-        let Some(given) = self.values.get("policy") else {
-            return self.values.text("policy").unwrap_or_default().to_owned();
-        };
-        match &given.value {
-            Value::Text(text) if text.starts_with(BUILT_IN) => text.clone(),
-            Value::Text(text) => self.path(text, given.place).to_string_lossy().into_owned(),
-            _ => String::new(),
+        let given = self.values.text("policy").unwrap_or_default();
+        match self.file("policy") {
+            Some(path) if !given.starts_with(BUILT_IN) => path.to_string_lossy().into_owned(),
+            Some(_) | None => given.to_owned(),
         }
     }
 
@@ -304,13 +302,17 @@ impl Assembly<'_> {
                     }
                 }
             }
-            _ => Compatibility::default(),
+            Value::Switch(_) | Value::Number(_) | Value::Texts(_) | Value::Secret(_) => {
+                Compatibility::default()
+            }
         }
     }
 
     fn constants_of(&mut self, path: &str, text: &str) -> Compatibility {
-        let id = self.sources.add(Source::new(path, text));
-        match document::parse(text) {
+        let read = document::parse(text);
+        let covered = cover::covered_constants(text, read.as_ref().ok());
+        let id = self.sources.add(Source::new(path, &covered));
+        match read {
             Ok(root) if matches!(root.shape, Shape::Nothing) => Compatibility::default(),
             Ok(root) => self.constants(&root, id),
             Err(broken) => {

@@ -6,18 +6,34 @@
 
 use std::ops::Range;
 
+use serde_json::{Map, Value as Json};
+
 use super::document::{Node, Shape};
 use super::keys::{self, KEYS, Kind};
 use super::values::{is_variable, tells_secret};
 use crate::diagnostic::suggest::nearest;
+use crate::settings::Compatibility;
 
 /// The text with its secrets covered; of a text that could not be read only known names are left.
 pub(super) fn covered(text: &str, root: Option<&Node>) -> String {
+    cover(text, root, None)
+}
+
+/// The same for a file of constants: any other file could be named in its place.
+pub(super) fn covered_constants(text: &str, root: Option<&Node>) -> String {
+    cover(text, root, Some(&constants()))
+}
+
+fn constants() -> Json {
+    serde_json::to_value(Compatibility::default()).unwrap_or_default()
+}
+
+fn cover(text: &str, root: Option<&Node>, known: Option<&Json>) -> String {
     let Some(root) = root else {
         return text.split_inclusive('\n').map(unread).collect();
     };
     let mut cover = Cover::default();
-    cover.walk("", root, false);
+    cover.walk("", root, known);
     cover.kept.sort_by_key(|range| range.start);
     let mut shown = String::with_capacity(text.len());
     let mut comment = false;
@@ -51,31 +67,39 @@ struct Cover {
 }
 
 impl Cover {
-    fn walk(&mut self, path: &str, node: &Node, inside_known: bool) {
+    /// Goes through a value of the configuration, or of the constants that are known.
+    fn walk(&mut self, path: &str, node: &Node, known: Option<&Json>) {
         match &node.shape {
             Shape::Nothing => {}
             Shape::List(list) => {
                 for node in list {
-                    self.walk(path, node, inside_known);
+                    self.walk(path, node, known);
                 }
             }
             Shape::Map(map) => {
                 for (name, node) in map {
                     self.kept.push(name.range.clone());
+                    if let Some(known) = known {
+                        // What is no constant may be anything.
+                        let none = Json::Object(Map::new());
+                        let below = known.get(&name.text).unwrap_or(&none);
+                        self.walk("", node, Some(below));
+                        continue;
+                    }
                     let below = match path {
                         "" => name.text.clone(),
                         _ => format!("{path}.{}", name.text),
                     };
-                    let constants = inside_known
-                        || matches!(
-                            keys::find(&below).map(|key| key.kind),
-                            Some(Kind::Constants)
-                        );
-                    self.walk(&below, node, constants);
+                    let named = keys::find(&below).map(|key| key.kind);
+                    let map = matches!(node.shape, Shape::Map(_));
+                    let own = (map && matches!(named, Some(Kind::Constants))).then(constants);
+                    self.walk(&below, node, own.as_ref());
                 }
             }
             Shape::Scalar { text, .. } => {
-                let shown = !tells_secret(text) && (inside_known || harmless(path, text));
+                let harmless =
+                    known.map_or_else(|| harmless(path, text), |known| !known.is_object());
+                let shown = harmless && !tells_secret(text);
                 let ranges = if shown {
                     &mut self.kept
                 } else {
@@ -172,6 +196,15 @@ listen: { port: 18789, bind: lan }
         };
         assert_eq!(tidy(&covered), tidy(shown));
         assert_eq!(covered.len(), text.len());
+    }
+
+    #[test]
+    fn constants_are_shown_and_nothing_else() {
+        let text = "compatibility: { helloAuth: all, hello: s3cret, pairing: s3cret }";
+        let shown = "compatibility: { helloAuth: all, hello: ******, pairing: ****** }";
+        assert_eq!(covered(text, parse(text).ok().as_ref()), shown);
+        let text = "s3cret";
+        assert_eq!(covered_constants(text, parse(text).ok().as_ref()), "******");
     }
 
     #[test]

@@ -66,8 +66,8 @@ pub(super) fn find(
     let mode = values.text("auth.mode").and_then(AuthMode::parse);
     let place = |path| values.get(path).map(|given| given.place);
     let (token_place, password_place) = (place("auth.token"), place("auth.password"));
-    if let (None, Some(first), Some(second)) = (mode, token_place, password_place) {
-        // A mode that is misspelt is told already.
+    let unsaid = !values.mentions("auth.mode");
+    if let (true, Some(first), Some(second)) = (unsaid, token_place, password_place) {
         let diagnostic = Diagnostic::error(
             Code::InvalidConfig,
             "`auth.token` and `auth.password` are both set, and nothing says which one counts",
@@ -78,7 +78,7 @@ pub(super) fn find(
         diagnostics.push(diagnostic);
     }
     match mode {
-        Some(AuthMode::Password) if password_place.is_none() => {
+        Some(AuthMode::Password) if !values.mentions("auth.password") => {
             let diagnostic = Diagnostic::error(
                 Code::InvalidConfig,
                 "`auth.mode` is `password`, and there is no `auth.password`",
@@ -99,21 +99,24 @@ pub(super) fn find(
 
 /// What the mode `trusted-proxy` needs, and what it does not go with.
 fn trusted_proxy(values: &Values, diagnostics: &mut Diagnostics) {
+    let wrong = |path| values.mentions(path) && values.get(path).is_none();
     let mut missing = |what: &str, help: &str| {
         let message = format!("`auth.mode` is `trusted-proxy`, and {what}");
         let diagnostic = Diagnostic::error(Code::InvalidConfig, message);
         diagnostics.push(at(diagnostic, values, "auth.mode").help(help));
     };
-    if values
-        .text("auth.trustedProxy.userHeader")
-        .is_none_or(|header| header.trim().is_empty())
+    let blank = |header: &str| header.trim().is_empty();
+    if !values.mentions("auth.trustedProxy.userHeader")
+        || values
+            .text("auth.trustedProxy.userHeader")
+            .is_some_and(blank)
     {
         missing(
             "there is no `auth.trustedProxy.userHeader`",
             "name the header in which the proxy names the user",
         );
     }
-    if values.texts("trustedProxies").is_empty() {
+    if values.texts("trustedProxies").is_empty() && !wrong("trustedProxies") {
         missing(
             "there are no `trustedProxies`",
             "list the addresses of the proxies",

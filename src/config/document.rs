@@ -46,6 +46,17 @@ pub(super) struct Broken {
 }
 
 impl Node {
+    /// The switch that it is.
+    pub(super) fn switch(&self) -> Option<bool> {
+        match &self.shape {
+            Shape::Scalar {
+                text,
+                quoted: false,
+            } => switch(text),
+            Shape::Nothing | Shape::Scalar { .. } | Shape::List(_) | Shape::Map(_) => None,
+        }
+    }
+
     /// What kind of value it is, for messages.
     pub(super) fn kind(&self) -> &'static str {
         match &self.shape {

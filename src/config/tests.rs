@@ -305,6 +305,23 @@ fn what_does_not_go_together_is_told() {
     }
 }
 
+/// What is misspelt is told once, and not as missing too.
+#[test]
+fn what_is_told_already_is_not_told_again() {
+    for text in [
+        "auth: { mode: tokn, token: { env: GW_TOKEN }, password: { env: GW_TOKEN } }",
+        "auth: { mode: password, password: [] }",
+        "auth: { mode: trusted-proxy, trustedProxy: { userHeader: [] } }\ntrustedProxies: [10.0.0.1]",
+        "auth: { mode: trusted-proxy, trustedProxy: { userHeader: a } }\ntrustedProxies: 10.0.0.1",
+        "listen: { bind: custom, addresses: 10.0.0.1 }",
+        "listen: { bind: costum, addresses: [10.0.0.1] }",
+        "tls: { certificate: a, key: [] }",
+    ] {
+        let said = wrong(text);
+        assert_eq!(said.matches(" error: ").count(), 1, "{text}: {said}");
+    }
+}
+
 #[test]
 fn both_secrets_need_a_mode() {
     let both = "token: { env: GW_TOKEN }, password: { file: token }";

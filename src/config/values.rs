@@ -3,7 +3,7 @@
 //! Names, types, words and ranges are held against the table here, all of them in one run. What
 //! values mean together is not here: see `assembly`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{Name, Node, Shape, switch};
 use super::keys::{self, GROUPS, KEYS, Key, Kind};
@@ -35,6 +35,20 @@ pub(super) enum Value {
     Constants(Node),
 }
 
+impl Value {
+    /// The text that it is.
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Value::Text(text) => Some(text),
+            Value::Switch(_)
+            | Value::Number(_)
+            | Value::Texts(_)
+            | Value::Secret(_)
+            | Value::Constants(_) => None,
+        }
+    }
+}
+
 /// A secret as it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
@@ -55,25 +69,34 @@ pub(super) struct Given {
 
 /// The values that are given, by key.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Values(BTreeMap<&'static str, Given>);
+pub(super) struct Values {
+    given: BTreeMap<&'static str, Given>,
+    /// Keys that stand there with a value that is none: that is told already.
+    wrong: BTreeSet<&'static str>,
+}
 
 impl Values {
     pub(super) fn get(&self, path: &str) -> Option<&Given> {
-        self.0.get(path)
+        self.given.get(path)
     }
 
     pub(super) fn put(&mut self, path: &'static str, value: Value, place: Place) {
-        self.0.insert(path, Given { value, place });
+        self.given.insert(path, Given { value, place });
     }
 
     /// Takes away what is given for a key, or for all keys of a group.
     pub(super) fn remove(&mut self, path: &str) {
-        self.0.retain(|known, _| !within(known, path));
+        self.given.retain(|known, _| !within(known, path));
     }
 
     /// Whether something is given for a key, or for a key of a group.
     pub(super) fn has(&self, path: &str) -> bool {
-        self.0.keys().any(|known| within(known, path))
+        self.given.keys().any(|known| within(known, path))
+    }
+
+    /// Whether a key stands there, with a good value or a wrong one.
+    pub(super) fn mentions(&self, path: &str) -> bool {
+        self.given.contains_key(path) || self.wrong.contains(path)
     }
 
     /// A switch, or its default.
@@ -209,9 +232,14 @@ impl Reader {
     fn entry(&mut self, group: &str, name: &Name, node: &Node) {
         let path = join(group, &name.text);
         if let Some(key) = keys::find(&path) {
-            if let Some(value) = self.value(key, node) {
-                let place = Place::File(self.span(&node.range));
-                self.values.put(key.path, value, place);
+            match self.value(key, node) {
+                Some(value) => {
+                    let place = Place::File(self.span(&node.range));
+                    self.values.put(key.path, value, place);
+                }
+                None => {
+                    self.values.wrong.insert(key.path);
+                }
             }
         } else if GROUPS.iter().any(|(known, _)| *known == path) {
             self.group(&path, node);
@@ -247,12 +275,9 @@ impl Reader {
         match key.kind {
             Kind::Secret => self.secret(path, node).map(Value::Secret),
             Kind::Constants => self.constants(path, node),
-            Kind::Switch => match &node.shape {
-                Shape::Scalar {
-                    text,
-                    quoted: false,
-                } if switch(text).is_some() => switch(text).map(Value::Switch),
-                _ => self.mismatch(key, node, "`true` or `false`"),
+            Kind::Switch => match node.switch() {
+                Some(on) => Some(Value::Switch(on)),
+                None => self.mismatch(key, node, "`true` or `false`"),
             },
             Kind::Number { least, most } => self.number(key, node, least, most),
             Kind::Word(words) => {
@@ -274,17 +299,14 @@ impl Reader {
                 self.path(path, node, &text)?;
                 Some(Value::Text(text))
             }
-            Kind::SwitchOrFile => match &node.shape {
-                Shape::Scalar {
-                    text,
-                    quoted: false,
-                } if switch(text).is_some() => switch(text).map(Value::Switch),
-                _ => {
-                    let text = self.scalar(key, node, "`true`, `false` or a path")?;
-                    self.path(path, node, &text)?;
-                    Some(Value::Text(text))
+            Kind::SwitchOrFile => {
+                if let Some(on) = node.switch() {
+                    return Some(Value::Switch(on));
                 }
-            },
+                let text = self.scalar(key, node, "`true`, `false` or a path")?;
+                self.path(path, node, &text)?;
+                Some(Value::Text(text))
+            }
             Kind::Texts => self.list(key, node, "", |_| true),
             Kind::Addresses => self.list(
                 key,
@@ -347,15 +369,11 @@ impl Reader {
 
     /// The text of a scalar that is no switch.
     fn scalar(&mut self, key: &Key, node: &Node, expected: &str) -> Option<String> {
-        match &node.shape {
-            Shape::Scalar { text, quoted } if *quoted || switch(text).is_none() => {
-                Some(text.clone())
-            }
-            _ => {
-                self.mismatch(key, node, expected);
-                None
-            }
+        if let (Shape::Scalar { text, .. }, None) = (&node.shape, node.switch()) {
+            return Some(text.clone());
         }
+        self.mismatch(key, node, expected);
+        None
     }
 
     /// A text in which no secret may stand.

@@ -3,8 +3,8 @@
 
 pub mod token;
 
-use std::fs::File;
-use std::io::Read as _;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use crate::config::{SecretFile, Surroundings};
@@ -49,16 +49,21 @@ impl Surroundings for Local {
 
 /// Reads a text of at most `limit` bytes, with the mode of the file that was read.
 fn read(path: &Path, limit: u64) -> Result<(String, Option<u32>), String> {
-    let said = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "it may not be opened".to_owned(),
-        _ => error.to_string(),
+    let said = |error: std::io::Error| {
+        if error.kind() == ErrorKind::NotFound {
+            "there is no such file".to_owned()
+        } else if error.kind() == ErrorKind::PermissionDenied {
+            "it may not be opened".to_owned()
+        } else {
+            error.to_string()
+        }
     };
-    let file = File::open(path).map_err(said)?;
-    let metadata = file.metadata().map_err(said)?;
-    if !metadata.is_file() {
+    // Opening a pipe would wait for somebody to write into it.
+    if !fs::metadata(path).map_err(said)?.is_file() {
         return Err("it is no file".to_owned());
     }
+    let file = File::open(path).map_err(said)?;
+    let metadata = file.metadata().map_err(said)?;
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(said)?;
     if bytes.len() as u64 > limit {

@@ -237,7 +237,12 @@ impl<'a> Taking<'a> {
                 Value::Bool(true) if pointer == HOST_HEADER => {
                     self.say(pointer, Outcome::Refused, why)
                 }
-                _ => self.say(pointer, Outcome::Left, why),
+                Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::String(_)
+                | Value::Array(_)
+                | Value::Object(_) => self.say(pointer, Outcome::Left, why),
             }
             return;
         }
@@ -371,26 +376,22 @@ impl<'a> Taking<'a> {
                 self.say(&place, Outcome::Refused, "it holds a secret in a URL");
                 continue;
             }
-            let good = match kind_of {
-                Kind::Networks => parse_network(text).is_some(),
-                Kind::Origins => AllowedOrigins::parse([text]).1.is_empty(),
-                _ => true,
-            };
-            if !good {
-                let what = if matches!(kind_of, Kind::Networks) {
-                    "no address and no network"
-                } else {
-                    "no origin"
-                };
-                self.say(&place, Outcome::Left, &format!("it is {what}"));
+            let networks = matches!(kind_of, Kind::Networks);
+            let origins = matches!(kind_of, Kind::Origins);
+            if networks && parse_network(text).is_none() {
+                self.say(&place, Outcome::Left, "it is no address and no network");
                 continue;
             }
-            let wide = match kind_of {
-                Kind::Networks if is_vast(text) => {
-                    "the network holds more than anybody's own addresses"
-                }
-                Kind::Origins if text.trim() == "*" => "every page could open a connection",
-                _ => "",
+            if origins && !AllowedOrigins::parse([text]).1.is_empty() {
+                self.say(&place, Outcome::Left, "it is no origin");
+                continue;
+            }
+            let wide = if networks && is_vast(text) {
+                "the network holds more than anybody's own addresses"
+            } else if origins && text.trim() == "*" {
+                "every page could open a connection"
+            } else {
+                ""
             };
             if wide.is_empty() || self.opens_wide(&place, wide) {
                 kept.push(quoted(text));
