@@ -68,6 +68,14 @@ fn checked(import: &Import) -> String {
         fs::write(folder.path().join(POLICY), policy).unwrap();
     }
     fs::write(folder.path().join("gw.yaml"), &import.config).unwrap();
+    if import.policy.is_some() {
+        let fmt = Command::new(env!("CARGO_BIN_EXE_gw"))
+            .current_dir(folder.path())
+            .args(["fmt", "--check", POLICY])
+            .output()
+            .unwrap();
+        assert!(fmt.status.success(), "{fmt:?}");
+    }
     let output = Command::new(env!("CARGO_BIN_EXE_gw"))
         .current_dir(folder.path())
         .args(["config", "check", "--format", "plain"])

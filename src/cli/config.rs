@@ -122,6 +122,14 @@ pub(super) struct Unread {
     sources: Sources,
 }
 
+impl Unread {
+    /// Tells it.
+    pub(super) fn report(&self, output: &mut Output, format: ReportFormat) -> Exit {
+        output.report(&self.diagnostics, &self.sources, format);
+        self.exit
+    }
+}
+
 fn check(args: &CheckArgs, output: &mut Output) -> Exit {
     let here = Path::new(FILE).exists().then_some(FILE);
     let name = args.file.as_deref().or(here).unwrap_or("the defaults");
@@ -168,10 +176,7 @@ fn check(args: &CheckArgs, output: &mut Output) -> Exit {
 fn show(args: &ShowArgs, output: &mut Output) -> Exit {
     let config = match read(args.file.as_deref(), &args.overrides) {
         Ok(config) => config,
-        Err(unread) => {
-            output.report(&unread.diagnostics, &unread.sources, args.format.report());
-            return unread.exit;
-        }
+        Err(unread) => return unread.report(output, args.format.report()),
     };
     match args.format {
         AnswerFormat::Human => {

@@ -289,7 +289,7 @@ impl Assembly<'_> {
                     Ok(text) => self.constants_of(&path, &text),
                     Err(error) => {
                         let help = if named {
-                            "the releases that there are: docs/settings.md"
+                            "docs/settings.md lists the releases; write `built-in:openclaw/VERSION`"
                         } else {
                             "check the path; it is relative to the configuration"
                         };

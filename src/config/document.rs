@@ -296,6 +296,7 @@ mod tests {
                 "# é\na: é1\nb: [x, 'y']\nc:\n  d: ~\n  e:\n",
                 "{a=é1 b=[x y] c={d=- e=-}}",
             ),
+            ("\u{feff}a: 1\r\nb: [é, x]\r\n", "{a=1 b=[é x]}"),
             ("{a: {b: 1}, a: 2}", "{a={b=1} a=2}"),
             ("a: no\nb: \"null\"", "{a=no b=null}"),
         ] {

@@ -40,7 +40,9 @@ impl fmt::Display for Weakness {
             Weakness::Url => "is a URL",
             Weakness::Unprintable => "has characters that are no text",
             Weakness::Short => "has fewer than 16 characters",
-            Weakness::Monotonous => "is easy to guess: it has too few different characters",
+            Weakness::Monotonous => {
+                "is easy to guess: it has few different characters, or a row of them"
+            }
         })
     }
 }
