@@ -24,6 +24,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "pairing",
         &["facts", "secret", "settings", "source", "verdict"],
     ),
+    (
         "config",
         &["diagnostic", "facts", "secret", "settings", "source"],
     ),

@@ -1,8 +1,12 @@
 //! The constants of a release: a YAML file beside its policy, with the same name. A policy
-//! without one has those of the policy that it extends.
+//! without one has those of the policy that it extends. A configuration, `gw.yaml`, is none.
+
+use std::ffi::OsStr;
+use std::path::Path;
 
 use super::fact::Problem;
 use super::load;
+use crate::config::FILE;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::handshake::error::of_shape;
 use crate::lang::ReadError;
@@ -36,6 +40,10 @@ fn beside(policy: &str) -> Result<Option<Compatibility>, Problem> {
         return Ok(None);
     };
     let path = format!("{stem}.yaml");
+    // A configuration beside its policy: what it says of constants stands under a key of its own.
+    if Path::new(&path).file_name() == Some(OsStr::new(FILE)) {
+        return Ok(None);
+    }
     let text = match load::built_in(&path) {
         Some(text) => Ok(text.to_owned()),
         None => load::read(&path, MAX_BYTES),
