@@ -112,7 +112,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that may do what the pure half may not.
-const WORLD: [&str; 4] = ["cli", "host", "lib", "main"];
+const WORLD: [&str; 6] = ["cli", "client", "host", "lib", "main", "server"];
 
 /// Names, with the files that may use them.
 const RESERVED: &[(&str, &[&str])] = &[
@@ -124,6 +124,7 @@ const RESERVED: &[(&str, &[&str])] = &[
         &[
             "src/cli/",
             "src/host/",
+            "src/server/",
             "src/pairing/import/folder.rs",
             "src/pairing/sqlite/files.rs",
         ],
@@ -135,7 +136,11 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("saphyr_parser", &["src/config/document.rs"]),
     ("json5", &["src/config/openclaw/mod.rs"]),
     ("rustix", &["src/host/"]),
-    ("std::time", &["src/cli/"]),
+    ("std::time", &["src/cli/", "src/client/", "src/host/", "src/server/"]),
+    ("tokio", &["src/cli/", "src/client/", "src/server/"]),
+    ("hyper", &["src/server/"]),
+    ("rustls", &["src/client/", "src/server/"]),
+    ("tracing", &["src/cli/", "src/server/"]),
 ];
 
 fn root() -> &'static Path {
