@@ -63,7 +63,8 @@ impl Admitted {
     /// The text of the response.
     #[must_use]
     pub fn response(&self, server: &Server<'_>, compatibility: &Compatibility) -> String {
-        response(&self.id, Ok(&self.hello(server, compatibility)))
+        let hello = self.hello(server, compatibility);
+        response::<Refusal>(&self.id, Ok(&hello))
     }
 }
 
@@ -98,7 +99,7 @@ impl Reply {
     pub fn refusal(&self) -> Option<String> {
         match self {
             Reply::Admitted(_) | Reply::Closed(_) => None,
-            Reply::Refused { id, refusal } => Some(response(id, Err(refusal))),
+            Reply::Refused { id, refusal } => Some(response(id, Err(&**refusal))),
         }
     }
 

@@ -380,10 +380,7 @@ fn limits(values: &Values) -> Limits {
         unadmitted_per_address: size(values, "limits.unadmittedPerAddress"),
         connections: size(values, "limits.connections"),
         head_bytes: size(values, "limits.headBytes"),
-        unadmitted_message_bytes: size(values, "limits.unadmittedMessageBytes"),
         message_bytes: size(values, "limits.messageBytes"),
-        unadmitted_frames: size(values, "limits.unadmittedFrames"),
-        outbound_bytes: size(values, "limits.outboundBytes"),
         tick_ms: values.number("limits.tickMs"),
     }
 }

@@ -329,33 +329,15 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "limits.headBytes",
-        number(1_024, 1 << 20),
+        number(8_192, 1 << 20),
         "16384",
         "The largest head of an HTTP request.",
-    ),
-    key(
-        "limits.unadmittedMessageBytes",
-        number(4_096, 1 << 20),
-        "65536",
-        "The largest message before admission.",
     ),
     key(
         "limits.messageBytes",
         number(65_536, 1 << 28),
         "26214400",
         "The largest message of an admitted client.",
-    ),
-    key(
-        "limits.unadmittedFrames",
-        number(1, 1_000),
-        "15",
-        "How many messages may wait while a client is being admitted.",
-    ),
-    key(
-        "limits.outboundBytes",
-        number(65_536, 1 << 30),
-        "52428800",
-        "How much may wait for a slow client before it is disconnected.",
     ),
     key(
         "limits.tickMs",

@@ -109,16 +109,24 @@ pub struct Limits {
     pub connections: usize,
     /// The largest head of an HTTP request.
     pub head_bytes: usize,
-    /// The largest message before admission.
-    pub unadmitted_message_bytes: usize,
     /// The largest message of an admitted client.
     pub message_bytes: usize,
-    /// How many messages may wait while a client is being admitted.
-    pub unadmitted_frames: usize,
-    /// How much may wait for a slow client.
-    pub outbound_bytes: usize,
     /// How often an admitted client hears that the gateway is there, in milliseconds.
     pub tick_ms: u64,
+}
+
+/// What counts where nothing is said of it.
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            handshake_timeout_ms: 15_000,
+            unadmitted_per_address: 32,
+            connections: 10_000,
+            head_bytes: 16_384,
+            message_bytes: 26_214_400,
+            tick_ms: 30_000,
+        }
+    }
 }
 
 /// What is written down.

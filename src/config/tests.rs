@@ -103,7 +103,7 @@ fn nothing_said_is_the_default() {
         );
         assert_eq!(&*config.policy, "built-in:default.policy");
         assert_eq!(config.token, Token::Generate);
-        assert_eq!(config.limits.unadmitted_message_bytes, 65_536);
+        assert_eq!(config.limits, Limits::default());
         let auth = AuthSettings {
             mode: Some(AuthMode::Token),
             ..AuthSettings::default()

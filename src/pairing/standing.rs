@@ -125,6 +125,14 @@ pub enum TokenCheck {
 }
 
 impl Standing {
+    /// The device that this is of; none of an empty one.
+    #[must_use]
+    pub fn device_id(&self) -> Option<&str> {
+        let record = self.record.as_ref().map(|record| &*record.device_id);
+        let pending = self.pending.as_ref().map(|pending| &*pending.device_id);
+        record.or(pending)
+    }
+
     /// What of it has not ended, at `now_ms` in Unix milliseconds. A record that has ended is
     /// as good as none: a new approval does not bring back what it held.
     #[must_use]

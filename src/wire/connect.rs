@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use super::check::{Object, Path, Violations};
+use super::request::envelope;
 use super::schema::Schema;
 use super::version::{Mismatch, negotiate};
 use crate::auth::{Claims, Credentials, DeviceClaim};
@@ -140,7 +141,7 @@ impl ConnectError {
 /// [`ConnectError`] with everything that breaks the schema, in the schema's order.
 pub fn parse(frame: &Value, schema: &Schema<'_>) -> Result<Connect, ConnectError> {
     let mut wrong = Violations::new(schema.wording);
-    let id = request_id(frame, schema, &mut wrong);
+    let id = envelope(frame, schema, &mut wrong);
     let (Some(id), None) = (id, wrong.first_pointer()) else {
         let pointer = wrong.first_pointer().unwrap_or_default();
         return Err(ConnectError::new(
@@ -177,26 +178,6 @@ pub fn parse(frame: &Value, schema: &Schema<'_>) -> Result<Connect, ConnectError
             "protocol mismatch",
         ),
     })
-}
-
-/// The envelope; `method` may be any name, and `params` anything.
-fn request_id<'a>(
-    frame: &'a Value,
-    schema: &Schema<'_>,
-    wrong: &mut Violations,
-) -> Option<&'a str> {
-    let required = ["type", "id", "method"];
-    let known = schema.known(
-        &["type", "id", "method", "params"],
-        &["traceparent", "expectedProfileId"],
-    );
-    let object = Object::closed(frame, &Path::Root, &required, &known, wrong)?;
-    object.word("type", |word| (word == "req").then_some(()), wrong);
-    let id = object.name("id", wrong);
-    object.name("method", wrong);
-    object.short("traceparent", 128, wrong);
-    object.short("expectedProfileId", 128, wrong);
-    id
 }
 
 /// The parameters, with the role as it was sent: it is judged after the schema.

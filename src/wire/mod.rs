@@ -1,7 +1,8 @@
 //! What goes over the wire, as values: the first message that is read, and what is answered.
 //!
 //! [`frame`] makes JSON of bytes, [`connect`] a connect frame of JSON, [`version`] finds the
-//! protocol that both sides speak, and [`reply`] words every answer. Nothing here decides, and
+//! protocol that both sides speak, [`reply`] words every answer, and [`request`] reads what an
+//! admitted client asks. Nothing here decides, and
 //! nothing here touches a socket, a clock or randomness.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -10,6 +11,7 @@ pub mod close;
 pub mod connect;
 pub mod frame;
 pub mod reply;
+pub mod request;
 pub mod schema;
 pub mod version;
 

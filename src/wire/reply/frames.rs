@@ -3,17 +3,15 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::refusal::Refusal;
-
 #[derive(Serialize)]
-struct Response<'a> {
+struct Response<'a, E> {
     r#type: &'static str,
     id: &'a str,
     ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<&'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a Refusal>,
+    error: Option<&'a E>,
 }
 
 #[derive(Serialize)]
@@ -23,9 +21,10 @@ struct Event<'a> {
     payload: &'a Value,
 }
 
-/// The response to the request with an id. As for any frame, it is one text message.
+/// The response to the request with an id. As for any frame, it is one text message. The error
+/// is a [`Refusal`](super::Refusal) or a [`CallError`](super::CallError).
 #[must_use]
-pub fn response(id: &str, answer: Result<&Value, &Refusal>) -> String {
+pub fn response<E: Serialize>(id: &str, answer: Result<&Value, &E>) -> String {
     text(&Response {
         r#type: "res",
         id,

@@ -1,0 +1,67 @@
+//! One connection against what is remembered: decided, written, counted.
+
+use std::sync::Arc;
+
+use super::clock::with_fresh;
+use super::gateway::{Shared, lock};
+use super::snapshot::Snapshot;
+use crate::admission::{Admission, Presented, Remembered, Reply, Upgrade, at_connect};
+use crate::pairing::store::{StoreError, Version};
+
+/// How often a device may change while one of its connections is decided. Each time another
+/// connection or an owner got on with it.
+const MOST_CONFLICTS: usize = 16;
+
+/// A connection that was decided, with what it was decided by. What it changes is written.
+pub(super) struct Decided {
+    pub(super) admission: Admission,
+    pub(super) snapshot: Arc<Snapshot>,
+    /// What was remembered of its device, once that was written.
+    pub(super) version: Version,
+    /// How long the answer is to be held back, in milliseconds.
+    pub(super) delay_ms: i64,
+}
+
+/// Decides a connection, and carries it out as far as something is to be kept.
+///
+/// # Errors
+///
+/// The answer, when what was decided cannot be kept, with what stood in the way.
+pub(super) async fn admit(
+    shared: &Arc<Shared>,
+    upgrade: &Upgrade,
+    presented: &Presented,
+    now_ms: i64,
+) -> Result<Decided, (Reply, StoreError)> {
+    let failed = |error: StoreError| (presented.unkept(&error), error);
+    for _ in 0..MOST_CONFLICTS {
+        let snapshot = shared.snapshot();
+        let (standing, version) = match presented.device_id() {
+            Some(device) => shared.store.load(device).map_err(failed)?,
+            None => Default::default(),
+        };
+        let subject = upgrade.subject(&snapshot.settings);
+        let locks = lock(&shared.limiter).locks(&subject, now_ms);
+        let remembered = Remembered {
+            locks,
+            ..Remembered::of(&standing)
+        };
+        let admission =
+            with_fresh(|fresh| at_connect(snapshot.gate(), upgrade, presented, remembered, fresh))
+                .map_err(|error| failed(StoreError::Failed(error.to_string().into())))?;
+        match shared.commit(&admission.change, version).await {
+            Ok(version) => {
+                let delay_ms = lock(&shared.limiter).settle(&subject, &admission.steps, now_ms);
+                return Ok(Decided {
+                    admission,
+                    snapshot,
+                    version,
+                    delay_ms,
+                });
+            }
+            Err(StoreError::Conflict) => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Err(failed(StoreError::Conflict))
+}

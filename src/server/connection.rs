@@ -1,0 +1,392 @@
+//! One connection, from the socket to its end: TLS, HTTP head, challenge, connect frame, answer,
+//! session. One task, and one deadline at a time.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use tokio::sync::broadcast;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::admit::{Decided, admit};
+use super::clock::{now_ms, uuid};
+use super::gateway::{Phase, Shared, lock};
+use super::http::{self, Asked};
+use super::listener::Accepted;
+use super::methods;
+use super::session::Session;
+use super::sessions::End;
+use super::stream::Stream;
+use super::waiting::{Address, Place};
+use super::websocket::{Gone, WebSocket};
+use crate::admission::{Admitted, Challenged, Reply, Upgrade, at_upgrade, present};
+use crate::facts::{PeerUid, Transport};
+use crate::handshake::Socket;
+use crate::wire::reply::{HttpReason, HttpRefusal, Server, challenge, event};
+use crate::wire::{Close, Limits};
+
+/// A connection that became a WebSocket and is not admitted yet.
+struct Entered {
+    websocket: WebSocket,
+    upgrade: Upgrade,
+    connection: Box<str>,
+    nonce: Box<str>,
+    /// One of those that its client may have waiting.
+    _place: Place,
+}
+
+/// What a request for a WebSocket leaves for the connection that goes on with it.
+type Taken = (OnUpgrade, Upgrade, Place);
+
+/// Serves a connection to its end.
+pub(super) async fn serve(shared: Arc<Shared>, accepted: Accepted, arriving: Option<Place>) {
+    let timeout = Duration::from_millis(shared.options.limits.handshake_timeout_ms);
+    let deadline = Instant::now() + timeout;
+    // What is needed before admission only is on the heap, and gone after it.
+    let entered = Box::pin(enter(&shared, accepted, deadline)).await;
+    drop(arriving);
+    let Some(entered) = entered else { return };
+    if let Some((websocket, session)) = Box::pin(be_admitted(&shared, entered, deadline)).await {
+        converse(websocket, session).await;
+    }
+}
+
+/// TLS and HTTP: until the connection is a WebSocket, or was answered otherwise.
+async fn enter(shared: &Arc<Shared>, accepted: Accepted, deadline: Instant) -> Option<Entered> {
+    let socket = Socket {
+        transport: match accepted.peer {
+            Some(_) => Transport::Tcp,
+            None => Transport::Unix,
+        },
+        peer: accepted.peer,
+        local: accepted.local,
+        tls: accepted.tls.is_some(),
+        peer_uid: PeerUid::Unknown,
+        own_addresses: Vec::new(),
+    };
+    let stream = match (accepted.stream, accepted.tls) {
+        (Stream::Tcp(stream), Some(tls)) => {
+            match timeout_at(deadline, tls.accept(stream)).await {
+                Ok(Ok(stream)) => Stream::Tls(Box::new(stream)),
+                Ok(Err(error)) => {
+                    tracing::debug!(peer = ?socket.peer, %error, "no TLS");
+                    return None;
+                }
+                Err(_) => {
+                    tracing::debug!(peer = ?socket.peer, "TLS took too long");
+                    return None;
+                }
+            }
+        }
+        (stream, _) => stream,
+    };
+    let taken: Mutex<Option<Taken>> = Mutex::default();
+    let service = service_fn(|request: Request<Incoming>| {
+        let answer = answer(shared, &socket, request, &taken);
+        async move { Ok::<_, std::convert::Infallible>(answer) }
+    });
+    let connection = http1::Builder::new()
+        .keep_alive(false)
+        .max_buf_size(shared.options.limits.head_bytes)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    match timeout_at(deadline, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::debug!(peer = ?socket.peer, %error, "no request");
+            return None;
+        }
+        Err(_) => {
+            tracing::debug!(peer = ?socket.peer, "the request took too long");
+            return None;
+        }
+    }
+    let (upgraded, upgrade, place) = lock(&taken).take()?;
+    let upgraded = timeout_at(deadline, upgraded).await.ok()?.ok()?;
+    let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
+    let most = Limits::DEFAULT.first_message_bytes;
+    let read = parts.read_buf.to_vec();
+    let websocket = WebSocket::new(parts.io.into_inner(), read, most).await;
+    let (Ok(connection), Ok(nonce)) = (uuid(), uuid()) else {
+        tracing::error!("a connection is closed: the system has no randomness");
+        return None;
+    };
+    Some(Entered {
+        websocket,
+        upgrade,
+        connection,
+        nonce,
+        _place: place,
+    })
+}
+
+/// Answers one HTTP request. One that goes on as a WebSocket is left in `taken`.
+fn answer(
+    shared: &Arc<Shared>,
+    socket: &Socket,
+    mut request: Request<Incoming>,
+    taken: &Mutex<Option<Taken>>,
+) -> http::Answer {
+    let accept = match http::asked(&request) {
+        Asked::WebSocket(accept) => accept,
+        Asked::BrokenWebSocket(answer) => return answer,
+        Asked::Page => return http::page(shared, &request),
+    };
+    let refuse = |reason| http::refused(&HttpRefusal::of(reason));
+    if *shared.phase.borrow() != Phase::Open {
+        return refuse(HttpReason::Closed);
+    }
+    let snapshot = shared.snapshot();
+    let upgrade = match at_upgrade(snapshot.gate(), socket.clone(), http::head(&request)) {
+        Ok(upgrade) => upgrade,
+        Err(refusal) => {
+            tracing::debug!(peer = ?socket.peer, status = refusal.status, "refused before the upgrade");
+            return http::refused(&refusal);
+        }
+    };
+    let client = match (socket.transport, upgrade.facts().client_ip.ip()) {
+        (Transport::Tcp, Some(ip)) => Address::of(ip),
+        (Transport::Tcp, None) => Address::Unknown,
+        (Transport::Unix | Transport::InProcess, _) => Address::Socket,
+    };
+    let Some(place) = shared.waiting.enter(client) else {
+        tracing::debug!(peer = ?socket.peer, "too many connections of this client wait");
+        return refuse(HttpReason::WaitingSockets);
+    };
+    let upgraded = hyper::upgrade::on(&mut request);
+    *lock(taken) = Some((upgraded, upgrade, place));
+    let answer = http::switching(accept);
+    debug_assert_eq!(answer.status(), StatusCode::SWITCHING_PROTOCOLS);
+    answer
+}
+
+/// Challenge, connect frame, decision, answer.
+async fn be_admitted(
+    shared: &Arc<Shared>,
+    entered: Entered,
+    deadline: Instant,
+) -> Option<(WebSocket, Session)> {
+    let Entered {
+        mut websocket,
+        upgrade,
+        connection,
+        nonce,
+        _place,
+    } = entered;
+    let peer = upgrade.facts().peer;
+    let asked = event("connect.challenge", &challenge(&nonce, now_ms(), &[]));
+    let first = timeout_at(deadline, async {
+        websocket.send(asked).await?;
+        websocket.next().await
+    });
+    let message = match first.await {
+        Ok(Ok(message)) => message,
+        Ok(Err(Gone::Left)) => {
+            tracing::debug!(%connection, %peer, "closed before connect");
+            return None;
+        }
+        Ok(Err(Gone::Broke(close))) => {
+            tracing::debug!(%connection, %peer, code = close.code, "broke the protocol");
+            websocket.close(&close).await;
+            return None;
+        }
+        Err(_) => {
+            tracing::debug!(%connection, %peer, "handshake timeout");
+            websocket.close(&Close::new(1000, "")).await;
+            return None;
+        }
+    };
+    let time_ms = now_ms();
+    let snapshot = shared.snapshot();
+    let challenged = Challenged {
+        nonce: &nonce,
+        time_ms,
+    };
+    let presented = match present(&snapshot.settings, &message, challenged) {
+        Ok(presented) => presented,
+        Err(reply) => {
+            tracing::debug!(%connection, %peer, close = ?reply.close(), "no connect frame");
+            refuse(websocket, &reply, deadline).await;
+            return None;
+        }
+    };
+    drop((snapshot, message));
+    let decided = match admit(shared, &upgrade, &presented, time_ms).await {
+        Ok(decided) => decided,
+        Err((reply, error)) => {
+            tracing::error!(%connection, %error, "what was decided cannot be kept");
+            refuse(websocket, &reply, deadline).await;
+            return None;
+        }
+    };
+    let Decided {
+        admission,
+        snapshot,
+        version,
+        delay_ms,
+    } = decided;
+    tracing::debug!(%connection, "{}", admission.event);
+    if delay_ms > 0 {
+        let delay = Duration::from_millis(delay_ms.unsigned_abs());
+        sleep(delay).await;
+    }
+    let (Reply::Admitted(admitted), Some(permit)) = (&admission.reply, admission.permit) else {
+        refuse(websocket, &admission.reply, deadline).await;
+        return None;
+    };
+    let from = admission.event.client_ip;
+    let from = if from.ip().is_some() { from } else { peer };
+    let names = (connection, from.to_string().into());
+    let same_gate = |shared: &Shared| Arc::ptr_eq(&shared.snapshot(), &snapshot);
+    let session = match Session::begin(Arc::clone(shared), permit, names, version, same_gate) {
+        Ok(session) => session,
+        Err(end) => {
+            websocket.close(&end.close()).await;
+            return None;
+        }
+    };
+    let hello = hello(&session, admitted, &snapshot.settings.compatibility);
+    match timeout_at(deadline, websocket.send(hello)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) | Err(_) => return None,
+    }
+    let most = shared.options.limits.message_bytes;
+    Some((websocket.widened(most).await, session))
+}
+
+/// The answer to whom is admitted.
+fn hello(
+    session: &Session,
+    admitted: &Admitted,
+    compatibility: &crate::settings::Compatibility,
+) -> String {
+    let shared = &session.shared;
+    let snapshot = session.snapshot();
+    let methods = methods::names(shared);
+    let limits = &shared.options.limits;
+    let server = Server {
+        boot_id: Some(&shared.boot_id),
+        methods: &methods,
+        events: &EVENTS,
+        snapshot: snapshot.as_object(),
+        limits: Limits {
+            message_bytes: limits.message_bytes as u64,
+            tick_ms: limits.tick_ms,
+            ..Limits::DEFAULT
+        },
+        ..Server::new(&shared.options.version, &session.live.connection)
+    };
+    admitted.response(&server, compatibility)
+}
+
+/// What clients may hear of.
+const EVENTS: [&str; 5] = [
+    "connect.challenge",
+    "tick",
+    "device.pair.requested",
+    "device.pair.resolved",
+    "shutdown",
+];
+
+/// Says why, if there is something to say, and closes.
+async fn refuse(mut websocket: WebSocket, reply: &Reply, deadline: Instant) {
+    if let Some(text) = reply.refusal()
+        && !matches!(timeout_at(deadline, websocket.send(text)).await, Ok(Ok(())))
+    {
+        return;
+    }
+    let usual = Close::new(1000, "");
+    websocket.close(reply.close().unwrap_or(&usual)).await;
+}
+
+/// A session over a WebSocket, until either end is done with it.
+async fn converse(mut websocket: WebSocket, mut session: Session) {
+    let tick = Duration::from_millis(session.shared.options.limits.tick_ms);
+    // Whoever does not take what it is sent for two ticks in a row will not take it any more.
+    let patience = tick * 2;
+    let mut events = session
+        .manages_devices()
+        .then(|| session.shared.events.subscribe());
+    let mut next_tick = Instant::now() + tick;
+    let close = loop {
+        let deadline = session.deadline(next_tick);
+        let live = Arc::clone(&session.live);
+        let sent = tokio::select! {
+            message = websocket.next() => match message {
+                Ok(message) => {
+                    let (text, close) = session.answer(&message).await;
+                    if let (Some(close), None) = (&close, &text) {
+                        break close.clone();
+                    }
+                    let text = text.unwrap_or_default();
+                    let sent = timeout_at(Instant::now() + patience, websocket.send(text)).await;
+                    if let Some(close) = close {
+                        break close;
+                    }
+                    sent
+                }
+                Err(Gone::Left) => return,
+                Err(Gone::Broke(close)) => break close,
+            },
+            end = live.called() => match end.map_or_else(|| session.check(), Err) {
+                Ok(()) => continue,
+                Err(end) => {
+                    let told = (end == End::Shutdown).then(shutdown);
+                    if let Some(text) = told {
+                        let _ = timeout_at(Instant::now() + patience, websocket.send(text)).await;
+                    }
+                    break end.close();
+                }
+            },
+            event = heard(&mut events) => {
+                timeout_at(Instant::now() + patience, websocket.send(event)).await
+            }
+            () = tokio::time::sleep_until(deadline) => {
+                if let Err(end) = session.check() {
+                    break end.close();
+                }
+                if Instant::now() < next_tick {
+                    continue;
+                }
+                next_tick += tick;
+                let text = event("tick", &json!({ "ts": now_ms() }));
+                timeout_at(Instant::now() + patience, websocket.send(text)).await
+            }
+        };
+        match sent {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return,
+            Err(_) => break Close::new(1008, "slow consumer"),
+        }
+    };
+    tracing::debug!(connection = %session.live.connection, code = close.code, "closed: {}", close.reason);
+    drop(session);
+    websocket.close(&close).await;
+}
+
+fn shutdown() -> String {
+    event("shutdown", &json!({ "reason": "the gateway stops" }))
+}
+
+/// The next event for a session that hears of them. What it was too slow for is dropped: the
+/// list still has it.
+async fn heard(
+    events: &mut Option<broadcast::Receiver<Arc<crate::pairing::change::Event>>>,
+) -> String {
+    let Some(events) = events else {
+        return std::future::pending().await;
+    };
+    loop {
+        match events.recv().await {
+            Ok(told) => return event(told.name(), &told.payload()),
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The gateway: what all of its connections share, and how it is changed while they live.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{broadcast, watch};
+use tokio::task::spawn_blocking;
+
+use super::clock::{NoRandomness, now_ms, uuid};
+use super::methods::{Methods, NoOther};
+use super::reload::{Files, Load};
+use super::sessions::{End, Sessions};
+use super::snapshot::Snapshot;
+use super::waiting::Waiting;
+use crate::auth::limiter::Limiter;
+use crate::config::Limits;
+use crate::pairing::change::{Change, Event};
+use crate::pairing::rpc::Ends;
+use crate::pairing::store::{Store, StoreError, Version};
+use crate::policy::Policy;
+use crate::settings::Settings;
+
+/// How many events of pairing a session may be behind; older ones are dropped for it. The
+/// requests themselves are in the list of them.
+const EVENTS_BEHIND: usize = 64;
+
+/// A gateway. Clones are the same one.
+#[derive(Clone)]
+pub struct Gateway(pub(super) Arc<Shared>);
+
+/// What a gateway is made of beside policy, settings and store.
+pub struct Options {
+    /// What clients are told of its version.
+    pub version: Box<str>,
+    /// What nobody may use up.
+    pub limits: Limits,
+    /// What a session may call beside what the gateway itself answers.
+    pub methods: Arc<dyn Methods>,
+    /// Where policy and settings come from when they are loaded again.
+    pub load: Option<Arc<Load>>,
+    /// What administrators are told of where it keeps things: name and value.
+    pub about: Vec<(&'static str, String)>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            version: env!("CARGO_PKG_VERSION").into(),
+            limits: Limits::default(),
+            methods: Arc::new(NoOther),
+            load: None,
+            about: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("version", &self.version)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Without policy and settings: those hold secrets.
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway")
+            .field("sessions", &self.0.sessions.count())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a gateway does with connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It takes them.
+    Open,
+    /// It takes none, and waits for those that there are to end.
+    Draining,
+    /// It waits no longer.
+    Cut,
+}
+
+/// What the connections of a gateway share.
+pub(super) struct Shared {
+    pub(super) snapshot: ArcSwap<Snapshot>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) limiter: Mutex<Limiter>,
+    /// Connections whose head was not read yet, by peer.
+    pub(super) arriving: Waiting,
+    /// WebSockets that are not admitted yet, by client.
+    pub(super) waiting: Waiting,
+    pub(super) sessions: Sessions,
+    /// What became of requests, for those who may manage devices.
+    pub(super) events: broadcast::Sender<Arc<Event>>,
+    /// Whether connections are taken.
+    pub(super) phase: watch::Sender<Phase>,
+    /// What is known of the files behind the snapshot.
+    pub(super) files: Mutex<Files>,
+    /// One reload at a time.
+    pub(super) reloading: tokio::sync::Mutex<()>,
+    pub(super) options: Options,
+    pub(super) boot_id: Box<str>,
+    pub(super) started_ms: i64,
+}
+
+impl Gateway {
+    /// A gateway that nobody is connected to yet.
+    ///
+    /// # Errors
+    ///
+    /// The system has no randomness.
+    pub fn new(
+        policy: Policy,
+        settings: Settings,
+        store: Arc<dyn Store>,
+        options: Options,
+    ) -> Result<Self, NoRandomness> {
+        let limiter = Mutex::new(Limiter::of(&settings));
+        let started_ms = now_ms();
+        Ok(Gateway(Arc::new(Shared {
+            snapshot: ArcSwap::from_pointee(Snapshot {
+                policy,
+                settings,
+                since_ms: started_ms,
+            }),
+            store,
+            limiter,
+            arriving: Waiting::new(options.limits.unadmitted_per_address),
+            waiting: Waiting::new(options.limits.unadmitted_per_address),
+            sessions: Sessions::default(),
+            events: broadcast::Sender::new(EVENTS_BEHIND),
+            phase: watch::Sender::new(Phase::Open),
+            files: Mutex::default(),
+            reloading: tokio::sync::Mutex::default(),
+            options,
+            boot_id: uuid()?,
+            started_ms,
+        })))
+    }
+
+    /// Puts another policy and other settings in force, both at once: for the next connection,
+    /// and for each session, which ends unless it would still be admitted.
+    pub fn put(&self, policy: Policy, settings: Settings) {
+        let shared = &self.0;
+        if shared.snapshot.load().settings.auth.rate_limit != settings.auth.rate_limit {
+            *lock(&shared.limiter) = Limiter::of(&settings);
+        }
+        shared.snapshot.store(Arc::new(Snapshot {
+            policy,
+            settings,
+            since_ms: now_ms(),
+        }));
+        shared.sessions.ask_all();
+    }
+
+    /// How many sessions there are.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.0.sessions.count()
+    }
+}
+
+impl Shared {
+    /// What connections are judged by now.
+    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Writes a change, and tells whoever it concerns. It may wait for the disk.
+    pub(super) async fn commit(
+        self: &Arc<Self>,
+        change: &Change,
+        expected: Version,
+    ) -> Result<Version, StoreError> {
+        if change.is_empty() {
+            return self.store.commit(change, expected);
+        }
+        let (shared, change) = (Arc::clone(self), change.clone());
+        // Once begun it is carried out, also when the connection that asked goes away: what
+        // is written is told.
+        let written = spawn_blocking(move || {
+            let version = shared.store.commit(&change, expected)?;
+            shared.tell(&change);
+            Ok(version)
+        });
+        let ended = || StoreError::Failed("the write was given up; try again".into());
+        written.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Tells whoever manages devices what became of requests, and the device's sessions that
+    /// its record is another one.
+    fn tell(&self, change: &Change) {
+        for event in &change.events {
+            // Nobody may be listening.
+            let _ = self.events.send(Arc::new(event.clone()));
+        }
+        if !change.record.is_keep() {
+            for live in self.sessions.of_device(&change.device_id) {
+                live.ask();
+            }
+        }
+    }
+
+    /// Ends the sessions that a call ended.
+    pub(super) fn end(&self, ends: &Ends) {
+        for live in self.sessions.of_device(&ends.device_id) {
+            let role = ends.role.as_deref();
+            if role.is_none_or(|role| live.role.name() == role) {
+                live.end(End::Ended(crate::admission::Ended::Revoked));
+            }
+        }
+    }
+}
+
+/// Each step under these locks is whole: after a panic elsewhere what they guard is still right.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,171 @@
+//! Plain HTTP on the gateway's port: what is asked before there is a WebSocket.
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use hyper::{Method, Request, Response, StatusCode, Version};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use super::clock::now_ms;
+use super::gateway::{Phase, Shared, lock};
+use crate::handshake::Http;
+use crate::wire::reply::HttpRefusal;
+
+/// An answer, whole.
+pub(super) type Answer = Response<Full<Bytes>>;
+
+/// What a request is.
+pub(super) enum Asked {
+    /// It asks for a WebSocket; with what proves that its answer was meant for it.
+    WebSocket(HeaderValue),
+    /// It asks for one in a way that there is not.
+    BrokenWebSocket(Answer),
+    /// Anything else.
+    Page,
+}
+
+/// Finds out what a request is, by RFC 6455, 4.2.1.
+pub(super) fn asked(request: &Request<Incoming>) -> Asked {
+    let headers = request.headers();
+    let has = |name: HeaderName, token: &str| {
+        headers.get_all(name).iter().any(|value| {
+            let value = value.to_str().unwrap_or_default();
+            value.split(',').any(|sent| sent.trim().eq_ignore_ascii_case(token))
+        })
+    };
+    if !has(UPGRADE, "websocket") {
+        return Asked::Page;
+    }
+    let broken = |status, message: &str| Asked::BrokenWebSocket(text(status, message));
+    if request.method() != Method::GET || request.version() < Version::HTTP_11 {
+        return broken(StatusCode::BAD_REQUEST, "a WebSocket begins with GET over HTTP/1.1");
+    }
+    if !has(CONNECTION, "upgrade") {
+        return broken(StatusCode::BAD_REQUEST, "`Connection: Upgrade` is missing");
+    }
+    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|sent| sent != "13") {
+        let mut answer = text(StatusCode::UPGRADE_REQUIRED, "WebSocket version 13 is spoken here");
+        let spoken = HeaderValue::from_static("13");
+        answer.headers_mut().insert(SEC_WEBSOCKET_VERSION, spoken);
+        return Asked::BrokenWebSocket(answer);
+    }
+    let key = headers.get(SEC_WEBSOCKET_KEY);
+    let accept = key.map(|key| derive_accept_key(key.as_bytes()));
+    match accept.and_then(|accept| HeaderValue::from_str(&accept).ok()) {
+        Some(accept) => Asked::WebSocket(accept),
+        None => broken(StatusCode::BAD_REQUEST, "`Sec-WebSocket-Key` is missing"),
+    }
+}
+
+/// The answer that turns a connection into a WebSocket. No extension and no subprotocol is
+/// taken up.
+pub(super) fn switching(accept: HeaderValue) -> Answer {
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = answer.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    answer
+}
+
+/// The answer to a request that the policy or a limit refuses.
+pub(super) fn refused(refusal: &HttpRefusal) -> Answer {
+    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::FORBIDDEN);
+    let mut answer = body(status, refusal.content_type, refusal.body.clone());
+    for (name, value) in &refusal.headers {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            answer.headers_mut().insert(*name, value);
+        }
+    }
+    answer
+}
+
+/// The answer to anything but a WebSocket.
+pub(super) fn page(shared: &Shared, request: &Request<Incoming>) -> Answer {
+    let path = request.uri().path();
+    let known = matches!(path, "/healthz" | "/readyz");
+    if known && !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "GET is understood here");
+        let understood = HeaderValue::from_static("GET, HEAD");
+        answer.headers_mut().insert(ALLOW, understood);
+        return answer;
+    }
+    match path {
+        "/healthz" => json_body(StatusCode::OK, &json!({ "ok": true, "status": "live" })),
+        "/readyz" => match shared.unready() {
+            None => json_body(StatusCode::OK, &json!({ "ready": true })),
+            Some(why) => json_body(
+                StatusCode::SERVICE_UNAVAILABLE,
+                &json!({ "ready": false, "why": why }),
+            ),
+        },
+        _ => text(
+            StatusCode::NOT_FOUND,
+            "This is a WebSocket gateway. Beside that it has /healthz and /readyz.",
+        ),
+    }
+}
+
+impl Shared {
+    /// Why it takes no connections; nothing when it does.
+    fn unready(&self) -> Option<&'static str> {
+        if *self.phase.borrow() != Phase::Open {
+            return Some("it stops");
+        }
+        match self.store.load("") {
+            Ok(_) => None,
+            Err(_) => Some("the store of devices fails"),
+        }
+    }
+
+    /// As the method `health` answers, whose callers want `ok` and a time.
+    pub(super) fn health(&self) -> Value {
+        json!({
+            "ok": self.unready().is_none(),
+            "ts": now_ms(),
+            "durationMs": 0,
+            "sessions": { "count": self.sessions.count() },
+            "policy": { "differs": lock(&self.files).differs() },
+        })
+    }
+}
+
+fn text(status: StatusCode, message: &str) -> Answer {
+    body(status, "text/plain; charset=utf-8", format!("{message}\n"))
+}
+
+fn json_body(status: StatusCode, value: &Value) -> Answer {
+    body(status, "application/json; charset=utf-8", value.to_string())
+}
+
+fn body(status: StatusCode, content_type: &'static str, body: String) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+/// The head of a request as it is judged. A header is bytes; each is taken for the character of
+/// its number, as Node does, so that rules read what OpenClaw's would.
+pub(super) fn head(request: &Request<Incoming>) -> Http {
+    Http {
+        path: request.uri().to_string().into(),
+        headers: headers(request.headers()),
+    }
+}
+
+fn headers(headers: &HeaderMap) -> Vec<(Box<str>, Box<str>)> {
+    let text = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect::<String>();
+    headers
+        .iter()
+        .map(|(name, value)| (name.as_str().into(), text(value.as_bytes()).into()))
+        .collect()
+}

@@ -1,0 +1,345 @@
+//! THE TABLE of methods: what a session may call, and what it needs for it.
+//!
+//! What the gateway does not answer itself goes to [`Methods`].
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::clock::{now_ms, with_fresh};
+use super::gateway::Shared;
+use super::sessions::Live;
+use crate::facts::scopes::covers;
+use crate::facts::{Auth, Role, Scope};
+use crate::pairing::rpc::{self, Call, RpcError, View};
+use crate::pairing::store::{StoreError, Version};
+use crate::settings::Settings;
+use crate::wire::reply::{CallError, ErrorCode};
+
+/// What a call comes to, later.
+pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Value, CallError>> + Send + 'a>>;
+
+/// What sessions may call beside what the gateway answers itself.
+pub trait Methods: Send + Sync {
+    /// The names of the methods, as clients are told of them.
+    fn names(&self) -> &[&str];
+
+    /// Answers a call. The caller is admitted; what it may do beyond that is known here.
+    fn call<'a>(&'a self, caller: &'a Caller<'a>, method: &'a str, params: Value) -> Answer<'a>;
+}
+
+/// Nothing else is answered.
+#[derive(Clone, Copy, Debug)]
+pub struct NoOther;
+
+impl Methods for NoOther {
+    fn names(&self) -> &[&str] {
+        &[]
+    }
+
+    fn call<'a>(&'a self, _: &'a Caller<'a>, method: &'a str, _: Value) -> Answer<'a> {
+        Box::pin(async move { Err(invalid(format!("unknown method: {}", shown(method)))) })
+    }
+}
+
+/// Whose session calls.
+pub struct Caller<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) live: &'a Live,
+    pub(super) settings: &'a Settings,
+}
+
+impl fmt::Debug for Caller<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Caller").field(&self.live).finish()
+    }
+}
+
+impl Caller<'_> {
+    /// The connection, as the log names it.
+    #[must_use]
+    pub fn connection(&self) -> &str {
+        &self.live.connection
+    }
+
+    /// The role of the session.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.live.role
+    }
+
+    /// The scopes of the session.
+    #[must_use]
+    pub fn scopes(&self) -> &[Box<str>] {
+        &self.live.scopes
+    }
+
+    /// Its device, where it was proven.
+    #[must_use]
+    pub fn device_id(&self) -> Option<&str> {
+        self.live.device.as_deref()
+    }
+
+    /// Whether the session may do what needs a scope.
+    #[must_use]
+    pub fn holds(&self, scope: Scope) -> bool {
+        let rule = self.settings.compatibility.scope_rule;
+        let operator = Role::Operator.name();
+        self.live.role == Role::Operator
+            && covers(rule, operator, &[scope.name()], self.scopes()).is_ok()
+    }
+
+    fn needs(&self, scope: Scope) -> Result<(), CallError> {
+        let missing = RpcError::MethodScope(scope.name());
+        match self.holds(scope) {
+            true => Ok(()),
+            false => Err(CallError::of(&missing, &self.settings.compatibility)),
+        }
+    }
+}
+
+/// A method.
+pub(super) struct Method {
+    pub(super) name: &'static str,
+    needs: Needs,
+    run: Run,
+}
+
+/// What a session needs for a method.
+enum Needs {
+    /// To be admitted, in whatever role.
+    Nothing,
+    /// To be an operator's, with a scope.
+    Scope(Scope),
+}
+
+/// What answers a method.
+enum Run {
+    /// What is known at once.
+    Now(fn(&Caller<'_>, &Value) -> Result<Value, CallError>),
+    /// What manages devices; it checks its own scope.
+    Devices,
+    /// Loads policy and settings again.
+    Reload,
+}
+
+const fn method(name: &'static str, needs: Needs, run: Run) -> Method {
+    Method { name, needs, run }
+}
+
+pub(super) const METHODS: &[Method] = &[
+    method("health", Needs::Nothing, Run::Now(health)),
+    method("status", Needs::Scope(Scope::Read), Run::Now(status)),
+    method(
+        "gateway.identity.get",
+        Needs::Scope(Scope::Read),
+        Run::Now(identity),
+    ),
+    method("device.pair.list", PAIRING, Run::Devices),
+    method("device.pair.approve", PAIRING, Run::Devices),
+    method("device.pair.reject", PAIRING, Run::Devices),
+    method("device.pair.remove", PAIRING, Run::Devices),
+    method("device.token.rotate", PAIRING, Run::Devices),
+    method("device.token.revoke", PAIRING, Run::Devices),
+    method("policy.status", Needs::Scope(Scope::Read), Run::Now(policy_status)),
+    method("policy.reload", Needs::Scope(Scope::Admin), Run::Reload),
+];
+
+const PAIRING: Needs = Needs::Scope(Scope::Pairing);
+
+/// The names of all methods, as clients are told of them.
+pub(super) fn names(shared: &Shared) -> Vec<&str> {
+    let own = METHODS.iter().map(|method| method.name);
+    own.chain(shared.options.methods.names().iter().copied())
+        .collect()
+}
+
+/// Answers a call.
+pub(super) async fn call(
+    caller: &Caller<'_>,
+    method: &str,
+    params: Value,
+) -> Result<Value, CallError> {
+    let own = METHODS.iter().find(|own| own.name == method);
+    let Some(own) = own else {
+        if method == "connect" {
+            // Observed: `schema/raw-connect-after-hello`.
+            caller.needs(Scope::Admin)?;
+            return Err(invalid("connect is only valid as the first request"));
+        }
+        is_operator(caller)?;
+        return caller.shared.options.methods.call(caller, method, params).await;
+    };
+    if let Needs::Scope(scope) = own.needs {
+        is_operator(caller)?;
+        caller.needs(scope)?;
+    }
+    match own.run {
+        Run::Now(run) => run(caller, &params),
+        Run::Devices => devices(caller, method, &params).await,
+        Run::Reload => Ok(caller.shared.reload().await.to_json()),
+    }
+}
+
+/// The methods of nodes are those of the server behind the gateway.
+fn is_operator(caller: &Caller<'_>) -> Result<(), CallError> {
+    match caller.live.role {
+        Role::Operator => Ok(()),
+        Role::Node => Err(unauthorized(caller.live.role)),
+    }
+}
+
+fn unauthorized(role: Role) -> CallError {
+    invalid(format!("{UNAUTHORIZED_ROLE}{}", role.name()))
+}
+
+const UNAUTHORIZED_ROLE: &str = "unauthorized role: ";
+
+/// Whether a call was refused for the role: who does that too often is closed (reference 1.6).
+pub(super) fn is_unauthorized(error: &CallError) -> bool {
+    error.message.starts_with(UNAUTHORIZED_ROLE)
+}
+
+fn health(caller: &Caller<'_>, _: &Value) -> Result<Value, CallError> {
+    Ok(caller.shared.health())
+}
+
+fn status(caller: &Caller<'_>, _: &Value) -> Result<Value, CallError> {
+    let shared = caller.shared;
+    let sessions = shared.sessions.list();
+    let detailed = caller.holds(Scope::Admin);
+    let sessions: Vec<Value> = sessions.iter().map(|live| session(live, detailed)).collect();
+    let mut status = json!({
+        "runtimeVersion": shared.options.version,
+        "bootId": shared.boot_id,
+        "uptimeMs": now_ms().saturating_sub(shared.started_ms),
+        "policy": shared.policy_status(),
+        "sessions": sessions,
+    });
+    if let (true, Some(object)) = (detailed, status.as_object_mut()) {
+        for (name, value) in &shared.options.about {
+            object.insert((*name).to_owned(), value.as_str().into());
+        }
+    }
+    Ok(status)
+}
+
+fn session(live: &Live, detailed: bool) -> Value {
+    let mut shown = json!({
+        "connection": live.connection,
+        "client": live.client.name(),
+        "mode": live.mode.name(),
+        "role": live.role.name(),
+        "sinceMs": live.since_ms,
+    });
+    if let (true, Some(object)) = (detailed, shown.as_object_mut()) {
+        object.insert("auth".to_owned(), live.auth.name().into());
+        object.insert("scopes".to_owned(), json!(live.scopes));
+        object.insert("device".to_owned(), json!(live.device));
+        object.insert("from".to_owned(), live.from.as_ref().into());
+    }
+    shown
+}
+
+fn identity(caller: &Caller<'_>, _: &Value) -> Result<Value, CallError> {
+    let shared = caller.shared;
+    Ok(json!({
+        "name": "gw",
+        "version": shared.options.version,
+        "bootId": shared.boot_id,
+    }))
+}
+
+fn policy_status(caller: &Caller<'_>, _: &Value) -> Result<Value, CallError> {
+    Ok(caller.shared.policy_status())
+}
+
+/// How often what is remembered may change while a call is answered.
+const MOST_CONFLICTS: usize = 16;
+
+async fn devices(caller: &Caller<'_>, method: &str, params: &Value) -> Result<Value, CallError> {
+    let call = match Call::parse(method, params) {
+        Some(Ok(call)) => call,
+        Some(Err(error)) => return Err(CallError::of(&error, &caller.settings.compatibility)),
+        None => return Err(invalid(format!("unknown method: {method}"))),
+    };
+    for _ in 0..MOST_CONFLICTS {
+        let (reply, version) = worked_out(caller, &call)?;
+        match caller.shared.commit(&reply.change, version).await {
+            Ok(_) => {
+                if let Some(ends) = &reply.ends {
+                    caller.shared.end(ends);
+                }
+                return Ok(reply.payload);
+            }
+            Err(StoreError::Conflict) => {}
+            Err(error) => return Err(failed(&error)),
+        }
+    }
+    Err(failed(&StoreError::Conflict))
+}
+
+/// What a call comes to by what is remembered now, and the version of the device that it
+/// changes.
+fn worked_out(caller: &Caller<'_>, call: &Call) -> Result<(rpc::Reply, Version), CallError> {
+    let rules = &caller.settings.compatibility;
+    let shared = caller.shared;
+    let kept = shared.store.list().map_err(|error| failed(&error))?;
+    let (standings, versions): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
+    let view = View {
+        standings: &standings,
+        is_connected: &|device| !shared.sessions.of_device(device).is_empty(),
+        now_ms: now_ms(),
+        rules,
+    };
+    let whose = rpc::Caller {
+        scopes: caller.scopes(),
+        device: caller.device_id(),
+        by_device_token: caller.live.auth == Auth::DeviceToken,
+    };
+    let reply = with_fresh(|fresh| call.answer(&whose, &view, fresh))
+        .map_err(|error| failed(&StoreError::Failed(error.to_string().into())))?
+        .map_err(|error| CallError::of(&error, rules))?;
+    let changed = Some(&*reply.change.device_id);
+    let at = standings
+        .iter()
+        .position(|standing| standing.device_id() == changed);
+    let version = at.and_then(|at| versions.get(at).copied());
+    Ok((reply, version.unwrap_or_default()))
+}
+
+/// What a client is told that calls what cannot be done now.
+fn failed(error: &StoreError) -> CallError {
+    tracing::error!(%error, "a call that manages devices failed");
+    CallError {
+        code: ErrorCode::Unavailable,
+        message: match error {
+            StoreError::Conflict => "what is remembered keeps changing: try again".to_owned(),
+            StoreError::TooManyDevices => "too many devices are paired: remove some".to_owned(),
+            StoreError::TooManyRequests => "too many requests wait".to_owned(),
+            // What the store says is for the log.
+            StoreError::Failed(_) => {
+                "the gateway cannot keep pairings: see its log".to_owned()
+            }
+        },
+        details: None,
+    }
+}
+
+pub(super) fn invalid(message: impl Into<String>) -> CallError {
+    CallError {
+        code: ErrorCode::InvalidRequest,
+        message: message.into(),
+        details: None,
+    }
+}
+
+/// The longest name of a method that is repeated, in characters.
+const LONGEST: usize = 64;
+
+fn shown(method: &str) -> String {
+    crate::source::visible(&method.chars().take(LONGEST).collect::<String>())
+}

@@ -1,0 +1,32 @@
+//! The live gateway: sockets, TLS, HTTP and WebSocket, sessions, and what they share.
+//!
+//! A [`Gateway`] is a policy, settings and a store of devices; [`run`] serves it at
+//! [`Listener`]s until it is told to stop. A connection goes through [`crate::admission`], step by
+//! step, and this module brings what that does not know: the clock, randomness, the peer's owner,
+//! the disk. Nothing is decided here.
+//!
+//! Where a connection is at: [`listener`] accepts it, `connection` serves it, `http` answers what
+//! is no WebSocket, `admit` has it decided and writes what changes, `session` is what it may do
+//! then, and `methods` is the table of calls.
+
+mod admit;
+mod clock;
+mod connection;
+mod gateway;
+mod http;
+pub mod listener;
+mod methods;
+mod reload;
+mod run;
+mod session;
+mod sessions;
+mod snapshot;
+mod stream;
+mod waiting;
+mod websocket;
+
+pub use gateway::{Gateway, Options};
+pub use listener::Listener;
+pub use methods::{Answer, Caller, Methods, NoOther};
+pub use reload::{Load, Reloaded};
+pub use run::{Drained, run};

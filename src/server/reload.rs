@@ -1,0 +1,128 @@
+//! Policy and settings, loaded again while connections live: the last good ones stay until
+//! there are better.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
+
+use super::clock::now_ms;
+use super::gateway::{Gateway, Shared, lock};
+use crate::policy::Policy;
+use crate::settings::Settings;
+
+/// Loads policy and settings from where they are kept; the error says what is wrong, with the
+/// place, for people. It may block.
+pub type Load = dyn Fn() -> Result<(Policy, Settings), String> + Send + Sync;
+
+/// How the files stand to what is in force.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    /// Why what is in the files is not in force, since when.
+    wrong: Option<(String, i64)>,
+}
+
+/// What became of loading again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reloaded {
+    /// Another policy or other settings are in force; the policy's digest.
+    Replaced(Box<str>),
+    /// The files are what is in force already.
+    Unchanged,
+    /// The files cannot be loaded, and what was in force stays; why.
+    Kept(String),
+    /// The gateway was not told where they are kept.
+    Unknown,
+}
+
+impl Reloaded {
+    /// As `policy.reload` answers it.
+    pub(super) fn to_json(&self) -> Value {
+        match self {
+            Reloaded::Replaced(digest) => json!({ "reloaded": true, "policy": digest }),
+            Reloaded::Unchanged => json!({ "reloaded": false, "reason": "nothing changed" }),
+            Reloaded::Kept(why) => {
+                json!({ "reloaded": false, "reason": "the files cannot be loaded", "error": why })
+            }
+            Reloaded::Unknown => {
+                json!({ "reloaded": false, "reason": "policy and settings are not from files" })
+            }
+        }
+    }
+}
+
+impl Gateway {
+    /// Loads policy and settings again. What cannot be loaded changes nothing.
+    pub async fn reload(&self) -> Reloaded {
+        self.0.reload().await
+    }
+}
+
+impl Shared {
+    pub(super) async fn reload(self: &Arc<Self>) -> Reloaded {
+        let Some(load) = self.options.load.clone() else {
+            return Reloaded::Unknown;
+        };
+        let _one = self.reloading.lock().await;
+        let loaded = spawn_blocking(move || load()).await;
+        let loaded = loaded.unwrap_or_else(|_| Err("loading was given up".to_owned()));
+        let (policy, settings) = match loaded {
+            Ok(loaded) => loaded,
+            Err(why) => {
+                tracing::error!("policy or settings cannot be loaded; the last good ones stay\n{why}");
+                let mut files = lock(&self.files);
+                let since_ms = files.wrong.as_ref().map_or_else(now_ms, |(_, since)| *since);
+                files.wrong = Some((why.clone(), since_ms));
+                return Reloaded::Kept(why);
+            }
+        };
+        if lock(&self.files).wrong.take().is_some() {
+            tracing::info!("policy and settings can be loaded again");
+        }
+        let now = self.snapshot();
+        if now.policy.digest() == policy.digest() && now.settings == settings {
+            return Reloaded::Unchanged;
+        }
+        let digest = policy.digest().into();
+        tracing::info!(policy = %policy_name(&policy), digest = short(policy.digest()), "in force");
+        Gateway(Arc::clone(self)).put(policy, settings);
+        Reloaded::Replaced(digest)
+    }
+
+    /// What is in force, and whether the files say the same.
+    pub(super) fn policy_status(&self) -> Value {
+        let now = self.snapshot();
+        let mut status = json!({
+            "name": policy_name(&now.policy),
+            "digest": now.policy.digest(),
+            "sinceMs": now.since_ms,
+            "differs": false,
+        });
+        if let (Some((why, since_ms)), Some(object)) =
+            (&lock(&self.files).wrong, status.as_object_mut())
+        {
+            object.insert("differs".to_owned(), true.into());
+            object.insert("why".to_owned(), why.as_str().into());
+            object.insert("differsSinceMs".to_owned(), (*since_ms).into());
+        }
+        status
+    }
+}
+
+/// The name of a policy's own file.
+fn policy_name(policy: &Policy) -> &str {
+    let first = policy.sources().iter().next();
+    first.map_or("", |(_, source)| &*source.name)
+}
+
+/// The first digits of a digest, as people see it.
+pub(super) fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}
+
+impl Files {
+    /// Whether what is in the files is not in force.
+    pub(super) fn differs(&self) -> bool {
+        self.wrong.is_some()
+    }
+}

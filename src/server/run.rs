@@ -1,0 +1,118 @@
+//! Serving: connections are accepted until the gateway stops, and then given time to end.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::connection;
+use super::gateway::{Gateway, Phase, Shared};
+use super::listener::Listener;
+use super::sessions::End;
+use super::waiting::{Address, Place};
+
+/// How a gateway ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// How many connections there were when it was told to stop.
+    pub open: usize,
+    /// How many of them had not ended when the time was over, and were cut.
+    pub cut: usize,
+}
+
+/// The shortest and the longest wait after a connection could not be accepted.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+
+/// Serves a gateway at listeners until `stop` is done; then tells every client, and waits for
+/// them to leave, for as long as `patience`.
+pub async fn run(
+    gateway: Gateway,
+    listeners: Vec<Listener>,
+    stop: impl Future<Output = ()>,
+    patience: Duration,
+) -> Drained {
+    let shared = gateway.0;
+    let most = shared.options.limits.connections.min(Semaphore::MAX_PERMITS);
+    let room = Arc::new(Semaphore::new(most));
+    let mut accepting = JoinSet::new();
+    for listener in listeners {
+        accepting.spawn(accept(Arc::clone(&shared), listener, Arc::clone(&room)));
+    }
+    stop.await;
+    // First the doors, so that nobody comes in that is not told.
+    shared.phase.send_replace(Phase::Draining);
+    accepting.shutdown().await;
+    let open = most - room.available_permits();
+    shared.sessions.end_all(End::Shutdown);
+    let everyone = u32::try_from(most).unwrap_or(u32::MAX);
+    let _ = timeout(patience, room.acquire_many(everyone)).await;
+    let cut = most - room.available_permits();
+    shared.phase.send_replace(Phase::Cut);
+    let _ = timeout(patience, room.acquire_many(everyone)).await;
+    Drained { open, cut }
+}
+
+/// Accepts connections at one listener. It never waits for a peer.
+async fn accept(shared: Arc<Shared>, listener: Listener, room: Arc<Semaphore>) {
+    let mut back_off = BACK_OFF.0;
+    loop {
+        let accepted = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Too many open files, or a peer that was gone already.
+                tracing::warn!(%error, "a connection cannot be accepted");
+                sleep(back_off).await;
+                back_off = (back_off * 2).min(BACK_OFF.1);
+                continue;
+            }
+        };
+        back_off = BACK_OFF.0;
+        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+            tracing::warn!(peer = ?accepted.peer, "refused: there are as many connections as may be");
+            continue;
+        };
+        let place = match arriving(&shared, accepted.peer.map(|peer| peer.ip())) {
+            Ok(place) => place,
+            Err(TooMany) => {
+                tracing::debug!(peer = ?accepted.peer, "refused: too many of this address arrive");
+                continue;
+            }
+        };
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            let mut phase = shared.phase.subscribe();
+            let cut = async { phase.wait_for(|phase| *phase == Phase::Cut).await.is_ok() };
+            tokio::select! {
+                () = connection::serve(Arc::clone(&shared), accepted, place) => {}
+                _ = cut => {}
+            }
+            drop(permit);
+        });
+    }
+}
+
+/// As many connections of this address as may are in front of the door.
+struct TooMany;
+
+/// A place in front of the door. A trusted proxy brings many clients, which are counted one by
+/// one when it has said whose they are.
+fn arriving(
+    shared: &Shared,
+    peer: Option<IpAddr>,
+) -> Result<Option<Place>, TooMany> {
+    let address = match peer {
+        None => Address::Socket,
+        Some(ip) if is_proxy(shared, ip) => return Ok(None),
+        Some(ip) => Address::of(ip),
+    };
+    shared.arriving.enter(address).map(Some).ok_or(TooMany)
+}
+
+fn is_proxy(shared: &Shared, ip: IpAddr) -> bool {
+    let snapshot = shared.snapshot();
+    snapshot.settings.trusted_proxies.proxies.contains(ip)
+}

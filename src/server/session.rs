@@ -1,0 +1,179 @@
+//! A session: a permit, what may be done with it, and whether it still holds.
+//!
+//! What it speaks over is not known here: [`super::connection`] serves one over a WebSocket,
+//! [`super::in_process`] over memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::clock::now_ms;
+use super::gateway::{Phase, Shared};
+use super::methods::{self, Caller};
+use super::sessions::{End, Live};
+use crate::admission::{Ended, Permit, still_admitted};
+use crate::facts::Scope;
+use crate::pairing::store::Version;
+use crate::wire::reply::{CallError, response};
+use crate::wire::request::{self, RequestError};
+use crate::wire::{Close, Schema};
+
+/// How many calls of another role's methods a session may make in a row; one more and it is
+/// closed (reference 1.6).
+const MOST_UNAUTHORIZED: u32 = 10;
+
+/// A session. It leaves the others when it is dropped.
+pub(super) struct Session {
+    pub(super) shared: Arc<Shared>,
+    pub(super) live: Arc<Live>,
+    permit: Permit,
+    unauthorized: u32,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.shared.sessions.leave(&self.live);
+    }
+}
+
+impl Session {
+    /// Begins a session. What changed since it was admitted, by whom it was decided at
+    /// `version` of its device, is looked at again.
+    pub(super) fn begin(
+        shared: Arc<Shared>,
+        permit: Permit,
+        (connection, from): (Box<str>, Box<str>),
+        version: Version,
+        same_gate: impl FnOnce(&Shared) -> bool,
+    ) -> Result<Self, End> {
+        let live = shared.sessions.enter(connection, &permit, from, now_ms());
+        let session = Session {
+            shared,
+            live,
+            permit,
+            unauthorized: 0,
+        };
+        // It is among the others now, and hears of what changes; what changed before it is
+        // asked here.
+        if *session.shared.phase.borrow() != Phase::Open {
+            return Err(End::Shutdown);
+        }
+        let same_device = session.permit.device_id().is_none_or(|device| {
+            let now = session.shared.store.load(device);
+            now.is_ok_and(|(_, now)| now == version)
+        });
+        if !same_device || !same_gate(&session.shared) {
+            session.check()?;
+        }
+        Ok(session)
+    }
+
+    /// Whether it is still admitted. When that cannot be found out it is not.
+    pub(super) fn check(&self) -> Result<(), End> {
+        if let Some(end) = self.live.ending() {
+            return Err(end);
+        }
+        let standing = match self.permit.device_id() {
+            Some(device) => match self.shared.store.load(device) {
+                Ok((standing, _)) => standing,
+                Err(error) => {
+                    tracing::error!(%error, "a session ends: its device cannot be looked at");
+                    return Err(End::Ended(Ended::Revoked));
+                }
+            },
+            None => Default::default(),
+        };
+        let snapshot = self.shared.snapshot();
+        still_admitted(snapshot.gate(), &self.permit, &standing, now_ms()).map_err(End::Ended)
+    }
+
+    /// When to look after it next: at the next tick, or when it ends by itself.
+    pub(super) fn deadline(&self, next_tick: Instant) -> Instant {
+        let Some(until_ms) = self.permit.until_ms() else {
+            return next_tick;
+        };
+        let left_ms = until_ms.saturating_sub(now_ms()).max(0).unsigned_abs();
+        let end = Instant::now().checked_add(Duration::from_millis(left_ms));
+        end.map_or(next_tick, |end| end.min(next_tick))
+    }
+
+    /// The state of the gateway, as the client is told on admission.
+    pub(super) fn snapshot(&self) -> Value {
+        let shared = &self.shared;
+        let mut snapshot = json!({
+            "presence": [],
+            "health": shared.health(),
+            "stateVersion": { "presence": 0, "health": 0 },
+            "uptimeMs": now_ms().saturating_sub(shared.started_ms),
+        });
+        let now = shared.snapshot();
+        if let (true, Some(object)) = (
+            self.caller(&now.settings).holds(Scope::Admin),
+            snapshot.as_object_mut(),
+        ) {
+            object.insert("authMode".to_owned(), now.settings.auth.mode().name().into());
+            for (name, value) in &shared.options.about {
+                object.insert((*name).to_owned(), value.as_str().into());
+            }
+        }
+        snapshot
+    }
+
+    /// Whether it hears of requests that wait.
+    pub(super) fn manages_devices(&self) -> bool {
+        let snapshot = self.shared.snapshot();
+        self.caller(&snapshot.settings).holds(Scope::Pairing)
+    }
+
+    fn caller<'a>(&'a self, settings: &'a crate::settings::Settings) -> Caller<'a> {
+        Caller {
+            shared: &self.shared,
+            live: &self.live,
+            settings,
+        }
+    }
+
+    /// Answers a call.
+    pub(super) async fn call(&self, method: &str, params: Value) -> Result<Value, CallError> {
+        let snapshot = self.shared.snapshot();
+        methods::call(&self.caller(&snapshot.settings), method, params).await
+    }
+
+    /// Answers a message with a text, or says how the connection is to be closed; perhaps both.
+    pub(super) async fn answer(&mut self, message: &[u8]) -> (Option<String>, Option<Close>) {
+        let snapshot = self.shared.snapshot();
+        let most = self.shared.options.limits.message_bytes;
+        let schema = Schema::of(&snapshot.settings.compatibility);
+        let request = match request::parse(message, most, &schema) {
+            Ok(request) => request,
+            Err(error @ RequestError::Message(_)) => return (None, error.close()),
+            Err(error @ RequestError::Frame { .. }) => {
+                let said = methods::invalid(error.to_string());
+                let RequestError::Frame { id, .. } = &error else {
+                    return (None, None);
+                };
+                return (Some(response(id, Err(&said))), None);
+            }
+        };
+        let caller = self.caller(&snapshot.settings);
+        let answer = methods::call(&caller, &request.method, request.params).await;
+        let text = response(&request.id, answer.as_ref());
+        let unauthorized = answer.is_err_and(|error| methods::is_unauthorized(&error));
+        self.unauthorized = if unauthorized { self.unauthorized + 1 } else { 0 };
+        let close = (self.unauthorized > MOST_UNAUTHORIZED)
+            .then(|| Close::new(1008, "repeated unauthorized calls"));
+        (Some(text), close)
+    }
+}
+
+impl End {
+    /// How a connection is closed.
+    pub(super) fn close(self) -> Close {
+        match self {
+            End::Ended(ended) => ended.close(),
+            End::Shutdown => Close::new(1012, "service restart"),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! How many connections of one address wait for their admission.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+use super::gateway::lock;
+
+/// Whose connections are counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Address {
+    /// Those of an address; of IPv6, of its /64, which one host may have all of.
+    Ip(IpAddr),
+    /// Those whose client is not known.
+    Unknown,
+    /// Those at the unix socket.
+    Socket,
+}
+
+impl Address {
+    pub(super) fn of(ip: IpAddr) -> Self {
+        Address::Ip(match ip.to_canonical() {
+            IpAddr::V4(ip) => IpAddr::V4(ip),
+            IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() >> 64 << 64).into()),
+        })
+    }
+}
+
+/// Counts up to a limit for each address.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    most: usize,
+    counts: Arc<Mutex<HashMap<Address, usize>>>,
+}
+
+/// A place among those that wait; given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    address: Address,
+    counts: Arc<Mutex<HashMap<Address, usize>>>,
+}
+
+impl Waiting {
+    pub(super) fn new(most: usize) -> Self {
+        Waiting {
+            most,
+            counts: Arc::default(),
+        }
+    }
+
+    /// A place, unless as many as may have one already.
+    pub(super) fn enter(&self, address: Address) -> Option<Place> {
+        let mut counts = lock(&self.counts);
+        let count = counts.entry(address).or_default();
+        if *count >= self.most {
+            return None;
+        }
+        *count += 1;
+        Some(Place {
+            address,
+            counts: Arc::clone(&self.counts),
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = lock(&self.counts);
+        let count = counts.entry(self.address).or_default();
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(&self.address);
+        }
+    }
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_counted_by_address_and_given_back() {
+        let waiting = Waiting::new(2);
+        let ip = |text: &str| Address::of(text.parse().unwrap());
+        let first = waiting.enter(ip("2001:db8::1")).unwrap();
+        let _second = waiting.enter(ip("2001:db8::2")).unwrap();
+        assert!(waiting.enter(ip("2001:db8::3")).is_none());
+        assert!(waiting.enter(ip("2001:db8:0:1::3")).is_some());
+        drop(first);
+        let mapped = waiting.enter(ip("::ffff:192.0.2.1")).unwrap();
+        let plain = waiting.enter(ip("192.0.2.1")).unwrap();
+        assert!(waiting.enter(ip("192.0.2.1")).is_none());
+        drop((mapped, plain));
+        assert!(waiting.enter(ip("2001:db8::4")).is_some());
+        assert_eq!(lock(&waiting.counts).len(), 1);
+    }
+}

@@ -1,0 +1,210 @@
+//! A WebSocket over a connection that was upgraded: bounds on what is read of it, messages as
+//! bytes, and its end.
+
+use std::io::Cursor;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::AsyncReadExt as _;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::OpCode;
+use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, FrameHeader};
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::stream::{Remembering, Stream};
+use crate::wire::{Close, FrameError};
+
+/// How much is read at once. The library's own value takes 128 KiB of every connection.
+const READ_BYTES: usize = 4_096;
+
+/// How long the other end may take to confirm that a connection is closed. What it has not read
+/// by then may be lost to it.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// A WebSocket, the gateway's end.
+#[derive(Debug)]
+pub(super) struct WebSocket(WebSocketStream<Remembering<Stream>>);
+
+/// Why nothing more comes.
+#[derive(Debug)]
+pub(super) enum Gone {
+    /// The other end closed it, or went away.
+    Left,
+    /// It broke the protocol, or sent too much: it is to be closed so.
+    Broke(Close),
+}
+
+fn config(most: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BYTES)
+        .write_buffer_size(0)
+        .max_message_size(Some(most))
+        .max_frame_size(Some(most))
+}
+
+impl WebSocket {
+    /// Of a connection whose request was answered with 101, and what was read after it. A
+    /// message may have `most` bytes.
+    pub(super) async fn new(stream: Stream, read: Vec<u8>, most: usize) -> Self {
+        let stream = Remembering::new(stream, &read);
+        let config = Some(config(most));
+        WebSocket(WebSocketStream::from_partially_read(stream, read, Role::Server, config).await)
+    }
+
+    /// Lets messages have `most` bytes from now on. Only one message was read so far.
+    ///
+    /// The library has no way to say so later, and what it has read ahead cannot be had back: so
+    /// another one begins behind that message.
+    pub(super) async fn widened(self, most: usize) -> Self {
+        let mut stream = self.0.into_inner();
+        let mut read = stream.forget();
+        read.drain(..first_message(&read));
+        let config = Some(config(most));
+        WebSocket(WebSocketStream::from_partially_read(stream, read, Role::Server, config).await)
+    }
+
+    /// The payload of the next message; text and binary count alike.
+    pub(super) async fn next(&mut self) -> Result<Bytes, Gone> {
+        loop {
+            match self.0.next().await {
+                Some(Ok(Message::Text(text))) => return Ok(text.into()),
+                Some(Ok(Message::Binary(bytes))) => return Ok(bytes),
+                // Pings are answered, and a close is confirmed, while the next one is awaited.
+                Some(Ok(
+                    Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_),
+                )) => {}
+                Some(Err(error)) => return Err(gone(&error)),
+                None => return Err(Gone::Left),
+            }
+        }
+    }
+
+    /// Sends a text.
+    pub(super) async fn send(&mut self, text: String) -> Result<(), Gone> {
+        let sent = self.0.send(Message::text(text)).await;
+        sent.map_err(|_| Gone::Left)
+    }
+
+    /// Closes it, and waits a while for the other end to have heard of it.
+    pub(super) async fn close(mut self, close: &Close) {
+        let frame = CloseFrame {
+            code: close.code.into(),
+            reason: close.reason.as_str().into(),
+        };
+        let confirmed = async {
+            if self.0.close(Some(frame)).await.is_err() {
+                return;
+            }
+            // Past the library: what it refused to read it would not refuse again.
+            let stream = self.0.get_mut();
+            let mut scratch = [0; 512];
+            while stream.read(&mut scratch).await.is_ok_and(|read| {
+                // The other end's close frame is the last that it sends.
+                let read = scratch.get(..read).unwrap_or_default();
+                !read.is_empty() && !ends_with_close(read)
+            }) {}
+        };
+        let _ = timeout(CLOSING, confirmed).await;
+    }
+}
+
+/// Whether the bytes end with a close frame of a client. Something else that looks so ends the
+/// wait early, and nothing else.
+fn ends_with_close(bytes: &[u8]) -> bool {
+    const FINAL_CLOSE: u8 = 0x88;
+    const MASKED: u8 = 0x80;
+    const MOST: usize = 2 + 4 + 125;
+    (6..=MOST.min(bytes.len())).any(|length| {
+        let frame = bytes.get(bytes.len() - length..);
+        let Some([FINAL_CLOSE, second, ..]) = frame else {
+            return false;
+        };
+        second & MASKED != 0 && usize::from(second & !MASKED) == length - 6
+    })
+}
+
+fn gone(error: &Error) -> Gone {
+    let close = match error {
+        Error::Capacity(_) => FrameError::TooLarge.close(),
+        Error::Utf8(_) => FrameError::NotUtf8.close(),
+        Error::Protocol(
+            ProtocolError::ResetWithoutClosingHandshake
+            | ProtocolError::ReceivedAfterClosing
+            | ProtocolError::SendAfterClosing,
+        ) => return Gone::Left,
+        Error::Protocol(_) => Close::new(1002, ""),
+        Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Io(_)
+        | Error::Tls(_)
+        | Error::WriteBufferFull(_)
+        | Error::AttackAttempt
+        | Error::Url(_)
+        | Error::Http(_)
+        | Error::HttpFormat(_) => return Gone::Left,
+    };
+    Gone::Broke(close)
+}
+
+/// How many bytes the frames of the first message take, those of control between them too. All
+/// of it was read.
+fn first_message(read: &[u8]) -> usize {
+    let mut at = 0;
+    loop {
+        let mut cursor = Cursor::new(read.get(at..).unwrap_or_default());
+        let Ok(Some((header, length))) = FrameHeader::parse(&mut cursor) else {
+            return at;
+        };
+        let taken = cursor.position().saturating_add(length);
+        at = at.saturating_add(usize::try_from(taken).unwrap_or(usize::MAX));
+        let last = header.is_final && matches!(header.opcode, OpCode::Data(_));
+        if last || at >= read.len() {
+            return at.min(read.len());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u8::try_from(payload.len()).unwrap();
+        [&[first, 0x80 | length, 1, 2, 3, 4], payload].concat()
+    }
+
+    #[test]
+    fn what_follows_the_first_message_is_kept() {
+        let (text, fragment, ping, end) = (0x81, 0x01, 0x89, 0x80);
+        let next = frame(text, b"next");
+        for first in [
+            frame(text, b"whole"),
+            [
+                frame(fragment, b"in "),
+                frame(ping, b"?"),
+                frame(end, b"two"),
+            ]
+            .concat(),
+            [frame(ping, b"?"), frame(text, b"")].concat(),
+        ] {
+            assert_eq!(first_message(&[&first[..], &next].concat()), first.len());
+            assert_eq!(first_message(&[&first[..], &next[..1]].concat()), first.len());
+            assert_eq!(first_message(&first), first.len());
+        }
+    }
+
+    #[test]
+    fn a_confirmed_close_is_heard() {
+        let close = frame(0x88, &[3, 0xe8]);
+        assert!(ends_with_close(&close));
+        assert!(ends_with_close(&[&frame(0x81, b"late")[..], &close].concat()));
+        assert!(ends_with_close(&frame(0x88, b"")));
+        assert!(!ends_with_close(&frame(0x81, b"text")));
+        assert!(!ends_with_close(&close[..close.len() - 1]));
+        assert!(!ends_with_close(b""));
+    }
+}
