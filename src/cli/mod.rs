@@ -16,6 +16,7 @@ mod overrides;
 mod recorded;
 mod recording;
 mod schema;
+mod serve;
 mod test;
 
 use std::process::ExitCode;
@@ -102,6 +103,7 @@ enum Command {
     Schema(schema::Args),
     Init(init::Args),
     Config(config::Args),
+    Serve(serve::Args),
     Completions(completions::Args),
 }
 
@@ -126,6 +128,7 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::run(&args, &mut output),
         Command::Init(args) => init::run(&args, &mut output),
         Command::Config(args) => config::run(&args, &mut output),
+        Command::Serve(args) => serve::run(&args, &mut output),
         Command::Completions(args) => completions::run(&args, &mut Cli::command(), &mut output),
     };
     output.finish();

@@ -98,12 +98,23 @@ impl Output {
         self.report(&Diagnostics(vec![diagnostic]), sources, format);
     }
 
-    /// Writes it all. A reader that has gone away is no failure of ours.
-    pub(super) fn finish(self) {
+    /// What would go to standard error.
+    pub(super) fn complaints(self) -> String {
+        self.err
+    }
+
+    /// Writes what was said so far. A reader that has gone away is no failure of ours.
+    pub(super) fn flush(&mut self) {
         let _ = std::io::stderr().write_all(self.err.as_bytes());
         let mut out = std::io::stdout();
         let _ = out.write_all(self.out.as_bytes());
         let _ = out.flush();
+        *self = Output::default();
+    }
+
+    /// Writes it all.
+    pub(super) fn finish(mut self) {
+        self.flush();
     }
 }
 

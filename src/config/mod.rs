@@ -206,6 +206,13 @@ impl Config {
         &self.shown
     }
 
+    /// Whether something is said of a key, by the file, a flag or the environment.
+    #[must_use]
+    pub fn says(&self, key: &str) -> bool {
+        let mut shown = self.shown.iter();
+        shown.any(|shown| shown.key == key && shown.from != Origin::Default)
+    }
+
     /// Where a made token is kept.
     #[must_use]
     pub fn token_file(&self) -> PathBuf {

@@ -46,6 +46,7 @@ macro_rules! catalog {
 }
 
 catalog! {
+    CannotServe "cannot-serve" "a gateway that cannot start",
     ConfusableText "confusable-text" "text that does not read as it is stored",
     ContradictoryFacts "contradictory-facts" "facts that no connection can have at once",
     CyclicDefinition "cyclic-definition" "a definition that leads back to itself",

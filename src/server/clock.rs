@@ -19,7 +19,7 @@ pub(crate) fn now_ms() -> i64 {
 /// The system has no randomness: nothing may be admitted then, and nothing goes on.
 #[derive(Debug, thiserror::Error)]
 #[error("the system has no randomness")]
-pub(super) struct NoRandomness;
+pub struct NoRandomness;
 
 fn random<const BYTES: usize>() -> Result<[u8; BYTES], NoRandomness> {
     let mut bytes = [0; BYTES];

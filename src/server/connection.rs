@@ -71,19 +71,17 @@ async fn enter(shared: &Arc<Shared>, accepted: Accepted, deadline: Instant) -> O
         own_addresses: Vec::new(),
     };
     let stream = match (accepted.stream, accepted.tls) {
-        (Stream::Tcp(stream), Some(tls)) => {
-            match timeout_at(deadline, tls.accept(stream)).await {
-                Ok(Ok(stream)) => Stream::Tls(Box::new(stream)),
-                Ok(Err(error)) => {
-                    tracing::debug!(peer = ?socket.peer, %error, "no TLS");
-                    return None;
-                }
-                Err(_) => {
-                    tracing::debug!(peer = ?socket.peer, "TLS took too long");
-                    return None;
-                }
+        (Stream::Tcp(stream), Some(tls)) => match timeout_at(deadline, tls.accept(stream)).await {
+            Ok(Ok(stream)) => Stream::Tls(Box::new(stream)),
+            Ok(Err(error)) => {
+                tracing::debug!(peer = ?socket.peer, %error, "no TLS");
+                return None;
             }
-        }
+            Err(_) => {
+                tracing::debug!(peer = ?socket.peer, "TLS took too long");
+                return None;
+            }
+        },
         (stream, _) => stream,
     };
     let taken: Mutex<Option<Taken>> = Mutex::default();

@@ -34,7 +34,9 @@ pub(super) fn asked(request: &Request<Incoming>) -> Asked {
     let has = |name: HeaderName, token: &str| {
         headers.get_all(name).iter().any(|value| {
             let value = value.to_str().unwrap_or_default();
-            value.split(',').any(|sent| sent.trim().eq_ignore_ascii_case(token))
+            value
+                .split(',')
+                .any(|sent| sent.trim().eq_ignore_ascii_case(token))
         })
     };
     if !has(UPGRADE, "websocket") {
@@ -42,13 +44,22 @@ pub(super) fn asked(request: &Request<Incoming>) -> Asked {
     }
     let broken = |status, message: &str| Asked::BrokenWebSocket(text(status, message));
     if request.method() != Method::GET || request.version() < Version::HTTP_11 {
-        return broken(StatusCode::BAD_REQUEST, "a WebSocket begins with GET over HTTP/1.1");
+        return broken(
+            StatusCode::BAD_REQUEST,
+            "a WebSocket begins with GET over HTTP/1.1",
+        );
     }
     if !has(CONNECTION, "upgrade") {
         return broken(StatusCode::BAD_REQUEST, "`Connection: Upgrade` is missing");
     }
-    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|sent| sent != "13") {
-        let mut answer = text(StatusCode::UPGRADE_REQUIRED, "WebSocket version 13 is spoken here");
+    if headers
+        .get(SEC_WEBSOCKET_VERSION)
+        .is_none_or(|sent| sent != "13")
+    {
+        let mut answer = text(
+            StatusCode::UPGRADE_REQUIRED,
+            "WebSocket version 13 is spoken here",
+        );
         let spoken = HeaderValue::from_static("13");
         answer.headers_mut().insert(SEC_WEBSOCKET_VERSION, spoken);
         return Asked::BrokenWebSocket(answer);
@@ -163,7 +174,12 @@ pub(super) fn head(request: &Request<Incoming>) -> Http {
 }
 
 fn headers(headers: &HeaderMap) -> Vec<(Box<str>, Box<str>)> {
-    let text = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect::<String>();
+    let text = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|byte| char::from(*byte))
+            .collect::<String>()
+    };
     headers
         .iter()
         .map(|(name, value)| (name.as_str().into(), text(value.as_bytes()).into()))

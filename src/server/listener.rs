@@ -26,7 +26,10 @@ pub(super) enum Kind {
         tls: Option<TlsAcceptor>,
     },
     #[cfg(unix)]
-    Unix { listener: UnixListener, path: PathBuf },
+    Unix {
+        listener: UnixListener,
+        path: PathBuf,
+    },
 }
 
 impl std::fmt::Debug for Kind {

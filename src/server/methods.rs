@@ -144,7 +144,11 @@ pub(super) const METHODS: &[Method] = &[
     method("device.pair.remove", PAIRING, Run::Devices),
     method("device.token.rotate", PAIRING, Run::Devices),
     method("device.token.revoke", PAIRING, Run::Devices),
-    method("policy.status", Needs::Scope(Scope::Read), Run::Now(policy_status)),
+    method(
+        "policy.status",
+        Needs::Scope(Scope::Read),
+        Run::Now(policy_status),
+    ),
     method("policy.reload", Needs::Scope(Scope::Admin), Run::Reload),
 ];
 
@@ -171,7 +175,12 @@ pub(super) async fn call(
             return Err(invalid("connect is only valid as the first request"));
         }
         is_operator(caller)?;
-        return caller.shared.options.methods.call(caller, method, params).await;
+        return caller
+            .shared
+            .options
+            .methods
+            .call(caller, method, params)
+            .await;
     };
     if let Needs::Scope(scope) = own.needs {
         is_operator(caller)?;
@@ -211,7 +220,10 @@ fn status(caller: &Caller<'_>, _: &Value) -> Result<Value, CallError> {
     let shared = caller.shared;
     let sessions = shared.sessions.list();
     let detailed = caller.holds(Scope::Admin);
-    let sessions: Vec<Value> = sessions.iter().map(|live| session(live, detailed)).collect();
+    let sessions: Vec<Value> = sessions
+        .iter()
+        .map(|live| session(live, detailed))
+        .collect();
     let mut status = json!({
         "runtimeVersion": shared.options.version,
         "bootId": shared.boot_id,
@@ -321,9 +333,7 @@ fn failed(error: &StoreError) -> CallError {
             StoreError::TooManyDevices => "too many devices are paired: remove some".to_owned(),
             StoreError::TooManyRequests => "too many requests wait".to_owned(),
             // What the store says is for the log.
-            StoreError::Failed(_) => {
-                "the gateway cannot keep pairings: see its log".to_owned()
-            }
+            StoreError::Failed(_) => "the gateway cannot keep pairings: see its log".to_owned(),
         },
         details: None,
     }

@@ -25,6 +25,7 @@ mod stream;
 mod waiting;
 mod websocket;
 
+pub use clock::NoRandomness;
 pub use gateway::{Gateway, Options};
 pub use listener::Listener;
 pub use methods::{Answer, Caller, Methods, NoOther};

@@ -69,9 +69,14 @@ impl Shared {
         let (policy, settings) = match loaded {
             Ok(loaded) => loaded,
             Err(why) => {
-                tracing::error!("policy or settings cannot be loaded; the last good ones stay\n{why}");
+                tracing::error!(
+                    "policy or settings cannot be loaded; the last good ones stay\n{why}"
+                );
                 let mut files = lock(&self.files);
-                let since_ms = files.wrong.as_ref().map_or_else(now_ms, |(_, since)| *since);
+                let since_ms = files
+                    .wrong
+                    .as_ref()
+                    .map_or_else(now_ms, |(_, since)| *since);
                 files.wrong = Some((why.clone(), since_ms));
                 return Reloaded::Kept(why);
             }

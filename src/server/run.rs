@@ -36,7 +36,11 @@ pub async fn run(
     patience: Duration,
 ) -> Drained {
     let shared = gateway.0;
-    let most = shared.options.limits.connections.min(Semaphore::MAX_PERMITS);
+    let most = shared
+        .options
+        .limits
+        .connections
+        .min(Semaphore::MAX_PERMITS);
     let room = Arc::new(Semaphore::new(most));
     let mut accepting = JoinSet::new();
     for listener in listeners {
@@ -100,10 +104,7 @@ struct TooMany;
 
 /// A place in front of the door. A trusted proxy brings many clients, which are counted one by
 /// one when it has said whose they are.
-fn arriving(
-    shared: &Shared,
-    peer: Option<IpAddr>,
-) -> Result<Option<Place>, TooMany> {
+fn arriving(shared: &Shared, peer: Option<IpAddr>) -> Result<Option<Place>, TooMany> {
     let address = match peer {
         None => Address::Socket,
         Some(ip) if is_proxy(shared, ip) => return Ok(None),

@@ -113,7 +113,10 @@ impl Session {
             self.caller(&now.settings).holds(Scope::Admin),
             snapshot.as_object_mut(),
         ) {
-            object.insert("authMode".to_owned(), now.settings.auth.mode().name().into());
+            object.insert(
+                "authMode".to_owned(),
+                now.settings.auth.mode().name().into(),
+            );
             for (name, value) in &shared.options.about {
                 object.insert((*name).to_owned(), value.as_str().into());
             }
@@ -161,7 +164,11 @@ impl Session {
         let answer = methods::call(&caller, &request.method, request.params).await;
         let text = response(&request.id, answer.as_ref());
         let unauthorized = answer.is_err_and(|error| methods::is_unauthorized(&error));
-        self.unauthorized = if unauthorized { self.unauthorized + 1 } else { 0 };
+        self.unauthorized = if unauthorized {
+            self.unauthorized + 1
+        } else {
+            0
+        };
         let close = (self.unauthorized > MOST_UNAUTHORIZED)
             .then(|| Close::new(1008, "repeated unauthorized calls"));
         (Some(text), close)

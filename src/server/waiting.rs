@@ -74,7 +74,6 @@ impl Drop for Place {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -192,7 +192,10 @@ mod tests {
             [frame(ping, b"?"), frame(text, b"")].concat(),
         ] {
             assert_eq!(first_message(&[&first[..], &next].concat()), first.len());
-            assert_eq!(first_message(&[&first[..], &next[..1]].concat()), first.len());
+            assert_eq!(
+                first_message(&[&first[..], &next[..1]].concat()),
+                first.len()
+            );
             assert_eq!(first_message(&first), first.len());
         }
     }
@@ -201,7 +204,9 @@ mod tests {
     fn a_confirmed_close_is_heard() {
         let close = frame(0x88, &[3, 0xe8]);
         assert!(ends_with_close(&close));
-        assert!(ends_with_close(&[&frame(0x81, b"late")[..], &close].concat()));
+        assert!(ends_with_close(
+            &[&frame(0x81, b"late")[..], &close].concat()
+        ));
         assert!(ends_with_close(&frame(0x88, b"")));
         assert!(!ends_with_close(&frame(0x81, b"text")));
         assert!(!ends_with_close(&close[..close.len() - 1]));

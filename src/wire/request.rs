@@ -110,7 +110,10 @@ mod tests {
             },
         };
         let cases = [
-            (r#"{"type":"req","id":"1","method":"health"}"#, "1 health null"),
+            (
+                r#"{"type":"req","id":"1","method":"health"}"#,
+                "1 health null",
+            ),
             (
                 r#"{"type":"req","id":"1","method":"x","params":[1]}"#,
                 "1 x [1]",

@@ -1,0 +1,258 @@
+//! `gw serve`: the gateway, from a configuration to the last connection.
+
+mod loading;
+mod start;
+
+use std::io::{self, ErrorKind, IsTerminal as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+
+use self::loading::{Loaded, Loading};
+use self::start::Start;
+use super::Exit;
+use super::output::{Output, ReportFormat, colour};
+use super::overrides::OverrideArgs;
+use crate::config::{Host, Level, Listen};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::pairing::sqlite::Sqlite;
+use crate::pairing::store::{Limits, Store as _};
+use crate::server::{Drained, Gateway, Listener, Options, run as serve};
+use crate::source::Sources;
+
+/// The name of the store in the state folder.
+const STORE: &str = "gw.sqlite";
+
+/// How long connections may take to end when the gateway stops.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Serves the gateway until it is told to stop
+///
+/// Without a configuration it listens at this host only, decides by the default policy, makes a
+/// token, and keeps what it remembers in the state folder. SIGTERM and Ctrl-C end it, SIGHUP
+/// loads policy and settings again.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  gw serve
+  gw serve --config /etc/gw/gw.yaml
+  gw serve --policy my.policy --bind lan --tls auto
+  gw serve --policy built-in:openclaw/2026.4.22.policy --port 0 --state scratch
+
+Exit codes: 0 stopped as asked, 1 it cannot serve, 2 wrong command line, 3 a file cannot be read")]
+pub(super) struct Args {
+    /// The configuration; without one, gw.yaml or, where there is none, the defaults
+    #[arg(long, value_name = "FILE")]
+    config: Option<String>,
+
+    #[command(flatten)]
+    overrides: OverrideArgs,
+}
+
+/// Why it cannot serve, with what helps.
+struct Failure {
+    message: String,
+    help: String,
+}
+
+impl Failure {
+    fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Failure {
+            message: message.into(),
+            help: help.into(),
+        }
+    }
+}
+
+pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
+    let loading = Loading::new(args.config.clone(), args.overrides.clone());
+    let loaded = match loading.load() {
+        Ok(loaded) => loaded,
+        Err(unloaded) => {
+            output.complain(&unloaded.text);
+            return unloaded.exit;
+        }
+    };
+    output.complain(&loaded.warnings);
+    log_to_stderr(loaded.config.log.level);
+    match serving(loading, loaded, output) {
+        Ok(drained) => {
+            output.say(&match drained {
+                Drained { open: 0, .. } => "stopped; nobody was connected\n".to_owned(),
+                Drained { open, cut: 0 } => format!("stopped; {open} connections have ended\n"),
+                Drained { open, cut } => {
+                    format!("stopped; {cut} of {open} connections were cut\n")
+                }
+            });
+            Exit::Success
+        }
+        Err(Failure { message, help }) => {
+            let diagnostic = Diagnostic::error(Code::CannotServe, message).help(help);
+            output.report_one(diagnostic, &Sources::default(), ReportFormat::Human);
+            Exit::Failure
+        }
+    }
+}
+
+fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drained, Failure> {
+    let Loaded {
+        config,
+        policy,
+        settings,
+        token,
+        ..
+    } = loaded;
+    let store = Sqlite::open(&config.state.join(STORE), Limits::default())
+        .map_err(|error| Failure::new(error.to_string(), "the devices are kept there"))?;
+    let kept = store
+        .list()
+        .map_err(|error| Failure::new(error.to_string(), "the devices are kept there"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::new(
+                format!("no threads can be had: {error}"),
+                "look at the host's limits",
+            )
+        })?;
+    let listeners = listeners(&runtime, &config.listen)?;
+    let start = Start {
+        config: &config,
+        policy: &policy,
+        token: token.as_ref(),
+        urls: listeners.iter().map(Listener::url).collect(),
+        devices: kept
+            .iter()
+            .filter(|(kept, _)| kept.record.is_some())
+            .count(),
+        requests: kept
+            .iter()
+            .filter(|(kept, _)| kept.pending.is_some())
+            .count(),
+    };
+    output.say(&start.to_string());
+    let options = Options {
+        limits: config.limits,
+        load: Some(Arc::new(move || loading.again())),
+        about: vec![("stateDir", config.state.display().to_string())],
+        ..Options::default()
+    };
+    let gateway = Gateway::new(policy, settings, Arc::new(store), options)
+        .map_err(|error| Failure::new(error.to_string(), "look at the host"))?;
+    output.flush();
+    Ok(runtime.block_on(async {
+        let stop = stopped(gateway.clone());
+        serve(gateway, listeners, stop, PATIENCE).await
+    }))
+}
+
+fn listeners(runtime: &Runtime, listen: &Listen) -> Result<Vec<Listener>, Failure> {
+    let _inside = runtime.enter();
+    let mut listeners = Vec::new();
+    let mut port = listen.port;
+    for address in listen.addresses(Host::default()) {
+        let address = SocketAddr::new(address.ip(), port);
+        match Listener::tcp(address, None) {
+            Ok(listener) => {
+                // Of a port that the system chose, all addresses get the same.
+                port = listener.address().map_or(port, |address| address.port());
+                listeners.push(listener);
+            }
+            // A host without IPv6 has IPv4 all the same.
+            Err(error) if is_missing(&error) && address.is_ipv6() && !listeners.is_empty() => {
+                tracing::debug!(%address, %error, "not listened at");
+            }
+            Err(error) => return Err(not_listening(address, &error)),
+        }
+    }
+    #[cfg(unix)]
+    if let Some(path) = &listen.socket {
+        let listener = Listener::unix(path).map_err(|error| {
+            let message = format!("{} cannot be listened at: {error}", path.display());
+            Failure::new(
+                message,
+                "another gateway may use it; name another one by `listen.socket`",
+            )
+        })?;
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::AddrNotAvailable | ErrorKind::Unsupported
+    ) || error.raw_os_error() == Some(EAFNOSUPPORT)
+}
+
+/// A kernel without IPv6 says so; the standard library has no kind for it.
+const EAFNOSUPPORT: i32 = 97;
+
+fn not_listening(address: SocketAddr, error: &io::Error) -> Failure {
+    let help = match error.kind() {
+        ErrorKind::AddrInUse => {
+            "something listens there already: `gw status` asks whether it is a gateway; \
+             `--port` names another port"
+        }
+        ErrorKind::AddrNotAvailable => "it is no address of this host: see `ip address`",
+        ErrorKind::PermissionDenied => "ports below 1024 are for root: name another by `--port`",
+        _ => "name another address by `--bind`, or another port by `--port`",
+    };
+    Failure::new(format!("{address} cannot be listened at: {error}"), help)
+}
+
+/// Done when the process is told to stop. Told to look at its files again, it does.
+#[cfg(unix)]
+async fn stopped(gateway: Gateway) {
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+    async fn heard(signal: &mut io::Result<Signal>) {
+        match signal {
+            Ok(signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    }
+    let mut interrupt = signal(SignalKind::interrupt());
+    let mut terminate = signal(SignalKind::terminate());
+    let mut hang_up = signal(SignalKind::hangup());
+    loop {
+        tokio::select! {
+            () = heard(&mut interrupt) => return,
+            () = heard(&mut terminate) => return,
+            () = heard(&mut hang_up) => {
+                gateway.reload().await;
+            }
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn stopped(_: Gateway) {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
+}
+
+fn log_to_stderr(level: Level) {
+    use tracing::level_filters::LevelFilter;
+    let level = match level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+        Level::Trace => LevelFilter::TRACE,
+    };
+    let log = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .with_ansi(colour(io::stderr().is_terminal()))
+        .with_writer(io::stderr)
+        .finish();
+    // Whoever embeds the command line may have one already.
+    let _ = tracing::subscriber::set_global_default(log);
+}

@@ -1,0 +1,52 @@
+//! The first thing that an operator reads of a gateway: where it is, what decides, where the
+//! token is, what to try next.
+
+use std::fmt;
+
+use super::loading::MadeToken;
+use crate::config::{Config, Tls};
+use crate::policy::Policy;
+
+/// What there is to say when a gateway begins.
+pub(super) struct Start<'a> {
+    pub(super) config: &'a Config,
+    pub(super) policy: &'a Policy,
+    pub(super) token: Option<&'a MadeToken>,
+    /// Where it listens.
+    pub(super) urls: Vec<String>,
+    pub(super) devices: usize,
+    pub(super) requests: usize,
+}
+
+impl fmt::Display for Start<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, url) in self.urls.iter().enumerate() {
+            let label = if at == 0 { "listening" } else { "" };
+            writeln!(f, "{label:<10}{url}")?;
+        }
+        let digest = self.policy.digest();
+        writeln!(
+            f,
+            "policy    {} {}",
+            self.config.policy,
+            digest.get(..12).unwrap_or(digest)
+        )?;
+        let state = self.config.state.display();
+        write!(f, "state     {state}")?;
+        match (self.devices, self.requests) {
+            (0, 0) => writeln!(f, ", no devices yet")?,
+            (devices, 0) => writeln!(f, ", {devices} devices")?,
+            (devices, requests) => {
+                writeln!(f, ", {devices} devices, {requests} requests wait")?;
+            }
+        }
+        if let Some(token) = self.token {
+            let new = if token.new { ", made just now" } else { "" };
+            writeln!(f, "token     {}{new}", token.file.display())?;
+        }
+        if matches!(self.config.tls, Tls::Off) && self.config.listen.beyond_loopback() {
+            writeln!(f, "TLS       off")?;
+        }
+        writeln!(f, "next      gw devices list")
+    }
+}
