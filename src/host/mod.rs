@@ -1,7 +1,13 @@
-//! What the program asks of the host it runs on: its environment, secrets in files, and the token
-//! that it makes for itself.
+//! What the program asks of the host it runs on: its environment, secrets in files, the token
+//! that it makes for itself, who is at the other end of a socket, and whether this is a container.
 
+pub mod peer;
+#[cfg(target_os = "linux")]
+mod sock_diag;
+#[cfg(target_os = "linux")]
+mod socket_table;
 pub mod token;
+pub mod user;
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
