@@ -122,8 +122,11 @@ fn printable(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// Names with their texts.
+    type Texts<'a> = &'a [(&'a str, &'a str)];
+
     /// The sign and the network that a root folder with these files and variables has.
-    fn seen(files: &[(&str, &str)], variables: &[(&str, &str)]) -> Option<Container> {
+    fn seen(files: Texts<'_>, variables: Texts<'_>) -> Option<Container> {
         let root = tempfile::tempdir().unwrap();
         for (path, text) in files {
             let path = root.path().join(path);
@@ -138,7 +141,7 @@ mod tests {
 
     #[test]
     fn containers_show_themselves() {
-        let signs: [(&[(&str, &str)], &[(&str, &str)], &str); 9] = [
+        let signs: [(Texts<'_>, Texts<'_>, &str); 9] = [
             (&[(".dockerenv", "")], &[], "there is `/.dockerenv`"),
             (
                 &[("run/.containerenv", "")],
@@ -185,13 +188,18 @@ mod tests {
             ),
         ];
         for (files, variables, sign) in signs {
-            assert_eq!(seen(files, variables).unwrap().sign, sign);
+            let seen = seen(files, variables).unwrap();
+            assert_eq!(seen.sign, sign);
+            assert!(
+                seen.to_string()
+                    .starts_with(&format!("a container ({sign}) "))
+            );
         }
     }
 
     #[test]
     fn what_is_no_container_does_not() {
-        let hosts: [(&[(&str, &str)], &[(&str, &str)]); 5] = [
+        let hosts: [(Texts<'_>, Texts<'_>); 5] = [
             (&[], &[]),
             (
                 &[("proc/self/cgroup", "0::/user.slice/user-1000.slice\n")],
@@ -217,7 +225,7 @@ mod tests {
         let docker = (".dockerenv", "");
         let every = ("proc/sys/net/core/somaxconn", "4096");
         let first = ("proc/sys/net/core/netdev_max_backlog", "1000");
-        let network = |files: &[(&str, &str)]| seen(files, &[]).unwrap().network;
+        let network = |files: Texts<'_>| seen(files, &[]).unwrap().network;
         assert_eq!(network(&[docker]), Network::Unknown);
         assert_eq!(network(&[docker, every]), Network::Own);
         assert_eq!(network(&[docker, every, first]), Network::Host);

@@ -7,9 +7,11 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::Shutdown;
 use std::os::unix::fs::fchown;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::*;
+use crate::host::container;
 use crate::host::user::Users;
 
 /// Another user: no system gives it to anybody.
@@ -292,6 +294,9 @@ fn two_namespaces() {
     // Without loopback, there is no connection to try it on.
     assert!(matches!(peers.try_out(), Err(Silence::Untried(_))));
     run("ip link set lo up");
+    let named = |name: &str| (name == "container").then(|| "a test".to_owned());
+    let container = container::detect(Path::new("/"), named).unwrap();
+    assert_eq!(container.network, container::Network::Own);
     let (accepted, _client) = connection("127.0.0.1:0");
     assert_eq!(peers.tcp(|| ends(&accepted)), PeerUid::SameUser);
 
