@@ -34,6 +34,13 @@ fn ends(accepted: &TcpStream) -> io::Result<Ends> {
     })
 }
 
+/// Waits until the peer has hung up: a process that another test starts may hold its socket for a
+/// moment, and the kernel may take one.
+fn until_hung_up(mut accepted: &TcpStream) {
+    let read = accepted.read(&mut [0]);
+    assert!(!matches!(read, Ok(1)), "the peer sends nothing");
+}
+
 fn is_root() -> bool {
     Users::of_this_process().unwrap().own == 0
 }
@@ -43,15 +50,18 @@ fn left_out(why: &str) {
     eprintln!("left out: {why}");
 }
 
-/// Whether this kernel tells at all; a sandbox may refuse.
+/// Whether this kernel tells at all, and who we are: a sandbox may refuse.
 fn tells(peers: &Peers) -> bool {
-    match peers.try_out() {
-        Ok(()) => true,
-        Err(silence) => {
-            left_out(&format!("the kernel tells nothing: {silence:?}"));
-            false
-        }
+    if let Err(silence) = peers.try_out() {
+        left_out(&format!("the kernel tells nothing: {silence:?}"));
+        return false;
     }
+    let users = Users::of_this_process().unwrap();
+    let known = users.overflow != Some(users.own);
+    if !known {
+        left_out("this user has no number in this user namespace");
+    }
+    known
 }
 
 /// This test program once more, to run one of its tests as a helper.
@@ -86,14 +96,21 @@ fn a_connection_to_ourselves_is_of_the_same_user() {
     if !tells(&peers) {
         return;
     }
-    // The last is IPv6 in which IPv4 comes as `::ffff:127.0.0.1`.
+    let six = TcpListener::bind("[::1]:0").is_ok();
     for at in ["127.0.0.1:0", "127.9.8.7:0", "[::1]:0"] {
+        if at.starts_with('[') && !six {
+            continue;
+        }
         let (accepted, _client) = connection(at);
         assert_eq!(peers.tcp(|| ends(&accepted)), PeerUid::SameUser, "{at}");
         // From the other side it is the same.
         let (client, _accepted) = (accepted, _client);
         assert_eq!(peers.tcp(|| ends(&client)), PeerUid::SameUser, "{at}");
     }
+    if !six {
+        return left_out("there is no IPv6 here");
+    }
+    // Here, IPv4 comes as `::ffff:127.0.0.1`.
     let listener = TcpListener::bind("[::]:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let _client = TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -133,10 +150,10 @@ fn one_who_is_gone_is_not_root() {
     let (accepted, client) = connection("127.0.0.1:0");
     let asked = ends(&accepted).unwrap();
     drop(client);
+    until_hung_up(&accepted);
     assert_eq!(peers.owner(asked).unwrap(), None);
     // We did as well: its end is in TIME_WAIT.
     accepted.shutdown(Shutdown::Write).unwrap();
-    assert_eq!((&accepted).read(&mut [0]).unwrap(), 0);
     drop(accepted);
     assert_eq!(peers.owner(asked).unwrap(), None);
     // Nobody was there, but somebody listens at that address.
@@ -172,6 +189,7 @@ fn a_reset_connection_has_no_ends() {
     let client = socket2::Socket::from(client);
     client.set_linger(Some(Duration::ZERO)).unwrap();
     drop(client);
+    until_hung_up(&accepted);
     let error = ends(&accepted).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotConnected);
     assert_eq!(peers.tcp(|| ends(&accepted)), PeerUid::Unknown);
@@ -190,6 +208,7 @@ fn many_at_once_get_their_own_answers() {
                     let (accepted, client) = connection("127.0.0.1:0");
                     assert_eq!(peers.tcp(|| ends(&accepted)), PeerUid::SameUser);
                     drop(client);
+                    until_hung_up(&accepted);
                     assert_eq!(peers.tcp(|| ends(&accepted)), PeerUid::Unknown);
                 }
             });
@@ -208,7 +227,9 @@ fn a_socket_that_was_given_away_is_another_users() {
         return;
     }
     let (accepted, client) = connection("127.0.0.1:0");
-    fchown(&client, Some(ANOTHER), None).unwrap();
+    if fchown(&client, Some(ANOTHER), None).is_err() {
+        return left_out("another user has no number in this user namespace");
+    }
     assert_eq!(peers.tcp(|| ends(&accepted)), PeerUid::OtherUser);
     fchown(&client, Some(0), None).unwrap();
     assert_eq!(peers.tcp(|| ends(&accepted)), PeerUid::SameUser);
