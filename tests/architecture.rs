@@ -135,6 +135,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ),
     ("saphyr_parser", &["src/config/document.rs"]),
     ("json5", &["src/config/openclaw/mod.rs"]),
+    ("if_addrs", &["src/host/"]),
     ("rustix", &["src/host/"]),
     (
         "std::time",

@@ -1,13 +1,24 @@
-//! What the program asks of the host it runs on: its environment, secrets in files, and the token
-//! that it makes for itself.
+//! What the program asks of the host it runs on: its environment, secrets in files, the token
+//! that it makes for itself, who is at the other end of a socket, and whether this is a container.
 
+pub mod container;
+pub mod interface;
+pub mod peer;
+#[cfg(target_os = "linux")]
+mod sock_diag;
+#[cfg(target_os = "linux")]
+mod socket_table;
 pub mod token;
+pub mod unavailable;
+pub mod user;
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
-use crate::config::{SecretFile, Surroundings};
+use self::container::{Container, Network};
+use self::interface::Interface;
+use crate::config::{Host, SecretFile, Surroundings};
 use crate::secret::Secret;
 
 /// The largest file with a secret, in bytes.
@@ -44,6 +55,20 @@ impl Surroundings for Local {
             return Ok(text.to_owned());
         }
         read(Path::new(path), MAX_CONSTANTS).map(|(text, _)| text)
+    }
+}
+
+/// What this host says to `listen.bind`.
+///
+/// A container counts if its network is known to be its own: there, loopback is reached by nobody
+/// outside, and what is published is for the operator to say. With the network of its host, every
+/// address would be open to whomever the host's are, and loopback is reached as on the host. A
+/// container in a virtual machine of its own looks like that too, and needs `bind: lan`.
+#[must_use]
+pub fn listening(container: Option<&Container>, interfaces: &[Interface]) -> Host {
+    Host {
+        container: container.is_some_and(|container| container.network == Network::Own),
+        tailnet: interface::tailnet(interfaces),
     }
 }
 
@@ -92,4 +117,24 @@ fn is_root() -> bool {
 #[cfg(not(unix))]
 fn is_root() -> bool {
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_network_of_its_own_opens_a_container() {
+        let opens = |network| {
+            let container = Container {
+                sign: "there is `/.dockerenv`".to_owned(),
+                network,
+            };
+            listening(Some(&container), &[]).container
+        };
+        assert!(opens(Network::Own));
+        assert!(!opens(Network::Host));
+        assert!(!opens(Network::Unknown));
+        assert_eq!(listening(None, &[]), Host::default());
+    }
 }
