@@ -28,6 +28,7 @@ use super::websocket::{Gone, WebSocket};
 use crate::admission::{Admitted, Challenged, Reply, Upgrade, at_upgrade, present};
 use crate::facts::{PeerUid, Transport};
 use crate::handshake::Socket;
+use crate::host::peer::Ends;
 use crate::wire::reply::{HttpReason, HttpRefusal, Server, challenge, event};
 use crate::wire::{Close, Limits};
 
@@ -67,8 +68,8 @@ async fn enter(shared: &Arc<Shared>, accepted: Accepted, deadline: Instant) -> O
         peer: accepted.peer,
         local: accepted.local,
         tls: accepted.tls.is_some(),
-        peer_uid: PeerUid::Unknown,
-        own_addresses: Vec::new(),
+        peer_uid: owner(shared, &accepted),
+        own_addresses: shared.own_addresses.clone(),
     };
     let stream = match (accepted.stream, accepted.tls) {
         (Stream::Tcp(stream), Some(tls)) => match timeout_at(deadline, tls.accept(stream)).await {
@@ -122,6 +123,20 @@ async fn enter(shared: &Arc<Shared>, accepted: Accepted, deadline: Instant) -> O
         nonce,
         _place: place,
     })
+}
+
+/// Who owns the other end, by the kernel's word.
+fn owner(shared: &Shared, accepted: &Accepted) -> PeerUid {
+    match (&accepted.stream, accepted.uid) {
+        (Stream::Tcp(stream), _) => shared.options.peers.tcp(|| {
+            Ok(Ends {
+                peer: stream.peer_addr()?,
+                local: stream.local_addr()?,
+            })
+        }),
+        (_, Some(uid)) => shared.options.peers.unix(uid),
+        (_, None) => PeerUid::Unknown,
+    }
 }
 
 /// Answers one HTTP request. One that goes on as a WebSocket is left in `taken`.

@@ -1,6 +1,7 @@
 //! The gateway: what all of its connections share, and how it is changed while they live.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -15,6 +16,8 @@ use super::snapshot::Snapshot;
 use super::waiting::Waiting;
 use crate::auth::limiter::Limiter;
 use crate::config::Limits;
+use crate::host::interface::{interfaces, own_addresses};
+use crate::host::peer::Peers;
 use crate::pairing::change::{Change, Event};
 use crate::pairing::rpc::Ends;
 use crate::pairing::store::{Store, StoreError, Version};
@@ -39,6 +42,8 @@ pub struct Options {
     pub methods: Arc<dyn Methods>,
     /// Where policy and settings come from when they are loaded again.
     pub load: Option<Arc<Load>>,
+    /// Who finds out whose process is at the other end of a connection.
+    pub peers: Arc<Peers>,
     /// What administrators are told of where it keeps things: name and value.
     pub about: Vec<(&'static str, String)>,
 }
@@ -50,6 +55,7 @@ impl Default for Options {
             limits: Limits::default(),
             methods: Arc::new(NoOther),
             load: None,
+            peers: Arc::new(Peers::open()),
             about: Vec::new(),
         }
     }
@@ -102,6 +108,7 @@ pub(super) struct Shared {
     pub(super) files: Mutex<Files>,
     /// One reload at a time.
     pub(super) reloading: tokio::sync::Mutex<()>,
+    pub(super) own_addresses: Vec<IpAddr>,
     pub(super) options: Options,
     pub(super) boot_id: Box<str>,
     pub(super) started_ms: i64,
@@ -136,6 +143,7 @@ impl Gateway {
             phase: watch::Sender::new(Phase::Open),
             files: Mutex::default(),
             reloading: tokio::sync::Mutex::default(),
+            own_addresses: own_addresses(&interfaces()),
             options,
             boot_id: uuid()?,
             started_ms,

@@ -14,6 +14,7 @@ mod clock;
 mod connection;
 mod gateway;
 mod http;
+mod in_process;
 pub mod listener;
 mod methods;
 mod reload;
@@ -27,6 +28,7 @@ mod websocket;
 
 pub use clock::NoRandomness;
 pub use gateway::{Gateway, Options};
+pub use in_process::{Identity, InProcess, NotAnswered, NotConnected};
 pub use listener::Listener;
 pub use methods::{Answer, Caller, Methods, NoOther};
 pub use reload::{Load, Reloaded};

@@ -5,6 +5,7 @@ mod start;
 
 use std::io::{self, ErrorKind, IsTerminal as _};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,10 @@ use super::output::{Output, ReportFormat, colour};
 use super::overrides::OverrideArgs;
 use crate::config::{Host, Level, Listen};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::host::interface::interfaces;
+use crate::host::peer::Peers;
+use crate::host::unavailable::Situation;
+use crate::host::{self, container};
 use crate::pairing::sqlite::Sqlite;
 use crate::pairing::store::{Limits, Store as _};
 use crate::server::{Drained, Gateway, Listener, Options, run as serve};
@@ -118,7 +123,12 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
                 "look at the host's limits",
             )
         })?;
-    let listeners = listeners(&runtime, &config.listen)?;
+    let container = container::detect(Path::new("/"), |name| std::env::var(name).ok());
+    let host = host::listening(container.as_ref(), &interfaces());
+    let listeners = listeners(&runtime, &config.listen, host)?;
+    let peers = Arc::new(Peers::open());
+    let socket = config.listen.socket.as_deref();
+    let situation = Situation::of(&peers, container.clone(), socket);
     let start = Start {
         config: &config,
         policy: &policy,
@@ -128,6 +138,8 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
             .iter()
             .filter(|(kept, _)| kept.record.is_some())
             .count(),
+        container: container.as_ref(),
+        unavailable: situation.unavailable(),
         requests: kept
             .iter()
             .filter(|(kept, _)| kept.pending.is_some())
@@ -136,6 +148,7 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     output.say(&start.to_string());
     let options = Options {
         limits: config.limits,
+        peers,
         load: Some(Arc::new(move || loading.again())),
         about: vec![("stateDir", config.state.display().to_string())],
         ..Options::default()
@@ -149,11 +162,11 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     }))
 }
 
-fn listeners(runtime: &Runtime, listen: &Listen) -> Result<Vec<Listener>, Failure> {
+fn listeners(runtime: &Runtime, listen: &Listen, host: Host) -> Result<Vec<Listener>, Failure> {
     let _inside = runtime.enter();
     let mut listeners = Vec::new();
     let mut port = listen.port;
-    for address in listen.addresses(Host::default()) {
+    for address in listen.addresses(host) {
         let address = SocketAddr::new(address.ip(), port);
         match Listener::tcp(address, None) {
             Ok(listener) => {

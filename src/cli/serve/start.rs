@@ -5,6 +5,8 @@ use std::fmt;
 
 use super::loading::MadeToken;
 use crate::config::{Config, Tls};
+use crate::host::container::Container;
+use crate::host::unavailable::Unavailable;
 use crate::policy::Policy;
 
 /// What there is to say when a gateway begins.
@@ -16,6 +18,9 @@ pub(super) struct Start<'a> {
     pub(super) urls: Vec<String>,
     pub(super) devices: usize,
     pub(super) requests: usize,
+    pub(super) container: Option<&'a Container>,
+    /// What cannot be known of connections here.
+    pub(super) unavailable: Vec<Unavailable>,
 }
 
 impl fmt::Display for Start<'_> {
@@ -46,6 +51,12 @@ impl fmt::Display for Start<'_> {
         }
         if matches!(self.config.tls, Tls::Off) && self.config.listen.beyond_loopback() {
             writeln!(f, "TLS       off")?;
+        }
+        if let Some(container) = self.container {
+            writeln!(f, "inside    {container}")?;
+        }
+        for Unavailable { fact, why, helps } in &self.unavailable {
+            writeln!(f, "unknown   {fact}: {why}; {helps}")?;
         }
         writeln!(f, "next      gw devices list")
     }

@@ -1,0 +1,222 @@
+//! Sessions of the program around the gateway: over memory, by the same policy.
+//!
+//! The program says who calls, and vouches for it; no message can. What the policy makes of
+//! `transport=in-process` decides.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::admit::{Decided, admit};
+use super::clock::{now_ms, uuid};
+use super::gateway::Gateway;
+use super::session::Session;
+use super::sessions::End;
+use crate::admission::{Challenged, Reply, Upgrade, at_upgrade, present};
+use crate::facts::{Client, Mode, PeerUid, Role, Scope, Transport};
+use crate::handshake::{Http, Socket};
+use crate::wire::reply::{CallError, HttpRefusal, Refusal};
+
+/// Who calls from within the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// What it is.
+    pub client: Client,
+    /// In which mode.
+    pub mode: Mode,
+    /// Its role.
+    pub role: Role,
+    /// What it asks for.
+    pub scopes: Vec<Scope>,
+    /// What the log calls it.
+    pub name: Box<str>,
+}
+
+impl Identity {
+    /// A helper of the gateway, such as a scheduler or an agent's tool.
+    #[must_use]
+    pub fn backend(name: &str, scopes: &[Scope]) -> Self {
+        Identity {
+            client: Client::GatewayClient,
+            mode: Mode::Backend,
+            role: Role::Operator,
+            scopes: scopes.to_vec(),
+            name: name.into(),
+        }
+    }
+}
+
+/// Why there is no session.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum NotConnected {
+    /// A guard `at upgrade` refuses it.
+    #[error("refused before it could say who it is: {0}")]
+    AtUpgrade(HttpRefusal),
+    /// The policy refuses it.
+    #[error("{}", .0.message)]
+    Refused(Box<Refusal>),
+    /// The identity is none that the protocol knows.
+    #[error("the identity is none that the protocol knows")]
+    Unspeakable,
+    /// The gateway stops, or the policy was changed meanwhile.
+    #[error("{0}")]
+    Ended(Box<str>),
+}
+
+/// Why a call has no answer.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum NotAnswered {
+    /// The call failed.
+    #[error("{}", .0.message)]
+    Failed(CallError),
+    /// The session is over: connect again.
+    #[error("the session has ended: {0}")]
+    Ended(Box<str>),
+}
+
+/// A session over memory. It ends when it is dropped.
+pub struct InProcess(Session);
+
+impl fmt::Debug for InProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("InProcess").field(&self.0.live).finish()
+    }
+}
+
+impl Gateway {
+    /// A session for the program around the gateway.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use gw::facts::Scope;
+    /// use gw::pairing::memory::Memory;
+    /// use gw::server::{Gateway, Identity, Options};
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// let policy = gw::Policy::parse("door.policy", r#"gw-policy 1
+    /// transport=in-process → approve(scopes={ operator.read })
+    /// default → require-pairing
+    /// "#)?;
+    /// let settings = serde_json::from_str(r#"{ "auth": { "token": "3f9a1c77e0b24d58" } }"#)?;
+    /// let store = Arc::new(Memory::default());
+    /// let gateway = Gateway::new(policy, settings, store, Options::default())?;
+    ///
+    /// let scheduler = Identity::backend("scheduler", &[Scope::Read, Scope::Admin]);
+    /// let session = gateway.connect_in_process(&scheduler).await?;
+    /// assert_eq!(session.scopes(), ["operator.read".into()]);
+    /// let health = session.call("health", serde_json::Value::Null).await?;
+    /// assert_eq!(health["ok"], true);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`NotConnected`]; the refusal says what would help.
+    pub async fn connect_in_process(&self, identity: &Identity) -> Result<InProcess, NotConnected> {
+        let shared = &self.0;
+        let snapshot = shared.snapshot();
+        let upgrade = at_upgrade(snapshot.gate(), socket(), Http::default());
+        let upgrade: Upgrade = upgrade.map_err(NotConnected::AtUpgrade)?;
+        let time_ms = now_ms();
+        let protocol = snapshot.settings.compatibility.protocol.current;
+        let message = connect_frame(identity, protocol).to_string();
+        let challenged = Challenged { nonce: "", time_ms };
+        let presented = present(&snapshot.settings, message.as_bytes(), challenged)
+            .map_err(|reply| refused(&reply))?;
+        let decided = admit(shared, &upgrade, &presented, time_ms).await;
+        let Decided {
+            admission,
+            snapshot,
+            version,
+            ..
+        } = decided.map_err(|(reply, _)| refused(&reply))?;
+        tracing::debug!("{}", admission.event);
+        let Some(permit) = admission.permit else {
+            return Err(refused(&admission.reply));
+        };
+        let connection = uuid().map_err(|error| NotConnected::Ended(error.to_string().into()))?;
+        let names = (connection, identity.name.clone());
+        let same_gate =
+            |shared: &super::gateway::Shared| Arc::ptr_eq(&shared.snapshot(), &snapshot);
+        Session::begin(Arc::clone(shared), permit, names, version, same_gate)
+            .map(InProcess)
+            .map_err(|end| NotConnected::Ended(said(end)))
+    }
+}
+
+impl InProcess {
+    /// The connection, as the log names it.
+    #[must_use]
+    pub fn connection(&self) -> &str {
+        &self.0.live.connection
+    }
+
+    /// What the session may do.
+    #[must_use]
+    pub fn scopes(&self) -> &[Box<str>] {
+        &self.0.live.scopes
+    }
+
+    /// Calls a method. Whether the session is still admitted is asked each time.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAnswered`].
+    pub async fn call(&self, method: &str, params: Value) -> Result<Value, NotAnswered> {
+        self.0
+            .check()
+            .map_err(|end| NotAnswered::Ended(said(end)))?;
+        let answer = self.0.call(method, params).await;
+        answer.map_err(NotAnswered::Failed)
+    }
+}
+
+fn socket() -> Socket {
+    Socket {
+        transport: Transport::InProcess,
+        peer: None,
+        local: None,
+        tls: false,
+        peer_uid: PeerUid::SameUser,
+        own_addresses: Vec::new(),
+    }
+}
+
+/// What a client of this identity would send. The socket, not the frame, says that it comes from
+/// within.
+fn connect_frame(identity: &Identity, protocol: u64) -> Value {
+    let scopes: Vec<&str> = identity.scopes.iter().map(|scope| scope.name()).collect();
+    json!({
+        "type": "req",
+        "id": "1",
+        "method": "connect",
+        "params": {
+            "minProtocol": protocol,
+            "maxProtocol": protocol,
+            "client": {
+                "id": identity.client.name(),
+                "mode": identity.mode.name(),
+                "displayName": identity.name,
+                "platform": std::env::consts::OS,
+                "version": env!("CARGO_PKG_VERSION"),
+            },
+            "role": identity.role.name(),
+            "scopes": scopes,
+        },
+    })
+}
+
+fn refused(reply: &Reply) -> NotConnected {
+    match reply {
+        Reply::Refused { refusal, .. } => NotConnected::Refused(refusal.clone()),
+        Reply::Closed(_) | Reply::Admitted(_) => NotConnected::Unspeakable,
+    }
+}
+
+fn said(end: End) -> Box<str> {
+    end.close().reason.into()
+}
