@@ -1,0 +1,3 @@
+//! What listens: sockets, TLS, and what becomes of each connection.
+
+pub mod tls;
