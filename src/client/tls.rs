@@ -67,6 +67,12 @@ pub enum ConnectError {
         /// The fingerprint that was shown.
         found: Fingerprint,
     },
+    /// The certificate is shown by somebody who does not have its key.
+    #[error(
+        "{0} does not prove that it has the key of the certificate that it shows: somebody may \
+         stand between you and it"
+    )]
+    Key(Box<str>),
     /// What answers does not speak TLS.
     #[error("{0} does not speak TLS at this port: ask it as `ws://`, if it is on this host")]
     NotTls(Box<str>),
@@ -251,6 +257,8 @@ impl ConnectError {
         }
         match tls {
             Error::InvalidMessage(_) => ConnectError::NotTls(host),
+            // That of an authority is told by the verifier as distrust.
+            Error::InvalidCertificate(CertificateError::BadSignature) => ConnectError::Key(host),
             error => ConnectError::Handshake {
                 host,
                 error: error.clone(),
@@ -345,7 +353,8 @@ impl ServerCertVerifier for Verifier {
 )]
 fn distrust(error: &CertificateError) -> Distrust {
     match error {
-        CertificateError::UnknownIssuer => Distrust::Unknown,
+        // A signature is bad when an authority has the name of the right one.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => Distrust::Unknown,
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             Distrust::Name
         }

@@ -103,7 +103,12 @@ async fn a_wrong_pin_shows_both() {
     let text = error.unwrap_err().to_string();
     let text = text.replace(&fingerprint(&pair).to_string(), "SHOWN");
     let text = text.replace(&fingerprint(&other).to_string(), "PINNED");
-    snapbox::assert_data_eq!(text, snapbox::str!["gateway.example.com shows another certificate than the one that is pinned: its fingerprint is SHOWN, and PINNED was expected. If its certificate was renewed, compare with what `gw status` says on its host, and pin that; if not, somebody may stand between you and it"]);
+    snapbox::assert_data_eq!(
+        text,
+        snapbox::str![
+            "gateway.example.com shows another certificate than the one that is pinned: its fingerprint is SHOWN, and PINNED was expected. If its certificate was renewed, compare with what `gw status` says on its host, and pin that; if not, somebody may stand between you and it"
+        ]
+    );
 }
 
 /// The certificate of another, without its key, in both versions.
@@ -117,10 +122,10 @@ async fn a_pin_does_not_do_without_the_key() {
         connect(&connector, address, "127.0.0.1").await.unwrap();
         let address = serve(acceptor(&pair, &thief.key_der, &[version])).await;
         let error = connect(&connector, address, "127.0.0.1").await.unwrap_err();
-        let bad = CertificateError::BadSignature;
-        assert!(
-            matches!(&error, ConnectError::Handshake { error: Error::InvalidCertificate(found), .. } if *found == bad),
-            "{error:?}"
+        assert_eq!(
+            error.to_string(),
+            "127.0.0.1 does not prove that it has the key of the certificate that it shows: \
+             somebody may stand between you and it"
         );
     }
 }
@@ -151,14 +156,17 @@ async fn what_no_authority_vouches_for_shows_how_to_pin_it() {
         let found = fingerprint(served).to_string();
         told.push(error.to_string().replace(&found, "SHOWN"));
     }
-    snapbox::assert_data_eq!(told.join("\n"), snapbox::str![[r#"
-the certificate of localhost is not trusted: BadSignature. Its fingerprint is SHOWN: if `gw status` says the same on its host, pin it with `--tls-fingerprint SHOWN`
+    snapbox::assert_data_eq!(
+        told.join("\n"),
+        snapbox::str![[r#"
+the certificate of localhost is not trusted: no authority that this host trusts vouches for it. Its fingerprint is SHOWN: if `gw status` says the same on its host, pin it with `--tls-fingerprint SHOWN`
 the certificate of localhost is not trusted: this host has no authorities that it trusts. Its fingerprint is SHOWN: if `gw status` says the same on its host, pin it with `--tls-fingerprint SHOWN`
 the certificate of gateway.example.com is not trusted: it is for other names. Its fingerprint is SHOWN: if `gw status` says the same on its host, pin it with `--tls-fingerprint SHOWN`
 the certificate of [::1] is not trusted: it is for other names. Its fingerprint is SHOWN: if `gw status` says the same on its host, pin it with `--tls-fingerprint SHOWN`
 the certificate of localhost is not trusted: it has expired. Its fingerprint is SHOWN: if `gw status` says the same on its host, pin it with `--tls-fingerprint SHOWN`
 the certificate of localhost is not trusted: it is not valid yet, or the clock of this host is behind. Its fingerprint is SHOWN: if `gw status` says the same on its host, pin it with `--tls-fingerprint SHOWN`
-"#]]);
+"#]]
+    );
 }
 
 #[tokio::test]
@@ -201,11 +209,14 @@ async fn what_speaks_no_tls_is_told() {
     }
     let error = server_name("gateway example").unwrap_err();
     told.push(error.to_string());
-    snapbox::assert_data_eq!(told.join("\n"), snapbox::str![[r#"
+    snapbox::assert_data_eq!(
+        told.join("\n"),
+        snapbox::str![[r#"
 127.0.0.1 does not speak TLS at this port: ask it as `ws://`, if it is on this host
 the connection to 127.0.0.1 broke during the TLS handshake: tls handshake eof
 `gateway example` is neither the name of a host nor an address
-"#]]);
+"#]]
+    );
 }
 
 #[test]

@@ -16,7 +16,7 @@ use super::date::Date;
 use super::error::{Key, TlsError, Trouble, Wanted};
 use super::files::Files;
 use super::fingerprint::Fingerprint;
-use super::pair::Pair;
+use super::pair::{Pair, is_for};
 use crate::host::token::keep;
 use crate::secret::Secret;
 
@@ -75,12 +75,7 @@ impl Generated {
         let mut given = Vec::new();
         for name in names {
             if asked(name).is_none() {
-                return Err(TlsError {
-                    key: Key::Names,
-                    path: state.join(CERTIFICATE),
-                    trouble: Trouble::Name(name.to_string()),
-                    kept: None,
-                });
+                return Err(bad_name(state, name));
             }
             given.push(name.to_lowercase());
         }
@@ -194,6 +189,12 @@ impl Generated {
         params.not_before = time(now.seconds().saturating_sub(DAY));
         params.not_after = time(now.seconds().saturating_add((DAYS - 1) * DAY));
         let certificate = params.self_signed(&key).map_err(|_| unusable())?;
+        // A name that no client would find in it, such as `*.com`, would be missing at each start.
+        for name in &self.given {
+            if !asked(name).is_some_and(|asked| is_for(certificate.der(), &asked)) {
+                return Err(bad_name(&self.state, name));
+            }
+        }
         Ok(certificate.pem())
     }
 
@@ -208,6 +209,16 @@ impl Generated {
         let file = options.open(self.state.join(LOCK)).ok()?;
         file.lock().ok()?;
         Some(file)
+    }
+}
+
+/// That no certificate can be made for a name.
+fn bad_name(state: &Path, name: &str) -> TlsError {
+    TlsError {
+        key: Key::Names,
+        path: state.join(CERTIFICATE),
+        trouble: Trouble::Name(name.to_owned()),
+        kept: None,
     }
 }
 

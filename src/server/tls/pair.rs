@@ -92,9 +92,14 @@ impl Pair {
     /// Whether a client that asks for this name is content with the certificate.
     pub(super) fn is_for(&self, name: &ServerName<'_>) -> bool {
         let leaf = self.certified.cert.first();
-        leaf.and_then(|leaf| ParsedCertificate::try_from(leaf).ok())
-            .is_some_and(|leaf| verify_server_name(&leaf, name).is_ok())
+        leaf.is_some_and(|leaf| is_for(leaf, name))
     }
+}
+
+/// Whether a client that asks for this name is content with a certificate.
+pub(super) fn is_for(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
+    ParsedCertificate::try_from(certificate)
+        .is_ok_and(|parsed| verify_server_name(&parsed, name).is_ok())
 }
 
 /// The certificate of the chain that the key belongs to, counted from 1.

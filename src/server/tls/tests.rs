@@ -145,7 +145,9 @@ fn what_is_no_pair_is_refused_with_what_helps() {
         refused(early.certificate.as_bytes(), early.key.as_bytes()),
         refused(&vec![b'a'; (1 << 20) + 1], key),
     ];
-    snapbox::assert_data_eq!(told.join("\n"), snapbox::str![[r#"
+    snapbox::assert_data_eq!(
+        told.join("\n"),
+        snapbox::str![[r#"
 `tls.certificate`: DIR/gw.crt holds a private key, and no certificate in PEM: write the path of the certificate there, and that of the key under `tls.key`
 `tls.key`: DIR/gw.key holds a certificate, and no private key in PEM: write the path of the key there, and that of the certificate under `tls.certificate`
 `tls.certificate`: DIR/gw.crt is empty: write the file again
@@ -170,7 +172,8 @@ fn what_is_no_pair_is_refused_with_what_helps() {
 `tls.certificate`: DIR/gw.crt expired at 2002-01-01T00:00:00Z: put a renewed one there
 `tls.certificate`: DIR/gw.crt is not valid before 2070-01-01T00:00:00Z: look whether the clock of this host is right; until then, put one there that is valid now
 `tls.certificate`: DIR/gw.crt cannot be read: it is larger than 1048576 bytes: write the path of a file there that the gateway may read
-"#]]);
+"#]]
+    );
 }
 
 #[test]
@@ -183,10 +186,13 @@ fn files_that_are_none_are_refused() {
     fs::remove_file(&certificate).unwrap();
     fs::create_dir(&certificate).unwrap();
     told.push(open(&tls, folder.path()).unwrap_err());
-    snapbox::assert_data_eq!(told.join("\n"), snapbox::str![[r#"
+    snapbox::assert_data_eq!(
+        told.join("\n"),
+        snapbox::str![[r#"
 `tls.key`: DIR/gw.key cannot be read: there is no such file: write the path of a file there that the gateway may read
 `tls.certificate`: DIR/gw.crt cannot be read: it is no file: write the path of a file there that the gateway may read
-"#]]);
+"#]]
+    );
 }
 
 #[test]
@@ -220,7 +226,12 @@ fn bytes_of_any_kind_are_answered() {
 fn a_pair_is_made_once() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
-    let tls = generated(&["Gateway.example.com", "192.0.2.7", "*.lan", "localhost"]);
+    let tls = generated(&[
+        "Gateway.example.com",
+        "192.0.2.7",
+        "*.home.lan",
+        "localhost",
+    ]);
     let certificates = open(&tls, &state).unwrap();
     let fingerprint = certificates.fingerprint();
     let path = state.join("tls.crt");
@@ -233,7 +244,7 @@ fn a_pair_is_made_once() {
         "door-7",
         "gateway.example.com",
         "192.0.2.7",
-        "printer.lan",
+        "printer.home.lan",
     ] {
         assert!(pair.is_for(&server_name(name).unwrap()), "{name}");
     }
@@ -291,31 +302,30 @@ fn a_pair_that_does_not_do_is_renewed_and_told() {
         key,
         "the key stays"
     );
+    let tls = generated(&["a.example.com"]);
+    let fourth = open(&tls, state).unwrap();
+    // A clock that jumped back renews nothing.
+    let early = std::time::UNIX_EPOCH + YEAR;
+    let back = Certificates::open(&tls, state, None, early);
+    let back = back.unwrap().unwrap();
+    assert_eq!(back.notices(), []);
     let told = [
-        open(&generated(&["a.example.com"]), state)
-            .unwrap()
-            .notices()[0]
-            .to_string(),
-        second.notices()[0].to_string(),
         problem,
-        // A clock that jumped back renews nothing.
-        third_at_the_beginning(state, &tls),
+        second.notices()[0].to_string(),
+        fourth.notices()[0].to_string(),
+        back.problem(early).unwrap().to_string(),
     ];
     let mut text = told.join("\n").replace(&state.display().to_string(), "DIR");
-    let prints = [first.fingerprint(), before, third];
-    for (name, print) in ["FIRST", "SECOND", "THIRD"].iter().zip(prints) {
+    let prints = [before, third, fourth.fingerprint()];
+    for (name, print) in ["SECOND", "THIRD", "FOURTH"].iter().zip(prints) {
         text = text.replace(&print.to_string(), name);
     }
-    snapbox::assert_data_eq!(text, snapbox::str![[r#""#]]);
-}
-
-fn third_at_the_beginning(state: &Path, tls: &Tls) -> String {
-    let early = std::time::UNIX_EPOCH + YEAR;
-    let certificates = Certificates::open(tls, state, None, early)
-        .unwrap()
-        .unwrap();
-    assert_eq!(certificates.notices(), []);
-    certificates.problem(early).unwrap().to_string()
+    snapbox::assert_data_eq!(text, snapbox::str![[r#"
+the certificate DIR/tls.crt expired at 2029-04-18T08:00:00Z: the next start makes another one, with another fingerprint
+made another certificate for TLS, because the one from before expired at 2029-04-18T08:00:00Z: DIR/tls.crt. Clients that pinned SECOND have to pin THIRD
+made another certificate for TLS, because `a.example.com` was not in the one from before: DIR/tls.crt. Clients that pinned THIRD have to pin FOURTH
+the certificate DIR/tls.crt is not valid before 2027-01-14T08:00:00Z: look whether the clock of this host is right
+"#]]);
 }
 
 #[test]
@@ -332,16 +342,21 @@ fn a_made_pair_that_was_spoiled_is_not_replaced() {
     assert_eq!(fs::read(state.join("tls.crt")).unwrap(), certificate);
     told.push(open(&generated(&["gw example"]), state).unwrap_err());
     fs::remove_file(state.join("tls.crt")).unwrap();
+    told.push(open(&generated(&["*.lan"]), state).unwrap_err());
     open(&generated(&[]), state).unwrap();
     fs::write(state.join("plain"), "").unwrap();
     let inside = state.join("plain/state");
     told.push(open(&generated(&[]), &inside).unwrap_err());
-    snapbox::assert_data_eq!(told.join("\n"), snapbox::str![[r#"
+    snapbox::assert_data_eq!(
+        told.join("\n"),
+        snapbox::str![[r#"
 `tls.autoGenerate`: DIR/tls.crt is empty: put the one from before back, or remove it, and another one is made, with another fingerprint
 `tls.autoGenerate`: DIR/tls.crt does not belong to the key in DIR/tls.key: put the one from before back, or remove it, and another one is made, with another fingerprint
 `tls.names`: DIR/tls.crt cannot be made for `gw example`: write names as in `gateway.example.com`, and addresses as in `192.0.2.7`
+`tls.names`: DIR/tls.crt cannot be made for `*.lan`: write names as in `gateway.example.com`, and addresses as in `192.0.2.7`
 `tls.autoGenerate`: DIR/tls.key cannot be written: Not a directory (os error 20): let the gateway read and write in its state folder
-"#]]);
+"#]]
+    );
 }
 
 #[test]
@@ -422,7 +437,9 @@ async fn new_connections_get_the_new_certificate_and_old_ones_last() {
         .replace(&folder.path().display().to_string(), "DIR");
     snapbox::assert_data_eq!(
         text.replace(&before.to_string(), "BEFORE"),
-        snapbox::str!["`tls.certificate`: DIR/gw.crt does not belong to the key in DIR/gw.key: write the path of the key under `tls.key` that this certificate was issued for; until then the certificate from before stays in force, with the fingerprint BEFORE"]
+        snapbox::str![
+            "`tls.certificate`: DIR/gw.crt does not belong to the key in DIR/gw.key: write the path of the key under `tls.key` that this certificate was issued for; until then the certificate from before stays in force, with the fingerprint BEFORE"
+        ]
     );
     assert!(echoes(&mut connect(address, before).await).await);
 
@@ -440,7 +457,12 @@ async fn new_connections_get_the_new_certificate_and_old_ones_last() {
     assert_eq!(kept, Some(after));
     let problem = certificates.problem(late).unwrap().to_string();
     let problem = problem.replace(&certificate.display().to_string(), "FILE");
-    snapbox::assert_data_eq!(problem, snapbox::str!["the certificate FILE expired at 2080-01-01T00:00:00Z: put a renewed one there"]);
+    snapbox::assert_data_eq!(
+        problem,
+        snapbox::str![
+            "the certificate FILE expired at 2080-01-01T00:00:00Z: put a renewed one there"
+        ]
+    );
 }
 
 #[tokio::test]
