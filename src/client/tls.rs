@@ -255,14 +255,15 @@ impl ConnectError {
                 None => {}
             }
         }
-        match tls {
-            Error::InvalidMessage(_) => ConnectError::NotTls(host),
-            // That of an authority is told by the verifier as distrust.
-            Error::InvalidCertificate(CertificateError::BadSignature) => ConnectError::Key(host),
-            error => ConnectError::Handshake {
-                host,
-                error: error.clone(),
-            },
+        // What a verifier says of an authority's signature is told as distrust.
+        let unproven = Error::InvalidCertificate(CertificateError::BadSignature);
+        if let Error::InvalidMessage(_) = tls {
+            ConnectError::NotTls(host)
+        } else if *tls == unproven {
+            ConnectError::Key(host)
+        } else {
+            let error = tls.clone();
+            ConnectError::Handshake { host, error }
         }
     }
 }
@@ -310,12 +311,12 @@ impl ServerCertVerifier for Verifier {
         };
         authorities
             .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-            .map_err(|error| match error {
-                Error::InvalidCertificate(error) => {
-                    let why = distrust(&error);
-                    Found::Untrusted { why, found }.into()
-                }
-                error => error,
+            .map_err(|error| {
+                let Error::InvalidCertificate(error) = error else {
+                    return error;
+                };
+                let why = distrust(&error);
+                Found::Untrusted { why, found }.into()
             })
     }
 

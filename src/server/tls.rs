@@ -251,7 +251,7 @@ impl Certificates {
         let now = Date::from(now);
         let files = self.source.files();
         let expired = validity.until < now;
-        (expired || now < validity.from).then(|| Problem {
+        (expired || now < validity.from).then_some(Problem {
             path: files.certificate,
             validity,
             expired,

@@ -78,11 +78,11 @@ fn private_key(bytes: &[u8]) -> Result<PrivateKeyDer<'static>, Trouble> {
     let wanted = Wanted::PrivateKey;
     PrivateKeyDer::from_pem_slice(bytes).map_err(|error| {
         if is_encrypted(bytes) {
-            return Trouble::Encrypted;
-        }
-        match error {
-            PemError::NoItemsFound => none(bytes, wanted),
-            _ => Trouble::Damaged(wanted),
+            Trouble::Encrypted
+        } else if matches!(error, PemError::NoItemsFound) {
+            none(bytes, wanted)
+        } else {
+            Trouble::Damaged(wanted)
         }
     })
 }

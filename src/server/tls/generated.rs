@@ -13,7 +13,7 @@ use rcgen::{
 use rustls::pki_types::ServerName;
 
 use super::date::Date;
-use super::error::{Key, TlsError, Trouble, Wanted};
+use super::error::{Key, TlsError, Trouble};
 use super::files::Files;
 use super::fingerprint::Fingerprint;
 use super::pair::{Pair, is_for};
@@ -167,8 +167,8 @@ impl Generated {
                 names.push(name.clone());
             }
         }
-        let mut params = CertificateParams::new(names)
-            .map_err(|_| files.bad_certificate(Trouble::Damaged(Wanted::Certificate)))?;
+        let all = names.join(", ");
+        let mut params = CertificateParams::new(names).map_err(|_| bad_name(&self.state, &all))?;
         let mut serial = [0u8; 16];
         aws_lc_rs::rand::fill(&mut serial)
             .map_err(|_| files.bad_certificate(Trouble::Unwritable("no randomness".to_owned())))?;

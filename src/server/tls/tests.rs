@@ -320,12 +320,15 @@ fn a_pair_that_does_not_do_is_renewed_and_told() {
     for (name, print) in ["SECOND", "THIRD", "FOURTH"].iter().zip(prints) {
         text = text.replace(&print.to_string(), name);
     }
-    snapbox::assert_data_eq!(text, snapbox::str![[r#"
+    snapbox::assert_data_eq!(
+        text,
+        snapbox::str![[r#"
 the certificate DIR/tls.crt expired at 2029-04-18T08:00:00Z: the next start makes another one, with another fingerprint
 made another certificate for TLS, because the one from before expired at 2029-04-18T08:00:00Z: DIR/tls.crt. Clients that pinned SECOND have to pin THIRD
 made another certificate for TLS, because `a.example.com` was not in the one from before: DIR/tls.crt. Clients that pinned THIRD have to pin FOURTH
 the certificate DIR/tls.crt is not valid before 2027-01-14T08:00:00Z: look whether the clock of this host is right
-"#]]);
+"#]]
+    );
 }
 
 #[test]
