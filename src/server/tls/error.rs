@@ -209,10 +209,11 @@ impl Trouble {
     fn remedy_of_made(&self, path: &Path) -> String {
         match self {
             Trouble::Exposed => format!("run `chmod 600 {}`", quoted(path)),
-            Trouble::Unreadable(_) | Trouble::Unwritable(_) => {
-                "let the gateway read and write in its state folder".to_owned()
+            Trouble::Unwritable(_) => {
+                "let the gateway write in its state folder, and see that there is room".to_owned()
             }
-            Trouble::Empty
+            Trouble::Unreadable(_)
+            | Trouble::Empty
             | Trouble::Instead { .. }
             | Trouble::Damaged(_)
             | Trouble::Encrypted
@@ -222,7 +223,7 @@ impl Trouble {
             | Trouble::Expired(_)
             | Trouble::NotYetValid(_)
             | Trouble::Name(_) => {
-                "put the one from before back, or remove it, and another one is made, with another fingerprint"
+                "put the one from before back, or remove `tls.crt` and `tls.key`, and another pair is made, with another fingerprint"
                     .to_owned()
             }
         }

@@ -101,7 +101,8 @@ impl Generated {
     /// gets the same pair.
     pub(super) fn ensure(&self, now: Date) -> Result<Made, TlsError> {
         let files = self.files();
-        if !files.key.exists() {
+        // The key is made first, so a certificate without a key has lost it, and that is told.
+        if !files.certificate.exists() && !files.key.exists() {
             self.make_key(&files)?;
         }
         // One at a time looks and makes. A system that cannot lock has one gateway at a state
@@ -109,9 +110,11 @@ impl Generated {
         let _lock = self.lock();
         if !files.certificate.exists() {
             let made = self.make_certificate(&files, now)?;
-            write(&files.certificate, &made)
-                .map_err(|error| files.bad_certificate(Trouble::Unwritable(error.to_string())))?;
-            return Ok(Made::First);
+            return match write(&files.certificate, &made) {
+                Ok(()) => Ok(Made::First),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Made::Kept),
+                Err(error) => Err(files.bad_certificate(Trouble::Unwritable(error.to_string()))),
+            };
         }
         let pair = Pair::read(&files)?;
         let Some(because) = self.outdated(&pair, now) else {
@@ -185,9 +188,9 @@ impl Generated {
         let time = |seconds: u64| {
             date_time_ymd(1970, 1, 1) + Duration::from_secs(Date::from_seconds(seconds).seconds())
         };
-        // The clocks of others may be behind.
+        // The clocks of others may be behind. The last second counts too.
         params.not_before = time(now.seconds().saturating_sub(DAY));
-        params.not_after = time(now.seconds().saturating_add((DAYS - 1) * DAY));
+        params.not_after = time(now.seconds().saturating_add((DAYS - 1) * DAY - 1));
         let certificate = params.self_signed(&key).map_err(|_| unusable())?;
         // A name that no client would find in it, such as `*.com`, would be missing at each start.
         for name in &self.given {

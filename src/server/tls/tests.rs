@@ -323,8 +323,8 @@ fn a_pair_that_does_not_do_is_renewed_and_told() {
     snapbox::assert_data_eq!(
         text,
         snapbox::str![[r#"
-the certificate DIR/tls.crt expired at 2029-04-18T08:00:00Z: the next start makes another one, with another fingerprint
-made another certificate for TLS, because the one from before expired at 2029-04-18T08:00:00Z: DIR/tls.crt. Clients that pinned SECOND have to pin THIRD
+the certificate DIR/tls.crt expired at 2029-04-18T07:59:59Z: the next start makes another one, with another fingerprint
+made another certificate for TLS, because the one from before expired at 2029-04-18T07:59:59Z: DIR/tls.crt. Clients that pinned SECOND have to pin THIRD
 made another certificate for TLS, because `a.example.com` was not in the one from before: DIR/tls.crt. Clients that pinned THIRD have to pin FOURTH
 the certificate DIR/tls.crt is not valid before 2027-01-14T08:00:00Z: look whether the clock of this host is right
 "#]]
@@ -342,9 +342,15 @@ fn a_made_pair_that_was_spoiled_is_not_replaced() {
     fs::write(state.join("tls.crt"), &certificate).unwrap();
     fs::remove_file(state.join("tls.key")).unwrap();
     told.push(open(&generated(&[]), state).unwrap_err());
+    fs::write(state.join("tls.key"), sample().key).unwrap();
+    told.push(open(&generated(&[]), state).unwrap_err());
+    fs::write(state.join("tls.key"), "").unwrap();
+    told.push(open(&generated(&[]), state).unwrap_err());
+    fs::remove_file(state.join("tls.key")).unwrap();
     assert_eq!(fs::read(state.join("tls.crt")).unwrap(), certificate);
     told.push(open(&generated(&["gw example"]), state).unwrap_err());
     fs::remove_file(state.join("tls.crt")).unwrap();
+    assert!(!state.join("tls.key").exists(), "no key is made beside it");
     told.push(open(&generated(&["*.lan"]), state).unwrap_err());
     open(&generated(&[]), state).unwrap();
     fs::write(state.join("plain"), "").unwrap();
@@ -353,11 +359,13 @@ fn a_made_pair_that_was_spoiled_is_not_replaced() {
     snapbox::assert_data_eq!(
         told.join("\n"),
         snapbox::str![[r#"
-`tls.autoGenerate`: DIR/tls.crt is empty: put the one from before back, or remove it, and another one is made, with another fingerprint
-`tls.autoGenerate`: DIR/tls.crt does not belong to the key in DIR/tls.key: put the one from before back, or remove it, and another one is made, with another fingerprint
+`tls.autoGenerate`: DIR/tls.crt is empty: put the one from before back, or remove `tls.crt` and `tls.key`, and another pair is made, with another fingerprint
+`tls.autoGenerate`: DIR/tls.key cannot be read: there is no such file: put the one from before back, or remove `tls.crt` and `tls.key`, and another pair is made, with another fingerprint
+`tls.autoGenerate`: DIR/tls.crt does not belong to the key in DIR/tls.key: put the one from before back, or remove `tls.crt` and `tls.key`, and another pair is made, with another fingerprint
+`tls.autoGenerate`: DIR/tls.key is empty: put the one from before back, or remove `tls.crt` and `tls.key`, and another pair is made, with another fingerprint
 `tls.names`: DIR/tls.crt cannot be made for `gw example`: write names as in `gateway.example.com`, and addresses as in `192.0.2.7`
 `tls.names`: DIR/tls.crt cannot be made for `*.lan`: write names as in `gateway.example.com`, and addresses as in `192.0.2.7`
-`tls.autoGenerate`: DIR/tls.key cannot be written: Not a directory (os error 20): let the gateway read and write in its state folder
+`tls.autoGenerate`: DIR/tls.key cannot be written: Not a directory (os error 20): let the gateway write in its state folder, and see that there is room
 "#]]
     );
 }
