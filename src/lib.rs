@@ -48,6 +48,7 @@ pub mod admission;
 pub mod auth;
 pub mod claims;
 pub mod cli;
+pub mod client;
 pub mod compile;
 pub mod config;
 pub mod decide;

@@ -23,6 +23,7 @@ mod session;
 mod sessions;
 mod snapshot;
 mod stream;
+pub mod tls;
 mod waiting;
 mod websocket;
 
