@@ -9,7 +9,7 @@ use super::check::count;
 use super::load;
 use super::output::{AnswerFormat, Output, ReportFormat};
 use super::overrides::OverrideArgs;
-use crate::config::{Config, ConfigError, FILE, Origin};
+use crate::config::{Config, ConfigError, FILE, Origin, Surroundings};
 use crate::diagnostic::{Diagnostics, Severity};
 use crate::host::Local;
 use crate::source::Sources;
@@ -90,7 +90,24 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
 /// Reads a configuration as it will be served: the one that is named, or the one in the folder
 /// that the user is in, or none.
 pub(super) fn read(file: Option<&str>, overrides: &OverrideArgs) -> Result<Config, Unread> {
-    let file = file.or_else(|| Path::new(FILE).exists().then_some(FILE));
+    let host = Local {
+        built_in: load::built_in,
+    };
+    read_on(file, overrides, &host)
+}
+
+/// The configuration that is read where none is named, if it is there.
+pub(super) fn here() -> Option<&'static str> {
+    Path::new(FILE).exists().then_some(FILE)
+}
+
+/// The same, on a host.
+pub(super) fn read_on(
+    file: Option<&str>,
+    overrides: &OverrideArgs,
+    host: &dyn Surroundings,
+) -> Result<Config, Unread> {
+    let file = file.or(here());
     let text = match file {
         Some(file) => Some(load::read(file, MAX_BYTES).map_err(|error| Unread {
             exit: Exit::Input,
@@ -99,10 +116,7 @@ pub(super) fn read(file: Option<&str>, overrides: &OverrideArgs) -> Result<Confi
         })?),
         None => None,
     };
-    let host = Local {
-        built_in: load::built_in,
-    };
-    let read = Config::read(file.zip(text.as_deref()), &overrides.overrides(), &host);
+    let read = Config::read(file.zip(text.as_deref()), &overrides.overrides(), host);
     read.map_err(
         |ConfigError {
              diagnostics,
@@ -131,8 +145,7 @@ impl Unread {
 }
 
 fn check(args: &CheckArgs, output: &mut Output) -> Exit {
-    let here = Path::new(FILE).exists().then_some(FILE);
-    let name = args.file.as_deref().or(here).unwrap_or("the defaults");
+    let name = args.file.as_deref().or(here()).unwrap_or("the defaults");
     let (mut exit, mut diagnostics, sources) = match read(args.file.as_deref(), &args.overrides) {
         Err(unread) => (unread.exit, unread.diagnostics, unread.sources),
         Ok(config) => {

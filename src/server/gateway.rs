@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -13,6 +14,7 @@ use super::methods::{Methods, NoOther};
 use super::reload::{Files, Load};
 use super::sessions::{End, Sessions};
 use super::snapshot::Snapshot;
+use super::tls::Certificates;
 use super::waiting::Waiting;
 use crate::auth::limiter::Limiter;
 use crate::config::Limits;
@@ -42,6 +44,10 @@ pub struct Options {
     pub methods: Arc<dyn Methods>,
     /// Where policy and settings come from when they are loaded again.
     pub load: Option<Arc<Load>>,
+    /// What those files are now.
+    pub watched: Vec<PathBuf>,
+    /// What TLS is spoken with, where it is.
+    pub certificates: Option<Certificates>,
     /// Who finds out whose process is at the other end of a connection.
     pub peers: Arc<Peers>,
     /// What administrators are told of where it keeps things: name and value.
@@ -55,6 +61,8 @@ impl Default for Options {
             limits: Limits::default(),
             methods: Arc::new(NoOther),
             load: None,
+            watched: Vec::new(),
+            certificates: None,
             peers: Arc::new(Peers::open()),
             about: Vec::new(),
         }
@@ -141,7 +149,7 @@ impl Gateway {
             sessions: Sessions::default(),
             events: broadcast::Sender::new(EVENTS_BEHIND),
             phase: watch::Sender::new(Phase::Open),
-            files: Mutex::default(),
+            files: Mutex::new(Files::watching(&options.watched)),
             reloading: tokio::sync::Mutex::default(),
             own_addresses: own_addresses(&interfaces()),
             options,

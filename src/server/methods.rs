@@ -230,6 +230,7 @@ fn status(caller: &Caller<'_>, _: &Value) -> Result<Value, CallError> {
         "uptimeMs": now_ms().saturating_sub(shared.started_ms),
         "policy": shared.policy_status(),
         "sessions": sessions,
+        "tls": shared.tls_status(),
     });
     if let (true, Some(object)) = (detailed, status.as_object_mut()) {
         for (name, value) in &shared.options.about {

@@ -24,7 +24,9 @@ mod sessions;
 mod snapshot;
 mod stream;
 pub mod tls;
+mod upkeep;
 mod waiting;
+mod watch;
 mod websocket;
 
 pub use clock::NoRandomness;
@@ -32,5 +34,5 @@ pub use gateway::{Gateway, Options};
 pub use in_process::{Identity, InProcess, NotAnswered, NotConnected};
 pub use listener::Listener;
 pub use methods::{Answer, Caller, Methods, NoOther};
-pub use reload::{Load, Reloaded};
+pub use reload::{Load, Loaded, Reloaded};
 pub use run::{Drained, run};

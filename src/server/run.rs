@@ -13,6 +13,7 @@ use super::connection;
 use super::gateway::{Gateway, Phase, Shared};
 use super::listener::Listener;
 use super::sessions::End;
+use super::upkeep::keep_up;
 use super::waiting::{Address, Place};
 
 /// How a gateway ended.
@@ -46,6 +47,7 @@ pub async fn run(
     for listener in listeners {
         accepting.spawn(accept(Arc::clone(&shared), listener, Arc::clone(&room)));
     }
+    accepting.spawn(keep_up(Arc::clone(&shared)));
     stop.await;
     // First the doors, so that nobody comes in that is not told.
     shared.phase.send_replace(Phase::Draining);
