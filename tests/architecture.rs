@@ -136,7 +136,10 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("saphyr_parser", &["src/config/document.rs"]),
     ("json5", &["src/config/openclaw/mod.rs"]),
     ("rustix", &["src/host/"]),
-    ("std::time", &["src/cli/", "src/client/", "src/host/", "src/server/"]),
+    (
+        "std::time",
+        &["src/cli/", "src/client/", "src/host/", "src/server/"],
+    ),
     ("tokio", &["src/cli/", "src/client/", "src/server/"]),
     ("hyper", &["src/server/"]),
     ("rustls", &["src/client/", "src/server/"]),

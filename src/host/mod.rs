@@ -1,6 +1,7 @@
-//! What the program asks of the host it runs on: its environment, secrets in files, and the token
-//! that it makes for itself.
+//! What the program asks of the host it runs on: its environment, secrets in files, the token that
+//! it makes for itself, and that nobody else serves from its state folder.
 
+pub mod claim;
 pub mod token;
 
 use std::fs::{self, File};
