@@ -56,11 +56,13 @@ pub mod explain;
 pub mod facts;
 pub mod handshake;
 pub mod host;
+pub mod journal;
 pub mod lang;
 pub mod pairing;
 pub mod policy;
 pub mod recorded;
 pub mod secret;
+
 pub mod settings;
 pub mod source;
 pub mod verdict;
