@@ -13,6 +13,7 @@ use crate::handshake::{Socket, clean};
 use crate::pairing::change::{Change, Write};
 use crate::pairing::rpc::{Call, Caller};
 use crate::policy::Policy;
+use crate::source::visible;
 use crate::verdict::Verdict;
 use crate::wire::reply::{HttpReason, HttpRefusal};
 
@@ -71,7 +72,7 @@ impl Connection {
 /// A text of a client's on one line, cut before it is escaped.
 fn cut(text: &str, longest: usize) -> Box<str> {
     let start: String = text.chars().take(longest).collect();
-    let shown: String = start.trim().chars().flat_map(char::escape_debug).collect();
+    let shown = visible(start.trim());
     match text.chars().nth(longest) {
         Some(_) => format!("{shown}…").into(),
         None => shown.into(),

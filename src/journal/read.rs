@@ -117,7 +117,13 @@ impl Line {
 
     fn shows(&self, id: AttributeId, kept: &Kept) -> String {
         let row = id.row();
-        if let Some(phrase) = self.evidence.get(row.name) {
+        // What is said of one fact is said of those that are found in the same place.
+        let place = match row.name {
+            "unknown-scope" | "outside-role" => "scopes",
+            "auth-failure" => "auth",
+            name => name,
+        };
+        if let Some(phrase) = self.evidence.get(row.name).or(self.evidence.get(place)) {
             return phrase.to_string();
         }
         if row.stage > kept.until {
