@@ -62,6 +62,7 @@ pub mod pairing;
 pub mod policy;
 pub mod recorded;
 pub mod secret;
+pub mod server;
 
 pub mod settings;
 pub mod source;

@@ -1,0 +1,4 @@
+//! What serving keeps beside connections: the file of decisions, and what is counted.
+
+pub mod decision_log;
+pub mod metrics;
