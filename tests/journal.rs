@@ -20,7 +20,7 @@ use gw::admission::{
 use gw::explain::{Explanation, Subject, explain};
 use gw::facts::{AttributeId, Scope};
 use gw::handshake::{self, Handshake};
-use gw::journal::{Connection, Finish, Kind, Line, Unfinished, read};
+use gw::journal::{Connection, Fault, Finish, Kind, Line, Managed, Unfinished, read};
 use gw::pairing::change::Fresh;
 use gw::pairing::record::Pending;
 use gw::pairing::rpc::{Call, Caller, View};
@@ -58,10 +58,16 @@ struct Case {
 
 impl Case {
     fn of(path: &str) -> Self {
-        let text = text(path);
-        let value: Value = serde_json::from_str(&text).unwrap();
+        Case::with(path, |_| {})
+    }
+
+    /// The same, of a client that says something else.
+    fn with(path: &str, change: impl FnOnce(&mut Value)) -> Self {
+        let mut value: Value = serde_json::from_str(&text(path)).unwrap();
+        change(&mut value);
         Case {
-            handshake: handshake::parse(&text).unwrap_or_else(|error| panic!("{path}: {error}")),
+            handshake: handshake::parse(&value.to_string())
+                .unwrap_or_else(|error| panic!("{path}: {error}")),
             message: value.get("connect").unwrap().to_string().into_bytes(),
         }
     }
@@ -141,7 +147,10 @@ fn shown(explanation: &Explanation) -> Vec<String> {
     facts
         .map(|fact| {
             let name = fact.attribute.row().name;
-            format!("{name} {} {}: {}", fact.value, fact.provenance, fact.evidence)
+            format!(
+                "{name} {} {}: {}",
+                fact.value, fact.provenance, fact.evidence
+            )
         })
         .collect()
 }
@@ -207,7 +216,12 @@ fn log() -> (Vec<Line>, Vec<Line>) {
     };
     let older = vec![
         decided("fixtures/handshake/local-cli.json", 0, 0x1a01, &default),
-        decided("fixtures/issues/55067-docker-cli-refused/untrusted-proxy.json", 1, 0x2b02, &default),
+        decided(
+            "fixtures/issues/55067-docker-cli-refused/untrusted-proxy.json",
+            1,
+            0x2b02,
+            &default,
+        ),
     ];
     let case = Case::of("fixtures/handshake/local-cli.json");
     let now = case.handshake.time_ms;
@@ -233,11 +247,7 @@ fn log() -> (Vec<Line>, Vec<Line>) {
     let gate = proxied.gate(&newest);
     let Handshake { socket, http, .. } = &proxied.handshake;
     let refused = refused_upgrade(gate, socket, http).unwrap();
-    let asks_more = {
-        let mut case = Case::of("fixtures/issues/16305-scope-upgrade/handshake.json");
-        case.handshake.note = None;
-        case
-    };
+    let asks_more = Case::of("fixtures/issues/16305-scope-upgrade/handshake.json");
     let (scopes, admission) = asks_more.logged(&id(0x3c03), &default).unwrap();
     let unkept = {
         let gate = case.gate(&default);
@@ -248,7 +258,13 @@ fn log() -> (Vec<Line>, Vec<Line>) {
     };
     let newer = vec![
         at(
-            Line::session_ended(&connection(0x1a01), now, None, Finish::PolicyChanged, Some(1008)),
+            Line::session_ended(
+                &connection(0x1a01),
+                now,
+                None,
+                Finish::PolicyChanged,
+                Some(1008),
+            ),
             60,
         ),
         at(scopes, 61),
@@ -265,24 +281,115 @@ fn log() -> (Vec<Line>, Vec<Line>) {
             Line::upgrade_refused(&connection(0x5e06), now, HttpReason::WaitingSockets, None),
             63,
         ),
-        at(Line::frame_refused(&connection(0x6f06), now, &upgrade, &mismatch), 64),
-        at(Line::frame_refused(&connection(0x6f07), now, &upgrade, &schema), 65),
         at(
-            Line::unfinished(&connection(0x7a07), now, Some(&upgrade), Unfinished::TimedOut, None),
+            Line::frame_refused(&connection(0x6f06), now, &upgrade, &mismatch),
+            64,
+        ),
+        at(
+            Line::frame_refused(&connection(0x6f07), now, &upgrade, &schema),
+            65,
+        ),
+        at(
+            Line::unfinished(
+                &connection(0x7a07),
+                now,
+                Some(&upgrade),
+                Unfinished::TimedOut,
+                None,
+            ),
             66,
         ),
         at(approved(&connection(0x8b08), &admission, &asks_more), 67),
         Line::lines_dropped(now + 68_000, 12),
         at(unkept, 69),
-        decided("fixtures/issues/55067-other-container/handshake.json", 70, 0x9c09, &docker),
+        decided(
+            "fixtures/issues/55067-other-container/handshake.json",
+            70,
+            0x9c09,
+            &docker,
+        ),
+        at(guest(&id(0xa10a)), 71),
+        at(
+            Case::with("fixtures/issues/56377-macos-update/remote.json", |value| {
+                *value.pointer_mut("/pairing/record/deviceFamily").unwrap() = "iMac".into();
+            })
+            .logged(&id(0xa20b), &default)
+            .unwrap()
+            .0,
+            72,
+        ),
+        decided(
+            "fixtures/issues/attack-bad-proof/other-nonce.json",
+            73,
+            0xa30c,
+            &lax(),
+        ),
+        at(rotated(&connection(0x8b09), &asks_more), 74),
     ];
     (older, newer)
+}
+
+/// A client that says a lot of itself, and is let in for some time.
+fn guest(id: &str) -> Line {
+    let text = "gw-policy 1\n[guests] client=cli → silent-approve(scopes={ operator.read }, ttl=\"30d\")\ndefault → require-pairing\n";
+    let policy = Policy::parse("guests.policy", text).unwrap();
+    let case = Case::with("fixtures/handshake/local-cli.json", |value| {
+        let client = value.pointer_mut("/connect/params/client").unwrap();
+        let name = "Kim\u{1b}[31m's \u{202e}laptop";
+        client
+            .as_object_mut()
+            .unwrap()
+            .insert("displayName".to_owned(), name.into());
+        let headers = value.pointer_mut("/http/headers").unwrap();
+        let agent = serde_json::json!(["User-Agent", "openclaw/2026.9.6 (linux)"]);
+        headers.as_array_mut().unwrap().push(agent);
+    });
+    case.logged(id, &policy).unwrap().0
+}
+
+/// A policy whose answer a law changes.
+fn lax() -> Policy {
+    let text = "gw-policy 1\n[everybody] client=cli → silent-approve\ndefault → require-pairing\n";
+    Policy::parse("lax.policy", text).unwrap()
+}
+
+/// A device replaces its own token.
+fn rotated(connection: &Connection, case: &Case) -> Line {
+    let standing = case.handshake.pairing.clone();
+    let device = standing.record.as_ref().unwrap().device_id.clone();
+    let scopes = [Scope::Admin.name().into()];
+    let caller = Caller {
+        scopes: &scopes,
+        device: Some(&device),
+        by_device_token: true,
+    };
+    let call = Call::Rotate {
+        device_id: device.clone(),
+        role: "operator".into(),
+        scopes: None,
+    };
+    let mut fresh = Fresh {
+        request_id: &mut || "unused".into(),
+        secret: &mut || Secret::new("made-not-a-secret"),
+    };
+    let now = case.handshake.time_ms;
+    let view = View {
+        standings: &[standing],
+        is_connected: &|_| false,
+        now_ms: now,
+        rules: &case.handshake.settings.compatibility,
+    };
+    let reply = call.answer(&caller, &view, &mut fresh).unwrap();
+    Line::pairing_changed(connection, now, &caller, &call, &reply.change).unwrap()
 }
 
 /// The owner approves what was asked for.
 fn approved(connection: &Connection, admission: &Admission, case: &Case) -> Line {
     let standing = admission.change.apply(&case.handshake.pairing);
-    let request_id = standing.pending.as_ref().map(|pending: &Pending| pending.request_id.clone());
+    let request_id = standing
+        .pending
+        .as_ref()
+        .map(|pending: &Pending| pending.request_id.clone());
     let scopes = [Scope::Admin, Scope::Pairing].map(|scope| scope.name().into());
     let caller = Caller {
         scopes: &scopes,
@@ -336,8 +443,225 @@ fn the_log_that_commands_are_tried_on_is_current() {
         newer.first().unwrap().text().get(..200).unwrap(),
     );
     held("fixtures/log/broken.jsonl", &broken);
-    let kinds: BTreeSet<&str> = older.iter().chain(&newer).map(|line| line.kind.name()).collect();
+    let kinds: BTreeSet<&str> = older
+        .iter()
+        .chain(&newer)
+        .map(|line| line.kind.name())
+        .collect();
     assert_eq!(kinds.len(), Kind::ALL.len(), "one line of each kind");
+}
+
+/// The fields of a line, each with what it says: `docs/log.md`.
+const FIELDS: &[(&str, &str)] = &[
+    (
+        "gw-log",
+        "The version of the format. Fields may be added without another one.",
+    ),
+    (
+        "time",
+        "When the connect frame arrived, or the thing happened: RFC 3339 in UTC.",
+    ),
+    ("kind", "What the line is about; the kinds stand above."),
+    (
+        "connection",
+        "The connection. Of a change to a device, the one over which it was asked for.",
+    ),
+    (
+        "remote",
+        "The other end of the socket. None over the unix socket and in-process.",
+    ),
+    ("local", "This end of it."),
+    ("verdict", "What was decided."),
+    (
+        "reason",
+        "Why it is refused or waits; of other kinds, why it was refused early or ended.",
+    ),
+    ("grant", "What bounds the admission, as a policy writes it."),
+    (
+        "law",
+        "The law that changed the clause's answer: no policy can lift it.",
+    ),
+    (
+        "by",
+        "The clause that decided: its label, or file and line.",
+    ),
+    (
+        "clause",
+        "A hash of that clause's own text: it stays when lines above it change.",
+    ),
+    ("policy.file", "The policy, as the gateway was given it."),
+    (
+        "policy.digest",
+        "A hash over its texts, as `gw check-policy` prints it.",
+    ),
+    (
+        "answer.admitted",
+        "Whether it got in. It may not, though the verdict lets it in: `code` says why.",
+    ),
+    ("answer.code", "`error.code` of the response."),
+    ("answer.details", "`error.details.code` of the response."),
+    (
+        "answer.message",
+        "What it was told, of a message that was refused early.",
+    ),
+    ("answer.close", "The code it was closed with."),
+    (
+        "answer.http",
+        "The status of the HTTP response in place of a WebSocket.",
+    ),
+    ("answer.token", "A device token went with the answer."),
+    (
+        "says.name",
+        "`client.displayName`: what it wants to be called.",
+    ),
+    ("says.version", "`client.version`."),
+    ("says.agent", "`User-Agent`."),
+    (
+        "device",
+        "The device that it names, proven or not (`facts.verified.device`); or the one that was changed.",
+    ),
+    (
+        "request",
+        "The request that waits for the owner, or that was resolved.",
+    ),
+    ("asked", "The scopes asked for, as they were sent."),
+    (
+        "scopes",
+        "The scopes of the session; of a change, those that the device or its token has now.",
+    ),
+    (
+        "until",
+        "When the session or the approval ends, where it does.",
+    ),
+    (
+        "upgrade.reason",
+        "What is missing first, where a device asks for more than it was approved for.",
+    ),
+    ("upgrade.rolesFrom", "The roles that were approved."),
+    ("upgrade.roleTo", "The role asked for."),
+    ("upgrade.scopesFrom", "The scopes that were approved."),
+    ("upgrade.scopesTo", "The scopes asked for."),
+    (
+        "upgrade.scopeRule",
+        "Which scopes cover others (`compatibility.scopeRule`).",
+    ),
+    (
+        "upgrade.platformFrom",
+        "The platform that was approved, where another one is named.",
+    ),
+    ("upgrade.platformTo", "The platform that is named instead."),
+    (
+        "upgrade.familyFrom",
+        "The device family that was approved, where another one is named.",
+    ),
+    (
+        "upgrade.familyTo",
+        "The device family that is named instead.",
+    ),
+    ("action", "What was done to the device."),
+    (
+        "role",
+        "The role of the token that was replaced or revoked.",
+    ),
+    (
+        "owner.device",
+        "The device of who asked for it, where the session has proved one.",
+    ),
+    ("owner.byDeviceToken", "Its device token let it in."),
+    ("owner.scopes", "The scopes of that session."),
+    ("dropped", "How many lines are missing before this one."),
+    ("facts.claimed", "What the client says."),
+    ("facts.observed", "What the socket and the headers show."),
+    (
+        "facts.verified",
+        "What a secret, a signature, the kernel or the store proves.",
+    ),
+    ("facts.configured", "What the operator set."),
+    (
+        "evidence",
+        "What shows facts, where the facts do not say it by themselves.",
+    ),
+];
+
+/// The objects whose fields are fields of their own in the table.
+const NESTED: [&str; 6] = ["policy", "answer", "says", "upgrade", "owner", "facts"];
+
+#[test]
+fn every_field_has_its_row() {
+    use std::fmt::Write as _;
+    let (older, newer) = log();
+    let values: Vec<Value> = older
+        .iter()
+        .chain(&newer)
+        .map(|line| serde_json::from_str(&line.text()).unwrap())
+        .collect();
+    let known: BTreeSet<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
+    for value in &values {
+        for (name, inner) in value.as_object().unwrap() {
+            match inner
+                .as_object()
+                .filter(|_| NESTED.contains(&name.as_str()))
+            {
+                Some(inner) => {
+                    for inner in inner.keys() {
+                        let name = format!("{name}.{inner}");
+                        assert!(known.contains(&*name), "give `{name}` a row");
+                    }
+                }
+                None => assert!(known.contains(&**name), "give `{name}` a row"),
+            }
+        }
+    }
+    let mut table = String::from("| field | what it says | for example |\n| --- | --- | --- |\n");
+    for (name, doc) in FIELDS {
+        let pointer = format!("/{}", name.replace('.', "/"));
+        let empty = |value: &&Value| value.as_object().is_none_or(|map| !map.is_empty());
+        let mut found = values
+            .iter()
+            .filter_map(|value| value.pointer(&pointer))
+            .filter(empty);
+        let shortest = found.by_ref().min_by_key(|value| value.to_string().len());
+        let example = shortest.unwrap_or_else(|| panic!("no line has `{name}`"));
+        writeln!(table, "| `{name}` | {doc} | `{example}` |").unwrap();
+    }
+    let mut kinds = String::from("| kind | what the line is about |\n| --- | --- |\n");
+    for kind in Kind::ALL {
+        writeln!(kinds, "| `{kind}` | {} |", kind.doc()).unwrap();
+    }
+    let mut words = String::new();
+    for (kind, list) in [
+        (Kind::FrameRefused, Fault::WORDS),
+        (Kind::Unfinished, Unfinished::WORDS),
+        (Kind::SessionEnded, Finish::WORDS),
+    ] {
+        writeln!(words, "- `{kind}`").unwrap();
+        for word in list {
+            writeln!(words, "  - `{}`: {}", word.name, word.doc).unwrap();
+        }
+    }
+    writeln!(words, "- `action` of `{}`", Kind::PairingChanged).unwrap();
+    for word in Managed::WORDS {
+        writeln!(words, "  - `{}`: {}", word.name, word.doc).unwrap();
+    }
+    let example = older.last().unwrap().text();
+    let example: Value = serde_json::from_str(&example).unwrap();
+    let example = format!(
+        "```json\n{}\n```\n",
+        serde_json::to_string_pretty(&example).unwrap()
+    );
+    let mut page = text("docs/log.md");
+    for (name, made) in [
+        ("kinds", kinds),
+        ("fields", table),
+        ("reasons", words),
+        ("line", example),
+    ] {
+        let head = format!("<!-- {name}: made by tests/journal.rs -->\n");
+        let (before, rest) = page.split_once(&head).unwrap();
+        let (_, after) = rest.split_once("<!-- end -->").unwrap();
+        page = format!("{before}{head}\n{made}\n<!-- end -->{after}");
+    }
+    held("docs/log.md", &page);
 }
 
 /// What was decided is one thing, and what was answered another: a store that is full keeps

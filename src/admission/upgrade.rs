@@ -45,7 +45,10 @@ impl Upgrade {
     /// What the client's program calls itself: `User-Agent`.
     #[must_use]
     pub fn agent(&self) -> Option<&str> {
-        self.http.values("user-agent").next().map(|(_, value)| value)
+        self.http
+            .values("user-agent")
+            .next()
+            .map(|(_, value)| value)
     }
 
     /// Whose failures count against this connection, for the [`Limiter`](crate::auth::limiter::Limiter).

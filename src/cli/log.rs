@@ -125,7 +125,10 @@ pub(super) fn bad_line(name: &str, at: usize, error: &LineError, ended: bool) ->
     if !ended {
         return format!("{name}:{at} is cut off, as by a crash, and passed over");
     }
-    format!("{place} is no line of a log, and passed over: {}", visible(&error.message))
+    format!(
+        "{place} is no line of a log, and passed over: {}",
+        visible(&error.message)
+    )
 }
 
 fn skip_line(reader: &mut impl std::io::BufRead) -> std::io::Result<()> {
@@ -163,6 +166,11 @@ pub(super) fn shown(line: &Line) -> String {
     if line.by.is_some() {
         words.push(format!("by {}", text(&line.by)));
     }
+    if let Some(owner) = &line.owner {
+        let who = owner.device.as_deref().map(short);
+        let who = who.unwrap_or_else(|| "an owner without a device".to_owned());
+        words.push(format!("asked for by {who}"));
+    }
     if let Some(count) = line.dropped {
         words.push(format!("{count} lines are missing here"));
     }
@@ -199,7 +207,10 @@ pub(super) fn what(line: &Line) -> String {
 /// The client, what it calls itself, and its device.
 fn who(line: &Line) -> Vec<String> {
     let mut words = Vec::new();
-    let known = line.facts.as_ref().filter(|kept| kept.until == crate::facts::Stage::Connect);
+    let known = line
+        .facts
+        .as_ref()
+        .filter(|kept| kept.until == crate::facts::Stage::Connect);
     let name = line.says.as_ref().and_then(|says| says.name.as_deref());
     if let Some(kept) = known {
         let name = name.map_or_else(String::new, |name| format!(" \"{}\"", visible(name)));
@@ -215,7 +226,12 @@ fn who(line: &Line) -> Vec<String> {
 fn from(line: &Line) -> Option<String> {
     let facts = line.facts.as_ref().map(|kept| &kept.facts);
     let remote = line.remote.as_deref().map(visible);
-    let client = facts.and_then(|facts| facts.client_ip.ip().filter(|_| facts.client_ip != facts.peer));
+    let client = facts.and_then(|facts| {
+        facts
+            .client_ip
+            .ip()
+            .filter(|_| facts.client_ip != facts.peer)
+    });
     match (client, remote) {
         (Some(client), Some(remote)) => Some(format!("from {client} through {remote}")),
         (Some(client), None) => Some(format!("from {client}")),

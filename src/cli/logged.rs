@@ -4,9 +4,9 @@
 use serde_json::{Value, json};
 
 use super::fact::Problem;
+use super::load;
 use super::log::{self, Placed};
 use super::output::Output;
-use super::load;
 use crate::decide::Decision;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::facts::Facts;
@@ -34,7 +34,7 @@ pub(super) fn find(path: &str, wanted: &str, output: &mut Output) -> Result<Logg
     let mut take = |placed: Placed| {
         let line = &placed.line;
         let id = &*line.connection;
-        if id.is_empty() || line.kind == Kind::PairingChanged {
+        if id.is_empty() {
             return;
         }
         if last.last().is_none_or(|(known, _)| known != id) {
@@ -69,17 +69,14 @@ pub(super) fn find(path: &str, wanted: &str, output: &mut Output) -> Result<Logg
     if ids.len() > 1 && !whole {
         let named: Vec<String> = ids.iter().take(MOST_NAMED).map(|id| visible(id)).collect();
         let more = if ids.len() > named.len() { ", …" } else { "" };
-        let message = format!(
-            "{} connections begin with `{}`",
-            ids.len(),
-            visible(wanted)
-        );
+        let message = format!("{} connections begin with `{}`", ids.len(), visible(wanted));
         let help = format!("write more of one: {}{more}", named.join(", "));
         return Err(missing(message, help));
     }
     own.retain(|placed| !whole || &*placed.line.connection == wanted);
-    // A connection is decided once; what else is said of it comes before or after.
-    let at = own.iter().position(|placed| placed.line.kind == Kind::Decided);
+    // A connection is decided once; what else is said of it comes after.
+    let is = |kind: Kind| own.iter().position(|placed| placed.line.kind == kind);
+    let at = is(Kind::Decided).or(is(Kind::UpgradeRefused));
     if own.is_empty() {
         let near: Vec<String> = near.iter().map(|(_, id)| visible(id)).collect();
         let last: Vec<String> = last.iter().map(|(_, shown)| format!("  {shown}")).collect();
@@ -161,7 +158,8 @@ impl Logged {
         let same_policy = then.is_some_and(|then| &*then.digest == policy.digest());
         Compared {
             same_policy,
-            then_policy: then.map(|then| format!("{} {}", visible(&then.file), visible(&then.digest))),
+            then_policy: then
+                .map(|then| format!("{} {}", visible(&then.file), visible(&then.digest))),
             now_policy: format!("{} {}", printable(policy.name()), policy.digest()),
             same_answer: shown == self.verdict(),
             same_clause: line.clause.as_deref() == Some(&*clause),
@@ -182,7 +180,12 @@ impl Logged {
     }
 
     /// What stands above the explanation.
-    pub(super) fn head(&self, compared: Option<&Compared>, unread: &[String], drawn: bool) -> String {
+    pub(super) fn head(
+        &self,
+        compared: Option<&Compared>,
+        unread: &[String],
+        drawn: bool,
+    ) -> String {
         let line = self.line();
         let mut text = format!(
             "{}connection {} of {}, {}:{}\n",
@@ -219,9 +222,9 @@ impl Logged {
                 ("version", &says.version),
                 ("program", &says.agent),
             ];
-            let parts = parts.into_iter().filter_map(|(what, text)| {
-                Some(format!("{what} {}", visible(text.as_deref()?)))
-            });
+            let parts = parts
+                .into_iter()
+                .filter_map(|(what, text)| Some(format!("{what} {}", visible(text.as_deref()?))));
             told.push(("calls itself", parts.collect::<Vec<_>>().join(", ")));
         }
         if let Some(device) = &line.device {
@@ -232,14 +235,17 @@ impl Logged {
                 true => "none".to_owned(),
                 false => visible(&names.join(", ")),
             };
-            told.push(("asks for more", format!(
-                "{}: roles {} → {}, scopes {} → {}",
-                visible(&upgrade.reason),
-                list(&upgrade.roles_from),
-                visible(&upgrade.role_to),
-                list(&upgrade.scopes_from),
-                list(&upgrade.scopes_to)
-            )));
+            told.push((
+                "asks for more",
+                format!(
+                    "{}: roles {} → {}, scopes {} → {}",
+                    visible(&upgrade.reason),
+                    list(&upgrade.roles_from),
+                    visible(&upgrade.role_to),
+                    list(&upgrade.scopes_from),
+                    list(&upgrade.scopes_to)
+                ),
+            ));
         }
         for other in &self.others {
             told.push(("also", other.clone()));
@@ -271,7 +277,11 @@ impl Logged {
             parts.push(format!("admitted with {scopes}{token}"));
         }
         let codes = [&answer.code, &answer.details];
-        let codes: Vec<String> = codes.into_iter().flatten().map(|code| visible(code)).collect();
+        let codes: Vec<String> = codes
+            .into_iter()
+            .flatten()
+            .map(|code| visible(code))
+            .collect();
         if !codes.is_empty() {
             parts.push(codes.join(" "));
         }
@@ -281,7 +291,11 @@ impl Logged {
         parts.extend(answer.close.map(|code| format!("closed {code}")));
         parts.extend(answer.http.map(|status| format!("HTTP {status}")));
         parts.extend(line.until.map(|until| format!("until {until}")));
-        parts.extend(line.request.as_ref().map(|request| format!("request {}", visible(request))));
+        parts.extend(
+            line.request
+                .as_ref()
+                .map(|request| format!("request {}", visible(request))),
+        );
         parts.join(", ")
     }
 
@@ -332,18 +346,24 @@ impl Compared {
         let alike = match (self.same_answer, self.same_clause) {
             (true, true) => format!("the same clause still answers {}", self.now_answer),
             (true, false) => format!("the answer is still {}, by another clause", self.now_answer),
-            (false, _) => format!("it answered {}, and answers {} now", self.then_answer, self.now_answer),
+            (false, _) => format!(
+                "it answered {}, and answers {} now",
+                self.then_answer, self.now_answer
+            ),
         };
         match (&self.then_policy, self.same_policy) {
             (Some(_), true) if self.same_answer => String::new(),
-            (Some(_), true) => format!(
-                "{lead}the same policy answers otherwise in this version of gw: {alike}\n"
-            ),
+            (Some(_), true) => {
+                format!("{lead}the same policy answers otherwise in this version of gw: {alike}\n")
+            }
             (Some(then), false) => format!(
                 "{lead}decided then by {then}\n{lead}asked now of   {}: {alike}\n",
                 self.now_policy
             ),
-            (None, _) => format!("{lead}no policy had been asked; asked now of {}\n", self.now_policy),
+            (None, _) => format!(
+                "{lead}no policy had been asked; asked now of {}\n",
+                self.now_policy
+            ),
         }
     }
 }

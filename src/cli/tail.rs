@@ -76,8 +76,9 @@ fn since(text: &str) -> Result<Moment, String> {
     if let Some(moment) = Moment::parse(text) {
         return Ok(moment);
     }
-    let ago = humantime::parse_duration(text)
-        .map_err(|_| "write how long ago, as `10m`, or a time, as 2026-02-02T02:40:00Z".to_owned())?;
+    let ago = humantime::parse_duration(text).map_err(|_| {
+        "write how long ago, as `10m`, or a time, as 2026-02-02T02:40:00Z".to_owned()
+    })?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let then = now.unwrap_or_default().saturating_sub(ago);
     Ok(Moment(i64::try_from(then.as_millis()).unwrap_or(i64::MAX)))
@@ -100,7 +101,11 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     if let Err(error) = begin(args, &path, &mut follower, &mut printer) {
         let waits = error == ReadError::NotFound && !args.no_follow;
         if !waits {
-            output.report_one(load::unreadable(&path, &error), &Sources::default(), ReportFormat::Human);
+            output.report_one(
+                load::unreadable(&path, &error),
+                &Sources::default(),
+                ReportFormat::Human,
+            );
             return Exit::Input;
         }
         printer.note(&format!("{} is not there yet", printable(&path)));
@@ -203,7 +208,10 @@ impl Printer {
             (LineFormat::Json, Ok(_)) => self.put(text),
             (LineFormat::Human, Ok(line)) => self.put(&log::shown(&line)),
             (_, Err(error)) => {
-                self.note(&format!("a line is passed over: {}", visible(&error.message)));
+                self.note(&format!(
+                    "a line is passed over: {}",
+                    visible(&error.message)
+                ));
             }
         }
     }
@@ -362,7 +370,10 @@ impl Follower {
         let Some(file) = &mut self.file else {
             return;
         };
-        if file.metadata().is_ok_and(|metadata| metadata.len() < self.offset) {
+        if file
+            .metadata()
+            .is_ok_and(|metadata| metadata.len() < self.offset)
+        {
             self.offset = 0;
             self.part.clear();
         }
@@ -378,7 +389,11 @@ impl Follower {
                 Err(_) => return,
             };
             self.offset += count as u64;
-            for piece in chunk.get(..count).unwrap_or_default().split_inclusive(|byte| *byte == b'\n') {
+            for piece in chunk
+                .get(..count)
+                .unwrap_or_default()
+                .split_inclusive(|byte| *byte == b'\n')
+            {
                 // Of a line beyond all measure the beginning is enough to pass it over.
                 if self.part.len() as u64 <= MAX_LINE {
                     self.part.extend_from_slice(piece);
@@ -436,7 +451,11 @@ mod tests {
 
         fn add(&self, text: &str) {
             let mut options = OpenOptions::new();
-            let mut file = options.create(true).append(true).open(self.path("")).unwrap();
+            let mut file = options
+                .create(true)
+                .append(true)
+                .open(self.path(""))
+                .unwrap();
             file.write_all(text.as_bytes()).unwrap();
         }
 

@@ -131,7 +131,9 @@ impl Origin {
             authority: "".into(),
         };
         if origin.is_page() {
-            let authority = text.split_once("://").map_or("", |(_, authority)| authority);
+            let authority = text
+                .split_once("://")
+                .map_or("", |(_, authority)| authority);
             origin.authority = authority.into();
         }
         origin

@@ -94,9 +94,7 @@ pub fn alone(id: AttributeId, facts: &Facts) -> Option<String> {
         "secret-sent" if facts.secret_sent => {
             "`auth.token` or `auth.password` of the connect frame".to_owned()
         }
-        "secret-sent" => {
-            "neither `auth.token` nor `auth.password` in the connect frame".to_owned()
-        }
+        "secret-sent" => "neither `auth.token` nor `auth.password` in the connect frame".to_owned(),
         "auth" | "auth-failure" => of_auth(facts)?.to_owned(),
         "setting.auth-mode" => return None,
         name => format!("`{}` of the settings", setting_key(name)?),
@@ -116,7 +114,10 @@ pub fn beyond_facts(seen: &Seen<'_>, facts: &Facts) -> Vec<(AttributeId, String)
         (_, name) => !matches!(name, "device-family" | "setting.auth-mode"),
     };
     let phrase = |id: AttributeId| (id, evidences.get(id).show(id, seen, facts));
-    AttributeId::all().filter(|id| worth(*id)).map(phrase).collect()
+    AttributeId::all()
+        .filter(|id| worth(*id))
+        .map(phrase)
+        .collect()
 }
 
 /// What shows which authentication held, or why none did. That of a proxy is in its headers.

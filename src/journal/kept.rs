@@ -69,9 +69,8 @@ struct Group<'a> {
 impl Serialize for Group<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        let mine = |row: &&Attribute| {
-            row.provenance == self.vouched && row.stage <= self.kept.until
-        };
+        let mine =
+            |row: &&Attribute| row.provenance == self.vouched && row.stage <= self.kept.until;
         for row in ATTRIBUTES.iter().filter(mine) {
             put(&mut map, row, &self.kept.facts)?;
         }
@@ -223,8 +222,7 @@ fn take(id: AttributeId, value: &Value, facts: &mut Facts) -> Option<()> {
         },
         Kind::Set { set, .. } => {
             let names = value.as_array()?.iter();
-            let scopes: Option<ScopeSet> =
-                names.map(|name| Scope::parse(name.as_str()?)).collect();
+            let scopes: Option<ScopeSet> = names.map(|name| Scope::parse(name.as_str()?)).collect();
             set(facts, scopes?);
         }
         Kind::Address { set, .. } => match value {

@@ -124,7 +124,12 @@ impl Line {
             ..base
         };
         let law = admission.decision.law.map(|law| law.name().into());
-        line.judged(policy, admission.decision.verdict, admission.decision.by, law)
+        line.judged(
+            policy,
+            admission.decision.verdict,
+            admission.decision.by,
+            law,
+        )
     }
 
     /// The same, with what shows its facts: see [`admission::evidence`](crate::admission::evidence).
@@ -284,7 +289,13 @@ impl Line {
         }
     }
 
-    fn judged(self, policy: &Policy, verdict: Verdict, by: ClauseId, law: Option<Box<str>>) -> Self {
+    fn judged(
+        self,
+        policy: &Policy,
+        verdict: Verdict,
+        by: ClauseId,
+        law: Option<Box<str>>,
+    ) -> Self {
         let reason = match verdict {
             Verdict::Reject(reason) => Some(reason.name()),
             Verdict::RequirePairing(reason) => Some(reason.name()),
@@ -320,7 +331,10 @@ impl Answer {
                 ..Answer::default()
             },
             Reply::Refused { refusal, .. } => {
-                let details = refusal.details.as_ref().and_then(|details| details.get("code"));
+                let details = refusal
+                    .details
+                    .as_ref()
+                    .and_then(|details| details.get("code"));
                 Answer {
                     code: Some(refusal.code.name().into()),
                     details: details.and_then(|code| code.as_str()).map(Into::into),

@@ -43,10 +43,18 @@ const NOT_LOGGED: &str = "not in the log: assumed";
 ///
 /// [`LineError`] when it is not JSON, is no line of a log, or is of a newer format.
 pub fn line(text: &str) -> Result<Line, LineError> {
+    if !text.starts_with('{') {
+        return Err(LineError {
+            column: 1,
+            message: "it is no JSON object".to_owned(),
+        });
+    }
     let line: Line = serde_json::from_str(text).map_err(|error| {
         let message = error.to_string();
         // The place is told beside the file.
-        let message = message.rsplit_once(" at line ").map_or(&*message, |(said, _)| said);
+        let message = message
+            .rsplit_once(" at line ")
+            .map_or(&*message, |(said, _)| said);
         LineError {
             column: error.column(),
             message: crate::source::visible(message),

@@ -138,7 +138,11 @@ fn facts_of_later_stages_are_assumed() {
     let explained = back.explained().unwrap();
     assert_eq!(explained.facts, Facts::default());
     let shown = &explained.subject.evidence;
-    assert!(shown.iter().any(|phrase| phrase.starts_with("not known yet")));
+    assert!(
+        shown
+            .iter()
+            .any(|phrase| phrase.starts_with("not known yet"))
+    );
 }
 
 /// A line of a newer version is read as far as it is known, and says what was not.
@@ -146,7 +150,10 @@ fn facts_of_later_stages_are_assumed() {
 fn what_another_version_wrote_is_told() {
     let text = written(&Facts::default(), Stage::Connect).text();
     let newer = text
-        .replace("\"transport\":\"tcp\"", "\"transport\":\"quic\",\"mood\":\"good\"")
+        .replace(
+            "\"transport\":\"tcp\"",
+            "\"transport\":\"quic\",\"mood\":\"good\"",
+        )
         .replace("\"gw-log\":1,", "\"gw-log\":1,\"more\":{\"of\":\"this\"},");
     let explained = read::line(&newer).unwrap().explained().unwrap();
     assert_eq!(explained.unread, ["transport", "mood", "transport"]);

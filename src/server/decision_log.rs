@@ -142,7 +142,9 @@ impl DecisionLog {
         let sent = {
             let sender = self.sender.read().unwrap_or_else(PoisonError::into_inner);
             let flush = Message::Flush(done);
-            sender.as_ref().is_some_and(|sender| sender.send(flush).is_ok())
+            sender
+                .as_ref()
+                .is_some_and(|sender| sender.send(flush).is_ok())
         };
         sent && wait.recv_timeout(deadline).is_ok()
     }
@@ -154,10 +156,7 @@ impl DecisionLog {
         let sender = self.sender.write();
         drop(sender.unwrap_or_else(PoisonError::into_inner).take());
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        !matches!(
-            ended.recv_timeout(deadline),
-            Err(RecvTimeoutError::Timeout)
-        )
+        !matches!(ended.recv_timeout(deadline), Err(RecvTimeoutError::Timeout))
     }
 }
 
@@ -302,7 +301,10 @@ impl Writer {
         let Some(open) = &mut self.file else {
             return;
         };
-        match (open.file.metadata(), std::fs::metadata(&self.decisions.file)) {
+        match (
+            open.file.metadata(),
+            std::fs::metadata(&self.decisions.file),
+        ) {
             (Ok(own), Ok(there)) if is_same(&own, &there) => {
                 // Whoever emptied it in place did so behind our back.
                 open.bytes = own.len();
@@ -481,7 +483,10 @@ mod tests {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            let mode = std::fs::metadata(folder.file(0)).unwrap().permissions().mode();
+            let mode = std::fs::metadata(folder.file(0))
+                .unwrap()
+                .permissions()
+                .mode();
             assert_eq!(mode & 0o777, 0o600);
         }
         let again = folder.log();
@@ -532,7 +537,10 @@ mod tests {
     fn a_folder_that_is_gone_loses_lines_and_says_how_many() {
         let folder = Folder::new(1 << 20, 2);
         let log = folder.log();
-        let (here, gone) = (folder.folder.path().join("log"), folder.folder.path().join("gone"));
+        let (here, gone) = (
+            folder.folder.path().join("log"),
+            folder.folder.path().join("gone"),
+        );
         std::fs::rename(&here, &gone).unwrap();
         for count in 0..3 {
             log.write(&line(count));

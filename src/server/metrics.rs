@@ -333,7 +333,10 @@ mod tests {
         let page = metrics.encode();
         let series = page.lines().filter(|line| !line.starts_with('#')).count();
         assert!(series < 200, "{series}");
-        let help = page.lines().filter(|line| line.starts_with("# HELP gw_")).count();
+        let help = page
+            .lines()
+            .filter(|line| line.starts_with("# HELP gw_"))
+            .count();
         assert_eq!(help, 12);
     }
 }
