@@ -11,12 +11,15 @@ mod fact;
 mod fmt;
 mod init;
 mod load;
+mod log;
+mod logged;
 mod output;
 mod overrides;
 mod recorded;
 mod recording;
 mod schema;
 mod serve;
+mod tail;
 mod test;
 
 use std::process::ExitCode;
@@ -98,6 +101,7 @@ struct Cli {
 enum Command {
     CheckPolicy(check::Args),
     Explain(explain::Args),
+    Tail(tail::Args),
     Test(test::Args),
     Fmt(fmt::Args),
     Schema(schema::Args),
@@ -123,6 +127,7 @@ pub fn main() -> ExitCode {
     let exit = match cli.command {
         Command::CheckPolicy(args) => check::run(&args, &mut output),
         Command::Explain(args) => explain::run(&args, &mut output),
+        Command::Tail(args) => tail::run(&args, &mut output),
         Command::Test(args) => test::run(&args, &mut output),
         Command::Fmt(args) => fmt::run(&args, &mut output),
         Command::Schema(args) => schema::run(&args, &mut output),

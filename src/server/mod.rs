@@ -12,11 +12,13 @@
 mod admit;
 mod clock;
 mod connection;
+pub mod decision_log;
 mod gateway;
 mod http;
 mod in_process;
 pub mod listener;
 mod methods;
+pub mod metrics;
 mod reload;
 mod run;
 mod session;
