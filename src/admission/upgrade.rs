@@ -69,6 +69,17 @@ pub struct RefusedUpgrade {
     pub reason: Reason,
 }
 
+impl RefusedUpgrade {
+    /// The HTTP response that it is.
+    #[must_use]
+    pub fn http(&self) -> HttpReason {
+        match self.reason {
+            Reason::ProxyAttributionRequired => HttpReason::ProxyAttributionRequired,
+            reason => HttpReason::Policy(reason),
+        }
+    }
+}
+
 /// The guard that refused a request, if one did: asked of what [`at_upgrade`] refused, to log it.
 #[must_use]
 pub fn refused_upgrade(gate: Gate<'_>, socket: &Socket, http: &Http) -> Option<RefusedUpgrade> {
@@ -85,10 +96,10 @@ pub fn refused_upgrade(gate: Gate<'_>, socket: &Socket, http: &Http) -> Option<R
 pub fn at_upgrade(gate: Gate<'_>, socket: Socket, http: Http) -> Result<Upgrade, HttpRefusal> {
     let facts = handshake::at_upgrade(gate.settings, &socket, &http);
     match decide::at_upgrade(gate.policy.program(), &facts) {
-        Some((_, Reason::ProxyAttributionRequired)) => {
-            Err(HttpRefusal::of(HttpReason::ProxyAttributionRequired))
+        Some((by, reason)) => {
+            let refused = RefusedUpgrade { facts, by, reason };
+            Err(HttpRefusal::of(refused.http()))
         }
-        Some((_, reason)) => Err(HttpRefusal::of(HttpReason::Policy(reason))),
         None => Ok(Upgrade {
             socket,
             http,

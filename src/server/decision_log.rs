@@ -114,10 +114,15 @@ impl DecisionLog {
 
     /// Writes a line, some time soon. It never waits.
     pub fn write(&self, line: &Line) {
+        self.write_text(line.text());
+    }
+
+    /// Writes the text of a line.
+    pub(super) fn write_text(&self, text: String) {
         let sender = self.sender.read().unwrap_or_else(PoisonError::into_inner);
         let sent = sender
             .as_ref()
-            .is_some_and(|sender| sender.try_send(Message::Line(line.text())).is_ok());
+            .is_some_and(|sender| sender.try_send(Message::Line(text)).is_ok());
         if !sent {
             self.counts.drop_lines(1);
         }

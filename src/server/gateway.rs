@@ -10,7 +10,9 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::spawn_blocking;
 
 use super::clock::{NoRandomness, now_ms, uuid};
+use super::decision_log::DecisionLog;
 use super::methods::{Methods, NoOther};
+use super::record::Record;
 use super::reload::{Files, Load};
 use super::sessions::{End, Sessions};
 use super::snapshot::Snapshot;
@@ -44,6 +46,10 @@ pub struct Options {
     pub methods: Arc<dyn Methods>,
     /// Where policy and settings come from when they are loaded again.
     pub load: Option<Arc<Load>>,
+    /// The file of decisions, where there is one.
+    pub log: Option<DecisionLog>,
+    /// Whether `/metrics` answers.
+    pub metrics: bool,
     /// What those files are now.
     pub watched: Vec<PathBuf>,
     /// What TLS is spoken with, where it is.
@@ -61,6 +67,8 @@ impl Default for Options {
             limits: Limits::default(),
             methods: Arc::new(NoOther),
             load: None,
+            log: None,
+            metrics: false,
             watched: Vec::new(),
             certificates: None,
             peers: Arc::new(Peers::open()),
@@ -117,6 +125,7 @@ pub(super) struct Shared {
     /// One reload at a time.
     pub(super) reloading: tokio::sync::Mutex<()>,
     pub(super) own_addresses: Vec<IpAddr>,
+    pub(super) record: Record,
     pub(super) options: Options,
     pub(super) boot_id: Box<str>,
     pub(super) started_ms: i64,
@@ -132,7 +141,7 @@ impl Gateway {
         policy: Policy,
         settings: Settings,
         store: Arc<dyn Store>,
-        options: Options,
+        mut options: Options,
     ) -> Result<Self, NoRandomness> {
         let limiter = Mutex::new(Limiter::of(&settings));
         let started_ms = now_ms();
@@ -152,6 +161,7 @@ impl Gateway {
             files: Mutex::new(Files::watching(&options.watched)),
             reloading: tokio::sync::Mutex::default(),
             own_addresses: own_addresses(&interfaces()),
+            record: Record::new(options.log.take()),
             options,
             boot_id: uuid()?,
             started_ms,

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
 use super::gateway::lock;
+use super::record::Recent;
 use crate::admission::{Ended, Permit};
 use crate::facts::{Auth, Client, Mode, Role};
 
@@ -26,6 +27,8 @@ pub(super) struct Live {
     /// Where it comes from, for people.
     pub(super) from: Box<str>,
     pub(super) since_ms: i64,
+    /// What the log says of its admission.
+    pub(super) line: Recent,
     signal: Notify,
     end: Mutex<Option<End>>,
 }
@@ -78,6 +81,7 @@ impl Sessions {
         connection: Box<str>,
         permit: &Permit,
         from: Box<str>,
+        line: Recent,
         since_ms: i64,
     ) -> Arc<Live> {
         let live = Arc::new(Live {
@@ -90,6 +94,7 @@ impl Sessions {
             scopes: permit.scopes().to_vec(),
             device: permit.device_id().map(Into::into),
             from,
+            line,
             since_ms,
             signal: Notify::new(),
             end: Mutex::default(),
