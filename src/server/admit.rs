@@ -5,9 +5,7 @@ use std::sync::Arc;
 use super::clock::with_fresh;
 use super::gateway::{Shared, lock};
 use super::snapshot::Snapshot;
-use crate::admission::{
-    Admission, Presented, Remembered, Reply, Upgrade, at_connect, evidence,
-};
+use crate::admission::{Admission, Presented, Remembered, Reply, Upgrade, at_connect, evidence};
 use crate::facts::AttributeId;
 use crate::pairing::store::{StoreError, Version};
 

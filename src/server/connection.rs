@@ -153,7 +153,7 @@ fn answer(
     let accept = match http::asked(&request) {
         Asked::WebSocket(accept) => accept,
         Asked::BrokenWebSocket(answer) => return answer,
-        Asked::Page => return http::page(shared, &request),
+        Asked::Page => return http::page(shared, socket, &request),
     };
     let snapshot = shared.snapshot();
     let head = http::head(&request);
@@ -172,7 +172,9 @@ fn answer(
         Ok(upgrade) => upgrade,
         Err(_) => {
             let guard = refused_upgrade(snapshot.gate(), socket, &head);
-            let reason = guard.as_ref().map_or(HttpReason::Closed, RefusedUpgrade::http);
+            let reason = guard
+                .as_ref()
+                .map_or(HttpReason::Closed, RefusedUpgrade::http);
             return refuse(reason, guard.as_ref());
         }
     };
@@ -304,7 +306,11 @@ async fn decide(
         return None;
     };
     let from = admission.event.client_ip;
-    let from = if from.ip().is_some() { from } else { upgrade.facts().peer };
+    let from = if from.ip().is_some() {
+        from
+    } else {
+        upgrade.facts().peer
+    };
     let begun = Begun {
         connection,
         from: from.to_string().into(),
@@ -312,7 +318,7 @@ async fn decide(
         snapshot: Arc::clone(&snapshot),
         version,
     };
-    let session = match Session::begin(Arc::clone(shared), permit, begun) {
+    let mut session = match Session::begin(Arc::clone(shared), permit, begun) {
         Ok(session) => session,
         Err(end) => {
             websocket.close(&end.close()).await;
@@ -323,7 +329,7 @@ async fn decide(
     match timeout_at(deadline, websocket.send(hello)).await {
         Ok(Ok(())) => {}
         Ok(Err(_)) | Err(_) => {
-            session.ended(Finish::Lost, None);
+            session.ends(Finish::Lost, None);
             return None;
         }
     }
@@ -433,7 +439,7 @@ async fn converse(mut websocket: WebSocket, mut session: Session) {
             Err(_) => break (Finish::Slow, Some(Close::new(1008, "slow consumer"))),
         }
     };
-    session.ended(why, close.as_ref().map(|close| close.code));
+    session.ends(why, close.as_ref().map(|close| close.code));
     drop(session);
     if let Some(close) = close {
         websocket.close(&close).await;

@@ -165,7 +165,7 @@ impl Gateway {
 /// It ends like any other.
 impl Drop for InProcess {
     fn drop(&mut self) {
-        self.0.ended(Finish::ClosedByClient, None);
+        self.0.ends(Finish::ClosedByClient, None);
     }
 }
 

@@ -92,6 +92,7 @@ impl Shared {
         } = match loaded {
             Ok(loaded) => loaded,
             Err(why) => {
+                self.record.metrics.policy_reloaded(false);
                 tracing::error!("policy or settings cannot be loaded; those in force stay\n{why}");
                 let mut files = lock(&self.files);
                 let since_ms = files
@@ -102,6 +103,7 @@ impl Shared {
                 return Reloaded::Kept(why);
             }
         };
+        self.record.metrics.policy_reloaded(true);
         let mut known = lock(&self.files);
         known.watched = files;
         if known.wrong.take().is_some() {

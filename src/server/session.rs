@@ -32,7 +32,8 @@ pub(super) struct Session {
     pub(super) shared: Arc<Shared>,
     pub(super) live: Arc<Live>,
     permit: Permit,
-    connection: Connection,
+    /// Why it ended, and with which code. One that is cut ended with the gateway.
+    finish: (Finish, Option<u16>),
     unauthorized: u32,
 }
 
@@ -52,16 +53,17 @@ pub(super) struct Begun {
 impl Drop for Session {
     fn drop(&mut self) {
         self.shared.sessions.leave(&self.live);
+        let (why, close) = self.finish;
+        let device = self.permit.device_id();
+        let line = Line::session_ended(&self.live.told, now_ms(), device, why, close);
+        tracing::debug!(connection = %self.live.connection, ?close, "session ended: {why}");
+        self.shared.record.session_ended(&line, why);
     }
 }
 
 impl Session {
     /// Begins a session. What changed since it was decided is looked at again.
-    pub(super) fn begin(
-        shared: Arc<Shared>,
-        permit: Permit,
-        begun: Begun,
-    ) -> Result<Self, End> {
+    pub(super) fn begin(shared: Arc<Shared>, permit: Permit, begun: Begun) -> Result<Self, End> {
         let Begun {
             connection,
             from,
@@ -69,14 +71,15 @@ impl Session {
             snapshot,
             version,
         } = begun;
-        let id = connection.id.clone();
-        let live = shared.sessions.enter(id, &permit, from, line, now_ms());
+        let live = shared
+            .sessions
+            .enter(connection, &permit, from, line, now_ms());
         shared.record.metrics.session_began();
-        let session = Session {
+        let mut session = Session {
             shared,
             live,
             permit,
-            connection,
+            finish: (Finish::Shutdown, None),
             unauthorized: 0,
         };
         // It is among the others now, and hears of what changes; what changed before it is
@@ -85,7 +88,7 @@ impl Session {
         match now {
             Ok(()) => Ok(session),
             Err(end) => {
-                session.ended(end.finish(), Some(end.close().code));
+                session.ends(end.finish(), Some(end.close().code));
                 Err(end)
             }
         }
@@ -105,12 +108,9 @@ impl Session {
         }
     }
 
-    /// Tells that it is over.
-    pub(super) fn ended(&self, why: Finish, close: Option<u16>) {
-        let device = self.permit.device_id();
-        let line = Line::session_ended(&self.connection, now_ms(), device, why, close);
-        tracing::debug!(connection = %self.connection.id, ?close, "session ended: {why}");
-        self.shared.record.session_ended(&line, why);
+    /// It ends now: why, and with which code it is closed.
+    pub(super) fn ends(&mut self, why: Finish, close: Option<u16>) {
+        self.finish = (why, close);
     }
 
     /// Whether it is still admitted. When that cannot be found out it is not.

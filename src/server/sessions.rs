@@ -10,14 +10,17 @@ use super::gateway::lock;
 use super::record::Recent;
 use crate::admission::{Ended, Permit};
 use crate::facts::{Auth, Client, Mode, Role};
+use crate::journal::Connection;
 
 /// A session, as others see it. Its permit stays with whoever serves it.
 #[derive(Debug)]
 pub(super) struct Live {
     /// In the order of their beginnings.
     number: u64,
-    /// As it stands in the answer to the client, and in the log.
+    /// Its id, as it stands in the answer to the client.
     pub(super) connection: Box<str>,
+    /// The connection, as every line of the log names it.
+    pub(super) told: Connection,
     pub(super) client: Client,
     pub(super) mode: Mode,
     pub(super) role: Role,
@@ -78,7 +81,7 @@ impl Sessions {
     /// Enters a session; from now on it is asked and ended with the others.
     pub(super) fn enter(
         &self,
-        connection: Box<str>,
+        told: Connection,
         permit: &Permit,
         from: Box<str>,
         line: Recent,
@@ -86,7 +89,8 @@ impl Sessions {
     ) -> Arc<Live> {
         let live = Arc::new(Live {
             number: self.begun.fetch_add(1, Ordering::Relaxed),
-            connection,
+            connection: told.id.clone(),
+            told,
             client: permit.client(),
             mode: permit.mode(),
             role: permit.role(),

@@ -17,7 +17,7 @@ const SWEEP: Duration = Duration::from_secs(60);
 
 /// Keeps a gateway up, until it is dropped.
 pub(super) async fn keep_up(shared: Arc<Shared>) {
-    tokio::join!(files(&shared), ended(&shared));
+    tokio::join!(files(&shared), others(&shared), ended(&shared));
 }
 
 /// Loads policy, settings and certificate again when a file of theirs changes.
@@ -27,6 +27,31 @@ async fn files(shared: &Arc<Shared>) {
         watch.set(shared.watched());
         watch.changed().await;
         shared.reload().await;
+    }
+}
+
+/// How often the store is asked whether another process changed it.
+const OTHERS: Duration = Duration::from_secs(1);
+
+/// Has sessions look whether they are still admitted when another process changed the store, and
+/// counts the requests that wait.
+async fn others(shared: &Arc<Shared>) {
+    let mut often = interval(OTHERS);
+    often.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut seen = None;
+    loop {
+        often.tick().await;
+        let now = shared.store.revision().ok();
+        if now == seen {
+            continue;
+        }
+        seen = now;
+        // What this gateway changed itself was told already; asking again harms nobody.
+        shared.sessions.ask_all();
+        if let Ok(kept) = shared.store.list() {
+            let waiting = kept.iter().filter(|(kept, _)| kept.pending.is_some());
+            shared.record.metrics.requests_waiting(waiting.count());
+        }
     }
 }
 

@@ -19,12 +19,14 @@ use super::output::{Output, ReportFormat, colour};
 use super::overrides::OverrideArgs;
 use crate::config::{Host, Level, Listen};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::host::claim::claim;
 use crate::host::interface::interfaces;
 use crate::host::peer::Peers;
 use crate::host::unavailable::Situation;
 use crate::host::{self, container};
 use crate::pairing::sqlite::Sqlite;
 use crate::pairing::store::{Limits, Store as _};
+use crate::server::decision_log::DecisionLog;
 use crate::server::tls::Certificates;
 use crate::server::{Drained, Gateway, Listener, Options, run as serve};
 use crate::source::Sources;
@@ -117,6 +119,17 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     for notice in certificates.iter().flat_map(Certificates::notices) {
         output.complain(&format!("{notice}\n"));
     }
+    let _claim = claim(&config.state)
+        .map_err(|error| Failure::new(error.to_string(), "`gw status` asks whether it serves"))?;
+    let log = match &config.log.decisions {
+        Some(decisions) => Some(DecisionLog::open(decisions).map_err(|error| {
+            Failure::new(
+                error.to_string(),
+                "name another file by `log.decisions.file`",
+            )
+        })?),
+        None => None,
+    };
     let store = Sqlite::open(&config.state.join(STORE), Limits::default())
         .map_err(|error| Failure::new(error.to_string(), "the devices are kept there"))?;
     let kept = store
@@ -158,6 +171,8 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     output.say(&start.to_string());
     let options = Options {
         limits: config.limits,
+        log,
+        metrics: config.metrics,
         peers,
         load: Some(Arc::new(move || loading.again())),
         watched: files,
