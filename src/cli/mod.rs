@@ -9,6 +9,7 @@ mod constants;
 mod explain;
 mod fact;
 mod fmt;
+mod import;
 mod init;
 mod load;
 mod output;
@@ -101,6 +102,7 @@ enum Command {
     Fmt(fmt::Args),
     Schema(schema::Args),
     Init(init::Args),
+    ImportOpenclaw(import::Args),
     Config(config::Args),
     Completions(completions::Args),
 }
@@ -124,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::Test(args) => test::run(&args, &mut output),
         Command::Fmt(args) => fmt::run(&args, &mut output),
         Command::Schema(args) => schema::run(&args, &mut output),
+        Command::ImportOpenclaw(args) => import::run(&args, &mut output),
         Command::Init(args) => init::run(&args, &mut output),
         Command::Config(args) => config::run(&args, &mut output),
         Command::Completions(args) => completions::run(&args, &mut Cli::command(), &mut output),
