@@ -38,7 +38,7 @@ pub struct Options {
 }
 
 impl Options {
-    fn policy(&self) -> &str {
+    fn policy_name(&self) -> &str {
         self.policy.as_deref().unwrap_or(POLICY)
     }
 }
@@ -88,7 +88,9 @@ pub fn import(name: &str, text: &str, options: &Options) -> Result<Import, Confi
     taking.root(&root);
     let policy = policy::text(&taking.rules);
     if policy.is_some() {
-        taking.set.push(("policy", taking::path(options.policy())));
+        taking
+            .set
+            .push(("policy", taking::path(options.policy_name())));
     }
     if let Some(state) = &options.state {
         taking.set.push(("state", taking::path(state)));

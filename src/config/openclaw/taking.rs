@@ -209,7 +209,10 @@ impl<'a> Taking<'a> {
 
     fn take(&mut self, pointer: &str, key: &'static str, written: String) {
         let rule = self.asked.take().map_or_else(String::new, |label| {
-            format!(", with the rule [{label}] in {}", self.options.policy())
+            format!(
+                ", with the rule [{label}] in {}",
+                self.options.policy_name()
+            )
         });
         self.say(
             pointer,
