@@ -9,6 +9,7 @@ mod constants;
 mod explain;
 mod fact;
 mod fmt;
+mod import;
 mod init;
 mod load;
 mod log;
@@ -106,6 +107,7 @@ enum Command {
     Fmt(fmt::Args),
     Schema(schema::Args),
     Init(init::Args),
+    ImportOpenclaw(import::Args),
     Config(config::Args),
     Serve(serve::Args),
     Completions(completions::Args),
@@ -131,6 +133,7 @@ pub fn main() -> ExitCode {
         Command::Test(args) => test::run(&args, &mut output),
         Command::Fmt(args) => fmt::run(&args, &mut output),
         Command::Schema(args) => schema::run(&args, &mut output),
+        Command::ImportOpenclaw(args) => import::run(&args, &mut output),
         Command::Init(args) => init::run(&args, &mut output),
         Command::Config(args) => config::run(&args, &mut output),
         Command::Serve(args) => serve::run(&args, &mut output),

@@ -112,7 +112,7 @@ pub(super) fn private(options: &mut OpenOptions) {
 pub(super) fn private(_: &mut OpenOptions) {}
 
 /// Makes a folder that only its owner may enter; one that is there stays as it is.
-pub(super) fn private_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

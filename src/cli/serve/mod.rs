@@ -31,9 +31,6 @@ use crate::server::tls::Certificates;
 use crate::server::{Drained, Gateway, Listener, Options, run as serve};
 use crate::source::Sources;
 
-/// The name of the store in the state folder.
-const STORE: &str = "gw.sqlite";
-
 /// How long connections may take to end when the gateway stops.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -130,7 +127,7 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         })?),
         None => None,
     };
-    let store = Sqlite::open(&config.state.join(STORE), Limits::default())
+    let store = Sqlite::open(&config.devices_file(), Limits::default())
         .map_err(|error| Failure::new(error.to_string(), "the devices are kept there"))?;
     let kept = store
         .list()
