@@ -66,8 +66,12 @@ for configuration in "$@"; do
   done
   secret=(--token "$token")
   case $configuration in none-*|trusted-proxy) secret=() ;; esac
+  # Each configuration was recorded with the cases that concern it.
+  case $configuration in
+    token-loopback) profile=full ;; none-*) profile=none ;; token-*) profile=lan ;; *) profile=$configuration ;;
+  esac
   rm -f "$scratch/ours.jsonl"
-  node "$driver/drive.mjs" --url "ws://127.0.0.1:$port/" "${secret[@]}" --profile full --timeout 4000 \
+  node "$driver/drive.mjs" --url "ws://127.0.0.1:$port/" "${secret[@]}" --profile "$profile" --timeout 4000 \
     --state-adapter "exec:$GW_TARGET/release/examples/state-adapter $scratch/$configuration" \
     --config-label "$configuration" --label ours --out "$scratch/ours.jsonl"
   stop
