@@ -5,14 +5,14 @@
 
 use std::fmt::Write as _;
 
-use super::Seen;
 use super::evidence::{Evidence, Evidences};
 use super::observe::request_of;
 use super::plain::{clean, list, short};
+use super::{Head, Seen};
 use crate::auth::proxy;
 use crate::facts::{
     Address, AttributeId, Auth, AuthFailure, DeviceProof, Facts, Ingress, Kind, OriginClass,
-    Pairing, PeerUid, PendingRequest, Transport, Word,
+    Pairing, PeerUid, PendingRequest, Stage, Transport, Word,
 };
 use crate::pairing::Record;
 
@@ -36,22 +36,10 @@ impl Evidence {
         if let Some(phrase) = by_itself {
             return phrase;
         }
-        let shown = Shown { seen, facts };
-        let name = id.row().name;
-        match (self, name) {
-            (Evidence::Header(at), _) => shown.header(at),
-            (Evidence::NoHeader, _) => NO_HEADER.to_owned(),
-            (Evidence::Socket, _) => shown.socket(name),
-            (Evidence::RequestLine, _) => "the request line".to_owned(),
-            (Evidence::Frame, _) => shown.frame(name),
-            (Evidence::Credentials, _) => shown.proxy_user(),
-            (Evidence::Proof, _) => shown.proof(),
-            (Evidence::Store, "pending") => shown.pending(),
-            (Evidence::Store, _) => shown.pairing(name),
-            (Evidence::Settings, _) => shown.setting(name),
-            (Evidence::Derived, "client-ip" | "ingress") => shown.ingress(),
-            (Evidence::Derived, _) => "other facts".to_owned(),
-        }
+        let head = seen.head();
+        let early = Early { head, facts };
+        let late = || Late { seen, facts }.phrase(self, id.row().name);
+        early.phrase(self, id.row().name).unwrap_or_else(late)
     }
 }
 
@@ -106,18 +94,32 @@ pub fn alone(id: AttributeId, facts: &Facts) -> Option<String> {
 #[must_use]
 pub fn beyond_facts(seen: &Seen<'_>, facts: &Facts) -> Vec<(AttributeId, String)> {
     let evidences = Evidences::of(seen.http);
-    let worth = |id: AttributeId| match (id.row().kind, id.row().name) {
-        _ if matches!(evidences.get(id), Evidence::Header(_)) => true,
+    let phrase = |id: AttributeId| (id, evidences.get(id).show(id, seen, facts));
+    let worth = AttributeId::all().filter(|id| is_worth(*id, evidences.get(*id), facts));
+    worth.map(phrase).collect()
+}
+
+/// The same of what is known before the connect frame.
+#[must_use]
+pub fn beyond_facts_at_upgrade(head: Head<'_>, facts: &Facts) -> Vec<(AttributeId, String)> {
+    let evidences = Evidences::of(head.http);
+    let early = Early { head, facts };
+    let known = AttributeId::all().filter(|id| id.row().stage < Stage::Connect);
+    let worth = known.filter(|id| is_worth(*id, evidences.get(*id), facts));
+    worth
+        .filter_map(|id| Some((id, early.phrase(evidences.get(id), id.row().name)?)))
+        .collect()
+}
+
+/// Whether a phrase says more than its fact.
+fn is_worth(id: AttributeId, evidence: Evidence, facts: &Facts) -> bool {
+    match (id.row().kind, id.row().name) {
+        _ if matches!(evidence, Evidence::Header(_)) => true,
         _ if alone(id, facts).is_some() => false,
         (Kind::Flag { get, .. }, _) => get(facts),
         (_, "pending") => facts.pending != PendingRequest::None,
         (_, name) => !matches!(name, "device-family" | "setting.auth-mode"),
-    };
-    let phrase = |id: AttributeId| (id, evidences.get(id).show(id, seen, facts));
-    AttributeId::all()
-        .filter(|id| worth(*id))
-        .map(phrase)
-        .collect()
+    }
 }
 
 /// What shows which authentication held, or why none did. That of a proxy is in its headers.
@@ -184,15 +186,36 @@ fn setting_key(name: &str) -> Option<&'static str> {
     })
 }
 
-/// What phrases are made of.
-struct Shown<'a> {
+/// What phrases are made of that need no connect frame.
+struct Early<'a> {
+    head: Head<'a>,
+    facts: &'a Facts,
+}
+
+/// What the other phrases are made of.
+struct Late<'a> {
     seen: &'a Seen<'a>,
     facts: &'a Facts,
 }
 
-impl Shown<'_> {
+impl Early<'_> {
+    /// The phrase; none where the connect frame or the store has the evidence.
+    fn phrase(&self, evidence: Evidence, name: &str) -> Option<String> {
+        Some(match (evidence, name) {
+            (Evidence::Header(at), _) => self.header(at),
+            (Evidence::NoHeader, _) => NO_HEADER.to_owned(),
+            (Evidence::Socket, _) => self.socket(name),
+            (Evidence::RequestLine, _) => "the request line".to_owned(),
+            (Evidence::Credentials, _) => self.proxy_user(),
+            (Evidence::Settings, _) => self.setting(name),
+            (Evidence::Derived, "client-ip" | "ingress") => self.ingress(),
+            (Evidence::Derived, _) => "other facts".to_owned(),
+            (Evidence::Frame | Evidence::Proof | Evidence::Store, _) => return None,
+        })
+    }
+
     fn header(&self, at: u16) -> String {
-        let http = self.seen.http;
+        let http = self.head.http;
         let Some((name, value)) = http.headers.get(usize::from(at)) else {
             return "a header".to_owned();
         };
@@ -208,7 +231,7 @@ impl Shown<'_> {
 
     fn forwarding_header(&self) -> Option<u16> {
         let forwarded = AttributeId::named("forwarded")?;
-        let Evidence::Header(at) = Evidences::of(self.seen.http).get(forwarded) else {
+        let Evidence::Header(at) = Evidences::of(self.head.http).get(forwarded) else {
             return None;
         };
         Some(at)
@@ -238,7 +261,7 @@ impl Shown<'_> {
     }
 
     fn socket(&self, name: &str) -> String {
-        let socket = self.seen.socket;
+        let socket = self.head.socket;
         let peer = self.facts.peer;
         let local = socket
             .local
@@ -263,6 +286,55 @@ impl Shown<'_> {
         }
     }
 
+    fn proxy_user(&self) -> String {
+        let facts = self.facts;
+        let request = request_of(facts, self.head.http);
+        match proxy::user(self.head.settings, &request) {
+            Ok(user) => format!("the proxy {} vouches for `{}`", facts.peer, clean(user)),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    fn setting(&self, name: &str) -> String {
+        let settings = self.head.settings;
+        let peer = self.facts.peer;
+        match name {
+            "peer-is-proxy" if settings.trusted_proxies.proxies.is_empty() => {
+                "`trustedProxies` is empty".to_owned()
+            }
+            "peer-is-proxy" => format!("{peer} is not in `trustedProxies`"),
+            "node-network" => {
+                let networks = &settings.nodes.pairing.auto_approve_cidrs.proxies;
+                match (networks.is_empty(), self.facts.node_network) {
+                    (true, _) => "`nodes.pairing.autoApproveCidrs` is empty".to_owned(),
+                    (false, is) => format!(
+                        "{} is {}in `nodes.pairing.autoApproveCidrs`",
+                        self.facts.client_ip,
+                        if is { "" } else { "not " }
+                    ),
+                }
+            }
+            "setting.auth-mode" if settings.auth.mode.is_none() => {
+                "no `auth.mode`: password when there is one, else token".to_owned()
+            }
+            name => match setting_key(name) {
+                Some(key) => format!("`{key}` of the settings"),
+                None => "the settings".to_owned(),
+            },
+        }
+    }
+}
+
+impl Late<'_> {
+    fn phrase(&self, evidence: Evidence, name: &str) -> String {
+        match (evidence, name) {
+            (Evidence::Proof, _) => self.proof(),
+            (Evidence::Store, "pending") => self.pending(),
+            (Evidence::Store, _) => self.pairing(name),
+            (_, name) => self.frame(name),
+        }
+    }
+
     fn frame(&self, name: &str) -> String {
         let claims = self.seen.connect.claims();
         match name {
@@ -271,15 +343,6 @@ impl Shown<'_> {
             }
             "device-family" => "`client.deviceFamily` of the connect frame".to_owned(),
             _ => format!("asks {}", list(&claims.scopes)),
-        }
-    }
-
-    fn proxy_user(&self) -> String {
-        let facts = self.facts;
-        let request = request_of(facts, self.seen.http);
-        match proxy::user(self.seen.settings, &request) {
-            Ok(user) => format!("the proxy {} vouches for `{}`", facts.peer, clean(user)),
-            Err(error) => error.to_string(),
         }
     }
 
@@ -403,35 +466,6 @@ impl Shown<'_> {
                     list(pending.asked_scopes())
                 )
             }
-        }
-    }
-
-    fn setting(&self, name: &str) -> String {
-        let settings = self.seen.settings;
-        let peer = self.facts.peer;
-        match name {
-            "peer-is-proxy" if settings.trusted_proxies.proxies.is_empty() => {
-                "`trustedProxies` is empty".to_owned()
-            }
-            "peer-is-proxy" => format!("{peer} is not in `trustedProxies`"),
-            "node-network" => {
-                let networks = &settings.nodes.pairing.auto_approve_cidrs.proxies;
-                match (networks.is_empty(), self.facts.node_network) {
-                    (true, _) => "`nodes.pairing.autoApproveCidrs` is empty".to_owned(),
-                    (false, is) => format!(
-                        "{} is {}in `nodes.pairing.autoApproveCidrs`",
-                        self.facts.client_ip,
-                        if is { "" } else { "not " }
-                    ),
-                }
-            }
-            "setting.auth-mode" if settings.auth.mode.is_none() => {
-                "no `auth.mode`: password when there is one, else token".to_owned()
-            }
-            name => match setting_key(name) {
-                Some(key) => format!("`{key}` of the settings"),
-                None => "the settings".to_owned(),
-            },
         }
     }
 }
