@@ -87,10 +87,14 @@ impl RefusedUpgrade {
     /// The HTTP response that it is.
     #[must_use]
     pub fn http(&self) -> HttpReason {
-        match self.reason {
-            Reason::ProxyAttributionRequired => HttpReason::ProxyAttributionRequired,
-            reason => HttpReason::Policy(reason),
-        }
+        answered(self.reason)
+    }
+}
+
+fn answered(reason: Reason) -> HttpReason {
+    match reason {
+        Reason::ProxyAttributionRequired => HttpReason::ProxyAttributionRequired,
+        reason => HttpReason::Policy(reason),
     }
 }
 
@@ -122,10 +126,7 @@ pub fn refused_upgrade(gate: Gate<'_>, socket: &Socket, http: &Http) -> Option<R
 pub fn at_upgrade(gate: Gate<'_>, socket: Socket, http: Http) -> Result<Upgrade, HttpRefusal> {
     let facts = handshake::at_upgrade(gate.settings, &socket, &http);
     match decide::at_upgrade(gate.policy.program(), &facts) {
-        Some((by, reason)) => {
-            let refused = RefusedUpgrade { facts, by, reason };
-            Err(HttpRefusal::of(refused.http()))
-        }
+        Some((_, reason)) => Err(HttpRefusal::of(answered(reason))),
         None => Ok(Upgrade {
             socket,
             http,
