@@ -113,8 +113,9 @@ async fn enter(shared: &Arc<Shared>, accepted: Accepted, deadline: Instant) -> O
         let answer = answer(shared, &socket, &id, request, &taken);
         async move { Ok::<_, std::convert::Infallible>(answer) }
     });
+    // Every answer but 101 says `Connection: close`. Turned off here, 101 would say it too, and
+    // clients that compare the header as a whole would not take it for an upgrade.
     let connection = http1::Builder::new()
-        .keep_alive(false)
         .max_buf_size(shared.options.limits.head_bytes)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
