@@ -10,6 +10,7 @@
 //! then, and `methods` is the table of calls.
 
 mod admit;
+mod ahead;
 mod clock;
 mod connection;
 pub mod decision_log;
