@@ -21,6 +21,7 @@ pub mod listener;
 mod methods;
 pub mod metrics;
 mod notes;
+mod own_commits;
 mod record;
 mod reload;
 mod run;
