@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::admit::{Decided, admit};
+use super::admit::{Arrived, Decided, Undecided, admit};
 use super::clock::{now_ms, uuid};
 use super::gateway::{Phase, Shared, lock};
 use super::http::{self, Asked};
@@ -24,11 +24,12 @@ use super::listener::Accepted;
 use super::methods;
 use super::session::{Begun, Session};
 use super::sessions::End;
+use super::snapshot::Snapshot;
 use super::stream::Stream;
 use super::waiting::{Address, Place};
 use super::websocket::{Gone, WebSocket};
 use crate::admission::{
-    self, Challenged, RefusedUpgrade, Reply, Upgrade, at_upgrade, present, refused_upgrade,
+    self, Challenged, RefusedUpgrade, Reply, Upgrade, at_upgrade, refused_upgrade,
 };
 use crate::facts::{PeerUid, Transport};
 use crate::handshake::Socket;
@@ -41,6 +42,8 @@ use crate::wire::{Close, Limits};
 struct Entered {
     websocket: WebSocket,
     upgrade: Upgrade,
+    /// What the request was judged by.
+    judged_by: Arc<Snapshot>,
     connection: Connection,
     nonce: Box<str>,
     /// One of those that its client may have waiting.
@@ -48,7 +51,7 @@ struct Entered {
 }
 
 /// What a request for a WebSocket leaves for the connection that goes on with it.
-type Taken = (OnUpgrade, Upgrade, Place);
+type Taken = (OnUpgrade, Upgrade, Arc<Snapshot>, Place);
 
 /// Serves a connection to its end.
 ///
@@ -70,7 +73,10 @@ async fn admitted(
 ) -> Option<Conversation> {
     let patience = Duration::from_millis(shared.options.limits.handshake_timeout_ms);
     let deadline = Instant::now() + patience;
-    let entered = enter(&shared, accepted, deadline).await;
+    let entered = tokio::select! {
+        entered = enter(&shared, accepted, deadline) => entered,
+        () = shared.stops() => None,
+    };
     drop(arriving);
     let (websocket, session) = be_admitted(&shared, entered?, deadline).await?;
     // An argument takes its size twice.
@@ -130,7 +136,7 @@ async fn enter(shared: &Arc<Shared>, accepted: Accepted, deadline: Instant) -> O
             return None;
         }
     }
-    let (upgraded, upgrade, place) = lock(&taken).take()?;
+    let (upgraded, upgrade, judged_by, place) = lock(&taken).take()?;
     let upgraded = timeout_at(deadline, upgraded).await.ok()?.ok()?;
     let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
     let most = Limits::DEFAULT.first_message_bytes;
@@ -140,6 +146,7 @@ async fn enter(shared: &Arc<Shared>, accepted: Accepted, deadline: Instant) -> O
         websocket,
         connection: Connection::of(&id, &upgrade),
         upgrade,
+        judged_by,
         nonce,
         _place: place,
     })
@@ -204,7 +211,7 @@ fn answer(
         return refuse(HttpReason::WaitingSockets, None);
     };
     let upgraded = hyper::upgrade::on(&mut request);
-    *lock(taken) = Some((upgraded, upgrade, place));
+    *lock(taken) = Some((upgraded, upgrade, snapshot, place));
     let answer = http::switching(accept);
     debug_assert_eq!(answer.status(), StatusCode::SWITCHING_PROTOCOLS);
     answer
@@ -222,6 +229,7 @@ async fn be_admitted(
     let Entered {
         mut websocket,
         upgrade,
+        judged_by,
         connection,
         nonce,
         _place,
@@ -231,12 +239,17 @@ async fn be_admitted(
         websocket.send(asked).await?;
         websocket.next().await
     });
-    let (why, close) = match first.await {
+    let first = tokio::select! {
+        first = first => first.map_err(|_| Unfinished::TimedOut),
+        () = shared.stops() => Err(Unfinished::Shutdown),
+    };
+    let (why, close) = match first {
         Ok(Ok(message)) => {
             let began = Instant::now();
             let entered = Presenting {
                 websocket,
                 upgrade,
+                judged_by,
                 connection,
                 nonce,
                 began,
@@ -246,7 +259,8 @@ async fn be_admitted(
         Ok(Err(Gone::Left)) => (Unfinished::ClosedByClient, None),
         Ok(Err(Gone::Lost)) => (Unfinished::Lost, None),
         Ok(Err(Gone::Broke(close))) => (Unfinished::TooMuch, Some(close)),
-        Err(_) => (Unfinished::TimedOut, Some(Close::new(1000, ""))),
+        Err(Unfinished::Shutdown) => (Unfinished::Shutdown, Some(End::Shutdown.close())),
+        Err(why) => (why, Some(Close::new(1000, ""))),
     };
     let code = close.as_ref().map(|close| close.code);
     let line = Line::unfinished(&connection, now_ms(), Some(&upgrade), why, code);
@@ -261,6 +275,7 @@ async fn be_admitted(
 struct Presenting {
     websocket: WebSocket,
     upgrade: Upgrade,
+    judged_by: Arc<Snapshot>,
     connection: Connection,
     nonce: Box<str>,
     began: Instant,
@@ -276,34 +291,42 @@ async fn decide(
     let Presenting {
         mut websocket,
         upgrade,
+        judged_by,
         connection,
         nonce,
         began,
     } = presenting;
     let time_ms = now_ms();
-    let challenged = Challenged {
-        nonce: &nonce,
-        time_ms,
+    let arrived = Arrived {
+        upgrade: &upgrade,
+        judged_by: &judged_by,
+        message,
+        challenged: Challenged {
+            nonce: &nonce,
+            time_ms,
+        },
     };
-    let presented = match present(&shared.snapshot().settings, message, challenged) {
-        Ok(presented) => presented,
-        Err(reply) => {
-            let evidence = upgrade.evidence(&shared.snapshot().settings);
+    let decided = match admit(shared, &arrived).await {
+        Ok(decided) => decided,
+        Err(Undecided::Frame {
+            reply,
+            upgrade,
+            snapshot,
+        }) => {
+            let evidence = upgrade.evidence(&snapshot.settings);
             let line = Line::frame_refused(&connection, time_ms, &upgrade, &reply);
             let line = line.shown_by(evidence);
             shared.record.frame_refused(&line);
             refuse(websocket, &reply, deadline).await;
             return None;
         }
-    };
-    let decided = match admit(shared, &upgrade, &presented, time_ms).await {
-        Ok(decided) => decided,
-        Err((reply, error)) => {
+        Err(Undecided::Failed { reply, error }) => {
             tracing::error!(connection = %connection.id, %error, "a connection cannot be decided");
             refuse(websocket, &reply, deadline).await;
             return None;
         }
     };
+    drop(judged_by);
     let Decided {
         admission,
         evidence,
@@ -416,7 +439,30 @@ async fn converse(mut websocket: Box<WebSocket>, mut session: Box<Session>) {
     let (why, close) = loop {
         let deadline = session.deadline(next_tick);
         let live = Arc::clone(&session.live);
+        // In this order: who is to end is not answered first, however much it has sent.
         let sent = tokio::select! {
+            biased;
+            end = live.called() => match end.map_or_else(|| session.check(), Err) {
+                Ok(()) => continue,
+                Err(end) => {
+                    if end == End::Shutdown {
+                        let _ = timeout(patience, websocket.send(shutdown())).await;
+                    }
+                    break (end.finish(), Some(end.close()));
+                }
+            },
+            () = tokio::time::sleep_until(deadline) => {
+                if let Err(end) = session.check() {
+                    break (end.finish(), Some(end.close()));
+                }
+                if Instant::now() < next_tick {
+                    continue;
+                }
+                next_tick += tick;
+                let text = event("tick", &json!({ "ts": now_ms() }));
+                timeout(patience, websocket.send(text)).await
+            }
+            event = heard(&mut events) => timeout(patience, websocket.send(event)).await,
             message = websocket.next() => match message {
                 Ok(message) => {
                     let (text, close) = Box::pin(session.answer(&message)).await;
@@ -433,27 +479,6 @@ async fn converse(mut websocket: Box<WebSocket>, mut session: Box<Session>) {
                 Err(Gone::Lost) => break (Finish::Lost, None),
                 Err(Gone::Broke(close)) => break (Finish::Misbehaved, Some(close)),
             },
-            end = live.called() => match end.map_or_else(|| session.check(), Err) {
-                Ok(()) => continue,
-                Err(end) => {
-                    if end == End::Shutdown {
-                        let _ = timeout(patience, websocket.send(shutdown())).await;
-                    }
-                    break (end.finish(), Some(end.close()));
-                }
-            },
-            event = heard(&mut events) => timeout(patience, websocket.send(event)).await,
-            () = tokio::time::sleep_until(deadline) => {
-                if let Err(end) = session.check() {
-                    break (end.finish(), Some(end.close()));
-                }
-                if Instant::now() < next_tick {
-                    continue;
-                }
-                next_tick += tick;
-                let text = event("tick", &json!({ "ts": now_ms() }));
-                timeout(patience, websocket.send(text)).await
-            }
         };
         match sent {
             Ok(Ok(())) => {}

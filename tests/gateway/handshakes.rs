@@ -207,7 +207,10 @@ async fn a_refusal_says_what_is_missing_and_is_logged() {
             code: "NOT_PAIRED",
             details: "PAIRING_REQUIRED",
             reason: Some("not-paired"),
-            close: (1008, "pairing required: device is not approved yet (requestId: ID)"),
+            close: (
+                1008,
+                "pairing required: device is not approved yet (requestId: ID)",
+            ),
             kind: Kind::Decided,
         },
         Case {
@@ -215,7 +218,10 @@ async fn a_refusal_says_what_is_missing_and_is_logged() {
             code: "INVALID_REQUEST",
             details: "AUTH_TOKEN_MISMATCH",
             reason: None,
-            close: (1008, "unauthorized: gateway token mismatch (provide gateway auth token)"),
+            close: (
+                1008,
+                "unauthorized: gateway token mismatch (provide gateway auth token)",
+            ),
             kind: Kind::Decided,
         },
         Case {
@@ -313,14 +319,15 @@ async fn a_first_message_that_is_no_connect_frame_is_closed() {
             false,
             Closed::new(1008, "invalid request frame"),
         ),
-        (Message::binary(vec![0xff, 0xfe]), false, Closed::new(1007, "")),
+        (
+            Message::binary(vec![0xff, 0xfe]),
+            false,
+            Closed::new(1007, ""),
+        ),
         (
             Message::text(r#"{"type":"req","id":"connect","method":"health"}"#),
             true,
-            Closed::new(
-                1008,
-                "invalid handshake: first request must be connect",
-            ),
+            Closed::new(1008, "invalid handshake: first request must be connect"),
         ),
     ] {
         use futures_util::SinkExt as _;
@@ -354,23 +361,55 @@ async fn pages_and_broken_upgrades_are_answered_over_http() {
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     for (request, headers, status, body) in [
-        ("GET /healthz", String::new(), 200, r#"{"ok":true,"status":"live"}"#),
+        (
+            "GET /healthz",
+            String::new(),
+            200,
+            r#"{"ok":true,"status":"live"}"#,
+        ),
         ("GET /readyz", String::new(), 200, r#"{"ready":true}"#),
         ("HEAD /readyz", String::new(), 200, ""),
         ("POST /healthz", String::new(), 405, ""),
         ("GET /metrics", String::new(), 200, "gw_"),
-        ("GET /metrics", "X-Forwarded-For: 192.0.2.1\r\n".into(), 404, ""),
-        ("GET /metrics", "Forwarded: for=192.0.2.1\r\n".into(), 404, ""),
+        (
+            "GET /metrics",
+            "X-Forwarded-For: 192.0.2.1\r\n".into(),
+            404,
+            "",
+        ),
+        (
+            "GET /metrics",
+            "Forwarded: for=192.0.2.1\r\n".into(),
+            404,
+            "",
+        ),
         ("GET /metrics", "Via: 1.1 proxy\r\n".into(), 404, ""),
         ("GET /", String::new(), 404, "/healthz"),
         ("GET /?token=secret", String::new(), 404, ""),
         ("GET /", upgrade.to_owned(), 400, "Sec-WebSocket-Key"),
-        ("GET /", format!("{upgrade}Sec-WebSocket-Key: short\r\n"), 400, "16 bytes"),
-        ("GET /", "Connection: Upgrade\r\nUpgrade: h2c\r\n".into(), 400, "only WebSocket"),
-        ("GET /", format!("Upgrade: websocket\r\n{key}"), 400, "`Connection: Upgrade`"),
         (
             "GET /",
-            format!("Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 7\r\n{key}"),
+            format!("{upgrade}Sec-WebSocket-Key: short\r\n"),
+            400,
+            "16 bytes",
+        ),
+        (
+            "GET /",
+            "Connection: Upgrade\r\nUpgrade: h2c\r\n".into(),
+            400,
+            "only WebSocket",
+        ),
+        (
+            "GET /",
+            format!("Upgrade: websocket\r\n{key}"),
+            400,
+            "`Connection: Upgrade`",
+        ),
+        (
+            "GET /",
+            format!(
+                "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 7\r\n{key}"
+            ),
             400,
             "Sec-WebSocket-Version",
         ),
@@ -395,7 +434,9 @@ async fn pages_and_broken_upgrades_are_answered_over_http() {
 #[tokio::test]
 async fn an_upgrade_that_the_policy_refuses_is_answered_over_http_and_logged() {
     let plan = Plan {
-        policy: rules("guard at upgrade loopback → reject(not-permitted)\ndefault → require-pairing"),
+        policy: rules(
+            "guard at upgrade loopback → reject(not-permitted)\ndefault → require-pairing",
+        ),
         ..Plan::default()
     };
     let served = plan.serve();

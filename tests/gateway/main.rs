@@ -9,11 +9,16 @@
 )]
 
 mod handshakes;
+mod races;
+mod stores;
 
 #[path = "../support/client.rs"]
 mod client;
 #[path = "../support/served.rs"]
 mod served;
 #[path = "../support/sign.rs"]
-#[expect(dead_code, reason = "handshakes are not made here: they are made over a socket")]
+#[expect(
+    dead_code,
+    reason = "handshakes are not made here: they are made over a socket"
+)]
 mod sign;
