@@ -9,11 +9,14 @@
 )]
 
 mod handshakes;
+mod limits;
 mod races;
 mod stores;
 
 #[path = "../support/client.rs"]
 mod client;
+#[path = "../support/raw.rs"]
+mod raw;
 #[path = "../support/served.rs"]
 mod served;
 #[path = "../support/sign.rs"]
