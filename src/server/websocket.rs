@@ -172,4 +172,30 @@ mod tests {
         assert!(!ends_with_close(&close[..close.len() - 1]));
         assert!(!ends_with_close(b""));
     }
+
+    /// A client that pings and takes no answers is not read without an end.
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn answers_that_nobody_takes_do_not_pile_up() {
+        let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
+        let mut websocket = WebSocket::new(Stream::Unix(ours), Vec::new(), 1_024).await;
+        let pings = frame(0x89, &[0; 125]).repeat(64);
+        let (mut taken, mut idle) = (0, 0);
+        while idle < 1_000 {
+            match theirs.try_write(&pings) {
+                Ok(length) => {
+                    taken += length;
+                    idle = 0;
+                }
+                Err(_) => idle += 1,
+            }
+            assert!(taken < 16 << 20, "it takes whatever comes");
+            tokio::select! {
+                biased;
+                next = websocket.next() => panic!("{next:?}"),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        assert!(taken > 0);
+    }
 }

@@ -8,7 +8,9 @@
     reason = "this is a test: what is missing fails it"
 )]
 
+mod ends;
 mod handshakes;
+mod lanes;
 mod limits;
 mod races;
 mod stores;

@@ -179,6 +179,18 @@ pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
 impl Client {
     /// Opens a WebSocket and waits for the challenge.
     pub(crate) async fn open(stream: impl Io + 'static, asking: &Asking) -> Result<Self, Error> {
+        let mut client = Client::upgraded(stream, asking).await?;
+        match client.challenge().await {
+            Ok(()) => Ok(client),
+            Err(closed) => panic!("closed in place of a challenge: {closed:?}"),
+        }
+    }
+
+    /// Opens a WebSocket.
+    pub(crate) async fn upgraded(
+        stream: impl Io + 'static,
+        asking: &Asking,
+    ) -> Result<Self, Error> {
         let mut request = "ws://127.0.0.1/".into_client_request()?;
         for (name, value) in &asking.headers {
             let name = HeaderName::from_static(name);
@@ -189,19 +201,20 @@ impl Client {
         let stream: Box<dyn Io> = Box::new(stream);
         let opened = client_async_with_config(request, stream, Some(config));
         let (socket, _) = soon("the upgrade", opened).await?;
-        let mut client = Client {
+        Ok(Client {
             socket,
             events: VecDeque::new(),
             calls: 0,
             nonce: String::new(),
-        };
-        let challenge = match client.message().await {
-            Ok(challenge) => challenge,
-            Err(closed) => panic!("closed in place of a challenge: {closed:?}"),
-        };
+        })
+    }
+
+    /// Waits for the challenge.
+    pub(crate) async fn challenge(&mut self) -> Result<(), Closed> {
+        let challenge = self.message().await?;
         assert_eq!(challenge["event"], "connect.challenge");
-        client.nonce = challenge["payload"]["nonce"].as_str().unwrap().to_owned();
-        Ok(client)
+        self.nonce = challenge["payload"]["nonce"].as_str().unwrap().to_owned();
+        Ok(())
     }
 
     /// Answers the challenge; gives the payload of `hello-ok`.
