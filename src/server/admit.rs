@@ -41,11 +41,11 @@ pub(super) struct Arrived<'a> {
 }
 
 /// Why a connection was not decided, with what it is answered.
-pub(super) enum Undecided<'a> {
+pub(super) enum Undecided {
     /// Its first message is not one that can be.
     Frame {
         reply: Reply,
-        upgrade: Cow<'a, Upgrade>,
+        upgrade: Box<Upgrade>,
         snapshot: Arc<Snapshot>,
     },
     /// Something stood in the way.
@@ -62,7 +62,7 @@ struct Seen<'a> {
 impl<'a> Arrived<'a> {
     /// Looks at all of it by one snapshot, at its request too if that was seen by another one: no
     /// connection is judged by the half of each.
-    fn seen_by(&self, snapshot: Arc<Snapshot>) -> Result<Seen<'a>, Undecided<'a>> {
+    fn seen_by(&self, snapshot: Arc<Snapshot>) -> Result<Seen<'a>, Undecided> {
         let settings = &snapshot.settings;
         let upgrade = match Arc::ptr_eq(&snapshot, self.judged_by) {
             true => Cow::Borrowed(self.upgrade),
@@ -76,7 +76,7 @@ impl<'a> Arrived<'a> {
             }),
             Err(reply) => Err(Undecided::Frame {
                 reply,
-                upgrade,
+                upgrade: Box::new(upgrade.into_owned()),
                 snapshot,
             }),
         }
@@ -84,7 +84,7 @@ impl<'a> Arrived<'a> {
 }
 
 impl Seen<'_> {
-    fn failed<'a>(&self, error: StoreError) -> Undecided<'a> {
+    fn failed(&self, error: StoreError) -> Undecided {
         Undecided::Failed {
             reply: self.presented.unkept(&error),
             error,
@@ -97,10 +97,10 @@ impl Seen<'_> {
 /// # Errors
 ///
 /// The answer to a connection that could not be decided.
-pub(super) async fn admit<'a>(
+pub(super) async fn admit(
     shared: &Arc<Shared>,
-    arrived: &Arrived<'a>,
-) -> Result<Decided, Undecided<'a>> {
+    arrived: &Arrived<'_>,
+) -> Result<Decided, Undecided> {
     let now_ms = arrived.challenged.time_ms;
     let mut seen = arrived.seen_by(shared.snapshot())?;
     for _ in 0..MOST_CONFLICTS {

@@ -83,6 +83,9 @@ async fn admitted(
     Some(Box::pin(converse(Box::new(websocket), Box::new(session))))
 }
 
+/// The least that `hyper` reads a head with.
+const LEAST_HEAD: usize = 8_192;
+
 /// TLS and HTTP: until the connection is a WebSocket, or was answered otherwise.
 async fn enter(shared: &Arc<Shared>, accepted: Accepted, deadline: Instant) -> Option<Entered> {
     let socket = Socket {
@@ -122,7 +125,7 @@ async fn enter(shared: &Arc<Shared>, accepted: Accepted, deadline: Instant) -> O
     // Every answer but 101 says `Connection: close`. Turned off here, 101 would say it too, and
     // clients that compare the header as a whole would not take it for an upgrade.
     let connection = http1::Builder::new()
-        .max_buf_size(shared.options.limits.head_bytes)
+        .max_buf_size(shared.options.limits.head_bytes.max(LEAST_HEAD))
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     match timeout_at(deadline, connection).await {
@@ -344,7 +347,11 @@ async fn decide(
     let line = record.decided(&line, &admission, reply, &snapshot, began.elapsed());
     if delay_ms > 0 {
         let delay = Duration::from_millis(delay_ms.unsigned_abs());
-        sleep(delay).await;
+        tokio::select! {
+            () = sleep(delay) => {}
+            // Without an answer: it is not to be had sooner by an end.
+            () = shared.stops() => return None,
+        }
     }
     let (Reply::Admitted(admitted), Some(permit)) = (reply, admission.permit) else {
         refuse(websocket, reply, deadline).await;
@@ -370,6 +377,8 @@ async fn decide(
             return None;
         }
     };
+    // What happens from here on it hears, after the answer.
+    session.listen();
     let hello = hello(&session, admitted, &snapshot.settings.compatibility);
     match timeout_at(deadline, websocket.send(hello)).await {
         Ok(Ok(())) => {}
@@ -432,9 +441,6 @@ async fn converse(mut websocket: Box<WebSocket>, mut session: Box<Session>) {
     let tick = Duration::from_millis(session.shared.options.limits.tick_ms);
     // Whoever does not take what it is sent for two ticks in a row will not take it any more.
     let patience = tick * 2;
-    let mut events = session
-        .manages_devices()
-        .then(|| session.shared.events.subscribe());
     let mut next_tick = Instant::now() + tick;
     let (why, close) = loop {
         let deadline = session.deadline(next_tick);
@@ -462,7 +468,7 @@ async fn converse(mut websocket: Box<WebSocket>, mut session: Box<Session>) {
                 let text = event("tick", &json!({ "ts": now_ms() }));
                 timeout(patience, websocket.send(text)).await
             }
-            event = heard(&mut events) => timeout(patience, websocket.send(event)).await,
+            event = heard(&mut session.events) => timeout(patience, websocket.send(event)).await,
             message = websocket.next() => match message {
                 Ok(message) => {
                     let (text, close) = Box::pin(session.answer(&message)).await;

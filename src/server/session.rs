@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use super::clock::now_ms;
@@ -19,6 +20,7 @@ use crate::admission::{Ended, Permit, still_admitted};
 use crate::facts::Scope;
 use crate::journal::{Connection, Finish, Line};
 use crate::pairing::Standing;
+use crate::pairing::change::Event;
 use crate::pairing::store::Version;
 use crate::wire::reply::{CallError, response};
 use crate::wire::request::{self, RequestError};
@@ -35,6 +37,8 @@ pub(super) struct Session {
     permit: Permit,
     /// Why it ended, and with which code. One that is cut ended with the gateway.
     finish: (Finish, Option<u16>),
+    /// What it is to hear of, if it hears of requests that wait.
+    pub(super) events: Option<broadcast::Receiver<Arc<Event>>>,
     /// When it ends by itself, by what was remembered when it was last looked after.
     until_ms: Option<i64>,
     unauthorized: u32,
@@ -83,6 +87,7 @@ impl Session {
             live,
             permit,
             finish: (Finish::Shutdown, None),
+            events: None,
             until_ms: None,
             unauthorized: 0,
         };
@@ -180,10 +185,12 @@ impl Session {
         snapshot
     }
 
-    /// Whether it hears of requests that wait.
-    pub(super) fn manages_devices(&self) -> bool {
+    /// From now on it hears of requests that wait, if it may manage devices.
+    pub(super) fn listen(&mut self) {
         let snapshot = self.shared.snapshot();
-        self.caller(&snapshot.settings).holds(Scope::Pairing)
+        if self.caller(&snapshot.settings).holds(Scope::Pairing) {
+            self.events = Some(self.shared.events.subscribe());
+        }
     }
 
     fn caller<'a>(&'a self, settings: &'a crate::settings::Settings) -> Caller<'a> {

@@ -235,6 +235,12 @@ async fn a_head_that_is_too_large_is_answered_so() {
         );
     }
     served.admit(&Asking::default()).await;
+
+    // A limit below what heads are read with is no reason to fail.
+    let mut plan = door();
+    plan.limits.head_bytes = 100;
+    let served = plan.serve();
+    served.admit(&Asking::default()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
