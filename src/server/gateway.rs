@@ -216,8 +216,10 @@ impl Shared {
             return self.store.commit(change, expected);
         }
         if change.only_notes(before) {
-            let same = self.store.commit(&Change::none(&change.device_id), expected)?;
-            if self.notes.keep(change.clone(), same).is_ok() {
+            let same = self
+                .store
+                .commit(&Change::none(&change.device_id), expected)?;
+            if self.notes.keep(change, same) {
                 return Ok(same);
             }
         }
