@@ -157,7 +157,7 @@ fn answer(gate: Gate<'_>, reply: &Reply) -> Option<String> {
     match reply {
         Reply::Admitted(admitted) => {
             let hello = admitted.hello(&SERVER, &gate.settings.compatibility);
-            Some(response(&admitted.id, Ok(&hello)))
+            Some(response::<()>(&admitted.id, Ok(&hello)))
         }
         Reply::Refused { .. } | Reply::Closed(_) => reply.refusal(),
     }
