@@ -171,7 +171,8 @@ mod tests {
         let frame = json!({
             "type": "req", "id": "1", "method": "connect", "params": framed.params(),
         });
-        let schema = Schema::of(&Compatibility::default());
+        let rules = Compatibility::default();
+        let schema = Schema::of(&rules);
         assert!(connect::parse(&frame, &schema).is_ok());
         let signature = frame.pointer("/params/device/signature").unwrap();
         let shown = format!("{} {}", framed.covered(), framed.signed().unwrap());
