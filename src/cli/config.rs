@@ -9,7 +9,7 @@ use super::check::count;
 use super::load;
 use super::output::{AnswerFormat, Output, ReportFormat};
 use super::overrides::OverrideArgs;
-use crate::config::{Config, ConfigError, FILE, Origin};
+use crate::config::{Config, ConfigError, FILE, Origin, Overrides};
 use crate::diagnostic::{Diagnostics, Severity};
 use crate::host::Local;
 use crate::source::Sources;
@@ -90,6 +90,11 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
 /// Reads a configuration as it will be served: the one that is named, or the one in the folder
 /// that the user is in, or none.
 pub(super) fn read(file: Option<&str>, overrides: &OverrideArgs) -> Result<Config, Unread> {
+    read_with(file, &overrides.overrides())
+}
+
+/// The same, with what counts instead of the configuration.
+pub(super) fn read_with(file: Option<&str>, overrides: &Overrides) -> Result<Config, Unread> {
     let file = file.or_else(|| Path::new(FILE).exists().then_some(FILE));
     let text = match file {
         Some(file) => Some(load::read(file, MAX_BYTES).map_err(|error| Unread {
@@ -102,7 +107,7 @@ pub(super) fn read(file: Option<&str>, overrides: &OverrideArgs) -> Result<Confi
     let host = Local {
         built_in: load::built_in,
     };
-    let read = Config::read(file.zip(text.as_deref()), &overrides.overrides(), &host);
+    let read = Config::read(file.zip(text.as_deref()), overrides, &host);
     read.map_err(
         |ConfigError {
              diagnostics,

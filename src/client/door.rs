@@ -44,30 +44,31 @@ impl std::fmt::Debug for Door {
     }
 }
 
-/// What was seen on the way to the door.
-#[derive(Clone, Debug, Default)]
-pub struct Opened {
-    /// What the connection goes over.
-    pub reached: Reached,
-    /// The status of the HTTP answer.
-    pub status: u16,
-    /// The nonce of the challenge.
-    pub nonce: Box<str>,
-    /// When the gateway says that it sent it, in Unix milliseconds.
-    pub time_ms: Option<i64>,
-}
-
-/// What was sent at the door, with its secrets covered.
+/// What is heard of on the way in.
 #[derive(Clone, Debug)]
-pub struct Shown {
-    /// What the device signed.
-    pub signed: Option<String>,
-    /// The parameters of `connect`.
-    pub params: Value,
+pub enum Step {
+    /// There is a connection.
+    Reached(Reached),
+    /// The HTTP answer turned it into a WebSocket, with this status.
+    Upgraded(u16),
+    /// The gateway sent its challenge.
+    Challenged {
+        /// What a device has to sign.
+        nonce: Box<str>,
+        /// When the gateway says that it sent it, in Unix milliseconds.
+        time_ms: Option<i64>,
+    },
+    /// The connect frame is about to be sent.
+    Knocking {
+        /// What the device signed, with the token covered.
+        signed: Option<String>,
+        /// The parameters of `connect`, with their secrets covered.
+        params: Value,
+    },
 }
 
 impl Door {
-    /// Connects, asks for a WebSocket, and waits for the challenge.
+    /// Connects, asks for a WebSocket, and waits for the challenge. `seen` hears of each step.
     ///
     /// # Errors
     ///
@@ -77,7 +78,8 @@ impl Door {
         trust: Trust,
         asked: &Asked,
         patience: Patience,
-    ) -> Result<(Door, Opened), ClientError> {
+        seen: &mut dyn FnMut(Step),
+    ) -> Result<Door, ClientError> {
         let name = target.to_string();
         let late = |what| ClientError::TooLate {
             target: name.clone(),
@@ -101,10 +103,12 @@ impl Door {
             }
         }
         let (stream, reached) = dial(target, trust, patience).await?;
+        seen(Step::Reached(reached));
         let answered = timeout(patience.handshake, client_async(request, stream)).await;
         let (websocket, response) = answered
             .map_err(|_| late(Waited::Http))?
             .map_err(|error| http(&name, error))?;
+        seen(Step::Upgraded(response.status().as_u16()));
         let mut messages = Messages::new(websocket, name.clone());
         let first = timeout(patience.handshake, messages.next()).await;
         let first = first.map_err(|_| late(Waited::Challenge))??;
@@ -112,18 +116,15 @@ impl Door {
             target: name.clone(),
             what: "its first message is no challenge".to_owned(),
         })?;
-        let opened = Opened {
-            reached,
-            status: response.status().as_u16(),
+        seen(Step::Challenged {
             nonce: nonce.clone(),
             time_ms,
-        };
-        let door = Door {
+        });
+        Ok(Door {
             messages,
             nonce,
             patience,
-        };
-        Ok((door, opened))
+        })
     }
 
     /// Sends the connect frame, and waits for the answer. `seen` hears what is sent before it is.
@@ -136,10 +137,10 @@ impl Door {
         self,
         knock: &Knock,
         device: Option<&Device>,
-        seen: impl FnOnce(&Shown),
+        seen: &mut dyn FnMut(Step),
     ) -> Result<Session, ClientError> {
         let framed = knock.framed(device, &self.nonce, now_ms());
-        seen(&Shown {
+        seen(Step::Knocking {
             signed: framed.signed(),
             params: framed.covered(),
         });

@@ -18,7 +18,7 @@ pub mod tls;
 
 pub use device::Device;
 pub use dial::{Patience, Reached};
-pub use door::{Asked, Door, Opened, Shown};
+pub use door::{Asked, Door, Step};
 pub use error::{ClientError, Waited};
 pub use knock::Knock;
 pub use refusal::Refusal;

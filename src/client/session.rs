@@ -76,6 +76,12 @@ impl Session {
         &self.hello
     }
 
+    /// Where the gateway is.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        &self.messages.target
+    }
+
     /// The scopes that it was admitted with, as the gateway says.
     #[must_use]
     pub fn scopes(&self) -> Vec<&str> {
