@@ -5,7 +5,7 @@
 //! connection takes an Ed25519 check or two, which is most of what the first figure is; the
 //! second has the frames read and the proofs checked beforehand, as a server has them that is
 //! told of a conflict and decides again. On one core the bounds are 20,000 connections a second
-//! for the first, and 80,000 for the second.
+//! for the first, and 80,000 for the second. A line of the log is made of what was decided.
 
 #![expect(
     clippy::expect_used,
@@ -21,9 +21,10 @@ use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
 use gw::Policy;
 use gw::admission::{
-    Admission, Challenged, Gate, Presented, Remembered, Reply, Upgrade, at_connect, at_upgrade,
-    present,
+    self, Admission, Challenged, Gate, Presented, Remembered, Reply, Upgrade, at_connect,
+    at_upgrade, present,
 };
+use gw::journal::{Connection, Line};
 use gw::pairing::Standing;
 use gw::pairing::change::Fresh;
 use gw::recorded::{NONCE, NOW_MS, Recording, Row, Sent, prior, sent};
@@ -228,4 +229,46 @@ fn without_reading_and_proving(bencher: Bencher<'_, '_>) {
             black_box((answer(*gate, &admission.reply), admission));
         }
     });
+}
+
+/// A line of the log for each decision: its text, with and without what shows the facts.
+#[divan::bench(args = [false, true], sample_count = 20, sample_size = 1)]
+fn a_line_of_the_log(bencher: Bencher<'_, '_>, evidence: bool) {
+    let releases = releases();
+    let ready: Vec<(Ready<'_>, Admission, Connection)> = releases
+        .iter()
+        .flat_map(|release| release.cases.iter().map(move |case| (release, case)))
+        .filter_map(|(release, case)| {
+            let gate = release.gate(case);
+            let sent = case.sent.clone();
+            let ready = Ready {
+                gate,
+                upgrade: at_upgrade(gate, sent.socket, sent.http).ok()?,
+                presented: present(gate.settings, &sent.message, challenged()).ok()?,
+                standing: &case.standing,
+            };
+            let admission = decided(gate, &ready.upgrade, &ready.presented, ready.standing);
+            let id = "00000000-0000-4000-8000-000000000000";
+            let connection = Connection::of(id, &ready.upgrade);
+            Some((ready, admission, connection))
+        })
+        .collect();
+    bencher
+        .counter(ItemsCount::new(ready.len()))
+        .bench_local(|| {
+            for (ready, admission, connection) in black_box(&ready) {
+                let policy = ready.gate.policy;
+                let line = Line::decided(connection, policy, admission, &admission.reply);
+                let shown = evidence.then(|| {
+                    let Ready {
+                        gate,
+                        upgrade,
+                        presented,
+                        standing,
+                    } = ready;
+                    admission::evidence(*gate, upgrade, presented, standing, &admission.facts)
+                });
+                black_box(line.shown_by(shown.unwrap_or_default()).text());
+            }
+        });
 }

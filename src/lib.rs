@@ -57,6 +57,7 @@ pub mod explain;
 pub mod facts;
 pub mod handshake;
 pub mod host;
+pub mod journal;
 pub mod lang;
 pub mod pairing;
 pub mod policy;

@@ -5,6 +5,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use aws_lc_rs::digest;
 
@@ -24,6 +25,8 @@ pub struct Policy {
     program: Program,
     warnings: Diagnostics,
     digest: Box<str>,
+    /// Of each clause, found when it is first asked for: every line of a log names one.
+    hashes: Box<[OnceLock<Box<str>>]>,
 }
 
 /// Why a policy does not load: what is wrong, with the texts it is wrong in.
@@ -104,7 +107,9 @@ impl Policy {
         diagnostics.sort();
         let program = compile(&checked);
         let digest = digest_of(&sources).into();
+        let clauses = checked.guards.len() + checked.rules.len() + 1;
         Ok(Policy {
+            hashes: vec![OnceLock::new(); clauses].into(),
             sources,
             checked,
             program,
@@ -183,9 +188,21 @@ impl Policy {
 
     /// A short hash of a clause's own text: it stays when lines above it change.
     #[must_use]
-    pub fn clause_hash(&self, id: ClauseId) -> String {
-        let text = format(self.sources.slice(self.clause(id).span));
-        hex(text.as_bytes(), 8)
+    pub fn clause_hash(&self, id: ClauseId) -> &str {
+        let hash = || {
+            let text = format(self.sources.slice(self.clause(id).span));
+            hex(text.as_bytes(), 8).into()
+        };
+        // What has no clause of its own is the default, which stands last.
+        let found = self.hashes.get(id.0 as usize).or(self.hashes.last());
+        found.map_or("", |known| known.get_or_init(hash))
+    }
+
+    /// What the policy was read as: a path, or `built-in:NAME`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let first = self.sources.iter().next();
+        first.map_or("", |(_, source)| &source.name)
     }
 
     /// A hash of all texts of the policy: which policy decided.

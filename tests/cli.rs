@@ -232,3 +232,44 @@ fn a_secret_that_others_may_read_is_refused() {
     let (code, said) = check();
     assert_eq!(code, Some(0), "{said}");
 }
+
+/// `gw tail` follows a log into the file that is begun next, and says what it is told at once.
+#[cfg(unix)]
+#[test]
+fn a_log_is_followed_into_the_next_file() {
+    use std::io::Write as _;
+    use std::process::Stdio;
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("decisions.jsonl");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let lines = fs::read_to_string(root.join("fixtures/log/decisions.jsonl")).unwrap();
+    let mut lines = lines.lines().map(|line| format!("{line}\n"));
+    let mut add = || {
+        let mut options = fs::OpenOptions::new();
+        let mut file = options.create(true).append(true).open(&log).unwrap();
+        let line = lines.next().unwrap();
+        file.write_all(line.as_bytes()).unwrap();
+        line
+    };
+    let first = add();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gw"));
+    let mut child = command
+        .args(["tail", "--format", "json", path(&log)])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(child.stdout.take().unwrap());
+    let mut next = || {
+        let mut line = String::new();
+        told.read_line(&mut line).unwrap();
+        line
+    };
+    assert_eq!(next(), first);
+    let second = add();
+    assert_eq!(next(), second);
+    fs::rename(&log, folder.path().join("decisions.jsonl.1")).unwrap();
+    let third = add();
+    assert_eq!(next(), third);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

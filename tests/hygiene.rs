@@ -24,9 +24,11 @@ use std::{env, fs};
 
 use gw::Policy;
 use gw::admission::{
-    Admission, Challenged, Gate, Remembered, Reply, at_connect, at_upgrade, present, still_admitted,
+    Admission, Challenged, Gate, Remembered, Reply, at_connect, at_upgrade, evidence, present,
+    still_admitted,
 };
 use gw::handshake::{Handshake, Http, Socket};
+use gw::journal::{Connection, Line};
 use gw::pairing::Standing;
 use gw::pairing::change::Fresh;
 use gw::recorded::{Recording, Row, Sent, prior, sent};
@@ -269,6 +271,9 @@ impl Brought {
         let presented = match present(gate.settings, &self.message, challenged) {
             Ok(presented) => presented,
             Err(reply) => {
+                let connection = Connection::of("connection", &upgrade);
+                let line = Line::frame_refused(&connection, self.time_ms, &upgrade, &reply);
+                shown.line("early Line", &line.text());
                 shown.debug("early Reply", &reply);
                 return None;
             }
@@ -284,6 +289,10 @@ impl Brought {
         shown.debug("Reply", &admission.reply);
         shown.line("Event", &admission.event.to_string());
         shown.debug("Event", &admission.event);
+        let phrases = evidence(gate, &upgrade, &presented, &self.standing, &admission.facts);
+        let connection = Connection::of("connection", &upgrade);
+        let line = Line::decided(&connection, policy, &admission, &admission.reply);
+        shown.line("Line", &line.shown_by(phrases).text());
         shown.text("refusal", &admission.reply.refusal().unwrap_or_default());
         let told = admission.change.events.iter();
         let told: Vec<Value> = told.map(gw::pairing::change::Event::payload).collect();

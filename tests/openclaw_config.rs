@@ -28,7 +28,11 @@ fn root() -> &'static Path {
 
 fn options(allow_wider: bool) -> Options {
     let home = Some(PathBuf::from("/home/ana"));
-    Options { allow_wider, home }
+    Options {
+        allow_wider,
+        home,
+        ..Options::default()
+    }
 }
 
 /// All that comes of an import but the secrets, which are only named.

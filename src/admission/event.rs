@@ -3,13 +3,19 @@
 
 use std::fmt;
 
+use super::arrival::approved;
 use super::{Arrival, Reply};
+use crate::facts::scopes::ScopeRule;
 use crate::facts::{Address, Auth, AuthFailure, Client, DeviceProof, Mode, Pairing, Role};
 use crate::handshake::clean;
-use crate::verdict::Verdict;
+use crate::pairing::change::{Change, Write};
+use crate::verdict::{PairingReason, Verdict, pairing_reason};
 
 /// The longest text of a client's that is repeated, in characters.
 const LONGEST: usize = 64;
+
+/// As many scopes of a list are repeated.
+const MOST_SCOPES: usize = 32;
 
 /// An entry of the audit log.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +34,10 @@ pub struct Event {
     pub role: Role,
     /// What it calls itself, without control characters.
     pub name: Option<String>,
+    /// Its own version.
+    pub version: String,
+    /// The scopes it asked for, as it wrote them.
+    pub asked: Vec<String>,
     /// The device it named, proven or not.
     pub device: Option<String>,
     /// What the device proof showed.
@@ -40,6 +50,10 @@ pub struct Event {
     pub pairing: Pairing,
     /// What was decided.
     pub verdict: Verdict,
+    /// The request of its device that waits for the owner, where it is kept waiting.
+    pub request_id: Option<Box<str>>,
+    /// What it asked for beyond what its device was approved for, admitted or not.
+    pub upgrade: Option<Box<AccessUpgrade>>,
     /// The clause of the policy that decided.
     pub by: String,
     /// The policy, by the first bytes of its digest.
@@ -48,12 +62,33 @@ pub struct Event {
     pub close: Option<u16>,
 }
 
+/// More than a device was approved for: what OpenClaw's operators know as "device access upgrade
+/// requested" and "device metadata upgrade requested".
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccessUpgrade {
+    /// What is missing first.
+    pub reason: PairingReason,
+    /// The roles that were approved, sorted.
+    pub roles: Vec<String>,
+    /// The scopes that were approved, sorted.
+    pub scopes: Vec<String>,
+    /// Which scopes cover others.
+    pub rule: ScopeRule,
+    /// The platform that was approved, and the one that is named.
+    pub platform: (String, String),
+    /// The device family that was approved, and the one that is named.
+    pub family: (String, String),
+}
+
+/// A text of a client's: cut before it is escaped, so that no escape is cut in two.
+fn shown(text: &str) -> String {
+    clean(&text.chars().take(LONGEST).collect::<String>())
+}
+
 impl Event {
-    pub(super) fn of(arrival: &Arrival<'_>, reply: &Reply) -> Self {
+    pub(super) fn of(arrival: &Arrival<'_>, change: &Change, reply: &Reply) -> Self {
         let facts = &arrival.facts;
         let policy = arrival.gate.policy;
-        // Cut before it is escaped, so that no escape is cut in two.
-        let shown = |text: &str| clean(&text.chars().take(LONGEST).collect::<String>());
         let connect = arrival.presented.connect();
         Event {
             time_ms: arrival.presented.time_ms,
@@ -63,16 +98,67 @@ impl Event {
             mode: facts.mode,
             role: facts.role,
             name: connect.display_name.as_deref().map(shown),
+            version: shown(&connect.version),
+            asked: list(&connect.claims().scopes),
             device: arrival.presented.device_id().map(shown),
             proof: facts.device,
             auth: facts.auth,
             auth_failure: facts.auth_failure,
             pairing: facts.pairing,
             verdict: arrival.decision.verdict,
+            request_id: waiting(arrival, change, reply),
+            upgrade: AccessUpgrade::of(arrival).map(Box::new),
             by: policy.label(arrival.decision.by),
             policy: policy.digest().chars().take(12).collect(),
             close: reply.close().map(|close| close.code),
         }
+    }
+}
+
+fn list<S: AsRef<str>>(scopes: &[S]) -> Vec<String> {
+    let scopes = scopes.iter().take(MOST_SCOPES);
+    scopes.map(|scope| shown(scope.as_ref())).collect()
+}
+
+/// The request that an owner can approve now, of a connection that is not admitted.
+fn waiting(arrival: &Arrival<'_>, change: &Change, reply: &Reply) -> Option<Box<str>> {
+    let waits = matches!(arrival.decision.verdict, Verdict::RequirePairing(_));
+    let pending = match &change.pending {
+        Write::Put(pending) => Some(pending),
+        Write::Keep if waits => arrival.remembered.standing.pending.as_ref(),
+        Write::Keep | Write::Remove => None,
+    };
+    let kept = pending.filter(|_| !matches!(reply, Reply::Admitted(_)));
+    kept.map(|pending| pending.request_id.clone())
+}
+
+impl AccessUpgrade {
+    fn of(arrival: &Arrival<'_>) -> Option<Self> {
+        let facts = &arrival.facts;
+        if !(facts.role_upgrade || facts.scope_upgrade || facts.metadata_upgrade) {
+            return None;
+        }
+        let standing = arrival.remembered.standing;
+        let record = standing.record.as_ref()?;
+        let sorted = |mut names: Vec<String>| {
+            names.sort_unstable();
+            names.dedup();
+            names
+        };
+        let roles: Vec<&str> = record.approved_roles().collect();
+        let claims = arrival.presented.connect().claims();
+        let pair = |was: &Option<Box<str>>, is: Option<&str>| {
+            let text = |text: Option<&str>| shown(text.unwrap_or_default());
+            (text(was.as_deref()), text(is))
+        };
+        Some(AccessUpgrade {
+            reason: pairing_reason(facts),
+            roles: sorted(list(&roles)),
+            scopes: sorted(list(approved(facts, standing))),
+            rule: arrival.gate.settings.compatibility.scope_rule,
+            platform: pair(&record.platform, Some(&claims.platform)),
+            family: pair(&record.device_family, claims.device_family.as_deref()),
+        })
     }
 }
 
@@ -100,6 +186,9 @@ impl fmt::Display for Event {
         }
         if let Some(name) = &self.name {
             write!(f, " name=\"{name}\"")?;
+        }
+        if let Some(request) = &self.request_id {
+            write!(f, " request-id={request}")?;
         }
         if let Some(code) = self.close {
             write!(f, " close={code}")?;

@@ -94,18 +94,18 @@ mod upgrade;
 use crate::auth::limiter::{Locks, Steps, steps};
 use crate::auth::{self, Memory};
 use crate::decide::{Decision, decide};
-use crate::facts::Facts;
+use crate::facts::{AttributeId, Facts};
 use crate::handshake::{self, Seen};
 use crate::pairing::Standing;
 use crate::pairing::change::{Change, Fresh};
 use crate::policy::Policy;
 use crate::settings::Settings;
 
-pub use event::Event;
+pub use event::{AccessUpgrade, Event};
 pub use permit::{Ended, Permit, still_admitted};
 pub use presented::{Challenged, Presented, present};
 pub use reply::{Admitted, Reply};
-pub use upgrade::{Upgrade, at_upgrade};
+pub use upgrade::{RefusedUpgrade, Upgrade, at_upgrade, refused_upgrade};
 
 use arrival::{Arrival, Done};
 
@@ -208,7 +208,7 @@ pub fn at_connect(
         permit,
         setup_code,
     } = arrival.carry_out(fresh);
-    let event = Event::of(&arrival, &reply);
+    let event = Event::of(&arrival, &change, &reply);
     Admission {
         decision,
         facts: arrival.facts,
@@ -219,6 +219,29 @@ pub fn at_connect(
         permit,
         setup_code,
     }
+}
+
+/// What shows the facts of a connection, in phrases for an operator, as far as the facts do not
+/// say it by themselves. It is for a log, and takes about as long as deciding.
+#[must_use]
+pub fn evidence(
+    gate: Gate<'_>,
+    upgrade: &Upgrade,
+    presented: &Presented,
+    standing: &Standing,
+    facts: &Facts,
+) -> Vec<(AttributeId, String)> {
+    let standing = standing.live(presented.time_ms);
+    let seen = Seen {
+        settings: gate.settings,
+        socket: &upgrade.socket,
+        http: &upgrade.http,
+        nonce: "",
+        connect: &presented.connect,
+        standing: &standing,
+        time_ms: presented.time_ms,
+    };
+    handshake::beyond_facts(&seen, facts)
 }
 
 /// The facts of a connection, as far as they are remembered now.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::Gate;
 use crate::auth::limiter::Subject;
+use crate::compile::ClauseId;
 use crate::decide;
 use crate::facts::Facts;
 use crate::handshake::{self, Http, Socket};
@@ -35,11 +36,56 @@ impl Upgrade {
         &self.facts
     }
 
+    /// What the socket shows.
+    #[must_use]
+    pub fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// What the client's program calls itself: `User-Agent`.
+    #[must_use]
+    pub fn agent(&self) -> Option<&str> {
+        self.http
+            .values("user-agent")
+            .next()
+            .map(|(_, value)| value)
+    }
+
     /// Whose failures count against this connection, for the [`Limiter`](crate::auth::limiter::Limiter).
     #[must_use]
     pub fn subject(&self, settings: &Settings) -> Subject {
         Subject::of(settings, self.facts.client_ip, &self.facts.origin)
     }
+}
+
+/// A request that a guard `at upgrade` refuses, for whoever logs it.
+#[derive(Clone, Debug)]
+pub struct RefusedUpgrade {
+    /// The facts of the socket and the head; those of the connect frame are defaults.
+    pub facts: Facts,
+    /// The guard.
+    pub by: ClauseId,
+    /// What it refuses for.
+    pub reason: Reason,
+}
+
+impl RefusedUpgrade {
+    /// The HTTP response that it is.
+    #[must_use]
+    pub fn http(&self) -> HttpReason {
+        match self.reason {
+            Reason::ProxyAttributionRequired => HttpReason::ProxyAttributionRequired,
+            reason => HttpReason::Policy(reason),
+        }
+    }
+}
+
+/// The guard that refused a request, if one did: asked of what [`at_upgrade`] refused, to log it.
+#[must_use]
+pub fn refused_upgrade(gate: Gate<'_>, socket: &Socket, http: &Http) -> Option<RefusedUpgrade> {
+    let facts = handshake::at_upgrade(gate.settings, socket, http);
+    let (by, reason) = decide::at_upgrade(gate.policy.program(), &facts)?;
+    Some(RefusedUpgrade { facts, by, reason })
 }
 
 /// Decides what can be decided when only the socket and the HTTP head are known.
@@ -50,10 +96,10 @@ impl Upgrade {
 pub fn at_upgrade(gate: Gate<'_>, socket: Socket, http: Http) -> Result<Upgrade, HttpRefusal> {
     let facts = handshake::at_upgrade(gate.settings, &socket, &http);
     match decide::at_upgrade(gate.policy.program(), &facts) {
-        Some((_, Reason::ProxyAttributionRequired)) => {
-            Err(HttpRefusal::of(HttpReason::ProxyAttributionRequired))
+        Some((by, reason)) => {
+            let refused = RefusedUpgrade { facts, by, reason };
+            Err(HttpRefusal::of(refused.http()))
         }
-        Some((_, reason)) => Err(HttpRefusal::of(HttpReason::Policy(reason))),
         None => Ok(Upgrade {
             socket,
             http,

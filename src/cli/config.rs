@@ -9,7 +9,7 @@ use super::check::count;
 use super::load;
 use super::output::{AnswerFormat, Output, ReportFormat};
 use super::overrides::OverrideArgs;
-use crate::config::{Config, ConfigError, FILE, Origin, Overrides};
+use crate::config::{Config, ConfigError, FILE, Origin, Overrides, Surroundings};
 use crate::diagnostic::{Diagnostics, Severity};
 use crate::host::Local;
 use crate::source::Sources;
@@ -95,7 +95,32 @@ pub(super) fn read(file: Option<&str>, overrides: &OverrideArgs) -> Result<Confi
 
 /// The same, with what counts instead of the configuration.
 pub(super) fn read_with(file: Option<&str>, overrides: &Overrides) -> Result<Config, Unread> {
-    let file = file.or_else(|| Path::new(FILE).exists().then_some(FILE));
+    let host = Local {
+        built_in: load::built_in,
+    };
+    read_over(file, overrides, &host)
+}
+
+/// The configuration that is read where none is named, if it is there.
+pub(super) fn here() -> Option<&'static str> {
+    Path::new(FILE).exists().then_some(FILE)
+}
+
+/// The same, on a host.
+pub(super) fn read_on(
+    file: Option<&str>,
+    overrides: &OverrideArgs,
+    host: &dyn Surroundings,
+) -> Result<Config, Unread> {
+    read_over(file, &overrides.overrides(), host)
+}
+
+fn read_over(
+    file: Option<&str>,
+    overrides: &Overrides,
+    host: &dyn Surroundings,
+) -> Result<Config, Unread> {
+    let file = file.or(here());
     let text = match file {
         Some(file) => Some(load::read(file, MAX_BYTES).map_err(|error| Unread {
             exit: Exit::Input,
@@ -104,10 +129,7 @@ pub(super) fn read_with(file: Option<&str>, overrides: &Overrides) -> Result<Con
         })?),
         None => None,
     };
-    let host = Local {
-        built_in: load::built_in,
-    };
-    let read = Config::read(file.zip(text.as_deref()), overrides, &host);
+    let read = Config::read(file.zip(text.as_deref()), overrides, host);
     read.map_err(
         |ConfigError {
              diagnostics,
@@ -136,8 +158,7 @@ impl Unread {
 }
 
 fn check(args: &CheckArgs, output: &mut Output) -> Exit {
-    let here = Path::new(FILE).exists().then_some(FILE);
-    let name = args.file.as_deref().or(here).unwrap_or("the defaults");
+    let name = args.file.as_deref().or(here()).unwrap_or("the defaults");
     let (mut exit, mut diagnostics, sources) = match read(args.file.as_deref(), &args.overrides) {
         Err(unread) => (unread.exit, unread.diagnostics, unread.sources),
         Ok(config) => {

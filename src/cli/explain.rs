@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use super::check::count;
 use super::fact::{self, NamedFacts};
 use super::output::{AnswerFormat, Output, colour};
-use super::{Exit, constants, load, recorded, recording};
+use super::{Exit, constants, load, logged, recorded, recording};
 use crate::claims;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::explain::{Subject, explain, json, text};
@@ -38,6 +38,8 @@ Examples:
       --row token-loopback/pairing/direct/cli/paired-read/admin/auth-good \
       --policy policies/openclaw/2026.4.22.policy
   gw explain --recorded fixtures/observed/2026.4.22.jsonl.gz      its rows
+  gw explain --log decisions.jsonl --connection 1a015c6d       why was it treated so then?
+  gw explain --log decisions.jsonl --connection 1a015c6d --policy new.policy     and now?
 
 Exit codes: 0 answered, 1 the policy has errors, 2 wrong command line,
 3 an input cannot be read, 4 refused (with --exit-code)")]
@@ -64,8 +66,22 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", requires = "row", conflicts_with = "handshake")]
     step: Option<usize>,
 
+    /// A log of decisions; older files beside it (FILE.1, …) are looked through as well
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "connection",
+        conflicts_with_all = ["handshake", "recorded", "fact"]
+    )]
+    log: Option<String>,
+
+    /// The connection of the log: its id, or as much of its beginning as no other has
+    #[arg(long, value_name = "ID", requires = "log")]
+    connection: Option<String>,
+
     /// The policy, or `built-in:NAME` (built-in:lan.policy, built-in:openclaw/2026.9.6.policy);
-    /// without it, policies/default.policy or, where there is none, the built-in default
+    /// without it, policies/default.policy or, where there is none, the built-in default; with
+    /// --log, the one that decided
     #[arg(long, value_name = "FILE")]
     policy: Option<String>,
 
@@ -88,6 +104,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let report = args.format.report();
+    if let (Some(path), Some(connection)) = (&args.log, &args.connection) {
+        return of_log(args, path, connection, output);
+    }
     if args.handshake.is_none() && args.recorded.is_none() && args.fact.is_empty() {
         output.complain(
             "error: say which connection: a recorded handshake, or facts\n  help: gw explain handshake.json\n  help: gw explain --fact client=cli --fact auth=token --fact peer=127.0.0.1\n",
@@ -185,6 +204,64 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         Exit::Refused
     } else {
         Exit::Success
+    }
+}
+
+/// Explains a connection of a log.
+fn of_log(args: &Args, path: &str, connection: &str, output: &mut Output) -> Exit {
+    let report = args.format.report();
+    let found = logged::find(path, connection, output);
+    let found = found.and_then(|logged| Ok((logged.policy(args.policy.as_deref())?, logged)));
+    let (policy, logged) = match found {
+        Ok(found) => found,
+        Err((diagnostic, sources)) => {
+            output.report_one(*diagnostic, &sources, report);
+            return Exit::Input;
+        }
+    };
+    let drawn = args.format == AnswerFormat::Human;
+    let Some(explained) = logged.explained() else {
+        match args.format {
+            AnswerFormat::Json => output.say_json(&logged.early_json()),
+            AnswerFormat::Human | AnswerFormat::Plain => output.say(&logged.early_text(drawn)),
+        }
+        return match args.exit_code {
+            true => Exit::Refused,
+            false => Exit::Success,
+        };
+    };
+    let policy = match load::policy(&policy, false) {
+        Ok(policy) => policy,
+        Err(error) => {
+            output.report(&error.diagnostics, &error.sources, report);
+            return Exit::of(&error);
+        }
+    };
+    let explanation = explain(&policy, &explained.facts, &explained.subject);
+    let compared = logged.compared(&policy, &explained.facts, explanation.decision);
+    match args.format {
+        AnswerFormat::Json => {
+            let mut account = json::json(&explanation);
+            if let Some(map) = account.as_object_mut() {
+                map.insert("logged".to_owned(), logged.json(Some(&compared)));
+            }
+            output.say_json(&account);
+        }
+        AnswerFormat::Human | AnswerFormat::Plain => {
+            output.say(&logged.head(Some(&compared), &explained.unread, drawn));
+            let colour = drawn && colour(std::io::stdout().is_terminal());
+            let style = text::Style {
+                drawn,
+                colour,
+                all: args.all,
+            };
+            output.say(&text::text(&explanation, style));
+            output.say(&logged.foot(drawn));
+        }
+    }
+    match args.exit_code && !explanation.decision.verdict.admits() {
+        true => Exit::Refused,
+        false => Exit::Success,
     }
 }
 

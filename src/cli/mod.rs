@@ -12,8 +12,11 @@ mod devices;
 mod explain;
 mod fact;
 mod fmt;
+mod import;
 mod init;
 mod load;
+mod log;
+mod logged;
 mod output;
 mod overrides;
 mod policy;
@@ -25,6 +28,7 @@ mod schema;
 mod serve;
 mod status;
 mod table;
+mod tail;
 mod test;
 mod trouble;
 
@@ -108,10 +112,12 @@ struct Cli {
 enum Command {
     CheckPolicy(check::Args),
     Explain(explain::Args),
+    Tail(tail::Args),
     Test(test::Args),
     Fmt(fmt::Args),
     Schema(schema::Args),
     Init(init::Args),
+    ImportOpenclaw(import::Args),
     Config(config::Args),
     Serve(serve::Args),
     Status(status::Args),
@@ -139,9 +145,11 @@ pub fn main() -> ExitCode {
     let exit = match cli.command {
         Command::CheckPolicy(args) => check::run(&args, &mut output),
         Command::Explain(args) => explain::run(&args, &mut output),
+        Command::Tail(args) => tail::run(&args, &mut output),
         Command::Test(args) => test::run(&args, &mut output),
         Command::Fmt(args) => fmt::run(&args, &mut output),
         Command::Schema(args) => schema::run(&args, &mut output),
+        Command::ImportOpenclaw(args) => import::run(&args, &mut output),
         Command::Init(args) => init::run(&args, &mut output),
         Command::Config(args) => config::run(&args, &mut output),
         Command::Serve(args) => serve::run(&args, &mut output),

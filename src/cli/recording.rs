@@ -70,6 +70,7 @@ fn subject(handshake: &Handshake, observed: &Observed) -> Subject {
         claims,
         verified: _,
     } = observed;
+    let seen = handshake.seen();
     let record = handshake.pairing.record.as_ref();
     let owned = |names: &[Box<str>]| {
         names
@@ -106,7 +107,7 @@ fn subject(handshake: &Handshake, observed: &Observed) -> Subject {
         approved_roles: roles,
         changes: changes.flatten().collect(),
         evidence: AttributeId::all()
-            .map(|id| evidence.get(id).show(id, handshake, facts))
+            .map(|id| evidence.get(id).show(id, &seen, facts))
             .collect(),
     }
 }

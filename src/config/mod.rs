@@ -42,6 +42,9 @@ pub const FILE: &str = "gw.yaml";
 /// The name of the made token in the state folder.
 pub const TOKEN: &str = "token";
 
+/// The name of the file of devices in the state folder.
+pub const DEVICES: &str = "gw.sqlite";
+
 /// A whole configuration, as it is in force.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -217,6 +220,12 @@ impl Config {
     #[must_use]
     pub fn token_file(&self) -> PathBuf {
         self.state.join(TOKEN)
+    }
+
+    /// Where devices are kept.
+    #[must_use]
+    pub fn devices_file(&self) -> PathBuf {
+        self.state.join(DEVICES)
     }
 
     /// Puts the made token in, where one had to be made.

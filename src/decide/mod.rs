@@ -17,7 +17,7 @@ mod naive;
     clippy::wildcard_enum_match_arm,
     reason = "generators cover the types they name"
 )]
-mod tests;
+pub(crate) mod tests;
 pub mod trace;
 
 use crate::compile::index::Narrowed;

@@ -72,7 +72,7 @@ fn value(id: AttributeId) -> BoxedStrategy<Value> {
 }
 
 /// Any facts at all, also such that no connection has: deciding is total.
-fn facts() -> impl Strategy<Value = Facts> {
+pub(crate) fn facts() -> impl Strategy<Value = Facts> {
     let values: Vec<BoxedStrategy<Option<Value>>> = AttributeId::all()
         .map(|id| prop::option::of(value(id)).boxed())
         .collect();
@@ -193,7 +193,7 @@ fn clause(role: Role, answer: impl Strategy<Value = Answer>) -> impl Strategy<Va
     })
 }
 
-fn policy() -> impl Strategy<Value = Checked> {
+pub(crate) fn policy() -> impl Strategy<Value = Checked> {
     let guard_answer = prop_oneof![3 => restricting(), 1 => scopes().prop_map(Answer::Cap)];
     let guards = prop::collection::vec(clause(Role::Guard(Stage::Connect), guard_answer), 0..4);
     let rule = prop_oneof![

@@ -68,6 +68,7 @@ catalog! {
     MissingEdition "missing-edition" "a file that does not begin with its edition",
     MixedOperators "mixed-operators" "`and` with `or`, without parentheses",
     NestedTooDeeply "nested-too-deeply" "conditions or files nested beyond the limit",
+    NoSuchConnection "no-such-connection" "a connection that a log does not have, or not alone, or whose policy is not here",
     NoSuchRow "no-such-row" "a row of a recording that is not there, or cannot be replayed",
     ReservedName "reserved-name" "a name that would read as something else",
     RiskyConfig "risky-config" "a configuration that opens more than most want",

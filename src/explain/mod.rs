@@ -179,11 +179,7 @@ pub fn account(
         .and_then(|(id, verdict)| Some((find(id)?, verdict)));
     Explanation {
         policy: policy.digest().to_owned(),
-        file: policy
-            .sources()
-            .iter()
-            .next()
-            .map_or_else(String::new, |(_, file)| file.name.to_string()),
+        file: policy.name().to_owned(),
         facts: fact_accounts(facts, subject, decision.by, trace),
         reads: outcome::reads(decision.verdict, facts, subject),
         consequences: outcome::consequences(decision, facts, subject),
@@ -214,7 +210,7 @@ fn clause(policy: &Policy, facts: &Facts, seen: &Seen) -> ClauseAccount {
         label: policy.label(seen.id),
         labelled: clause.label.is_some(),
         place: sources.place(clause.span),
-        hash: policy.clause_hash(seen.id),
+        hash: policy.clause_hash(seen.id).to_owned(),
         text: one_line(clause.head),
         matched: seen.matched,
         terms: terms.collect(),

@@ -75,6 +75,17 @@ impl Host {
         }
     }
 
+    /// The host that was read before, by its class and name: reading the name again could sort
+    /// it otherwise where it was cut.
+    #[must_use]
+    pub fn restored(class: HostClass, name: &str) -> Self {
+        Host {
+            class,
+            name: name.into(),
+            ip: parse_literal(name),
+        }
+    }
+
     /// What kind of host it is.
     #[must_use]
     pub fn class(&self) -> HostClass {

@@ -121,6 +121,24 @@ impl Origin {
         }
     }
 
+    /// The origin that was read before, by its class and text. How it was spelled, and by which
+    /// syntax it was read, is not asked again.
+    #[must_use]
+    pub fn restored(class: OriginClass, text: &str) -> Self {
+        let mut origin = Origin {
+            class,
+            text: text.into(),
+            authority: "".into(),
+        };
+        if origin.is_page() {
+            let authority = text
+                .split_once("://")
+                .map_or("", |(_, authority)| authority);
+            origin.authority = authority.into();
+        }
+        origin
+    }
+
     /// Whether the page's host and port equal the Host header, as they are written: the port
     /// that a scheme implies is in neither.
     #[must_use]

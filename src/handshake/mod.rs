@@ -30,6 +30,7 @@ pub use mask::masked;
 pub use observe::{
     Observed, at_connect, at_connect_remembering, at_upgrade, observe, observe_with, prove,
 };
+pub use phrase::{alone, beyond_facts};
 pub(crate) use plain::clean;
 
 /// Everything that a gateway knows when it decides about a connection.

@@ -5,14 +5,14 @@
 
 use std::fmt::Write as _;
 
-use super::Handshake;
+use super::Seen;
 use super::evidence::{Evidence, Evidences};
 use super::observe::request_of;
 use super::plain::{clean, list, short};
 use crate::auth::proxy;
 use crate::facts::{
-    Address, AttributeId, Auth, AuthFailure, DeviceProof, Facts, Ingress, Pairing, PeerUid,
-    PendingRequest, Transport, Word,
+    Address, AttributeId, Auth, AuthFailure, DeviceProof, Facts, Ingress, Kind, OriginClass,
+    Pairing, PeerUid, PendingRequest, Transport, Word,
 };
 use crate::pairing::Record;
 
@@ -20,36 +20,179 @@ impl Evidence {
     /// A short phrase for an operator: what shows the fact. `facts` are those that were
     /// observed of this very handshake.
     #[must_use]
-    pub fn show(self, id: AttributeId, handshake: &Handshake, facts: &Facts) -> String {
-        let shown = Shown { handshake, facts };
+    pub fn show(self, id: AttributeId, seen: &Seen<'_>, facts: &Facts) -> String {
+        let by_itself = match self {
+            Evidence::Header(_) => None,
+            Evidence::Socket
+            | Evidence::RequestLine
+            | Evidence::NoHeader
+            | Evidence::Frame
+            | Evidence::Credentials
+            | Evidence::Proof
+            | Evidence::Store
+            | Evidence::Settings
+            | Evidence::Derived => alone(id, facts),
+        };
+        if let Some(phrase) = by_itself {
+            return phrase;
+        }
+        let shown = Shown { seen, facts };
         let name = id.row().name;
         match (self, name) {
             (Evidence::Header(at), _) => shown.header(at),
-            (Evidence::NoHeader, _) => "no such header".to_owned(),
+            (Evidence::NoHeader, _) => NO_HEADER.to_owned(),
             (Evidence::Socket, _) => shown.socket(name),
             (Evidence::RequestLine, _) => "the request line".to_owned(),
             (Evidence::Frame, _) => shown.frame(name),
-            (Evidence::Credentials, "secret-sent") => shown.secret_sent(),
-            (Evidence::Credentials, _) => shown.auth(),
+            (Evidence::Credentials, _) => shown.proxy_user(),
             (Evidence::Proof, _) => shown.proof(),
             (Evidence::Store, "pending") => shown.pending(),
             (Evidence::Store, _) => shown.pairing(name),
             (Evidence::Settings, _) => shown.setting(name),
             (Evidence::Derived, "client-ip" | "ingress") => shown.ingress(),
-            (Evidence::Derived, _) => shown.derived(name),
+            (Evidence::Derived, _) => "other facts".to_owned(),
         }
     }
 }
 
+/// What shows a fact, where the facts by themselves say it: these phrases need not be kept.
+#[must_use]
+pub fn alone(id: AttributeId, facts: &Facts) -> Option<String> {
+    let row = id.row();
+    if let Kind::Flag { get, .. } = row.kind
+        && !get(facts)
+        && (row.name.starts_with("forwarded") || row.name == "proxy-trace")
+    {
+        return Some(NO_HEADER.to_owned());
+    }
+    let peer = facts.peer;
+    Some(match row.name {
+        "transport" => doc(Transport::WORDS, facts.transport.name()).to_owned(),
+        "tls" if facts.tls => "TLS ends in this process".to_owned(),
+        "tls" => "no TLS on the socket".to_owned(),
+        "peer-uid" => format!(
+            "credentials of the socket: {}",
+            doc(PeerUid::WORDS, facts.peer_uid.name())
+        ),
+        "same-host" if facts.transport != Transport::Tcp => {
+            format!("`{}` does not leave this host", facts.transport)
+        }
+        "same-host" if peer.is_loopback() => format!("the peer {peer} is loopback"),
+        "peer-is-own" if peer.ip().is_none() => "there is no peer address".to_owned(),
+        "peer-is-proxy" if facts.peer_is_proxy => format!("{peer} is in `trustedProxies`"),
+        "origin" if facts.origin.class() == OriginClass::Absent => NO_HEADER.to_owned(),
+        "same-origin" | "origin-allowed" => of_origin(row.name, facts),
+        "path" => "the request line".to_owned(),
+        "client-ip" | "ingress" if facts.ingress == Ingress::Direct => match peer.ip() {
+            None => "no forwarding header, and no address".to_owned(),
+            Some(_) => format!("no forwarding header: the peer {peer} itself"),
+        },
+        "client" => "`client.id` of the connect frame".to_owned(),
+        "mode" => "`client.mode` of the connect frame".to_owned(),
+        "role" => "`role` of the connect frame, operator when absent".to_owned(),
+        "platform" => "`client.platform` of the connect frame".to_owned(),
+        "secret-sent" if facts.secret_sent => {
+            "`auth.token` or `auth.password` of the connect frame".to_owned()
+        }
+        "secret-sent" => "neither `auth.token` nor `auth.password` in the connect frame".to_owned(),
+        "auth" | "auth-failure" => of_auth(facts)?.to_owned(),
+        "setting.auth-mode" => return None,
+        name => format!("`{}` of the settings", setting_key(name)?),
+    })
+}
+
+/// The phrases that [`alone`] does not give: of headers, and of facts that are not as they
+/// usually are.
+#[must_use]
+pub fn beyond_facts(seen: &Seen<'_>, facts: &Facts) -> Vec<(AttributeId, String)> {
+    let evidences = Evidences::of(seen.http);
+    let worth = |id: AttributeId| match (id.row().kind, id.row().name) {
+        _ if matches!(evidences.get(id), Evidence::Header(_)) => true,
+        _ if alone(id, facts).is_some() => false,
+        (Kind::Flag { get, .. }, _) => get(facts),
+        (_, "pending") => facts.pending != PendingRequest::None,
+        (_, name) => !matches!(name, "device-family" | "setting.auth-mode"),
+    };
+    let phrase = |id: AttributeId| (id, evidences.get(id).show(id, seen, facts));
+    AttributeId::all()
+        .filter(|id| worth(*id))
+        .map(phrase)
+        .collect()
+}
+
+/// What shows which authentication held, or why none did. That of a proxy is in its headers.
+fn of_auth(facts: &Facts) -> Option<&'static str> {
+    Some(match facts.auth {
+        Auth::None | Auth::Failed => return of_auth_failure(facts.auth_failure),
+        Auth::BootstrapToken => "the setup code matched",
+        Auth::DeviceToken => "the token of this device matched",
+        Auth::Host => "the in-process lane: the embedder vouches for the caller",
+        Auth::Open => "`auth.mode` is `none`: nothing is asked for",
+        Auth::Password => "the shared password matched",
+        Auth::Tailscale => "whois confirmed the Tailscale login",
+        Auth::Token => "the shared token matched",
+        Auth::TrustedProxy => return None,
+    })
+}
+
+fn of_auth_failure(failure: AuthFailure) -> Option<&'static str> {
+    Some(match failure {
+        AuthFailure::None => "none failed",
+        AuthFailure::BootstrapTokenInvalid => "a setup code was sent that is not known",
+        AuthFailure::DeviceTokenMismatch => "a device token was sent that is not this device's",
+        AuthFailure::PasswordMismatch => "a wrong password was sent",
+        AuthFailure::PasswordMissing => "no password was sent",
+        AuthFailure::PasswordNotConfigured => "the mode is `password`, and none is configured",
+        AuthFailure::RateLimited => "too many failures from this address",
+        AuthFailure::ScopeMismatch => {
+            "the token of this device does not carry the scopes asked for"
+        }
+        AuthFailure::TokenMismatch => "a wrong token was sent",
+        AuthFailure::TokenMissing => "no token was sent",
+        AuthFailure::TokenNotConfigured => "the mode is `token`, and none is configured",
+        AuthFailure::Unauthorized => return None,
+    })
+}
+
+fn of_origin(name: &str, facts: &Facts) -> String {
+    let Facts { host, origin, .. } = facts;
+    match name {
+        _ if !origin.is_page() => format!("the Origin is {}", origin.class()),
+        "same-origin" if facts.same_origin => {
+            format!("Origin and Host are both {}", clean(host.name()))
+        }
+        "same-origin" => format!(
+            "Origin {}, Host {}",
+            clean(origin.text()),
+            clean(&host.to_string())
+        ),
+        _ if facts.origin_allowed => "`controlUi.allowedOrigins` has it, or `*`".to_owned(),
+        _ => format!("`controlUi.allowedOrigins` has no {}", clean(origin.text())),
+    }
+}
+
+/// The key of the settings that a fact repeats.
+fn setting_key(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "setting.auth-mode" => "auth.mode",
+        "setting.bind" => "bind",
+        "setting.allow-insecure-auth" => "controlUi.allowInsecureAuth",
+        "setting.disable-device-auth" => "controlUi.dangerouslyDisableDeviceAuth",
+        "setting.host-header-origin" => "controlUi.dangerouslyAllowHostHeaderOriginFallback",
+        "setting.auto-approve-local" => "nodes.pairing.autoApproveLocal",
+        _ => return None,
+    })
+}
+
 /// What phrases are made of.
 struct Shown<'a> {
-    handshake: &'a Handshake,
+    seen: &'a Seen<'a>,
     facts: &'a Facts,
 }
 
 impl Shown<'_> {
     fn header(&self, at: u16) -> String {
-        let http = &self.handshake.http;
+        let http = self.seen.http;
         let Some((name, value)) = http.headers.get(usize::from(at)) else {
             return "a header".to_owned();
         };
@@ -65,7 +208,7 @@ impl Shown<'_> {
 
     fn forwarding_header(&self) -> Option<u16> {
         let forwarded = AttributeId::named("forwarded")?;
-        let Evidence::Header(at) = Evidences::of(&self.handshake.http).get(forwarded) else {
+        let Evidence::Header(at) = Evidences::of(self.seen.http).get(forwarded) else {
             return None;
         };
         Some(at)
@@ -77,10 +220,7 @@ impl Shown<'_> {
             .forwarding_header()
             .map_or_else(String::new, |at| self.header(at));
         match self.facts.ingress {
-            Ingress::Direct if peer.ip().is_none() => {
-                "no forwarding header, and no address".to_owned()
-            }
-            Ingress::Direct => format!("no forwarding header: the peer {peer} itself"),
+            Ingress::Direct => String::new(),
             Ingress::TrustedProxy => format!("{header}, by the trusted proxy {peer}"),
             Ingress::Unattributable if peer.ip().is_none() => {
                 format!(
@@ -98,7 +238,7 @@ impl Shown<'_> {
     }
 
     fn socket(&self, name: &str) -> String {
-        let socket = &self.handshake.socket;
+        let socket = self.seen.socket;
         let peer = self.facts.peer;
         let local = socket
             .local
@@ -109,108 +249,50 @@ impl Shown<'_> {
                 (Some(peer), None) => format!("socket {peer}"),
                 (None, _) => format!("`{}` has no address", socket.transport),
             },
-            "tls" if socket.tls => "TLS ends in this process".to_owned(),
-            "tls" => "no TLS on the socket".to_owned(),
-            "peer-uid" => format!(
-                "credentials of the socket: {}",
-                doc(PeerUid::WORDS, socket.peer_uid.name())
-            ),
-            "same-host" if socket.transport != Transport::Tcp => {
-                format!("`{}` does not leave this host", socket.transport)
-            }
-            "same-host" if peer.is_loopback() => format!("the peer {peer} is loopback"),
             "same-host" | "peer-is-own" if peer.ip().is_some() && peer == local => {
                 format!("peer and local address are both {peer}")
             }
             "same-host" => format!("peer {peer} is neither loopback nor the local address {local}"),
-            "peer-is-own" if peer.ip().is_none() => "there is no peer address".to_owned(),
             "peer-is-own" if self.facts.peer_is_own => {
                 format!("{peer} is one of this host's addresses")
             }
             "peer-is-own" if socket.own_addresses.is_empty() => {
                 format!("{peer} is not the local address {local}; no other is recorded")
             }
-            "peer-is-own" => format!("{peer} is none of this host's addresses"),
-            _ => doc(Transport::WORDS, socket.transport.name()).to_owned(),
+            _ => format!("{peer} is none of this host's addresses"),
         }
     }
 
     fn frame(&self, name: &str) -> String {
-        let claims = self.handshake.connect.claims();
+        let claims = self.seen.connect.claims();
         match name {
-            "client" => "`client.id` of the connect frame".to_owned(),
-            "mode" => "`client.mode` of the connect frame".to_owned(),
-            "platform" => "`client.platform` of the connect frame".to_owned(),
             "device-family" if claims.device_family.is_none() => {
                 "no `client.deviceFamily` in the connect frame".to_owned()
             }
             "device-family" => "`client.deviceFamily` of the connect frame".to_owned(),
-            "role" => "`role` of the connect frame, operator when absent".to_owned(),
             _ => format!("asks {}", list(&claims.scopes)),
         }
     }
 
-    fn secret_sent(&self) -> String {
-        match self.facts.secret_sent {
-            true => "`auth.token` or `auth.password` of the connect frame".to_owned(),
-            false => "neither `auth.token` nor `auth.password` in the connect frame".to_owned(),
-        }
-    }
-
-    fn auth(&self) -> String {
-        let proven = match self.facts.auth {
-            Auth::None | Auth::Failed => return self.auth_failure(),
-            Auth::BootstrapToken => "the setup code matched",
-            Auth::DeviceToken => "the token of this device matched",
-            Auth::Host => "the in-process lane: the embedder vouches for the caller",
-            Auth::Open => "`auth.mode` is `none`: nothing is asked for",
-            Auth::Password => "the shared password matched",
-            Auth::Tailscale => "whois confirmed the Tailscale login",
-            Auth::Token => "the shared token matched",
-            Auth::TrustedProxy => return self.proxy_user(),
-        };
-        proven.to_owned()
-    }
-
     fn proxy_user(&self) -> String {
         let facts = self.facts;
-        let request = request_of(facts, &self.handshake.http);
-        match proxy::user(&self.handshake.settings, &request) {
+        let request = request_of(facts, self.seen.http);
+        match proxy::user(self.seen.settings, &request) {
             Ok(user) => format!("the proxy {} vouches for `{}`", facts.peer, clean(user)),
             Err(error) => error.to_string(),
         }
     }
 
-    fn auth_failure(&self) -> String {
-        let why = match self.facts.auth_failure {
-            AuthFailure::None => "none failed",
-            AuthFailure::BootstrapTokenInvalid => "a setup code was sent that is not known",
-            AuthFailure::DeviceTokenMismatch => "a device token was sent that is not this device's",
-            AuthFailure::PasswordMismatch => "a wrong password was sent",
-            AuthFailure::PasswordMissing => "no password was sent",
-            AuthFailure::PasswordNotConfigured => "the mode is `password`, and none is configured",
-            AuthFailure::RateLimited => "too many failures from this address",
-            AuthFailure::ScopeMismatch => {
-                "the token of this device does not carry the scopes asked for"
-            }
-            AuthFailure::TokenMismatch => "a wrong token was sent",
-            AuthFailure::TokenMissing => "no token was sent",
-            AuthFailure::TokenNotConfigured => "the mode is `token`, and none is configured",
-            AuthFailure::Unauthorized => return self.proxy_user(),
-        };
-        why.to_owned()
-    }
-
     fn proof(&self) -> String {
-        let Some(device) = &self.handshake.connect.claims().device else {
+        let Some(device) = &self.seen.connect.claims().device else {
             return "no device in the connect frame".to_owned();
         };
-        let age_ms = i128::from(self.handshake.time_ms) - i128::from(device.signed_at_ms);
+        let age_ms = i128::from(self.seen.time_ms) - i128::from(device.signed_at_ms);
         let (seconds, when) = (
             age_ms.unsigned_abs().div_ceil(1000),
             if age_ms < 0 { "after" } else { "before" },
         );
-        let allowed = self.handshake.settings.compatibility.device_skew_ms / 1000;
+        let allowed = self.seen.settings.compatibility.device_skew_ms / 1000;
         let id = short(&device.id);
         match self.facts.device {
             DeviceProof::Absent => PASSED_OVER.to_owned(),
@@ -231,7 +313,7 @@ impl Shown<'_> {
     }
 
     fn pairing(&self, name: &str) -> String {
-        let claims = self.handshake.connect.claims();
+        let claims = self.seen.connect.claims();
         let Some(device) = &claims.device else {
             return "no device in the connect frame".to_owned();
         };
@@ -239,7 +321,7 @@ impl Shown<'_> {
             return PASSED_OVER.to_owned();
         }
         let id = short(&device.id);
-        let Some(record) = &self.handshake.pairing.record else {
+        let Some(record) = &self.seen.standing.record else {
             return format!("no record for device {id}");
         };
         let mut roles: Vec<&str> = record.approved_roles().collect();
@@ -304,7 +386,7 @@ impl Shown<'_> {
     }
 
     fn pending(&self) -> String {
-        let waiting = self.handshake.pairing.pending.as_ref();
+        let waiting = self.seen.standing.pending.as_ref();
         match (waiting, self.facts.pending) {
             (None, _) => "no request waits".to_owned(),
             (Some(_), PendingRequest::None) => "a request waited, and has expired".to_owned(),
@@ -325,65 +407,37 @@ impl Shown<'_> {
     }
 
     fn setting(&self, name: &str) -> String {
-        let settings = &self.handshake.settings;
+        let settings = self.seen.settings;
         let peer = self.facts.peer;
-        let key = match name {
+        match name {
             "peer-is-proxy" if settings.trusted_proxies.proxies.is_empty() => {
-                return "`trustedProxies` is empty".to_owned();
+                "`trustedProxies` is empty".to_owned()
             }
-            "peer-is-proxy" if self.facts.peer_is_proxy => {
-                return format!("{peer} is in `trustedProxies`");
-            }
-            "peer-is-proxy" => return format!("{peer} is not in `trustedProxies`"),
+            "peer-is-proxy" => format!("{peer} is not in `trustedProxies`"),
             "node-network" => {
                 let networks = &settings.nodes.pairing.auto_approve_cidrs.proxies;
-                return match (networks.is_empty(), self.facts.node_network) {
+                match (networks.is_empty(), self.facts.node_network) {
                     (true, _) => "`nodes.pairing.autoApproveCidrs` is empty".to_owned(),
                     (false, is) => format!(
                         "{} is {}in `nodes.pairing.autoApproveCidrs`",
                         self.facts.client_ip,
                         if is { "" } else { "not " }
                     ),
-                };
+                }
             }
             "setting.auth-mode" if settings.auth.mode.is_none() => {
-                return "no `auth.mode`: password when there is one, else token".to_owned();
+                "no `auth.mode`: password when there is one, else token".to_owned()
             }
-            "setting.auth-mode" => "auth.mode",
-            "setting.bind" => "bind",
-            "setting.allow-insecure-auth" => "controlUi.allowInsecureAuth",
-            "setting.disable-device-auth" => "controlUi.dangerouslyDisableDeviceAuth",
-            "setting.host-header-origin" => "controlUi.dangerouslyAllowHostHeaderOriginFallback",
-            "setting.auto-approve-local" => "nodes.pairing.autoApproveLocal",
-            _ => return "the settings".to_owned(),
-        };
-        format!("`{key}` of the settings")
-    }
-
-    fn derived(&self, name: &str) -> String {
-        let Facts { host, origin, .. } = self.facts;
-        match name {
-            "same-origin" | "origin-allowed" if !origin.is_page() => {
-                format!("the Origin is {}", origin.class())
-            }
-            "same-origin" if self.facts.same_origin => {
-                format!("Origin and Host are both {}", clean(host.name()))
-            }
-            "same-origin" => format!(
-                "Origin {}, Host {}",
-                clean(origin.text()),
-                clean(&host.to_string())
-            ),
-            "origin-allowed" if self.facts.origin_allowed => {
-                "`controlUi.allowedOrigins` has it, or `*`".to_owned()
-            }
-            "origin-allowed" => {
-                format!("`controlUi.allowedOrigins` has no {}", clean(origin.text()))
-            }
-            _ => "other facts".to_owned(),
+            name => match setting_key(name) {
+                Some(key) => format!("`{key}` of the settings"),
+                None => "the settings".to_owned(),
+            },
         }
     }
 }
+
+/// Said where a header is not there.
+const NO_HEADER: &str = "no such header";
 
 /// Said of a device that was sent and not looked at.
 const PASSED_OVER: &str = "passed over: `controlUi.dangerouslyDisableDeviceAuth` is on";

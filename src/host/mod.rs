@@ -1,6 +1,8 @@
 //! What the program asks of the host it runs on: its environment, secrets in files, the token
-//! that it makes for itself, who is at the other end of a socket, and whether this is a container.
+//! that it makes for itself, that nobody else serves from its state folder, who is at the other
+//! end of a socket, and whether this is a container.
 
+pub mod claim;
 pub mod container;
 pub mod interface;
 pub mod peer;

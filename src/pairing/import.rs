@@ -9,6 +9,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::mem;
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -210,35 +211,65 @@ pub fn read(
     Ok(sort(found, now_ms, rules))
 }
 
+impl Taken {
+    /// The id of the device.
+    #[must_use]
+    pub fn device(&self) -> &str {
+        let record = self.standing.record.as_ref();
+        let pending = self.standing.pending.as_ref();
+        let record = record.map(|record| &*record.device_id);
+        record.unwrap_or_else(|| pending.map_or("", |pending| &*pending.device_id))
+    }
+}
+
 impl Import {
+    /// Leaves the devices that a store remembers already, as [`put`](Self::put) would; nothing is
+    /// committed.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Store::load`].
+    pub fn leave_known(&mut self, store: &dyn Store) -> Result<(), StoreError> {
+        let mut taken = Vec::new();
+        for one in mem::take(&mut self.taken) {
+            match store.load(one.device())?.1 {
+                Version::NOTHING => taken.push(one),
+                _ => {
+                    let known = Left::new(one.source, one.device(), Reason::Known);
+                    self.left.push(known);
+                }
+            }
+        }
+        self.taken = taken;
+        Ok(())
+    }
+
     /// Commits what is taken to a store, and says how many devices that are. A device that the
-    /// store remembers stays as it is there, and is [`left`](Self::left).
+    /// store remembers stays as it is there, and is not taken but [`left`](Self::left).
     ///
     /// # Errors
     ///
     /// As of [`Store::commit`]: what was committed before stays, and may be put again.
     pub fn put(&mut self, store: &dyn Store) -> Result<usize, StoreError> {
-        let mut put = 0;
-        for Taken { source, standing } in &self.taken {
-            let record = standing.record.as_ref().map(|record| &record.device_id);
-            let pending = standing.pending.as_ref().map(|pending| &pending.device_id);
-            let Some(device) = record.or(pending) else {
-                continue;
-            };
+        let mut put = Vec::new();
+        for taken in mem::take(&mut self.taken) {
+            let Taken { source, standing } = &taken;
+            let device = taken.device();
             let change = Change {
                 record: standing.record.clone().map_or(Write::Keep, Write::Put),
                 pending: standing.pending.clone().map_or(Write::Keep, Write::Put),
                 ..Change::none(device)
             };
             match store.commit(&change, Version::NOTHING) {
-                Ok(_) => put += 1,
+                Ok(_) => put.push(taken),
                 Err(StoreError::Conflict) => {
                     self.left.push(Left::new(*source, device, Reason::Known));
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(put)
+        self.taken = put;
+        Ok(self.taken.len())
     }
 }
 

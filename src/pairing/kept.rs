@@ -3,7 +3,8 @@
 //! What every store checks is checked here: versions and limits. Where it is kept beyond
 //! memory is not known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 
 use super::change::{Change, Write};
 use super::standing::Standing;
@@ -26,6 +27,17 @@ struct Totals {
     devices: usize,
     /// Counts commits, so that no version comes twice.
     commits: u64,
+}
+
+/// What has changed since some commit or an earlier one, until another.
+#[derive(Debug)]
+pub(super) struct News {
+    /// What is kept of each device that is at a newer version.
+    pub(super) newer: BTreeMap<Box<str>, Entry>,
+    /// All devices of which anything is kept.
+    pub(super) devices: BTreeSet<Box<str>>,
+    /// How many commits there were then.
+    pub(super) commits: u64,
 }
 
 impl Kept {
@@ -71,8 +83,11 @@ impl Kept {
         }
     }
 
-    /// Takes over what a batch wrote.
+    /// Takes over what a batch wrote, unless it is here already: as what another one reads may be.
     pub(super) fn take(&mut self, written: Written) {
+        if self.totals.commits >= written.totals.commits {
+            return;
+        }
         self.totals = written.totals;
         for (device, entry) in written.devices {
             match entry {
@@ -80,6 +95,17 @@ impl Kept {
                 None => self.devices.remove(&device),
             };
         }
+    }
+
+    /// Takes over what others have committed, unless it is here already.
+    pub(super) fn catch_up(&mut self, news: News) {
+        if self.totals.commits >= news.commits {
+            return;
+        }
+        let mut devices = mem::take(&mut self.devices);
+        devices.extend(news.newer);
+        devices.retain(|device, _| news.devices.contains(device));
+        *self = Kept::new(devices, news.commits);
     }
 
     /// How many commits there were.

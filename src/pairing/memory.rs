@@ -61,6 +61,10 @@ impl Store for Memory {
     fn device_of_request(&self, request_id: &str) -> Result<Option<Box<str>>, StoreError> {
         Ok(self.kept().device_of_request(request_id))
     }
+
+    fn revision(&self) -> Result<u64, StoreError> {
+        Ok(self.kept().commits())
+    }
 }
 
 #[cfg(test)]

@@ -53,7 +53,8 @@ impl Default for Limits {
     }
 }
 
-/// Keeps what is remembered of devices.
+/// Keeps what is remembered of devices. Others may commit to the same store, and what they have
+/// committed is seen by every call that begins afterwards.
 pub trait Store: Send + Sync {
     /// What is remembered of a device; a default standing when nothing is.
     ///
@@ -85,6 +86,14 @@ pub trait Store: Send + Sync {
     ///
     /// [`StoreError::Failed`].
     fn device_of_request(&self, request_id: &str) -> Result<Option<Box<str>>, StoreError>;
+
+    /// How many commits there were, of whoever. As long as it is the same, so is what is kept: a
+    /// server asks often, and looks again at its sessions when another one has committed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Failed`].
+    fn revision(&self) -> Result<u64, StoreError>;
 }
 
 /// Removes what has ended of all devices: requests that have waited too long, records whose

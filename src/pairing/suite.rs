@@ -29,6 +29,7 @@ pub(crate) fn check(make: Make<'_>) {
         requests: 9,
         devices: 2,
     }));
+    every_commit_counts_one(&*make(Limits::default()));
     a_naive_model_agrees(make);
 }
 
@@ -163,6 +164,21 @@ fn devices_end_at_the_limit(store: &dyn Store) {
     let third = store.commit(&pairs("c", "three"), Version::NOTHING);
     assert_eq!(third, Err(StoreError::TooManyDevices));
     store.commit(&pairs("a", "again"), first).unwrap();
+}
+
+fn every_commit_counts_one(store: &dyn Store) {
+    assert_eq!(store.revision(), Ok(0));
+    let version = store.commit(&pairs("d", "one"), Version::NOTHING).unwrap();
+    assert_eq!(store.revision(), Ok(1));
+    store.commit(&Change::none("d"), version).unwrap();
+    store.commit(&asks("d", "r"), Version::NOTHING).unwrap_err();
+    assert_eq!(store.revision(), Ok(1), "nothing was written");
+    let remove = Change {
+        record: Write::Remove,
+        ..Change::none("d")
+    };
+    store.commit(&remove, version).unwrap();
+    assert_eq!(store.revision(), Ok(2));
 }
 
 /// One commit: of which device, what of each thing, and whether from an old version.

@@ -5,28 +5,34 @@ use std::sync::Arc;
 use super::clock::with_fresh;
 use super::gateway::{Shared, lock};
 use super::snapshot::Snapshot;
-use crate::admission::{Admission, Presented, Remembered, Reply, Upgrade, at_connect};
+use crate::admission::{Admission, Presented, Remembered, Reply, Upgrade, at_connect, evidence};
+use crate::facts::AttributeId;
 use crate::pairing::store::{StoreError, Version};
 
 /// How often a device may change while one of its connections is decided. Each time another
 /// connection or an owner got on with it.
 const MOST_CONFLICTS: usize = 16;
 
-/// A connection that was decided, with what it was decided by. What it changes is written.
+/// A connection that was decided, with what it was decided by. What it changes is written, or it
+/// says that it is not.
 pub(super) struct Decided {
     pub(super) admission: Admission,
     pub(super) snapshot: Arc<Snapshot>,
     /// What was remembered of its device, once that was written.
     pub(super) version: Version,
+    /// What shows its facts.
+    pub(super) evidence: Vec<(AttributeId, String)>,
     /// How long the answer is to be held back, in milliseconds.
     pub(super) delay_ms: i64,
+    /// What is answered in place of what was decided, where that could not be kept.
+    pub(super) unkept: Option<Reply>,
 }
 
 /// Decides a connection, and carries it out as far as something is to be kept.
 ///
 /// # Errors
 ///
-/// The answer, when what was decided cannot be kept, with what stood in the way.
+/// The answer to a connection that could not be decided, with what stood in the way.
 pub(super) async fn admit(
     shared: &Arc<Shared>,
     upgrade: &Upgrade,
@@ -49,19 +55,26 @@ pub(super) async fn admit(
         let admission =
             with_fresh(|fresh| at_connect(snapshot.gate(), upgrade, presented, remembered, fresh))
                 .map_err(|error| failed(StoreError::Failed(error.to_string().into())))?;
-        match shared.commit(&admission.change, version).await {
-            Ok(version) => {
-                let delay_ms = lock(&shared.limiter).settle(&subject, &admission.steps, now_ms);
-                return Ok(Decided {
-                    admission,
-                    snapshot,
-                    version,
-                    delay_ms,
-                });
+        let committed = shared.commit(&admission.change, version).await;
+        let (version, unkept) = match committed {
+            Ok(version) => (version, None),
+            Err(StoreError::Conflict) => continue,
+            Err(error) => {
+                tracing::error!(%error, "what was decided cannot be kept");
+                (version, Some(presented.unkept(&error)))
             }
-            Err(StoreError::Conflict) => {}
-            Err(error) => return Err(failed(error)),
-        }
+        };
+        let delay_ms = lock(&shared.limiter).settle(&subject, &admission.steps, now_ms);
+        let gate = snapshot.gate();
+        let evidence = evidence(gate, upgrade, presented, &standing, &admission.facts);
+        return Ok(Decided {
+            admission,
+            evidence,
+            snapshot,
+            version,
+            delay_ms,
+            unkept,
+        });
     }
     Err(failed(StoreError::Conflict))
 }

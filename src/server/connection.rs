@@ -12,7 +12,7 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::sync::broadcast;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::admit::{Decided, admit};
 use super::clock::{now_ms, uuid};
@@ -20,15 +20,18 @@ use super::gateway::{Phase, Shared, lock};
 use super::http::{self, Asked};
 use super::listener::Accepted;
 use super::methods;
-use super::session::Session;
+use super::session::{Begun, Session};
 use super::sessions::End;
 use super::stream::Stream;
 use super::waiting::{Address, Place};
 use super::websocket::{Gone, WebSocket};
-use crate::admission::{Admitted, Challenged, Reply, Upgrade, at_upgrade, present};
+use crate::admission::{
+    self, Challenged, RefusedUpgrade, Reply, Upgrade, at_upgrade, present, refused_upgrade,
+};
 use crate::facts::{PeerUid, Transport};
 use crate::handshake::Socket;
 use crate::host::peer::Ends;
+use crate::journal::{Connection, Finish, Line, Unfinished};
 use crate::wire::reply::{HttpReason, HttpRefusal, Server, challenge, event};
 use crate::wire::{Close, Limits};
 
@@ -36,7 +39,7 @@ use crate::wire::{Close, Limits};
 struct Entered {
     websocket: WebSocket,
     upgrade: Upgrade,
-    connection: Box<str>,
+    connection: Connection,
     nonce: Box<str>,
     /// One of those that its client may have waiting.
     _place: Place,
@@ -47,8 +50,8 @@ type Taken = (OnUpgrade, Upgrade, Place);
 
 /// Serves a connection to its end.
 pub(super) async fn serve(shared: Arc<Shared>, accepted: Accepted, arriving: Option<Place>) {
-    let timeout = Duration::from_millis(shared.options.limits.handshake_timeout_ms);
-    let deadline = Instant::now() + timeout;
+    let patience = Duration::from_millis(shared.options.limits.handshake_timeout_ms);
+    let deadline = Instant::now() + patience;
     // What is needed before admission only is on the heap, and gone after it.
     let entered = Box::pin(enter(&shared, accepted, deadline)).await;
     drop(arriving);
@@ -85,13 +88,18 @@ async fn enter(shared: &Arc<Shared>, accepted: Accepted, deadline: Instant) -> O
         },
         (stream, _) => stream,
     };
+    let (Ok(id), Ok(nonce)) = (uuid(), uuid()) else {
+        tracing::error!("a connection is closed: the system has no randomness");
+        return None;
+    };
     let taken: Mutex<Option<Taken>> = Mutex::default();
     let service = service_fn(|request: Request<Incoming>| {
-        let answer = answer(shared, &socket, request, &taken);
+        let answer = answer(shared, &socket, &id, request, &taken);
         async move { Ok::<_, std::convert::Infallible>(answer) }
     });
+    // Every answer but that of an upgrade says that it is the last one. Said here, it would stand
+    // beside `Upgrade` in that answer too, which strict clients refuse.
     let connection = http1::Builder::new()
-        .keep_alive(false)
         .max_buf_size(shared.options.limits.head_bytes)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
@@ -112,14 +120,10 @@ async fn enter(shared: &Arc<Shared>, accepted: Accepted, deadline: Instant) -> O
     let most = Limits::DEFAULT.first_message_bytes;
     let read = parts.read_buf.to_vec();
     let websocket = WebSocket::new(parts.io.into_inner(), read, most).await;
-    let (Ok(connection), Ok(nonce)) = (uuid(), uuid()) else {
-        tracing::error!("a connection is closed: the system has no randomness");
-        return None;
-    };
     Some(Entered {
         websocket,
+        connection: Connection::of(&id, &upgrade),
         upgrade,
-        connection,
         nonce,
         _place: place,
     })
@@ -143,24 +147,36 @@ fn owner(shared: &Shared, accepted: &Accepted) -> PeerUid {
 fn answer(
     shared: &Arc<Shared>,
     socket: &Socket,
+    id: &str,
     mut request: Request<Incoming>,
     taken: &Mutex<Option<Taken>>,
 ) -> http::Answer {
     let accept = match http::asked(&request) {
         Asked::WebSocket(accept) => accept,
         Asked::BrokenWebSocket(answer) => return answer,
-        Asked::Page => return http::page(shared, &request),
+        Asked::Page => return http::page(shared, socket, &request),
     };
-    let refuse = |reason| http::refused(&HttpRefusal::of(reason));
-    if *shared.phase.borrow() != Phase::Open {
-        return refuse(HttpReason::Closed);
-    }
     let snapshot = shared.snapshot();
-    let upgrade = match at_upgrade(snapshot.gate(), socket.clone(), http::head(&request)) {
+    let head = http::head(&request);
+    let refuse = |reason: HttpReason, guard: Option<&RefusedUpgrade>| {
+        let agent = head.values("user-agent").next().map(|(_, agent)| agent);
+        let connection = Connection::new(id, socket, agent);
+        let guard = guard.map(|guard| (&snapshot.policy, guard));
+        let line = Line::upgrade_refused(&connection, now_ms(), reason, guard);
+        shared.record.upgrade_refused(&line, reason, &snapshot);
+        http::refused(&HttpRefusal::of(reason))
+    };
+    if *shared.phase.borrow() != Phase::Open {
+        return refuse(HttpReason::Closed, None);
+    }
+    let upgrade = match at_upgrade(snapshot.gate(), socket.clone(), head.clone()) {
         Ok(upgrade) => upgrade,
-        Err(refusal) => {
-            tracing::debug!(peer = ?socket.peer, status = refusal.status, "refused before the upgrade");
-            return http::refused(&refusal);
+        Err(_) => {
+            let guard = refused_upgrade(snapshot.gate(), socket, &head);
+            let reason = guard
+                .as_ref()
+                .map_or(HttpReason::Closed, RefusedUpgrade::http);
+            return refuse(reason, guard.as_ref());
         }
     };
     let client = match (socket.transport, upgrade.facts().client_ip.ip()) {
@@ -169,8 +185,7 @@ fn answer(
         (Transport::Unix | Transport::InProcess, _) => Address::Socket,
     };
     let Some(place) = shared.waiting.enter(client) else {
-        tracing::debug!(peer = ?socket.peer, "too many connections of this client wait");
-        return refuse(HttpReason::WaitingSockets);
+        return refuse(HttpReason::WaitingSockets, None);
     };
     let upgraded = hyper::upgrade::on(&mut request);
     *lock(taken) = Some((upgraded, upgrade, place));
@@ -179,12 +194,15 @@ fn answer(
     answer
 }
 
-/// Challenge, connect frame, decision, answer.
+/// A session, and what it is served over.
+type Admitted = (WebSocket, Session);
+
+/// Challenge and connect frame, then decision and answer.
 async fn be_admitted(
     shared: &Arc<Shared>,
     entered: Entered,
     deadline: Instant,
-) -> Option<(WebSocket, Session)> {
+) -> Option<Admitted> {
     let Entered {
         mut websocket,
         upgrade,
@@ -192,72 +210,116 @@ async fn be_admitted(
         nonce,
         _place,
     } = entered;
-    let peer = upgrade.facts().peer;
     let asked = event("connect.challenge", &challenge(&nonce, now_ms(), &[]));
     let first = timeout_at(deadline, async {
         websocket.send(asked).await?;
         websocket.next().await
     });
-    let message = match first.await {
-        Ok(Ok(message)) => message,
-        Ok(Err(Gone::Left)) => {
-            tracing::debug!(%connection, %peer, "closed before connect");
-            return None;
+    let (why, close) = match first.await {
+        Ok(Ok(message)) => {
+            let began = Instant::now();
+            let entered = Presenting {
+                websocket,
+                upgrade,
+                connection,
+                nonce,
+                began,
+            };
+            return decide(shared, entered, &message, deadline).await;
         }
-        Ok(Err(Gone::Broke(close))) => {
-            tracing::debug!(%connection, %peer, code = close.code, "broke the protocol");
-            websocket.close(&close).await;
-            return None;
-        }
-        Err(_) => {
-            tracing::debug!(%connection, %peer, "handshake timeout");
-            websocket.close(&Close::new(1000, "")).await;
-            return None;
-        }
+        Ok(Err(Gone::Left)) => (Unfinished::ClosedByClient, None),
+        Ok(Err(Gone::Lost)) => (Unfinished::Lost, None),
+        Ok(Err(Gone::Broke(close))) => (Unfinished::TooMuch, Some(close)),
+        Err(_) => (Unfinished::TimedOut, Some(Close::new(1000, ""))),
     };
+    let code = close.as_ref().map(|close| close.code);
+    let line = Line::unfinished(&connection, now_ms(), Some(&upgrade), why, code);
+    shared.record.unfinished(&connection, &line, why);
+    if let Some(close) = close {
+        websocket.close(&close).await;
+    }
+    None
+}
+
+/// A connection whose first message is here.
+struct Presenting {
+    websocket: WebSocket,
+    upgrade: Upgrade,
+    connection: Connection,
+    nonce: Box<str>,
+    began: Instant,
+}
+
+/// Decision and answer.
+async fn decide(
+    shared: &Arc<Shared>,
+    presenting: Presenting,
+    message: &[u8],
+    deadline: Instant,
+) -> Option<Admitted> {
+    let Presenting {
+        mut websocket,
+        upgrade,
+        connection,
+        nonce,
+        began,
+    } = presenting;
     let time_ms = now_ms();
-    let snapshot = shared.snapshot();
     let challenged = Challenged {
         nonce: &nonce,
         time_ms,
     };
-    let presented = match present(&snapshot.settings, &message, challenged) {
+    let presented = match present(&shared.snapshot().settings, message, challenged) {
         Ok(presented) => presented,
         Err(reply) => {
-            tracing::debug!(%connection, %peer, close = ?reply.close(), "no connect frame");
+            let line = Line::frame_refused(&connection, time_ms, &upgrade, &reply);
+            shared.record.frame_refused(&line);
             refuse(websocket, &reply, deadline).await;
             return None;
         }
     };
-    drop((snapshot, message));
     let decided = match admit(shared, &upgrade, &presented, time_ms).await {
         Ok(decided) => decided,
         Err((reply, error)) => {
-            tracing::error!(%connection, %error, "what was decided cannot be kept");
+            tracing::error!(connection = %connection.id, %error, "a connection cannot be decided");
             refuse(websocket, &reply, deadline).await;
             return None;
         }
     };
     let Decided {
         admission,
+        evidence,
         snapshot,
         version,
         delay_ms,
+        unkept,
     } = decided;
-    tracing::debug!(%connection, "{}", admission.event);
+    let reply = unkept.as_ref().unwrap_or(&admission.reply);
+    let line = Line::decided(&connection, &snapshot.policy, &admission, reply).shown_by(evidence);
+    let record = &shared.record;
+    let line = record.decided(&line, &admission, reply, &snapshot, began.elapsed());
     if delay_ms > 0 {
         let delay = Duration::from_millis(delay_ms.unsigned_abs());
         sleep(delay).await;
     }
-    let (Reply::Admitted(admitted), Some(permit)) = (&admission.reply, admission.permit) else {
-        refuse(websocket, &admission.reply, deadline).await;
+    let (Reply::Admitted(admitted), Some(permit)) = (reply, admission.permit) else {
+        refuse(websocket, reply, deadline).await;
         return None;
     };
     let from = admission.event.client_ip;
-    let from = if from.ip().is_some() { from } else { peer };
-    let names = (connection, from.to_string().into());
-    let same_gate = |shared: &Shared| Arc::ptr_eq(&shared.snapshot(), &snapshot);
-    let session = match Session::begin(Arc::clone(shared), permit, names, version, same_gate) {
+    let from = if from.ip().is_some() {
+        from
+    } else {
+        upgrade.facts().peer
+    };
+    let begun = Begun {
+        connection,
+        from: from.to_string().into(),
+        line,
+        snapshot: Arc::clone(&snapshot),
+        version,
+    };
+    let mut session = match Session::begin(Arc::clone(shared), permit, begun) {
         Ok(session) => session,
         Err(end) => {
             websocket.close(&end.close()).await;
@@ -267,7 +329,10 @@ async fn be_admitted(
     let hello = hello(&session, admitted, &snapshot.settings.compatibility);
     match timeout_at(deadline, websocket.send(hello)).await {
         Ok(Ok(())) => {}
-        Ok(Err(_)) | Err(_) => return None,
+        Ok(Err(_)) | Err(_) => {
+            session.ends(Finish::Lost, None);
+            return None;
+        }
     }
     let most = shared.options.limits.message_bytes;
     Some((websocket.widened(most).await, session))
@@ -276,7 +341,7 @@ async fn be_admitted(
 /// The answer to whom is admitted.
 fn hello(
     session: &Session,
-    admitted: &Admitted,
+    admitted: &admission::Admitted,
     compatibility: &crate::settings::Compatibility,
 ) -> String {
     let shared = &session.shared;
@@ -327,60 +392,59 @@ async fn converse(mut websocket: WebSocket, mut session: Session) {
         .manages_devices()
         .then(|| session.shared.events.subscribe());
     let mut next_tick = Instant::now() + tick;
-    let close = loop {
+    let (why, close) = loop {
         let deadline = session.deadline(next_tick);
         let live = Arc::clone(&session.live);
         let sent = tokio::select! {
             message = websocket.next() => match message {
                 Ok(message) => {
                     let (text, close) = session.answer(&message).await;
-                    if let (Some(close), None) = (&close, &text) {
-                        break close.clone();
-                    }
-                    let text = text.unwrap_or_default();
-                    let sent = timeout_at(Instant::now() + patience, websocket.send(text)).await;
+                    let sent = match text {
+                        Some(text) => timeout(patience, websocket.send(text)).await,
+                        None => Ok(Ok(())),
+                    };
                     if let Some(close) = close {
-                        break close;
+                        break (Finish::Misbehaved, Some(close));
                     }
                     sent
                 }
-                Err(Gone::Left) => return,
-                Err(Gone::Broke(close)) => break close,
+                Err(Gone::Left) => break (Finish::ClosedByClient, None),
+                Err(Gone::Lost) => break (Finish::Lost, None),
+                Err(Gone::Broke(close)) => break (Finish::Misbehaved, Some(close)),
             },
             end = live.called() => match end.map_or_else(|| session.check(), Err) {
                 Ok(()) => continue,
                 Err(end) => {
-                    let told = (end == End::Shutdown).then(shutdown);
-                    if let Some(text) = told {
-                        let _ = timeout_at(Instant::now() + patience, websocket.send(text)).await;
+                    if end == End::Shutdown {
+                        let _ = timeout(patience, websocket.send(shutdown())).await;
                     }
-                    break end.close();
+                    break (end.finish(), Some(end.close()));
                 }
             },
-            event = heard(&mut events) => {
-                timeout_at(Instant::now() + patience, websocket.send(event)).await
-            }
+            event = heard(&mut events) => timeout(patience, websocket.send(event)).await,
             () = tokio::time::sleep_until(deadline) => {
                 if let Err(end) = session.check() {
-                    break end.close();
+                    break (end.finish(), Some(end.close()));
                 }
                 if Instant::now() < next_tick {
                     continue;
                 }
                 next_tick += tick;
                 let text = event("tick", &json!({ "ts": now_ms() }));
-                timeout_at(Instant::now() + patience, websocket.send(text)).await
+                timeout(patience, websocket.send(text)).await
             }
         };
         match sent {
             Ok(Ok(())) => {}
-            Ok(Err(_)) => return,
-            Err(_) => break Close::new(1008, "slow consumer"),
+            Ok(Err(_)) => break (Finish::Lost, None),
+            Err(_) => break (Finish::Slow, Some(Close::new(1008, "slow consumer"))),
         }
     };
-    tracing::debug!(connection = %session.live.connection, code = close.code, "closed: {}", close.reason);
+    session.ends(why, close.as_ref().map(|close| close.code));
     drop(session);
-    websocket.close(&close).await;
+    if let Some(close) = close {
+        websocket.close(&close).await;
+    }
 }
 
 fn shutdown() -> String {

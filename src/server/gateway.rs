@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -9,10 +10,13 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::spawn_blocking;
 
 use super::clock::{NoRandomness, now_ms, uuid};
+use super::decision_log::DecisionLog;
 use super::methods::{Methods, NoOther};
+use super::record::Record;
 use super::reload::{Files, Load};
 use super::sessions::{End, Sessions};
 use super::snapshot::Snapshot;
+use super::tls::Certificates;
 use super::waiting::Waiting;
 use crate::auth::limiter::Limiter;
 use crate::config::Limits;
@@ -42,6 +46,14 @@ pub struct Options {
     pub methods: Arc<dyn Methods>,
     /// Where policy and settings come from when they are loaded again.
     pub load: Option<Arc<Load>>,
+    /// The file of decisions, where there is one.
+    pub log: Option<DecisionLog>,
+    /// Whether `/metrics` answers.
+    pub metrics: bool,
+    /// What those files are now.
+    pub watched: Vec<PathBuf>,
+    /// What TLS is spoken with, where it is.
+    pub certificates: Option<Certificates>,
     /// Who finds out whose process is at the other end of a connection.
     pub peers: Arc<Peers>,
     /// What administrators are told of where it keeps things: name and value.
@@ -55,6 +67,10 @@ impl Default for Options {
             limits: Limits::default(),
             methods: Arc::new(NoOther),
             load: None,
+            log: None,
+            metrics: false,
+            watched: Vec::new(),
+            certificates: None,
             peers: Arc::new(Peers::open()),
             about: Vec::new(),
         }
@@ -109,6 +125,7 @@ pub(super) struct Shared {
     /// One reload at a time.
     pub(super) reloading: tokio::sync::Mutex<()>,
     pub(super) own_addresses: Vec<IpAddr>,
+    pub(super) record: Record,
     pub(super) options: Options,
     pub(super) boot_id: Box<str>,
     pub(super) started_ms: i64,
@@ -124,7 +141,7 @@ impl Gateway {
         policy: Policy,
         settings: Settings,
         store: Arc<dyn Store>,
-        options: Options,
+        mut options: Options,
     ) -> Result<Self, NoRandomness> {
         let limiter = Mutex::new(Limiter::of(&settings));
         let started_ms = now_ms();
@@ -141,9 +158,10 @@ impl Gateway {
             sessions: Sessions::default(),
             events: broadcast::Sender::new(EVENTS_BEHIND),
             phase: watch::Sender::new(Phase::Open),
-            files: Mutex::default(),
+            files: Mutex::new(Files::watching(&options.watched)),
             reloading: tokio::sync::Mutex::default(),
             own_addresses: own_addresses(&interfaces()),
+            record: Record::new(options.log.take()),
             options,
             boot_id: uuid()?,
             started_ms,

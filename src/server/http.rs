@@ -12,7 +12,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::clock::now_ms;
 use super::gateway::{Phase, Shared, lock};
-use crate::handshake::Http;
+use super::metrics;
+use crate::handshake::{Http, Socket};
 use crate::wire::reply::HttpRefusal;
 
 /// An answer, whole.
@@ -97,9 +98,10 @@ pub(super) fn refused(refusal: &HttpRefusal) -> Answer {
 }
 
 /// The answer to anything but a WebSocket.
-pub(super) fn page(shared: &Shared, request: &Request<Incoming>) -> Answer {
+pub(super) fn page(shared: &Shared, socket: &Socket, request: &Request<Incoming>) -> Answer {
     let path = request.uri().path();
-    let known = matches!(path, "/healthz" | "/readyz");
+    let metrics = shared.options.metrics && is_of_this_host(socket, request);
+    let known = matches!(path, "/healthz" | "/readyz") || metrics && path == "/metrics";
     if known && !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "GET is understood here");
         let understood = HeaderValue::from_static("GET, HEAD");
@@ -115,11 +117,23 @@ pub(super) fn page(shared: &Shared, request: &Request<Incoming>) -> Answer {
                 &json!({ "ready": false, "why": why }),
             ),
         },
+        "/metrics" if metrics => body(
+            StatusCode::OK,
+            metrics::CONTENT_TYPE,
+            shared.record.metrics.encode(),
+        ),
         _ => text(
             StatusCode::NOT_FOUND,
             "This is a WebSocket gateway. Beside that it has /healthz and /readyz.",
         ),
     }
+}
+
+/// Whether whoever asks is on this host, and no proxy asks for somebody else.
+fn is_of_this_host(socket: &Socket, request: &Request<Incoming>) -> bool {
+    let local = socket.peer.is_none_or(|peer| peer.ip().is_loopback());
+    let mut names = request.headers().keys().map(HeaderName::as_str);
+    local && !names.any(|name| name.starts_with("x-") || matches!(name, "forwarded" | "via"))
 }
 
 impl Shared {

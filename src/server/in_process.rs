@@ -5,17 +5,19 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use super::admit::{Decided, admit};
 use super::clock::{now_ms, uuid};
 use super::gateway::Gateway;
-use super::session::Session;
+use super::session::{Begun, Session};
 use super::sessions::End;
 use crate::admission::{Challenged, Reply, Upgrade, at_upgrade, present};
 use crate::facts::{Client, Mode, PeerUid, Role, Scope, Transport};
 use crate::handshake::{Http, Socket};
+use crate::journal::{Connection, Finish, Line};
 use crate::wire::reply::{CallError, HttpRefusal, Refusal};
 
 /// Who calls from within the program.
@@ -127,24 +129,43 @@ impl Gateway {
         let challenged = Challenged { nonce: "", time_ms };
         let presented = present(&snapshot.settings, message.as_bytes(), challenged)
             .map_err(|reply| refused(&reply))?;
+        let began = Instant::now();
         let decided = admit(shared, &upgrade, &presented, time_ms).await;
         let Decided {
             admission,
+            evidence,
             snapshot,
             version,
+            unkept,
             ..
         } = decided.map_err(|(reply, _)| refused(&reply))?;
-        tracing::debug!("{}", admission.event);
-        let Some(permit) = admission.permit else {
-            return Err(refused(&admission.reply));
+        let id = uuid().map_err(|error| NotConnected::Ended(error.to_string().into()))?;
+        let connection = Connection::of(&id, &upgrade);
+        let reply = unkept.as_ref().unwrap_or(&admission.reply);
+        let line = Line::decided(&connection, &snapshot.policy, &admission, reply);
+        let line = line.shown_by(evidence);
+        let record = &shared.record;
+        let line = record.decided(&line, &admission, reply, &snapshot, began.elapsed());
+        let (Reply::Admitted(_), Some(permit)) = (reply, admission.permit) else {
+            return Err(refused(reply));
         };
-        let connection = uuid().map_err(|error| NotConnected::Ended(error.to_string().into()))?;
-        let names = (connection, identity.name.clone());
-        let same_gate =
-            |shared: &super::gateway::Shared| Arc::ptr_eq(&shared.snapshot(), &snapshot);
-        Session::begin(Arc::clone(shared), permit, names, version, same_gate)
+        let begun = Begun {
+            connection,
+            from: identity.name.clone(),
+            line,
+            snapshot,
+            version,
+        };
+        Session::begin(Arc::clone(shared), permit, begun)
             .map(InProcess)
             .map_err(|end| NotConnected::Ended(said(end)))
+    }
+}
+
+/// It ends like any other.
+impl Drop for InProcess {
+    fn drop(&mut self) {
+        self.0.ends(Finish::ClosedByClient, None);
     }
 }
 

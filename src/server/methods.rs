@@ -11,9 +11,12 @@ use serde_json::{Value, json};
 
 use super::clock::{now_ms, with_fresh};
 use super::gateway::Shared;
+use super::record::Recent;
 use super::sessions::Live;
+use crate::explain::{self, explain};
 use crate::facts::scopes::covers;
 use crate::facts::{Auth, Role, Scope};
+use crate::journal::{Line, read};
 use crate::pairing::rpc::{self, Call, RpcError, View};
 use crate::pairing::store::{StoreError, Version};
 use crate::settings::Settings;
@@ -92,6 +95,28 @@ impl Caller<'_> {
             && covers(rule, operator, &[scope.name()], self.scopes()).is_ok()
     }
 
+    /// The same, as those who manage devices are looked at.
+    fn as_manager(&self) -> rpc::Caller<'_> {
+        rpc::Caller {
+            scopes: self.scopes(),
+            device: self.device_id(),
+            by_device_token: self.live.auth == Auth::DeviceToken,
+        }
+    }
+
+    /// Tells of a call that changed a device, and ends the sessions that it ended.
+    fn changed(&self, call: &Call, reply: &rpc::Reply) {
+        let manager = self.as_manager();
+        let connection = &self.live.told;
+        let line = Line::pairing_changed(connection, now_ms(), &manager, call, &reply.change);
+        if let Some(line) = line {
+            self.shared.record.write(&line, None);
+        }
+        if let Some(ends) = &reply.ends {
+            self.shared.end(ends);
+        }
+    }
+
     fn needs(&self, scope: Scope) -> Result<(), CallError> {
         let missing = RpcError::MethodScope(scope.name());
         match self.holds(scope) {
@@ -145,6 +170,16 @@ pub(super) const METHODS: &[Method] = &[
     method("device.token.rotate", PAIRING, Run::Devices),
     method("device.token.revoke", PAIRING, Run::Devices),
     method("device.grant", PAIRING, Run::Devices),
+    method(
+        "admission.explain",
+        Needs::Nothing,
+        Run::Now(admission_explain),
+    ),
+    method(
+        "admission.recent",
+        Needs::Scope(Scope::Admin),
+        Run::Now(admission_recent),
+    ),
     method(
         "policy.status",
         Needs::Scope(Scope::Read),
@@ -231,6 +266,7 @@ fn status(caller: &Caller<'_>, _: &Value) -> Result<Value, CallError> {
         "uptimeMs": now_ms().saturating_sub(shared.started_ms),
         "policy": shared.policy_status(),
         "sessions": sessions,
+        "tls": shared.tls_status(),
     });
     if let (true, Some(object)) = (detailed, status.as_object_mut()) {
         for (name, value) in &shared.options.about {
@@ -270,6 +306,68 @@ fn policy_status(caller: &Caller<'_>, _: &Value) -> Result<Value, CallError> {
     Ok(caller.shared.policy_status())
 }
 
+/// How many connections `admission.recent` tells of, when nobody says.
+const RECENT: usize = 20;
+
+fn admission_recent(caller: &Caller<'_>, params: &Value) -> Result<Value, CallError> {
+    let limit = match params.get("limit") {
+        None | Some(Value::Null) => RECENT,
+        Some(limit) => limit
+            .as_u64()
+            .and_then(|limit| usize::try_from(limit).ok())
+            .ok_or_else(|| invalid("`limit` takes a number from 0"))?,
+    };
+    let recent = caller.shared.record.recent();
+    let lines = recent.iter().take(limit);
+    let lines: Vec<Value> = lines
+        .filter_map(|recent| serde_json::from_str(&recent.text).ok())
+        .collect();
+    Ok(json!({ "lines": lines }))
+}
+
+/// Why a connection was admitted, or was not: one's own, or another one by its id.
+fn admission_explain(caller: &Caller<'_>, params: &Value) -> Result<Value, CallError> {
+    let wanted = match params.get("connection") {
+        None | Some(Value::Null) => caller.connection(),
+        Some(Value::String(id)) => id.as_str(),
+        Some(_) => return Err(invalid("`connection` takes the id of a connection")),
+    };
+    if wanted == caller.connection() {
+        return explained(&caller.live.line);
+    }
+    is_operator(caller)?;
+    caller.needs(Scope::Admin)?;
+    let sessions = caller.shared.sessions.list();
+    let live = sessions.iter().find(|live| &*live.connection == wanted);
+    let recent = || {
+        let recent = caller.shared.record.recent();
+        let of_it = |recent: &Recent| recent.is_decision_of(wanted);
+        recent.into_iter().find(of_it)
+    };
+    match live.map(|live| live.line.clone()).or_else(recent) {
+        Some(line) => explained(&line),
+        None => Err(invalid(
+            "no such connection is known any more: `gw explain --log FILE --connection ID` \
+             asks the log of decisions",
+        )),
+    }
+}
+
+fn explained(recent: &Recent) -> Result<Value, CallError> {
+    let none = || invalid("nothing was decided of this connection");
+    let snapshot = recent.snapshot.as_ref().ok_or_else(none)?;
+    let line = read::line(&recent.text).map_err(|_| none())?;
+    let told = line.explained().ok_or_else(none)?;
+    let mut account = explain::json::json(&explain(&snapshot.policy, &told.facts, &told.subject));
+    if let (Some(account), Ok(line)) = (
+        account.as_object_mut(),
+        serde_json::from_str::<Value>(&recent.text),
+    ) {
+        account.insert("logged".to_owned(), line);
+    }
+    Ok(account)
+}
+
 /// How often what is remembered may change while a call is answered.
 const MOST_CONFLICTS: usize = 16;
 
@@ -283,9 +381,7 @@ async fn devices(caller: &Caller<'_>, method: &str, params: &Value) -> Result<Va
         let (reply, version) = worked_out(caller, &call)?;
         match caller.shared.commit(&reply.change, version).await {
             Ok(_) => {
-                if let Some(ends) = &reply.ends {
-                    caller.shared.end(ends);
-                }
+                caller.changed(&call, &reply);
                 return Ok(reply.payload);
             }
             Err(StoreError::Conflict) => {}
@@ -308,12 +404,8 @@ fn worked_out(caller: &Caller<'_>, call: &Call) -> Result<(rpc::Reply, Version),
         now_ms: now_ms(),
         rules,
     };
-    let whose = rpc::Caller {
-        scopes: caller.scopes(),
-        device: caller.device_id(),
-        by_device_token: caller.live.auth == Auth::DeviceToken,
-    };
-    let reply = with_fresh(|fresh| call.answer(&whose, &view, fresh))
+    let manager = caller.as_manager();
+    let reply = with_fresh(|fresh| call.answer(&manager, &view, fresh))
         .map_err(|error| failed(&StoreError::Failed(error.to_string().into())))?
         .map_err(|error| CallError::of(&error, rules))?;
     let changed = Some(&*reply.change.device_id);

@@ -1,25 +1,43 @@
 //! Policy and settings, loaded again while connections live: the last good ones stay until
 //! there are better.
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use super::clock::now_ms;
 use super::gateway::{Gateway, Shared, lock};
+use super::tls::{self, Certificates};
 use crate::policy::Policy;
 use crate::settings::Settings;
 
 /// Loads policy and settings from where they are kept; the error says what is wrong, with the
 /// place, for people. It may block.
-pub type Load = dyn Fn() -> Result<(Policy, Settings), String> + Send + Sync;
+pub type Load = dyn Fn() -> Result<Loaded, String> + Send + Sync;
+
+/// What was loaded.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The policy.
+    pub policy: Policy,
+    /// The settings.
+    pub settings: Settings,
+    /// The files that it was read from: when one of them changes it is loaded again.
+    pub files: Vec<PathBuf>,
+}
 
 /// How the files stand to what is in force.
 #[derive(Debug, Default)]
 pub(super) struct Files {
     /// Why what is in the files is not in force, since when.
     wrong: Option<(String, i64)>,
+    /// Why the certificate in the files is not in force.
+    certificate: Option<String>,
+    /// Those that are watched.
+    watched: Vec<PathBuf>,
 }
 
 /// What became of loading again.
@@ -60,18 +78,22 @@ impl Gateway {
 
 impl Shared {
     pub(super) async fn reload(self: &Arc<Self>) -> Reloaded {
+        let _one = self.reloading.lock().await;
+        self.reload_certificate().await;
         let Some(load) = self.options.load.clone() else {
             return Reloaded::Unknown;
         };
-        let _one = self.reloading.lock().await;
         let loaded = spawn_blocking(move || load()).await;
         let loaded = loaded.unwrap_or_else(|_| Err("loading was given up".to_owned()));
-        let (policy, settings) = match loaded {
+        let Loaded {
+            policy,
+            settings,
+            files,
+        } = match loaded {
             Ok(loaded) => loaded,
             Err(why) => {
-                tracing::error!(
-                    "policy or settings cannot be loaded; the last good ones stay\n{why}"
-                );
+                self.record.metrics.policy_reloaded(false);
+                tracing::error!("policy or settings cannot be loaded; those in force stay\n{why}");
                 let mut files = lock(&self.files);
                 let since_ms = files
                     .wrong
@@ -81,9 +103,13 @@ impl Shared {
                 return Reloaded::Kept(why);
             }
         };
-        if lock(&self.files).wrong.take().is_some() {
+        self.record.metrics.policy_reloaded(true);
+        let mut known = lock(&self.files);
+        known.watched = files;
+        if known.wrong.take().is_some() {
             tracing::info!("policy and settings can be loaded again");
         }
+        drop(known);
         let now = self.snapshot();
         if now.policy.digest() == policy.digest() && now.settings == settings {
             return Reloaded::Unchanged;
@@ -92,6 +118,42 @@ impl Shared {
         tracing::info!(policy = %policy_name(&policy), digest = short(policy.digest()), "in force");
         Gateway(Arc::clone(self)).put(policy, settings);
         Reloaded::Replaced(digest)
+    }
+
+    /// Takes up another certificate.
+    async fn reload_certificate(&self) {
+        let Some(certificates) = self.options.certificates.clone() else {
+            return;
+        };
+        let reloading = Arc::new(certificates);
+        let reloaded = {
+            let certificates = Arc::clone(&reloading);
+            spawn_blocking(move || certificates.reload(SystemTime::now())).await
+        };
+        let mut files = lock(&self.files);
+        files.certificate = match reloaded {
+            Ok(Ok(tls::Reloaded::Unchanged)) => None,
+            Ok(Ok(tls::Reloaded::Swapped { before, now })) => {
+                tracing::info!(%before, %now, "another certificate is in force");
+                for notice in reloading.notices() {
+                    tracing::warn!("{notice}");
+                }
+                None
+            }
+            Ok(Err(error)) => {
+                tracing::error!("{error}");
+                Some(error.to_string())
+            }
+            Err(_) => Some("loading was given up".to_owned()),
+        };
+    }
+
+    /// The files whose change means that they are loaded again.
+    pub(super) fn watched(&self) -> Vec<PathBuf> {
+        let mut files = lock(&self.files).watched.clone();
+        let certificates = self.options.certificates.iter();
+        files.extend(certificates.flat_map(Certificates::watched));
+        files
     }
 
     /// What is in force, and whether the files say the same.
@@ -126,8 +188,38 @@ pub(super) fn short(digest: &str) -> &str {
 }
 
 impl Files {
+    /// In force as they are.
+    pub(super) fn watching(files: &[PathBuf]) -> Self {
+        Files {
+            watched: files.to_vec(),
+            ..Files::default()
+        }
+    }
+
     /// Whether what is in the files is not in force.
     pub(super) fn differs(&self) -> bool {
         self.wrong.is_some()
+    }
+}
+
+impl Certificates {
+    /// As `status` tells of it.
+    pub(super) fn to_json(&self, problem: Option<&str>) -> Value {
+        let now = SystemTime::now();
+        let problem = problem.map(str::to_owned);
+        let problem = problem.or_else(|| self.problem(now).map(|problem| problem.to_string()));
+        json!({
+            "fingerprint": self.fingerprint().to_string(),
+            "problem": problem,
+        })
+    }
+}
+
+impl Shared {
+    /// The certificate, where TLS is spoken.
+    pub(super) fn tls_status(&self) -> Option<Value> {
+        let problem = lock(&self.files).certificate.clone();
+        let certificates = self.options.certificates.as_ref();
+        certificates.map(|certificates| certificates.to_json(problem.as_deref()))
     }
 }

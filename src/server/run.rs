@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
 use super::connection;
 use super::gateway::{Gateway, Phase, Shared};
 use super::listener::Listener;
+use super::metrics::Limit;
 use super::sessions::End;
+use super::upkeep::keep_up;
 use super::waiting::{Address, Place};
 
 /// How a gateway ended.
@@ -23,6 +25,9 @@ pub struct Drained {
     /// How many of them had not ended when the time was over, and were cut.
     pub cut: usize,
 }
+
+/// How long the log may take to be written to its end.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// The shortest and the longest wait after a connection could not be accepted.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
@@ -46,6 +51,7 @@ pub async fn run(
     for listener in listeners {
         accepting.spawn(accept(Arc::clone(&shared), listener, Arc::clone(&room)));
     }
+    accepting.spawn(keep_up(Arc::clone(&shared)));
     stop.await;
     // First the doors, so that nobody comes in that is not told.
     shared.phase.send_replace(Phase::Draining);
@@ -57,6 +63,8 @@ pub async fn run(
     let cut = most - room.available_permits();
     shared.phase.send_replace(Phase::Cut);
     let _ = timeout(patience, room.acquire_many(everyone)).await;
+    let recorder = Arc::clone(&shared);
+    let _ = spawn_blocking(move || recorder.record.close(CLOSING)).await;
     Drained { open, cut }
 }
 
@@ -76,12 +84,14 @@ async fn accept(shared: Arc<Shared>, listener: Listener, room: Arc<Semaphore>) {
         };
         back_off = BACK_OFF.0;
         let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+            shared.record.metrics.limited(Limit::Connections);
             tracing::warn!(peer = ?accepted.peer, "refused: there are as many connections as may be");
             continue;
         };
         let place = match arriving(&shared, accepted.peer.map(|peer| peer.ip())) {
             Ok(place) => place,
             Err(TooMany) => {
+                shared.record.metrics.limited(Limit::PerAddress);
                 tracing::debug!(peer = ?accepted.peer, "refused: too many of this address arrive");
                 continue;
             }

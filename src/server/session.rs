@@ -12,9 +12,12 @@ use tokio::time::Instant;
 use super::clock::now_ms;
 use super::gateway::{Phase, Shared};
 use super::methods::{self, Caller};
+use super::record::Recent;
 use super::sessions::{End, Live};
+use super::snapshot::Snapshot;
 use crate::admission::{Ended, Permit, still_admitted};
 use crate::facts::Scope;
+use crate::journal::{Connection, Finish, Line};
 use crate::pairing::store::Version;
 use crate::wire::reply::{CallError, response};
 use crate::wire::request::{self, RequestError};
@@ -29,45 +32,85 @@ pub(super) struct Session {
     pub(super) shared: Arc<Shared>,
     pub(super) live: Arc<Live>,
     permit: Permit,
+    /// Why it ended, and with which code. One that is cut ended with the gateway.
+    finish: (Finish, Option<u16>),
     unauthorized: u32,
+}
+
+/// How a session begins.
+pub(super) struct Begun {
+    pub(super) connection: Connection,
+    /// Where it comes from, for people.
+    pub(super) from: Box<str>,
+    /// What the log says of its admission.
+    pub(super) line: Recent,
+    /// What it was decided by.
+    pub(super) snapshot: Arc<Snapshot>,
+    /// What was remembered of its device then.
+    pub(super) version: Version,
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         self.shared.sessions.leave(&self.live);
+        let (why, close) = self.finish;
+        let device = self.permit.device_id();
+        let line = Line::session_ended(&self.live.told, now_ms(), device, why, close);
+        tracing::debug!(connection = %self.live.connection, ?close, "session ended: {why}");
+        self.shared.record.session_ended(&line, why);
     }
 }
 
 impl Session {
-    /// Begins a session. What changed since it was admitted, by whom it was decided at
-    /// `version` of its device, is looked at again.
-    pub(super) fn begin(
-        shared: Arc<Shared>,
-        permit: Permit,
-        (connection, from): (Box<str>, Box<str>),
-        version: Version,
-        same_gate: impl FnOnce(&Shared) -> bool,
-    ) -> Result<Self, End> {
-        let live = shared.sessions.enter(connection, &permit, from, now_ms());
-        let session = Session {
+    /// Begins a session. What changed since it was decided is looked at again.
+    pub(super) fn begin(shared: Arc<Shared>, permit: Permit, begun: Begun) -> Result<Self, End> {
+        let Begun {
+            connection,
+            from,
+            line,
+            snapshot,
+            version,
+        } = begun;
+        let live = shared
+            .sessions
+            .enter(connection, &permit, from, line, now_ms());
+        shared.record.metrics.session_began();
+        let mut session = Session {
             shared,
             live,
             permit,
+            finish: (Finish::Shutdown, None),
             unauthorized: 0,
         };
         // It is among the others now, and hears of what changes; what changed before it is
         // asked here.
-        if *session.shared.phase.borrow() != Phase::Open {
+        let now = session.check_after(&snapshot, version);
+        match now {
+            Ok(()) => Ok(session),
+            Err(end) => {
+                session.ends(end.finish(), Some(end.close().code));
+                Err(end)
+            }
+        }
+    }
+
+    fn check_after(&self, snapshot: &Arc<Snapshot>, version: Version) -> Result<(), End> {
+        if *self.shared.phase.borrow() != Phase::Open {
             return Err(End::Shutdown);
         }
-        let same_device = session.permit.device_id().is_none_or(|device| {
-            let now = session.shared.store.load(device);
+        let same_device = self.permit.device_id().is_none_or(|device| {
+            let now = self.shared.store.load(device);
             now.is_ok_and(|(_, now)| now == version)
         });
-        if !same_device || !same_gate(&session.shared) {
-            session.check()?;
+        match same_device && Arc::ptr_eq(&self.shared.snapshot(), snapshot) {
+            true => Ok(()),
+            false => self.check(),
         }
-        Ok(session)
+    }
+
+    /// It ends now: why, and with which code it is closed.
+    pub(super) fn ends(&mut self, why: Finish, close: Option<u16>) {
+        self.finish = (why, close);
     }
 
     /// Whether it is still admitted. When that cannot be found out it is not.
@@ -176,6 +219,14 @@ impl Session {
 }
 
 impl End {
+    /// As the log calls it.
+    pub(super) fn finish(self) -> Finish {
+        match self {
+            End::Ended(ended) => ended.into(),
+            End::Shutdown => Finish::Shutdown,
+        }
+    }
+
     /// How a connection is closed.
     pub(super) fn close(self) -> Close {
         match self {

@@ -7,16 +7,20 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
 use super::gateway::lock;
+use super::record::Recent;
 use crate::admission::{Ended, Permit};
 use crate::facts::{Auth, Client, Mode, Role};
+use crate::journal::Connection;
 
 /// A session, as others see it. Its permit stays with whoever serves it.
 #[derive(Debug)]
 pub(super) struct Live {
     /// In the order of their beginnings.
     number: u64,
-    /// As it stands in the answer to the client, and in the log.
+    /// Its id, as it stands in the answer to the client.
     pub(super) connection: Box<str>,
+    /// The connection, as every line of the log names it.
+    pub(super) told: Connection,
     pub(super) client: Client,
     pub(super) mode: Mode,
     pub(super) role: Role,
@@ -26,6 +30,8 @@ pub(super) struct Live {
     /// Where it comes from, for people.
     pub(super) from: Box<str>,
     pub(super) since_ms: i64,
+    /// What the log says of its admission.
+    pub(super) line: Recent,
     signal: Notify,
     end: Mutex<Option<End>>,
 }
@@ -75,14 +81,16 @@ impl Sessions {
     /// Enters a session; from now on it is asked and ended with the others.
     pub(super) fn enter(
         &self,
-        connection: Box<str>,
+        told: Connection,
         permit: &Permit,
         from: Box<str>,
+        line: Recent,
         since_ms: i64,
     ) -> Arc<Live> {
         let live = Arc::new(Live {
             number: self.begun.fetch_add(1, Ordering::Relaxed),
-            connection,
+            connection: told.id.clone(),
+            told,
             client: permit.client(),
             mode: permit.mode(),
             role: permit.role(),
@@ -90,6 +98,7 @@ impl Sessions {
             scopes: permit.scopes().to_vec(),
             device: permit.device_id().map(Into::into),
             from,
+            line,
             since_ms,
             signal: Notify::new(),
             end: Mutex::default(),

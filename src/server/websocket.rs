@@ -32,8 +32,10 @@ pub(super) struct WebSocket(WebSocketStream<Remembering<Stream>>);
 /// Why nothing more comes.
 #[derive(Debug)]
 pub(super) enum Gone {
-    /// The other end closed it, or went away.
+    /// The other end closed it.
     Left,
+    /// The other end is gone, or cannot be reached.
+    Lost,
     /// It broke the protocol, or sent too much: it is to be closed so.
     Broke(Close),
 }
@@ -86,7 +88,7 @@ impl WebSocket {
     /// Sends a text.
     pub(super) async fn send(&mut self, text: String) -> Result<(), Gone> {
         let sent = self.0.send(Message::text(text)).await;
-        sent.map_err(|_| Gone::Left)
+        sent.map_err(|_| Gone::Lost)
     }
 
     /// Closes it, and waits a while for the other end to have heard of it.
@@ -135,17 +137,16 @@ fn gone(error: &Error) -> Gone {
             ProtocolError::ResetWithoutClosingHandshake
             | ProtocolError::ReceivedAfterClosing
             | ProtocolError::SendAfterClosing,
-        ) => return Gone::Left,
+        ) => return Gone::Lost,
         Error::Protocol(_) => Close::new(1002, ""),
-        Error::ConnectionClosed
-        | Error::AlreadyClosed
-        | Error::Io(_)
+        Error::ConnectionClosed | Error::AlreadyClosed => return Gone::Left,
+        Error::Io(_)
         | Error::Tls(_)
         | Error::WriteBufferFull(_)
         | Error::AttackAttempt
         | Error::Url(_)
         | Error::Http(_)
-        | Error::HttpFormat(_) => return Gone::Left,
+        | Error::HttpFormat(_) => return Gone::Lost,
     };
     Gone::Broke(close)
 }

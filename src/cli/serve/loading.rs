@@ -1,17 +1,19 @@
 //! What is served, read from its files: configuration, token, policy. Read again in the same way
 //! while the gateway runs.
 
+use std::cell::RefCell;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::super::config::read;
+use super::super::config::{here, read_on};
 use super::super::output::{Output, ReportFormat};
 use super::super::overrides::OverrideArgs;
 use super::super::{Exit, constants, load};
-use crate::config::{Config, Token};
+use crate::config::{Config, SecretFile, Surroundings, Token};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::host::token;
+use crate::host::{Local, token};
 use crate::policy::Policy;
+use crate::server;
 use crate::settings::Settings;
 use crate::source::Sources;
 
@@ -27,6 +29,8 @@ pub(super) struct Loaded {
     pub(super) policy: Policy,
     pub(super) settings: Settings,
     pub(super) token: Option<MadeToken>,
+    /// The files that it was read from.
+    pub(super) files: Vec<PathBuf>,
     /// What loads and opens more than most want.
     pub(super) warnings: String,
 }
@@ -67,7 +71,9 @@ impl Loading {
 
     /// Reads all of it.
     pub(super) fn load(&self) -> Result<Loaded, Unloaded> {
-        let mut config = read(self.config.as_deref(), &self.overrides).map_err(|unread| {
+        let host = Noting::default();
+        let file = self.config.as_deref();
+        let mut config = read_on(file, &self.overrides, &host).map_err(|unread| {
             let mut output = Output::default();
             let exit = unread.report(&mut output, ReportFormat::Human);
             let text = output.complaints();
@@ -102,7 +108,17 @@ impl Loading {
         let mut output = Output::default();
         output.report(config.warnings(), config.sources(), ReportFormat::Human);
         output.report(policy.warnings(), policy.sources(), ReportFormat::Human);
+        let mut files = host.files.into_inner();
+        files.extend(file.or(here()).map(PathBuf::from));
+        let texts = policy.sources().iter();
+        let texts = texts.map(|(_, source)| &*source.name);
+        files.extend(
+            texts
+                .filter(|name| load::built_in(name).is_none())
+                .map(PathBuf::from),
+        );
         Ok(Loaded {
+            files,
             policy,
             settings,
             token,
@@ -112,11 +128,47 @@ impl Loading {
     }
 
     /// Reads what may change while the gateway runs.
-    pub(super) fn again(&self) -> Result<(Policy, Settings), String> {
+    pub(super) fn again(&self) -> Result<server::Loaded, String> {
         match self.load() {
-            Ok(loaded) => Ok((loaded.policy, loaded.settings)),
+            Ok(loaded) => Ok(server::Loaded {
+                policy: loaded.policy,
+                settings: loaded.settings,
+                files: loaded.files,
+            }),
             Err(unloaded) => Err(unloaded.text),
         }
+    }
+}
+
+/// This host, with a note of the files that were asked for.
+#[derive(Default)]
+struct Noting {
+    files: RefCell<Vec<PathBuf>>,
+}
+
+const HOST: Local = Local {
+    built_in: load::built_in,
+};
+
+impl Surroundings for Noting {
+    fn variable(&self, name: &str) -> Option<String> {
+        HOST.variable(name)
+    }
+
+    fn is_root(&self) -> bool {
+        HOST.is_root()
+    }
+
+    fn secret_file(&self, path: &Path) -> Result<SecretFile, String> {
+        self.files.borrow_mut().push(path.to_owned());
+        HOST.secret_file(path)
+    }
+
+    fn constants(&self, path: &str) -> Result<String, String> {
+        if load::built_in(path).is_none() {
+            self.files.borrow_mut().push(path.into());
+        }
+        HOST.constants(path)
     }
 }
 

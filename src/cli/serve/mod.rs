@@ -7,9 +7,10 @@ use std::io::{self, ErrorKind, IsTerminal as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
 
 use self::loading::{Loaded, Loading};
 use self::start::Start;
@@ -18,17 +19,17 @@ use super::output::{Output, ReportFormat, colour};
 use super::overrides::OverrideArgs;
 use crate::config::{Host, Level, Listen};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::host::claim::claim;
 use crate::host::interface::interfaces;
 use crate::host::peer::Peers;
 use crate::host::unavailable::Situation;
 use crate::host::{self, container};
 use crate::pairing::sqlite::Sqlite;
 use crate::pairing::store::{Limits, Store as _};
+use crate::server::decision_log::DecisionLog;
+use crate::server::tls::Certificates;
 use crate::server::{Drained, Gateway, Listener, Options, run as serve};
 use crate::source::Sources;
-
-/// The name of the store in the state folder.
-const STORE: &str = "gw.sqlite";
 
 /// How long connections may take to end when the gateway stops.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -107,9 +108,26 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         policy,
         settings,
         token,
+        files,
         ..
     } = loaded;
-    let store = Sqlite::open(&config.state.join(STORE), Limits::default())
+    let certificates = Certificates::open(&config.tls, &config.state, None, SystemTime::now())
+        .map_err(|error| Failure::new(error.to_string(), "TLS is configured under `tls`"))?;
+    for notice in certificates.iter().flat_map(Certificates::notices) {
+        output.complain(&format!("{notice}\n"));
+    }
+    let _claim = claim(&config.state)
+        .map_err(|error| Failure::new(error.to_string(), "`gw status` asks whether it serves"))?;
+    let log = match &config.log.decisions {
+        Some(decisions) => Some(DecisionLog::open(decisions).map_err(|error| {
+            Failure::new(
+                error.to_string(),
+                "name another file by `log.decisions.file`",
+            )
+        })?),
+        None => None,
+    };
+    let store = Sqlite::open(&config.devices_file(), Limits::default())
         .map_err(|error| Failure::new(error.to_string(), "the devices are kept there"))?;
     let kept = store
         .list()
@@ -125,7 +143,8 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         })?;
     let container = container::detect(Path::new("/"), |name| std::env::var(name).ok());
     let host = host::listening(container.as_ref(), &interfaces());
-    let listeners = listeners(&runtime, &config.listen, host)?;
+    let tls = certificates.as_ref().map(Certificates::acceptor);
+    let listeners = listeners(&runtime, &config.listen, host, tls.as_ref())?;
     let peers = Arc::new(Peers::open());
     let socket = config.listen.socket.as_deref();
     let situation = Situation::of(&peers, container.clone(), socket);
@@ -138,6 +157,7 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
             .iter()
             .filter(|(kept, _)| kept.record.is_some())
             .count(),
+        fingerprint: certificates.as_ref().map(Certificates::fingerprint),
         container: container.as_ref(),
         unavailable: situation.unavailable(),
         requests: kept
@@ -148,8 +168,12 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     output.say(&start.to_string());
     let options = Options {
         limits: config.limits,
+        log,
+        metrics: config.metrics,
         peers,
         load: Some(Arc::new(move || loading.again())),
+        watched: files,
+        certificates: certificates.clone(),
         about: vec![("stateDir", config.state.display().to_string())],
         ..Options::default()
     };
@@ -162,13 +186,18 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     }))
 }
 
-fn listeners(runtime: &Runtime, listen: &Listen, host: Host) -> Result<Vec<Listener>, Failure> {
+fn listeners(
+    runtime: &Runtime,
+    listen: &Listen,
+    host: Host,
+    tls: Option<&TlsAcceptor>,
+) -> Result<Vec<Listener>, Failure> {
     let _inside = runtime.enter();
     let mut listeners = Vec::new();
     let mut port = listen.port;
     for address in listen.addresses(host) {
         let address = SocketAddr::new(address.ip(), port);
-        match Listener::tcp(address, None) {
+        match Listener::tcp(address, tls.cloned()) {
             Ok(listener) => {
                 // Of a port that the system chose, all addresses get the same.
                 port = listener.address().map_or(port, |address| address.port());

@@ -8,6 +8,7 @@ use crate::config::{Config, Tls};
 use crate::host::container::Container;
 use crate::host::unavailable::Unavailable;
 use crate::policy::Policy;
+use crate::server::tls::Fingerprint;
 
 /// What there is to say when a gateway begins.
 pub(super) struct Start<'a> {
@@ -18,6 +19,8 @@ pub(super) struct Start<'a> {
     pub(super) urls: Vec<String>,
     pub(super) devices: usize,
     pub(super) requests: usize,
+    /// Of the certificate, where TLS is spoken.
+    pub(super) fingerprint: Option<Fingerprint>,
     pub(super) container: Option<&'a Container>,
     /// What cannot be known of connections here.
     pub(super) unavailable: Vec<Unavailable>,
@@ -48,6 +51,9 @@ impl fmt::Display for Start<'_> {
         if let Some(token) = self.token {
             let new = if token.new { ", made just now" } else { "" };
             writeln!(f, "token     {}{new}", token.file.display())?;
+        }
+        if let Some(fingerprint) = &self.fingerprint {
+            writeln!(f, "TLS       {fingerprint}")?;
         }
         if matches!(self.config.tls, Tls::Off) && self.config.listen.beyond_loopback() {
             writeln!(f, "TLS       off")?;

@@ -18,7 +18,7 @@ use crate::source::{Source, Sources, Span};
 
 pub use report::{Item, Outcome, Report};
 
-/// The name of the policy that comes with an import.
+/// The name of the policy that comes with an import, unless [`Options::policy`] is another.
 pub const POLICY: &str = "gw.policy";
 
 /// How deep a configuration may be nested.
@@ -31,6 +31,16 @@ pub struct Options {
     pub allow_wider: bool,
     /// The folder that `~` stands for.
     pub home: Option<PathBuf>,
+    /// What the policy is called in the configuration.
+    pub policy: Option<String>,
+    /// The folder for what is remembered, as it is to stand in the configuration.
+    pub state: Option<String>,
+}
+
+impl Options {
+    fn policy_name(&self) -> &str {
+        self.policy.as_deref().unwrap_or(POLICY)
+    }
 }
 
 /// What comes of an OpenClaw configuration.
@@ -38,7 +48,7 @@ pub struct Options {
 pub struct Import {
     /// The text of `gw.yaml`.
     pub config: String,
-    /// The text of [`POLICY`], beside it, where something needs one.
+    /// The text of the policy, where something needs one.
     pub policy: Option<String>,
     /// Secrets, each for a file of its own beside `gw.yaml` that only its owner may read.
     pub secrets: Vec<(&'static str, Secret)>,
@@ -78,7 +88,12 @@ pub fn import(name: &str, text: &str, options: &Options) -> Result<Import, Confi
     taking.root(&root);
     let policy = policy::text(&taking.rules);
     if policy.is_some() {
-        taking.set.push(("policy", POLICY.to_owned()));
+        taking
+            .set
+            .push(("policy", taking::path(options.policy_name())));
+    }
+    if let Some(state) = &options.state {
+        taking.set.push(("state", taking::path(state)));
     }
     Ok(Import {
         config: template::only(HEAD, &taking.set),

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use super::policy::{self, Rule};
-use super::{Item, Options, Outcome, POLICY};
+use super::{Item, Options, Outcome};
 use crate::config::keys::{self, Kind};
 use crate::config::risks::is_vast;
 use crate::config::strength::{Weakness, weakness};
@@ -209,7 +209,10 @@ impl<'a> Taking<'a> {
 
     fn take(&mut self, pointer: &str, key: &'static str, written: String) {
         let rule = self.asked.take().map_or_else(String::new, |label| {
-            format!(", with the rule [{label}] in {POLICY}")
+            format!(
+                ", with the rule [{label}] in {}",
+                self.options.policy_name()
+            )
         });
         self.say(
             pointer,
@@ -645,6 +648,16 @@ fn kind(value: &Value) -> &'static str {
 /// A text as YAML takes it: JSON's quotes are YAML's.
 fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
+}
+
+/// A path as YAML takes it.
+pub(super) fn path(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
+    match begins && text.chars().all(plain) && text.contains(['/', '.']) {
+        true => text.to_owned(),
+        false => quoted(text),
+    }
 }
 
 /// A name as a step of a JSON pointer.

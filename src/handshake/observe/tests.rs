@@ -33,7 +33,7 @@ fn shown(spec: &Spec<'_>, attribute: &str) -> String {
     observed
         .evidence
         .get(id)
-        .show(id, &handshake, &observed.facts)
+        .show(id, &handshake.seen(), &observed.facts)
 }
 
 fn token() -> Value {
@@ -475,7 +475,7 @@ proptest! {
             let broken: Vec<&str> = broken(&observed.facts).map(|assumption| assumption.says).collect();
             prop_assert!(broken.is_empty(), "{broken:?}\n{:?}\n{value}", observed.facts);
             for id in AttributeId::all() {
-                let phrase = observed.evidence.get(id).show(id, &handshake, &observed.facts);
+                let phrase = observed.evidence.get(id).show(id, &handshake.seen(), &observed.facts);
                 prop_assert!(!phrase.is_empty() && phrase.chars().count() < 400, "{}: {phrase}", id.row().name);
                 for secret in ["good", "bad"] {
                     prop_assert!(!phrase.contains(secret), "{}: {phrase}", id.row().name);

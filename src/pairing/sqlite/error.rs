@@ -33,14 +33,6 @@ pub enum OpenError {
         /// What `chmod` is to be told.
         remedy: &'static str,
     },
-    /// Another process, or this one, has it open.
-    #[error("{} is in use by {holder}: end it, or name another file", .path.display())]
-    InUse {
-        /// Which file.
-        path: PathBuf,
-        /// Who, as the lock file says.
-        holder: Box<str>,
-    },
     /// The database is gone, and its write-ahead log is not.
     #[error("{} is missing, but {} is there: put the database back, or move that file away to start anew", .path.display(), .left.display())]
     Orphan {
@@ -118,7 +110,7 @@ impl OpenError {
         OpenError::Damaged { path, how }
     }
 
-    pub(super) fn sqlite(path: &Path) -> impl Fn(rusqlite::Error) -> Self {
+    pub(super) fn sqlite(path: &Path) -> impl Fn(rusqlite::Error) -> Self + use<> {
         let path = path.to_owned();
         move |error| {
             use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
@@ -148,7 +140,9 @@ pub(super) fn remedy(error: &rusqlite::Error) -> &'static str {
             "make the file and its folder writable to gw"
         }
         Some(SystemIoFailure) => "look at its disk",
-        Some(DatabaseBusy | DatabaseLocked) => "end the other program that has it open",
+        Some(DatabaseBusy | DatabaseLocked) => {
+            "another program keeps it from being written; try again, or end that one"
+        }
         Some(DatabaseCorrupt | NotADatabase) => "restart gw on a copy that is whole",
         Some(_) | None => "restart gw; what was committed before is kept",
     }

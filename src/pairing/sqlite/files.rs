@@ -5,12 +5,12 @@
 )]
 
 use std::ffi::OsString;
-use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::fmt::Write as _;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::process;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::error::{Access, OpenError};
 use super::schema;
@@ -19,20 +19,22 @@ use super::schema;
 const BESIDE: [&str; 5] = ["-wal", "-shm", "-journal", NEW, LOCK];
 /// A database that is being made.
 const NEW: &str = ".new";
-/// The file that is locked while the database is open. It stays: whoever removed it could remove
+/// The file that is locked while the database is made. It stays: whoever removed it could remove
 /// the next one's.
 const LOCK: &str = ".lock";
 
-/// A database that no other process may open here, until this is dropped.
+/// A database with all that is beside it.
+///
+/// While a database is open, no file of it is opened here by other means than SQLite: when a
+/// process closes a file, the system drops all locks that the process has on it.
 #[derive(Debug)]
-pub(super) struct Claim {
-    /// Where it is, links followed: all names of it share a lock.
+pub(super) struct Files {
+    /// Where it is, links followed.
     pub(super) path: PathBuf,
-    _lock: File,
 }
 
-impl Claim {
-    /// Claims a path whose files are safe from others, whether or not there is a database yet.
+impl Files {
+    /// A path whose files are safe from others, whether or not there is a database yet.
     pub(super) fn new(path: &Path) -> Result<Self, OpenError> {
         let path = real(path)?;
         check_folder(folder_of(&path))?;
@@ -44,23 +46,31 @@ impl Claim {
                 check_file(&file, &metadata)?;
             }
         }
-        let lock = lock(&path)?;
-        Ok(Claim { path, _lock: lock })
+        Ok(Files { path })
     }
 
     /// Opens the database, which is made when there is none and no trace of one.
     pub(super) fn open(&self) -> Result<Connection, OpenError> {
-        let path = &self.path;
-        if metadata(path)?.is_none() {
+        if metadata(&self.path)?.is_none() {
             self.create()?;
         }
-        check_head(path)?;
-        connect(path).map_err(OpenError::sqlite(path))
+        check_head(&self.path)?;
+        self.look()
     }
 
-    /// Makes it under another name, so that under its own it is always whole.
+    /// Opens a database that is there.
+    pub(super) fn look(&self) -> Result<Connection, OpenError> {
+        connect(&self.path).map_err(OpenError::sqlite(&self.path))
+    }
+
+    /// Makes it under another name, so that under its own it is always whole. Of several that
+    /// want to make it one does, and the others take that one.
     fn create(&self) -> Result<(), OpenError> {
         let path = &self.path;
+        let _lock = lock(path)?;
+        if metadata(path)?.is_some() {
+            return Ok(());
+        }
         for left in ["-wal", "-journal"].map(|what| beside(path, what)) {
             if metadata(&left)?.is_some() {
                 let path = path.clone();
@@ -68,11 +78,13 @@ impl Claim {
             }
         }
         let new = beside(path, NEW);
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(OpenError::io(&new, "removed")(error));
+        for left in ["", "-wal", "-shm"].map(|what| beside(&new, what)) {
+            match fs::remove_file(&left) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(OpenError::io(&left, "removed")(error));
+                }
+                Ok(()) | Err(_) => {}
             }
-            Ok(()) | Err(_) => {}
         }
         let made = private(OpenOptions::new().write(true).create_new(true)).open(&new);
         let file = made.map_err(OpenError::io(&new, "created"))?;
@@ -80,10 +92,13 @@ impl Claim {
             // Whatever is left of it after a crash is removed: no journal is needed.
             connection.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
             schema::migrate(&mut connection, schema::NEWEST)?;
+            // Nobody can go over to it later while others look.
+            connection.execute_batch("PRAGMA journal_mode = WAL")?;
             connection.close().map_err(|(_, error)| error)
         });
         filled.map_err(OpenError::sqlite(&new))?;
         file.sync_all().map_err(OpenError::io(&new, "written"))?;
+        drop(file);
         fs::rename(&new, path).map_err(OpenError::io(path, "created"))?;
         sync_folder(folder_of(path))
     }
@@ -207,51 +222,70 @@ fn check_file(path: &Path, metadata: &Metadata) -> Result<(), OpenError> {
     })
 }
 
+/// Waits until nobody else makes the database.
 fn lock(path: &Path) -> Result<File, OpenError> {
     let lock = beside(path, LOCK);
     let mut options = OpenOptions::new();
     let options = options.read(true).write(true).create(true).truncate(false);
     let opened = private(options).open(&lock);
-    let mut file = opened.map_err(OpenError::io(&lock, "opened"))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let read = file.take(64).read_to_string(&mut holder);
-            let holder = match (read, holder.trim().parse::<u32>()) {
-                (Ok(_), Ok(id)) => format!("process {id}").into(),
-                (Ok(_) | Err(_), _) => "another process".into(),
-            };
-            let path = path.to_owned();
-            return Err(OpenError::InUse { path, holder });
-        }
-        Err(TryLockError::Error(error)) => return Err(OpenError::io(&lock, "locked")(error)),
-    }
-    let told = file
-        .set_len(0)
-        .and_then(|()| writeln!(file, "{}", process::id()));
-    told.map_err(OpenError::io(&lock, "written"))?;
+    let file = opened.map_err(OpenError::io(&lock, "opened"))?;
+    file.lock().map_err(OpenError::io(&lock, "locked"))?;
     Ok(file)
 }
 
-/// Reads the first bytes without SQLite, which could recover a foreign database, and so change it.
+/// Looks at the first bytes without anything that could recover a foreign database, and so change
+/// it. What cannot be told yet is told when it is open.
 fn check_head(path: &Path) -> Result<(), OpenError> {
-    let file = File::open(path).map_err(OpenError::io(path, "opened"))?;
-    let mut head = Vec::new();
-    let read = file.take(100).read_to_end(&mut head);
-    read.map_err(OpenError::io(path, "read"))?;
-    if head.is_empty() {
+    let length = metadata(path)?.map_or(0, |metadata| metadata.len());
+    if length == 0 {
         return Err(OpenError::damaged(path, "it is empty"));
     }
-    let how = if !head.starts_with(b"SQLite format 3\0") {
-        "it is no SQLite file"
-    } else if head.get(68..72) != Some(&schema::APPLICATION_ID.to_be_bytes()) {
-        "another application made it"
-    } else {
-        return Ok(());
+    let connection = unlocked(path).map_err(OpenError::sqlite(path))?;
+    let how = match application(&connection) {
+        Ok(schema::APPLICATION_ID) => return Ok(()),
+        Ok(_) => "another application made it",
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+            "it is no SQLite file"
+        }
+        // Somebody may write to it right now.
+        Err(_) => return Ok(()),
     };
     let path = path.to_owned();
     Err(OpenError::Foreign { path, how })
+}
+
+/// Whose an open database is, before anything is done with it.
+pub(super) fn check_application(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    match application(connection).map_err(OpenError::sqlite(path))? {
+        schema::APPLICATION_ID => Ok(()),
+        _ => Err(OpenError::Foreign {
+            path: path.to_owned(),
+            how: "another application made it",
+        }),
+    }
+}
+
+fn application(connection: &Connection) -> rusqlite::Result<i32> {
+    connection.query_row("PRAGMA application_id", [], |row| row.get(0))
+}
+
+/// Opens a file as one that nobody changes: nothing is locked, recovered or written. SQLite closes
+/// it together with other connections of this process, which a file of our own would take the
+/// locks from.
+fn unlocked(path: &Path) -> rusqlite::Result<Connection> {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-._".contains(byte);
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            byte if plain(byte) => uri.push(char::from(*byte)),
+            byte => drop(write!(uri, "%{byte:02X}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(uri, flags)
 }
 
 /// A new name lasts when its folder is written.

@@ -7,7 +7,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row, named_p
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::pairing::kept::{Entry, Kept, Written};
+use crate::pairing::kept::{Entry, Kept, News, Written};
 use crate::pairing::standing::Standing;
 use crate::pairing::store::Version;
 use crate::pairing::stored::Stored;
@@ -35,18 +35,46 @@ impl fmt::Display for Unread {
     }
 }
 
-/// All that is kept.
-pub(super) fn load(connection: &Connection) -> Result<Kept, Unread> {
+/// How many commits there were.
+pub(super) fn commits(connection: &Connection) -> Result<u64, Unread> {
     let commits = connection
-        .query_row("SELECT commits FROM store", [], |row| row.get(0))
+        .prepare_cached("SELECT commits FROM store")?
+        .query_row([], |row| row.get(0))
         .optional()?;
     let uncounted = || Unread::Content("it does not say how many commits there were".into());
-    let commits = number(commits.ok_or_else(uncounted)?)?;
+    number(commits.ok_or_else(uncounted)?)
+}
+
+/// All that is kept.
+pub(super) fn load(connection: &Connection) -> Result<Kept, Unread> {
+    let commits = commits(connection)?;
+    let devices = newer(connection, 0, commits)?;
+    Ok(Kept::new(devices, commits))
+}
+
+/// What has changed after the first `known` of so many commits.
+pub(super) fn news(connection: &Connection, known: u64, commits: u64) -> Result<News, Unread> {
+    let mut devices = connection.prepare_cached("SELECT device_id FROM standings")?;
+    let devices = devices.query_map([], |row| row.get(0))?;
+    Ok(News {
+        newer: newer(connection, known, commits)?,
+        devices: devices.collect::<rusqlite::Result<_>>()?,
+        commits,
+    })
+}
+
+/// The devices that were written after the first `known` of so many commits.
+fn newer(
+    connection: &Connection,
+    known: u64,
+    commits: u64,
+) -> Result<BTreeMap<Box<str>, Entry>, Unread> {
     let mut devices = BTreeMap::new();
     let mut rows = connection.prepare_cached(
-        "SELECT device_id, version, record, pending, node_pending FROM standings",
+        "SELECT device_id, version, record, pending, node_pending FROM standings
+         WHERE version > ?",
     )?;
-    let mut rows = rows.query([])?;
+    let mut rows = rows.query([stored(known)?])?;
     while let Some(row) = rows.next()? {
         let device: Box<str> = row.get("device_id")?;
         let version = number(row.get("version")?)?;
@@ -61,7 +89,7 @@ pub(super) fn load(connection: &Connection) -> Result<Kept, Unread> {
         };
         devices.insert(device, (standing, Version(version)));
     }
-    Ok(Kept::new(devices, commits))
+    Ok(devices)
 }
 
 /// The message of a JSON error may hold a token: its place is enough.

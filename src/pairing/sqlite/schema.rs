@@ -81,12 +81,16 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-/// Brings a database to a schema, each step as a whole.
+/// Brings a database to a schema, each step as a whole. Another process may do the same: a step
+/// that is done is not done again.
 pub(super) fn migrate(connection: &mut Connection, to: usize) -> rusqlite::Result<()> {
     let from = usize::try_from(version(connection)?).unwrap_or(NEWEST);
     let steps = MIGRATIONS.iter().zip(1..=to).skip(from);
     for (step, reached) in steps {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if usize::try_from(version(&transaction)?).is_ok_and(|is| is >= reached) {
+            continue;
+        }
         transaction.execute_batch(step)?;
         transaction.execute_batch(&format!(
             "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {reached};"

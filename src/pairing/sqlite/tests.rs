@@ -7,7 +7,6 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -17,6 +16,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
+use crate::pairing::Memory;
 use crate::pairing::change::Write;
 use crate::pairing::record::{Pending, Record};
 
@@ -122,7 +122,7 @@ fn what_was_committed_is_there_when_it_is_opened_again() {
             commit(&store, &change).unwrap();
         }
         let before = store.kept.into_inner().unwrap();
-        drop(store.writer);
+        drop((store.writer, store.reader));
         let after = place.open().unwrap().kept.into_inner().unwrap();
         prop_assert!(after.is(&before), "{after:?} {before:?}");
         Ok(())
@@ -194,22 +194,118 @@ fn many_at_once_each_get_their_answer_and_all_of_it_lasts() {
     assert!(found.is(&kept));
 }
 
+/// Two handles on one file are as two processes: they share nothing but the file. A store in
+/// memory, asked the same, says what each has to be answered.
 #[test]
-fn only_one_has_it_open_under_whatever_name() {
+fn whoever_has_it_open_sees_the_same_as_one_store() {
+    // Who commits, of which device, what, and whether at a version that it saw earlier.
+    let step = (0..2usize, 0..3u8, 0..4u8, prop::bool::weighted(0.3));
+    let mut runner = TestRunner::new(Config::with_cases(32));
+    let run = runner.run(&vec(step, 0..32), |steps| {
+        let place = Place::new();
+        let limits = Limits {
+            requests: 2,
+            devices: 2,
+        };
+        let open = || Sqlite::open(&place.path(), limits).unwrap();
+        let both = [open(), open()];
+        let model = Memory::new(limits);
+        let mut earlier = vec![Version::NOTHING];
+        for (count, (who, device, what, is_stale)) in steps.into_iter().enumerate() {
+            let store = &both[who];
+            let device = format!("d{device}");
+            let id = format!("r{count}");
+            let change = match what {
+                0 => pairs(&device, &id),
+                1 => asks(&device, &id),
+                2 => leaves(&device),
+                _ => Change::none(&device),
+            };
+            let (standing, version) = store.load(&device).unwrap();
+            prop_assert_eq!((standing, version), model.load(&device).unwrap());
+            let expected = match is_stale {
+                true => earlier[count % earlier.len()],
+                false => version,
+            };
+            earlier.push(version);
+            let done = model.commit(&change, expected);
+            prop_assert_eq!(store.commit(&change, expected), done);
+            let other = &both[1 - who];
+            prop_assert_eq!(other.revision(), model.revision());
+            prop_assert_eq!(other.device_of_request(&id), model.device_of_request(&id));
+            prop_assert_eq!(other.list(), model.list());
+        }
+        Ok(())
+    });
+    run.unwrap();
+}
+
+#[test]
+fn of_many_handles_that_race_each_commit_counts_once() {
+    let place = Place::new();
+    let stores: Vec<Sqlite> = (0..3).map(|_| place.open().unwrap()).collect();
+    let won: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..6)
+            .map(|thread| {
+                let store = &stores[thread % stores.len()];
+                scope.spawn(move || {
+                    let mut won = 0;
+                    while won < 10 {
+                        let (standing, version) = store.load("d").unwrap();
+                        let name = standing.record.and_then(|record| record.display_name);
+                        let count: u64 = name.map_or(0, |name| name.parse().unwrap());
+                        match store.commit(&pairs("d", &(count + 1).to_string()), version) {
+                            Ok(_) => won += 1,
+                            Err(error) => assert_eq!(error, StoreError::Conflict),
+                        }
+                    }
+                    won
+                })
+            })
+            .collect();
+        threads.into_iter().map(|one| one.join().unwrap()).sum()
+    });
+    for store in &stores {
+        let kept = store.load("d").unwrap().0.record.unwrap();
+        assert_eq!(kept.display_name, Some(won.to_string().into()));
+        assert_eq!(store.revision(), Ok(u64::try_from(won).unwrap()));
+    }
+}
+
+#[test]
+fn of_many_that_open_a_place_at_once_one_makes_the_database() {
+    let place = Place::new();
+    std::thread::scope(|scope| {
+        for thread in 0..6 {
+            let place = &place;
+            scope.spawn(move || {
+                let store = place.open().unwrap();
+                commit(&store, &pairs(&format!("d{thread}"), "one")).unwrap();
+            });
+        }
+    });
+    assert_eq!(place.open().unwrap().list().unwrap().len(), 6);
+}
+
+#[test]
+fn a_program_that_keeps_the_file_from_being_written_is_told_of() {
     let place = Place::new();
     let store = place.open().unwrap();
-    let us = process::id();
-    let refusal = format!("gw.sqlite is in use by process {us}: end it, or name another file");
-    assert_eq!(place.refusal(), refusal);
-    #[cfg(unix)]
-    {
-        let link = place.beside("-link");
-        std::os::unix::fs::symlink(place.path(), &link).unwrap();
-        let error = Sqlite::open(&link, Limits::default()).unwrap_err();
-        assert!(matches!(error, OpenError::InUse { .. }), "{error}");
-    }
-    drop(store);
-    place.open().unwrap();
+    let version = commit(&store, &pairs("d", "one")).unwrap();
+    let other = place.other();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let impatient = "PRAGMA busy_timeout = 0";
+    lock(&store.writer)
+        .connection
+        .execute_batch(impatient)
+        .unwrap();
+    let says = "gw.sqlite: database is locked; another program keeps it from being written; try \
+                again, or end that one";
+    let failed = Err(StoreError::Failed(says.into()));
+    assert_eq!(store.commit(&pairs("d", "two"), version), failed);
+    assert_eq!(store.load("d").unwrap().1, version, "readers do not wait");
+    other.execute_batch("ROLLBACK").unwrap();
+    store.commit(&pairs("d", "two"), version).unwrap();
 }
 
 #[cfg(unix)]
@@ -299,22 +395,38 @@ fn a_commit_that_fails_leaves_everything_as_it_was() {
 
 #[test]
 fn what_another_program_changes_is_not_written_over() {
-    for (change, is_taken) in [
-        ("PRAGMA wal_checkpoint(TRUNCATE)", true),
-        ("UPDATE standings SET version = version", true),
-        ("DELETE FROM standings WHERE device_id = 'd'", false),
-        ("UPDATE standings SET record = '{}'", false),
-        ("UPDATE store SET commits = 9", false),
+    let changed = "gw.sqlite was changed by another program; restart gw to take that up";
+    let newer = "another release of gw has brought gw.sqlite to schema 99: restart gw as that \
+                 release";
+    for (change, commits, says) in [
+        ("PRAGMA wal_checkpoint(TRUNCATE)", 2, ""),
+        ("UPDATE standings SET version = version", 2, ""),
+        ("DELETE FROM standings WHERE device_id = 'd'", 1, changed),
+        ("UPDATE standings SET record = '{}'", 1, changed),
+        ("UPDATE store SET commits = 0", 1, changed),
+        ("PRAGMA user_version = 99", 1, newer),
+        // What is counted is as if gw had committed it.
+        ("UPDATE store SET commits = 9", 10, ""),
+        ("UPDATE store SET commits = 2; DELETE FROM standings", 3, ""),
     ] {
         let place = Place::new();
         let store = place.open().unwrap();
-        commit(&store, &pairs("d", "one")).unwrap();
+        let first = commit(&store, &pairs("d", "one")).unwrap();
         place.other().execute_batch(change).unwrap();
-        let done = commit(&store, &pairs("e", "two"));
-        let refused = "gw.sqlite was changed by another program; restart gw to take that up";
-        match is_taken {
-            true => assert_eq!(done, Ok(Version(2)), "{change}"),
-            false => assert_eq!(done, Err(StoreError::Failed(refused.into())), "{change}"),
+        let done = store.commit(&pairs("e", "two"), Version::NOTHING);
+        match says {
+            "" => assert_eq!(done, Ok(Version(commits)), "{change}"),
+            says => assert_eq!(done, Err(StoreError::Failed(says.into())), "{change}"),
+        }
+        let is_there = store.load("d").map(|(_, version)| version == first);
+        let gone = change.contains("commits = 2");
+        match (says, change) {
+            // Of what cannot be right nothing is told.
+            ("", _) => assert_eq!(is_there, Ok(!gone), "{change}"),
+            (_, "UPDATE store SET commits = 0" | "PRAGMA user_version = 99") => {
+                assert_eq!(is_there, Err(StoreError::Failed(says.into())), "{change}");
+            }
+            _ => assert_eq!(is_there, Ok(true), "{change}"),
         }
     }
 }
@@ -334,6 +446,7 @@ fn a_file_that_was_moved_away_is_not_written_to() {
         let failed = Err(StoreError::Failed(says.into()));
         fs::rename(&file, &moved).unwrap();
         assert_eq!(commit(&store, &pairs("d", "one")), failed, "{what}");
+        assert_eq!(store.revision().map(Version), failed, "{what}");
         fs::copy(&moved, &file).unwrap();
         assert_eq!(commit(&store, &pairs("d", "one")), failed, "{what}");
         fs::rename(&moved, &file).unwrap();

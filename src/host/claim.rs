@@ -1,0 +1,119 @@
+//! That one gateway serves from a state folder: a file in it that is locked for as long. Tools
+//! that only read or change what is remembered there claim nothing.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process;
+
+use super::token::{private, private_folder};
+
+/// The file that is locked. It stays: whoever removed it could remove the next one's.
+const FILE: &str = "gw.lock";
+
+/// A state folder that no other gateway serves from, until this is dropped or its process ends,
+/// however it ends.
+#[derive(Debug)]
+pub struct Claim {
+    _lock: File,
+}
+
+/// Why a state folder is not claimed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimError {
+    /// Another gateway serves from it.
+    #[error("{holder} serves from {} already: end that one, or name another folder with `state`", .folder.display())]
+    InUse {
+        /// Which folder.
+        folder: PathBuf,
+        /// Who, as the file says: "process" and its id.
+        holder: Box<str>,
+    },
+    /// The file system refused.
+    #[error("{} cannot be locked: {source}", .path.display())]
+    Io {
+        /// Of which file.
+        path: PathBuf,
+        /// How it was refused.
+        source: io::Error,
+    },
+}
+
+/// Claims a state folder for a gateway; the folder is made when there is none.
+///
+/// # Errors
+///
+/// [`ClaimError`]; whoever serves from the folder is not disturbed.
+pub fn claim(state: &Path) -> Result<Claim, ClaimError> {
+    let path = state.join(FILE);
+    let refused = |source| ClaimError::Io {
+        path: path.clone(),
+        source,
+    };
+    private_folder(state).map_err(refused)?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    private(&mut options);
+    let mut file = options.open(&path).map_err(refused)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(ClaimError::InUse {
+                folder: state.to_owned(),
+                holder: holder(file),
+            });
+        }
+        Err(TryLockError::Error(source)) => return Err(refused(source)),
+    }
+    file.set_len(0)
+        .and_then(|()| writeln!(file, "{}", process::id()))
+        .map_err(refused)?;
+    Ok(Claim { _lock: file })
+}
+
+/// Who has the lock, as far as the file says so: it may just be written, or not be readable while
+/// it is locked.
+fn holder(file: File) -> Box<str> {
+    let mut text = String::new();
+    let read = file.take(64).read_to_string(&mut text);
+    match (read, text.trim().parse::<u32>()) {
+        (Ok(_), Ok(id)) => format!("process {id}").into(),
+        (Ok(_) | Err(_), _) => "another process".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_gateways_on_a_folder_the_second_is_told_who_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        let first = claim(&state).unwrap();
+        let error = claim(&state).unwrap_err().to_string();
+        let who = format!("process {} serves from ", process::id());
+        assert!(error.starts_with(&who), "{error}");
+        drop(first);
+        claim(&state).unwrap();
+        claim(&folder.path().join("other")).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_may_read_it() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        let _claim = claim(&state).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&state), mode(&state.join(FILE))), (0o700, 0o600));
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = claim(&file.path().join("state")).unwrap_err().to_string();
+        assert!(error.contains("gw.lock cannot be locked: "), "{error}");
+    }
+}

@@ -1,0 +1,342 @@
+//! What is counted: families with labels of closed vocabularies, in the text of OpenMetrics.
+//!
+//! No label is ever a text of a client's: words come from the tables of verdicts, reasons, kinds
+//! of lines and ends. Who serves counts; nothing is looked up here.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::facts::word::words;
+use crate::journal::{Finish, http_reason};
+use crate::verdict::{Verdict, VerdictKind};
+use crate::wire::reply::{HttpReason, HttpRefusal};
+
+/// What `Content-Type` says of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Said of a label where there is nothing to say.
+const NONE: &str = "none";
+
+words! {
+    /// What came of a handshake.
+    Outcome {
+        Admitted "admitted" "a session began",
+        Waiting "waiting" "a request was kept for the owner",
+        Refused "refused" "it was decided, and refused",
+        Invalid "invalid" "the first message was refused before any policy was asked",
+        Unfinished "unfinished" "it ended before it was decided",
+    }
+}
+
+words! {
+    /// A limit on connections.
+    Limit {
+        PerAddress "unadmitted-per-address" "too many of one address were waiting for their admission",
+        Connections "connections" "too many in all",
+    }
+}
+
+/// A family of counters with one label, or with two.
+type One = Family<[(&'static str, &'static str); 1], Counter>;
+type Two = Family<[(&'static str, &'static str); 2], Counter>;
+
+/// All that is counted.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    decisions: Two,
+    handshakes: One,
+    handshake_seconds: Histogram,
+    http_refusals: Two,
+    connections_refused: One,
+    sessions: Gauge,
+    sessions_ended: One,
+    requests_waiting: Gauge,
+    reloads: One,
+    policy_differs: Gauge,
+    log_lines_dropped: Counter<u64, AtomicU64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Metrics::new()
+    }
+}
+
+impl Metrics {
+    /// Everything at zero, in a registry of its own.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut metrics = Metrics {
+            registry: Registry::with_prefix("gw"),
+            decisions: Family::default(),
+            handshakes: Family::default(),
+            handshake_seconds: Histogram::new(BOUNDS),
+            http_refusals: Family::default(),
+            connections_refused: Family::default(),
+            sessions: Gauge::default(),
+            sessions_ended: Family::default(),
+            requests_waiting: Gauge::default(),
+            reloads: Family::default(),
+            policy_differs: Gauge::default(),
+            log_lines_dropped: Counter::default(),
+        };
+        metrics.register();
+        metrics.begin_at_zero();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let all = &mut self.registry;
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        all.register("build", "This program", build);
+        all.register(
+            "decisions",
+            "Connections that were decided, by verdict and reason",
+            self.decisions.clone(),
+        );
+        all.register(
+            "handshakes",
+            "Connections that asked for a WebSocket and got one, by what came of them",
+            self.handshakes.clone(),
+        );
+        all.register_with_unit(
+            "handshake_duration",
+            "From the first message to its answer",
+            Unit::Seconds,
+            self.handshake_seconds.clone(),
+        );
+        all.register(
+            "http_refusals",
+            "Requests that were answered over HTTP in place of a WebSocket, by status and reason",
+            self.http_refusals.clone(),
+        );
+        all.register(
+            "connections_refused",
+            "Connections that were refused by a limit",
+            self.connections_refused.clone(),
+        );
+        all.register("sessions", "Sessions that are open", self.sessions.clone());
+        all.register(
+            "sessions_ended",
+            "Sessions that ended, by why",
+            self.sessions_ended.clone(),
+        );
+        all.register(
+            "pairing_requests_waiting",
+            "Requests that wait for the owner",
+            self.requests_waiting.clone(),
+        );
+        all.register(
+            "policy_reloads",
+            "Policies that were read again, by how it went",
+            self.reloads.clone(),
+        );
+        all.register(
+            "policy_differs",
+            "1 while the policy on the disk is not the one in force",
+            self.policy_differs.clone(),
+        );
+        all.register(
+            "decision_log_lines_dropped",
+            "Lines of the log of decisions that could not be written",
+            self.log_lines_dropped.clone(),
+        );
+    }
+
+    /// Families whose labels are few say all of them from the start, so that a rate is one.
+    fn begin_at_zero(&self) {
+        let admitting = VerdictKind::ALL.iter().filter(|kind| kind.admits());
+        for kind in admitting {
+            let labels = [("verdict", kind.name()), ("reason", NONE)];
+            drop(self.decisions.get_or_create(&labels));
+        }
+        let families = [
+            (&self.handshakes, "outcome", Outcome::WORDS),
+            (&self.connections_refused, "limit", Limit::WORDS),
+            (&self.sessions_ended, "reason", Finish::WORDS),
+        ];
+        for (family, label, words) in families {
+            for word in words {
+                drop(family.get_or_create(&[(label, word.name)]));
+            }
+        }
+        for result in ["ok", "failed"] {
+            drop(self.reloads.get_or_create(&[("result", result)]));
+        }
+    }
+
+    /// A connection was decided.
+    pub fn decided(&self, verdict: Verdict) {
+        let reason = match verdict {
+            Verdict::Reject(reason) => reason.name(),
+            Verdict::RequirePairing(reason) => reason.name(),
+            Verdict::Approve(_) | Verdict::SilentApprove(_) => NONE,
+        };
+        let labels = [("verdict", verdict.kind().name()), ("reason", reason)];
+        self.decisions.get_or_create(&labels).inc();
+    }
+
+    /// A handshake came to its end. `took` is from the first message to its answer, of one that
+    /// sent a message.
+    pub fn handshake(&self, outcome: Outcome, took: Option<Duration>) {
+        let labels = [("outcome", outcome.name())];
+        self.handshakes.get_or_create(&labels).inc();
+        if let Some(took) = took {
+            self.handshake_seconds.observe(took.as_secs_f64());
+        }
+    }
+
+    /// A request was answered over HTTP in place of a WebSocket.
+    pub fn http_refused(&self, reason: HttpReason) {
+        let status = match HttpRefusal::of(reason).status {
+            403 => "403",
+            429 => "429",
+            503 => "503",
+            _ => "other",
+        };
+        let labels = [("status", status), ("reason", http_reason(reason))];
+        self.http_refusals.get_or_create(&labels).inc();
+    }
+
+    /// A connection was refused by a limit.
+    pub fn limited(&self, limit: Limit) {
+        let labels = [("limit", limit.name())];
+        self.connections_refused.get_or_create(&labels).inc();
+    }
+
+    /// A session began.
+    pub fn session_began(&self) {
+        self.sessions.inc();
+    }
+
+    /// A session ended.
+    pub fn session_ended(&self, why: Finish) {
+        self.sessions.dec();
+        let labels = [("reason", why.name())];
+        self.sessions_ended.get_or_create(&labels).inc();
+    }
+
+    /// So many requests wait for the owner now.
+    pub fn requests_waiting(&self, count: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.requests_waiting.set(count);
+    }
+
+    /// The policy was read again: whether it loaded. One that did not leaves the last one in
+    /// force, so that the disk differs from it.
+    pub fn policy_reloaded(&self, loaded: bool) {
+        let labels = [("result", if loaded { "ok" } else { "failed" })];
+        self.reloads.get_or_create(&labels).inc();
+        self.policy_differs(!loaded);
+    }
+
+    /// Whether the policy on the disk is another one than the one in force.
+    pub fn policy_differs(&self, differs: bool) {
+        self.policy_differs.set(i64::from(differs));
+    }
+
+    /// How many lines of the log were lost so far:
+    /// [`DecisionLog::dropped`](super::decision_log::DecisionLog::dropped).
+    pub fn log_lines_dropped(&self, total: u64) {
+        self.log_lines_dropped
+            .inner()
+            .fetch_max(total, Ordering::Relaxed);
+    }
+
+    /// All of it as text, of the type [`CONTENT_TYPE`].
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut page = String::new();
+        match text::encode(&mut page, &self.registry) {
+            Ok(()) => page,
+            // A string takes everything; a family that refuses is no reason to end.
+            Err(_) => "# EOF\n".to_owned(),
+        }
+    }
+}
+
+/// The bounds of the buckets, in seconds: a handshake without a signature takes 10 µs, one with a
+/// signature 50, and one that waits for the disk some milliseconds.
+const BOUNDS: [f64; 13] = [
+    25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 100e-3, 1.0, 10.0,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::{Grant, PairingReason, Reason};
+
+    #[test]
+    fn what_is_counted_is_told() {
+        let metrics = Metrics::new();
+        metrics.decided(Verdict::Approve(Grant::default()));
+        metrics.decided(Verdict::Reject(Reason::TokenMissing));
+        metrics.decided(Verdict::Reject(Reason::TokenMissing));
+        metrics.decided(Verdict::RequirePairing(PairingReason::NotPaired));
+        metrics.handshake(Outcome::Admitted, Some(Duration::from_micros(60)));
+        metrics.handshake(Outcome::Unfinished, None);
+        metrics.http_refused(HttpReason::Policy(Reason::NotPermitted));
+        metrics.http_refused(HttpReason::RateLimited { retry_after_ms: 1 });
+        metrics.limited(Limit::PerAddress);
+        metrics.session_began();
+        metrics.session_began();
+        metrics.session_ended(Finish::Revoked);
+        metrics.requests_waiting(3);
+        metrics.policy_reloaded(false);
+        metrics.log_lines_dropped(7);
+        metrics.log_lines_dropped(5);
+        let page = metrics.encode();
+        for line in [
+            "gw_decisions_total{verdict=\"approve\",reason=\"none\"} 1",
+            "gw_decisions_total{verdict=\"silent-approve\",reason=\"none\"} 0",
+            "gw_decisions_total{verdict=\"reject\",reason=\"token-missing\"} 2",
+            "gw_decisions_total{verdict=\"require-pairing\",reason=\"not-paired\"} 1",
+            "gw_handshakes_total{outcome=\"admitted\"} 1",
+            "gw_handshakes_total{outcome=\"waiting\"} 0",
+            "gw_handshake_duration_seconds_count 1",
+            "gw_handshake_duration_seconds_bucket{le=\"0.0001\"} 1",
+            "gw_http_refusals_total{status=\"403\",reason=\"not-permitted\"} 1",
+            "gw_http_refusals_total{status=\"429\",reason=\"rate-limited\"} 1",
+            "gw_connections_refused_total{limit=\"unadmitted-per-address\"} 1",
+            "gw_sessions 1",
+            "gw_sessions_ended_total{reason=\"revoked\"} 1",
+            "gw_pairing_requests_waiting 3",
+            "gw_policy_reloads_total{result=\"failed\"} 1",
+            "gw_policy_differs 1",
+            "gw_decision_log_lines_dropped_total 7",
+        ] {
+            assert!(page.lines().any(|told| told == line), "{line}\n{page}");
+        }
+        metrics.policy_reloaded(true);
+        let page = metrics.encode();
+        assert!(page.contains("gw_policy_differs 0\n"), "{page}");
+        assert!(page.ends_with("# EOF\n"), "{page}");
+    }
+
+    /// Whatever happens, there is a bound to how many series there are.
+    #[test]
+    fn labels_are_of_closed_vocabularies() {
+        let metrics = Metrics::new();
+        for reason in Reason::ALL {
+            metrics.decided(Verdict::Reject(*reason));
+            metrics.http_refused(HttpReason::Policy(*reason));
+        }
+        let page = metrics.encode();
+        let series = page.lines().filter(|line| !line.starts_with('#')).count();
+        assert!(series < 200, "{series}");
+        let help = page
+            .lines()
+            .filter(|line| line.starts_with("# HELP gw_"))
+            .count();
+        assert_eq!(help, 12);
+    }
+}

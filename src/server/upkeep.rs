@@ -1,0 +1,78 @@
+//! What a gateway does by itself while it serves: takes up what changed in its files and in its
+//! store, and forgets what has ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::spawn_blocking;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::clock::now_ms;
+use super::gateway::Shared;
+use super::watch::Watch;
+use crate::pairing::store::sweep;
+
+/// How often what has ended is removed from the store.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// Keeps a gateway up, until it is dropped.
+pub(super) async fn keep_up(shared: Arc<Shared>) {
+    tokio::join!(files(&shared), others(&shared), ended(&shared));
+}
+
+/// Loads policy, settings and certificate again when a file of theirs changes.
+async fn files(shared: &Arc<Shared>) {
+    let mut watch = Watch::new();
+    loop {
+        watch.set(shared.watched());
+        watch.changed().await;
+        shared.reload().await;
+    }
+}
+
+/// How often the store is asked whether another process changed it.
+const OTHERS: Duration = Duration::from_secs(1);
+
+/// Has sessions look whether they are still admitted when another process changed the store, and
+/// counts the requests that wait.
+async fn others(shared: &Arc<Shared>) {
+    let mut often = interval(OTHERS);
+    often.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut seen = None;
+    loop {
+        often.tick().await;
+        let now = shared.store.revision().ok();
+        if now == seen {
+            continue;
+        }
+        seen = now;
+        // What this gateway changed itself was told already; asking again harms nobody.
+        shared.sessions.ask_all();
+        if let Ok(kept) = shared.store.list() {
+            let waiting = kept.iter().filter(|(kept, _)| kept.pending.is_some());
+            shared.record.metrics.requests_waiting(waiting.count());
+        }
+    }
+}
+
+/// Removes requests that waited too long, and records whose time is over.
+async fn ended(shared: &Arc<Shared>) {
+    let mut often = interval(SWEEP);
+    often.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        often.tick().await;
+        let shared = Arc::clone(shared);
+        let swept = spawn_blocking(move || {
+            let snapshot = shared.snapshot();
+            let rules = &snapshot.settings.compatibility;
+            sweep(&*shared.store, now_ms(), rules)
+        });
+        match swept.await {
+            Ok(Ok(0)) | Err(_) => {}
+            Ok(Ok(count)) => {
+                tracing::info!(count, "devices or requests that had ended are removed")
+            }
+            Ok(Err(error)) => tracing::error!(%error, "what has ended cannot be removed"),
+        }
+    }
+}
