@@ -5,10 +5,13 @@ use serde_json::{Value, json};
 use super::Exit;
 use super::output::{AnswerFormat, Output};
 use super::reach::{self, AskArgs, Outside, Way};
-use super::trouble::{clean_line, details};
+use super::trouble::{clean_line, cut_line, details};
 use crate::client::{Asked, ClientError, Knock, Refusal, Session, Step};
 use crate::facts::{Client, Mode, Role};
 use crate::handshake::clean;
+
+/// How much is shown of what is sent, in characters.
+const MOST_SENT: usize = 4_000;
 
 /// Knocks at a gateway as a client does, and shows each step of it
 ///
@@ -185,10 +188,10 @@ fn as_text(step: &Step) -> String {
         Step::Challenged { nonce, .. } => say("challenge", &clean(nonce)),
         Step::Knocking { signed, params } => {
             if let Some(signed) = signed {
-                say("signed", &clean_line(signed));
+                say("signed", &cut_line(signed, MOST_SENT));
             }
             let sent = serde_json::to_string(params).unwrap_or_default();
-            say("sent", &format!("connect {}", clean_line(&sent)));
+            say("sent", &format!("connect {}", cut_line(&sent, MOST_SENT)));
         }
     }
     text

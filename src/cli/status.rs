@@ -58,7 +58,7 @@ fn told(status: &Value, table: fn(&Table<5>) -> String) -> String {
     };
     let number = |name: &str| status.get(name).and_then(Value::as_u64);
     let mut told = format!(
-        "gateway   {}, version {}, up since {}\n",
+        "gateway   {}, version {}, started {}\n",
         clean_line(
             status
                 .get("url")
@@ -72,8 +72,12 @@ fn told(status: &Value, table: fn(&Table<5>) -> String) -> String {
         ),
     );
     told.push_str(&policy::told(status.get("policy").unwrap_or(&Value::Null)));
-    for (label, name) in [("state", "stateDir"), ("TLS", "tlsFingerprint")] {
-        if let Some(value) = status.get(name).and_then(Value::as_str) {
+    for (label, place) in [
+        ("state", "/stateDir"),
+        ("TLS", "/tls/fingerprint"),
+        ("", "/tls/problem"),
+    ] {
+        if let Some(value) = status.pointer(place).and_then(Value::as_str) {
             told.push_str(&format!("{label:<10}{}\n", clean_line(value)));
         }
     }
@@ -100,7 +104,10 @@ fn told(status: &Value, table: fn(&Table<5>) -> String) -> String {
                 format!("{}/{}", text(session, "client"), text(session, "mode")),
                 text(session, "role"),
                 device.chars().take(12).collect(),
-                text(session, "from"),
+                match text(session, "from") {
+                    from if from == "none" => "its own socket".to_owned(),
+                    from => from,
+                },
                 ago(session.get("sinceMs").and_then(Value::as_i64), now_ms()),
             ]
         })

@@ -31,13 +31,18 @@ pub(super) fn report(error: &ClientError, format: AnswerFormat, output: &mut Out
 
 /// What a peer said, on one line.
 pub(super) fn clean_line(text: &str) -> String {
+    cut_line(text, 400)
+}
+
+/// What a peer said, on one line, cut after so many characters.
+pub(super) fn cut_line(text: &str, most: usize) -> String {
     let mut line: String = text
         .trim()
         .chars()
-        .take(400)
+        .take(most)
         .map(|c| if c == '\n' { ' ' } else { c })
         .collect();
-    if text.trim().chars().nth(400).is_some() {
+    if text.trim().chars().nth(most).is_some() {
         line.push('…');
     }
     printable(&line)

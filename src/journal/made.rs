@@ -256,8 +256,7 @@ impl Line {
             Write::Put(record) => Some(record),
             Write::Keep | Write::Remove => None,
         };
-        let approved =
-            record.filter(|_| matches!(action, Managed::Approved | Managed::Granted));
+        let approved = record.filter(|_| matches!(action, Managed::Approved | Managed::Granted));
         let token = role.and_then(|role| record?.token(role));
         let rotated = token.filter(|_| action == Managed::Rotated);
         let scopes = match (approved, rotated) {

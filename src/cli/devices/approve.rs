@@ -114,19 +114,13 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
 /// What a request would get, in lines.
 fn granted(request: Entry<'_>, record: Option<Entry<'_>>) -> String {
     let (roles, scopes) = request.beyond(record);
-    let from = match request.shown("remoteIp") {
-        from if from.is_empty() => "this host".to_owned(),
-        from => from,
-    };
     let mut text = String::new();
     let mut say = |label: &str, value: &str| text.push_str(&format!("{label:<10}{value}\n"));
     say("request", &request.shown("requestId"));
     say("device", &request.shown("deviceId"));
-    say("says it is", &format!(" {}", request.who()));
-    say(
-        "from",
-        &format!("{from}, {}", ago(request.time("ts"), now_ms())),
-    );
+    say("says", &request.who());
+    let since = ago(request.time("ts"), now_ms());
+    say("from", &format!("{}; {since}", request.from()));
     if let Some(record) = record {
         say(
             "has",

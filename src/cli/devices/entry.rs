@@ -144,6 +144,15 @@ impl<'a> Entry<'a> {
         who.join(" ")
     }
 
+    /// Where it came from. No address is kept of this host, and of who comes through a proxy that
+    /// is not trusted: the two are not told apart here.
+    pub(super) fn from(self) -> String {
+        match self.shown("remoteIp") {
+            from if from.is_empty() => "this host, or a proxy".to_owned(),
+            from => from,
+        }
+    }
+
     /// What this request asks for that the device does not have: roles, and scopes.
     pub(super) fn beyond(self, record: Option<Entry<'a>>) -> (Vec<&'a str>, Vec<&'a str>) {
         let had = record.map(Entry::roles).unwrap_or_default();

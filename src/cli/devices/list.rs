@@ -82,7 +82,7 @@ fn requests(devices: &Devices, now_ms: i64) -> Table<6> {
             crate::handshake::clean(id),
             device(*request),
             request.who(),
-            from(*request),
+            request.from(),
             ago(request.time("ts"), now_ms),
             gets(*request, record),
         ]
@@ -141,11 +141,4 @@ fn paired(devices: &Devices, now_ms: i64) -> Table<6> {
 /// The beginning of a device's id. Two that begin alike were made to.
 fn device(entry: Entry<'_>) -> String {
     entry.shown("deviceId").chars().take(12).collect()
-}
-
-fn from(entry: Entry<'_>) -> String {
-    match entry.shown("remoteIp") {
-        from if from.is_empty() => "this host".to_owned(),
-        from => from,
-    }
 }
