@@ -173,11 +173,14 @@ fn pairing(
 /// A record with the secrets of its tokens, where the client sent them.
 fn stored(record: &Record, sent: &dyn Fn(&Secret) -> String) -> Value {
     let mut form = json!(record);
-    for (role, token) in record.tokens.iter().flatten() {
-        let place = format!("/tokens/{role}");
-        if let Some(kept) = form.pointer_mut(&place).and_then(Value::as_object_mut) {
-            kept.insert("token".to_owned(), sent(&token.token).into());
-        }
+    let tokens = record.tokens.iter().flatten().map(|(role, token)| {
+        let mut kept = json!(token);
+        put(&mut kept, "token", sent(&token.token).into());
+        (role.to_string(), kept)
+    });
+    let tokens: Map<String, Value> = tokens.collect();
+    if record.tokens.is_some() {
+        put(&mut form, "tokens", tokens.into());
     }
     form
 }
