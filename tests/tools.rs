@@ -148,7 +148,10 @@ fn listening(mut lines: impl std::io::BufRead) -> String {
     loop {
         let mut line = String::new();
         assert_ne!(lines.read_line(&mut line).unwrap(), 0, "it ended: {heard}");
-        if let Some(at) = line.find("ws://127.0.0.1:") {
+        let at = line
+            .find("ws://127.0.0.1:")
+            .or(line.find("wss://127.0.0.1:"));
+        if let Some(at) = at {
             return line.get(at..).unwrap().trim().to_owned();
         }
         heard.push_str(&line);
@@ -299,6 +302,59 @@ ADMITTED  as operator
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.err.contains("no device begins with"), "{said:?}");
     assert_eq!(place.gw(&knock).code, Some(4));
+}
+
+#[test]
+fn a_certificate_is_pinned_by_what_the_gateway_s_own_host_says() {
+    let place = Place::new("tls: { autoGenerate: true }\n");
+    let (_gateway, url) = place.serve();
+    let status = place.json(&["status"]);
+    let fingerprint = text(&status, "/tls/fingerprint");
+    let said = place.gw(&["status"]);
+    assert!(
+        said.out.contains(&format!("TLS       {fingerprint}\n")),
+        "{said:?}"
+    );
+    let knock = |pin: &[&str]| {
+        place.gw(&[
+            &[
+                "connect",
+                "--format",
+                "plain",
+                "--url",
+                &url,
+                "--token-file",
+                "token",
+            ],
+            pin,
+        ]
+        .concat())
+    };
+    let said = knock(&["--tls-fingerprint", fingerprint]);
+    assert_eq!(said.code, Some(4), "{said:?}");
+    assert!(
+        said.out
+            .contains("TLS         the certificate is trusted\n"),
+        "{said:?}"
+    );
+    let other = fingerprint.replace(['a', '1'], "0");
+    let said = knock(&["--tls-fingerprint", &other]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(
+        said.err.contains(fingerprint) && said.err.contains(&other),
+        "{said:?}"
+    );
+    assert!(
+        !said.out.contains("sent"),
+        "nothing is told to whom is not trusted: {said:?}"
+    );
+    let said = knock(&[]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(
+        said.err
+            .contains(&format!("--tls-fingerprint {fingerprint}")),
+        "{said:?}"
+    );
 }
 
 #[test]
