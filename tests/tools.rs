@@ -3,7 +3,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "this is a test: what is missing fails it"
 )]
 
@@ -116,8 +115,12 @@ impl Place {
 
     /// Serves, and gives where, over TCP.
     fn serve(&self) -> (Running, String) {
+        self.serve_at(&["--port", "0"])
+    }
+
+    fn serve_at(&self, port: &[&str]) -> (Running, String) {
         let mut child = self
-            .command(&["serve", "--port", "0"])
+            .command(&[&["serve"], port].concat())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -385,6 +388,23 @@ REFUSED  unauthorized: gateway token mismatch ([..])
     assert_eq!(said.code, Some(1));
     let refused: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(text(&refused, "/error/details/code"), "AUTH_TOKEN_MISMATCH");
+}
+
+/// The policies of OpenClaw's releases know no socket: there the tools come as their command line
+/// does, with the token and a device.
+#[test]
+fn a_policy_without_a_rule_for_the_socket_is_met_over_loopback() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let place = Place::new(&format!("listen: {{ port: {port} }}\n"));
+    let config = fs::read_to_string(place.path("gw.yaml")).unwrap();
+    let policy = "built-in:openclaw/2026.9.6.policy";
+    place.write("gw.yaml", &config.replace("my.policy", policy));
+    let (_gateway, url) = place.serve_at(&[]);
+    let status = place.json(&["status"]);
+    assert_eq!(text(&status, "/url"), url);
+    assert_eq!(text(&status, "/sessions/0/auth"), "token");
 }
 
 #[test]

@@ -242,12 +242,16 @@ impl Answer<'_> {
                     .flatten()
                     .filter_map(Value::as_str)
                     .collect();
-                let mut told = format!("\nADMITTED  as {}\n", text("/auth/role"));
+                let mut told = match text("/auth/role") {
+                    role if role.is_empty() => "\nADMITTED\n".to_owned(),
+                    role => format!("\nADMITTED  as {role}\n"),
+                };
                 let mut say = |label: &str, value: &str| {
                     told.push_str(&format!("  {label:<12}{value}\n"));
                 };
                 match scopes.is_empty() {
-                    true => say("scopes", "none: what needs one is refused"),
+                    // Some releases tell scopes only beside a device token.
+                    true => say("scopes", "none is told: what needs one is refused"),
                     false => {
                         let scopes: Vec<String> = scopes.into_iter().map(clean).collect();
                         say("scopes", &scopes.join(", "));

@@ -76,9 +76,18 @@ pub(super) struct Way {
     pub(super) places: Vec<Target>,
     token: Option<Secret>,
     password: Option<Secret>,
+    /// Whether the user named a secret. Else it is the one that the gateway itself has.
+    named: bool,
     trust: Trust,
-    /// The state folder, where the gateway is one of this host.
-    pub(super) state: Option<PathBuf>,
+}
+
+/// What a client comes with, beside what it says and asks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum With {
+    /// Nothing that proves anything: the kernel says who is at the gateway's own socket.
+    Nothing,
+    /// A secret, and a device.
+    Proof,
 }
 
 impl GatewayArgs {
@@ -118,10 +127,10 @@ impl GatewayArgs {
             })?;
             return Ok(Way {
                 places: vec![target],
+                named: token.is_some() || password.is_some(),
                 token,
                 password,
                 trust,
-                state: None,
             });
         }
         let overrides = Overrides {
@@ -130,16 +139,16 @@ impl GatewayArgs {
         };
         let config = read_with(self.config.as_deref(), &overrides)
             .map_err(|unread| unread.report(output, format))?;
-        // A secret that is named counts; else the one that the gateway itself has.
-        if token.is_none() && password.is_none() {
+        let named = token.is_some() || password.is_some();
+        if !named {
             token = of_gateway(&config);
         }
         Ok(Way {
             places: places(&config),
             token,
             password,
+            named,
             trust,
-            state: Some(config.state),
         })
     }
 }
@@ -253,8 +262,17 @@ impl Way {
         asked: &Asked,
         seen: &mut dyn FnMut(Step),
     ) -> Result<(Door, &Target), ClientError> {
+        self.open_one(self.places.iter(), asked, seen).await
+    }
+
+    async fn open_one<'a>(
+        &'a self,
+        places: impl Iterator<Item = &'a Target>,
+        asked: &Asked,
+        seen: &mut dyn FnMut(Step),
+    ) -> Result<(Door, &'a Target), ClientError> {
         let mut nobody: Vec<String> = Vec::new();
-        for target in &self.places {
+        for target in places {
             match Door::open(target, self.trust, asked, Patience::default(), seen).await {
                 Ok(door) => return Ok((door, target)),
                 Err(ClientError::Nobody(place)) => nobody.push(place),
@@ -265,32 +283,59 @@ impl Way {
     }
 
     /// Puts the secrets in. At the gateway's own socket the kernel says who is there: only a
-    /// secret that is asked for goes there.
+    /// secret that the user named is needed there.
     pub(super) fn knock(&self, target: &Target, knock: Knock) -> Knock {
         match target {
-            Target::Unix(_) if self.state.is_some() => knock,
-            Target::Unix(_) | Target::Tcp { .. } => Knock {
-                token: self.token.clone(),
-                password: self.password.clone(),
-                ..knock
-            },
+            Target::Unix(_) if !self.named => knock,
+            Target::Unix(_) | Target::Tcp { .. } => self.proven(knock),
+        }
+    }
+
+    fn proven(&self, knock: Knock) -> Knock {
+        Knock {
+            token: self.token.clone(),
+            password: self.password.clone(),
+            ..knock
         }
     }
 
     /// Comes in as the owner's tool, with these scopes.
+    ///
+    /// At the gateway's own socket it comes as the user that it is. A policy that has no rule for
+    /// that, as those of OpenClaw's releases, wants a device and the secret: then it comes over
+    /// loopback as their command line does, and at the socket only where there is no port.
     pub(super) async fn enter(&self, scopes: &[Scope]) -> Result<Session, Outside> {
-        let quietly = &mut |_| {};
-        let (door, target) = self.open(&Asked::default(), quietly).await?;
-        let scopes = scopes.iter().map(|scope| scope.name().into()).collect();
-        let knock = self.knock(
-            target,
-            Knock {
-                scopes,
-                ..Knock::default()
-            },
-        );
-        let device = device_for(target).map_err(Outside::NoDevice)?;
-        Ok(door.knock(&knock, device.as_ref(), quietly).await?)
+        let (door, target) = self.open(&Asked::default(), &mut |_| {}).await?;
+        let bare = matches!(target, Target::Unix(_)) && !self.named;
+        let with = if bare { With::Nothing } else { With::Proof };
+        let first = self.come(door, scopes, with).await;
+        let wants_proof = match &first {
+            Ok(session) => session.scopes().is_empty(),
+            Err(Outside::Client(ClientError::Refused(refusal))) => refusal.wants_proof(),
+            Err(_) => false,
+        };
+        if !bare || !wants_proof {
+            return first;
+        }
+        let places = self.places.iter().rev();
+        let asked = Asked::default();
+        let (door, _) = self.open_one(places, &asked, &mut |_| {}).await?;
+        self.come(door, scopes, With::Proof).await
+    }
+
+    async fn come(&self, door: Door, scopes: &[Scope], with: With) -> Result<Session, Outside> {
+        let knock = Knock {
+            scopes: scopes.iter().map(|scope| scope.name().into()).collect(),
+            ..Knock::default()
+        };
+        let (knock, device) = match with {
+            With::Nothing => (knock, None),
+            With::Proof => {
+                let device = device().map_err(Outside::NoDevice)?;
+                (self.proven(knock), Some(device))
+            }
+        };
+        Ok(door.knock(&knock, device.as_ref(), &mut |_| {}).await?)
     }
 }
 

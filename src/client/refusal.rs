@@ -58,6 +58,19 @@ impl Refusal {
         self.detail("recommendedNextStep")
     }
 
+    /// Whether it was refused for what it did not bring: a device, or a secret.
+    #[must_use]
+    pub fn wants_proof(&self) -> bool {
+        let code = self.detail_code().unwrap_or_default();
+        matches!(
+            code,
+            "DEVICE_IDENTITY_REQUIRED"
+                | "AUTH_REQUIRED"
+                | "AUTH_TOKEN_MISSING"
+                | "AUTH_PASSWORD_MISSING"
+        )
+    }
+
     /// A list of texts among the details; empty where there is none.
     #[must_use]
     pub fn list(&self, name: &str) -> Vec<&str> {
