@@ -258,7 +258,7 @@ fn a_line_of_the_log(bencher: Bencher<'_, '_>, evidence: bool) {
         .bench_local(|| {
             for (ready, admission, connection) in black_box(&ready) {
                 let policy = ready.gate.policy;
-                let line = Line::decided(connection, policy, admission, &admission.reply);
+                let line = Line::decided(connection, policy, admission);
                 let shown = evidence.then(|| {
                     let Ready {
                         gate,

@@ -273,6 +273,7 @@ impl Brought {
             Err(reply) => {
                 let connection = Connection::of("connection", &upgrade);
                 let line = Line::frame_refused(&connection, self.time_ms, &upgrade, &reply);
+                let line = line.shown_by(upgrade.evidence(gate.settings));
                 shown.line("early Line", &line.text());
                 shown.debug("early Reply", &reply);
                 return None;
@@ -291,7 +292,7 @@ impl Brought {
         shown.debug("Event", &admission.event);
         let phrases = evidence(gate, &upgrade, &presented, &self.standing, &admission.facts);
         let connection = Connection::of("connection", &upgrade);
-        let line = Line::decided(&connection, policy, &admission, &admission.reply);
+        let line = Line::decided(&connection, policy, &admission);
         shown.line("Line", &line.shown_by(phrases).text());
         shown.text("refusal", &admission.reply.refusal().unwrap_or_default());
         let told = admission.change.events.iter();

@@ -107,7 +107,7 @@ impl Case {
         let admission = at_connect(gate, &upgrade, &presented, remembered, &mut fresh);
         let phrases = admission::evidence(gate, &upgrade, &presented, standing, &admission.facts);
         let connection = Connection::of(id, &upgrade);
-        let line = Line::decided(&connection, policy, &admission, &admission.reply);
+        let line = Line::decided(&connection, policy, &admission);
         Some((line.shown_by(phrases), admission))
     }
 
@@ -243,6 +243,7 @@ fn log() -> (Vec<Line>, Vec<Line>) {
         panic!("it breaks the schema")
     };
     let proxied = Case::of("fixtures/issues/55067-docker-cli-refused/untrusted-proxy.json");
+    let behind = proxied.upgrade(proxied.gate(&default)).unwrap();
     let newest = policy("policies/openclaw/2026.9.6.policy");
     let gate = proxied.gate(&newest);
     let Handshake { socket, http, .. } = &proxied.handshake;
@@ -254,7 +255,7 @@ fn log() -> (Vec<Line>, Vec<Line>) {
         let presented = case.presented(gate.settings).unwrap();
         let reply = presented.unkept(&StoreError::TooManyRequests);
         let (_, admission) = case.logged("x", &default).unwrap();
-        Line::decided(&connection(0x4d04), &default, &admission, &reply)
+        Line::decided(&connection(0x4d04), &default, &admission).unkept(&reply)
     };
     let newer = vec![
         at(
@@ -291,12 +292,13 @@ fn log() -> (Vec<Line>, Vec<Line>) {
         ),
         at(
             Line::unfinished(
-                &connection(0x7a07),
+                &proxied.connection(&id(0x7a07)),
                 now,
-                Some(&upgrade),
+                Some(&behind),
                 Unfinished::TimedOut,
                 None,
-            ),
+            )
+            .shown_by(behind.evidence(&proxied.handshake.settings)),
             66,
         ),
         at(approved(&connection(0x8b08), &admission, &asks_more), 67),

@@ -50,7 +50,7 @@ pub struct Event {
     pub pairing: Pairing,
     /// What was decided.
     pub verdict: Verdict,
-    /// The request of its device that waits for the owner, where it is kept waiting.
+    /// The request of its device that is kept for the owner, where there is one.
     pub request_id: Option<Box<str>>,
     /// What it asked for beyond what its device was approved for, admitted or not.
     pub upgrade: Option<Box<AccessUpgrade>>,
@@ -106,7 +106,7 @@ impl Event {
             auth_failure: facts.auth_failure,
             pairing: facts.pairing,
             verdict: arrival.decision.verdict,
-            request_id: waiting(arrival, change, reply),
+            request_id: waiting(arrival, change),
             upgrade: AccessUpgrade::of(arrival).map(Box::new),
             by: policy.label(arrival.decision.by),
             policy: policy.digest().chars().take(12).collect(),
@@ -120,16 +120,16 @@ fn list<S: AsRef<str>>(scopes: &[S]) -> Vec<String> {
     scopes.map(|scope| shown(scope.as_ref())).collect()
 }
 
-/// The request that an owner can approve now, of a connection that is not admitted.
-fn waiting(arrival: &Arrival<'_>, change: &Change, reply: &Reply) -> Option<Box<str>> {
+/// The request of its device that is kept for the owner: of a connection that waits, and of one
+/// that was admitted with less than it asked for.
+fn waiting(arrival: &Arrival<'_>, change: &Change) -> Option<Box<str>> {
     let waits = matches!(arrival.decision.verdict, Verdict::RequirePairing(_));
     let pending = match &change.pending {
         Write::Put(pending) => Some(pending),
         Write::Keep if waits => arrival.remembered.standing.pending.as_ref(),
         Write::Keep | Write::Remove => None,
     };
-    let kept = pending.filter(|_| !matches!(reply, Reply::Admitted(_)));
-    kept.map(|pending| pending.request_id.clone())
+    pending.map(|pending| pending.request_id.clone())
 }
 
 impl AccessUpgrade {

@@ -6,8 +6,8 @@ use super::Gate;
 use crate::auth::limiter::Subject;
 use crate::compile::ClauseId;
 use crate::decide;
-use crate::facts::Facts;
-use crate::handshake::{self, Http, Socket};
+use crate::facts::{AttributeId, Facts};
+use crate::handshake::{self, Head, Http, Socket};
 use crate::settings::Settings;
 use crate::verdict::Reason;
 use crate::wire::reply::{HttpReason, HttpRefusal};
@@ -51,6 +51,18 @@ impl Upgrade {
             .map(|(_, value)| value)
     }
 
+    /// What shows the facts, in phrases for an operator, as far as the facts do not say it by
+    /// themselves: see [`evidence`](super::evidence).
+    #[must_use]
+    pub fn evidence(&self, settings: &Settings) -> Vec<(AttributeId, String)> {
+        let head = Head {
+            settings,
+            socket: &self.socket,
+            http: &self.http,
+        };
+        handshake::beyond_facts_at_upgrade(head, &self.facts)
+    }
+
     /// Whose failures count against this connection, for the [`Limiter`](crate::auth::limiter::Limiter).
     #[must_use]
     pub fn subject(&self, settings: &Settings) -> Subject {
@@ -67,16 +79,22 @@ pub struct RefusedUpgrade {
     pub by: ClauseId,
     /// What it refuses for.
     pub reason: Reason,
+    /// What shows the facts, as [`Upgrade::evidence`] has it.
+    pub evidence: Vec<(AttributeId, String)>,
 }
 
 impl RefusedUpgrade {
     /// The HTTP response that it is.
     #[must_use]
     pub fn http(&self) -> HttpReason {
-        match self.reason {
-            Reason::ProxyAttributionRequired => HttpReason::ProxyAttributionRequired,
-            reason => HttpReason::Policy(reason),
-        }
+        answered(self.reason)
+    }
+}
+
+fn answered(reason: Reason) -> HttpReason {
+    match reason {
+        Reason::ProxyAttributionRequired => HttpReason::ProxyAttributionRequired,
+        reason => HttpReason::Policy(reason),
     }
 }
 
@@ -85,7 +103,19 @@ impl RefusedUpgrade {
 pub fn refused_upgrade(gate: Gate<'_>, socket: &Socket, http: &Http) -> Option<RefusedUpgrade> {
     let facts = handshake::at_upgrade(gate.settings, socket, http);
     let (by, reason) = decide::at_upgrade(gate.policy.program(), &facts)?;
-    Some(RefusedUpgrade { facts, by, reason })
+    let settings = gate.settings;
+    let head = Head {
+        settings,
+        socket,
+        http,
+    };
+    let evidence = handshake::beyond_facts_at_upgrade(head, &facts);
+    Some(RefusedUpgrade {
+        facts,
+        by,
+        reason,
+        evidence,
+    })
 }
 
 /// Decides what can be decided when only the socket and the HTTP head are known.
@@ -96,10 +126,7 @@ pub fn refused_upgrade(gate: Gate<'_>, socket: &Socket, http: &Http) -> Option<R
 pub fn at_upgrade(gate: Gate<'_>, socket: Socket, http: Http) -> Result<Upgrade, HttpRefusal> {
     let facts = handshake::at_upgrade(gate.settings, &socket, &http);
     match decide::at_upgrade(gate.policy.program(), &facts) {
-        Some((by, reason)) => {
-            let refused = RefusedUpgrade { facts, by, reason };
-            Err(HttpRefusal::of(refused.http()))
-        }
+        Some((_, reason)) => Err(HttpRefusal::of(answered(reason))),
         None => Ok(Upgrade {
             socket,
             http,

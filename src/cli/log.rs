@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _};
 
 use crate::journal::read::line;
-use crate::journal::{Line, LineError};
+use crate::journal::{Line, LineError, Upgraded};
 use crate::lang::ReadError;
 use crate::source::{printable, visible};
 
@@ -171,6 +171,9 @@ pub(super) fn shown(line: &Line) -> String {
         let who = who.unwrap_or_else(|| "an owner without a device".to_owned());
         words.push(format!("asked for by {who}"));
     }
+    if let Some(upgrade) = &line.upgrade {
+        words.push(asks_for_more(upgrade));
+    }
     if let Some(count) = line.dropped {
         words.push(format!("{count} lines are missing here"));
     }
@@ -202,6 +205,36 @@ pub(super) fn what(line: &Line) -> String {
     });
     let whole = format!("{head} {reason}");
     whole.trim_end().to_owned() + &otherwise.unwrap_or_default()
+}
+
+/// Roles and scopes from what was approved to what is asked for.
+pub(super) fn asks_for_more(upgrade: &Upgraded) -> String {
+    let list = |names: &[Box<str>]| match names.is_empty() {
+        true => "none".to_owned(),
+        false => visible(&names.join(", ")),
+    };
+    let mut parts = Vec::new();
+    if !upgrade.roles_from.contains(&upgrade.role_to) {
+        let from = list(&upgrade.roles_from);
+        parts.push(format!("role {from} → {}", visible(&upgrade.role_to)));
+    }
+    if upgrade.scopes_from != upgrade.scopes_to {
+        let (from, to) = (list(&upgrade.scopes_from), list(&upgrade.scopes_to));
+        parts.push(format!("scopes {from} → {to}"));
+    }
+    let other = [
+        ("platform", &upgrade.platform_from, &upgrade.platform_to),
+        ("family", &upgrade.family_from, &upgrade.family_to),
+    ];
+    for (what, from, to) in other {
+        if let (Some(from), Some(to)) = (from, to) {
+            parts.push(format!("{what} {} → {}", visible(from), visible(to)));
+        }
+    }
+    if parts.is_empty() {
+        parts.push(visible(&upgrade.reason));
+    }
+    format!("asks for more: {}", parts.join(", "))
 }
 
 /// The client, what it calls itself, and its device.

@@ -39,7 +39,11 @@ pub(super) fn find(path: &str, wanted: &str, output: &mut Output) -> Result<Logg
         }
         if last.last().is_none_or(|(known, _)| known != id) {
             last.retain(|(known, _)| known != id);
-            last.push((id.to_owned(), log::shown(line)));
+            let what = log::what(line);
+            last.push((
+                id.to_owned(),
+                format!("{} {} {what}", line.time, visible(id)),
+            ));
             if last.len() > MOST_NAMED {
                 last.remove(0);
             }
@@ -231,21 +235,9 @@ impl Logged {
             told.push(("device", visible(device)));
         }
         if let Some(upgrade) = &line.upgrade {
-            let list = |names: &[Box<str>]| match names.is_empty() {
-                true => "none".to_owned(),
-                false => visible(&names.join(", ")),
-            };
-            told.push((
-                "asks for more",
-                format!(
-                    "{}: roles {} → {}, scopes {} → {}",
-                    visible(&upgrade.reason),
-                    list(&upgrade.roles_from),
-                    visible(&upgrade.role_to),
-                    list(&upgrade.scopes_from),
-                    list(&upgrade.scopes_to)
-                ),
-            ));
+            let asks = log::asks_for_more(upgrade);
+            let asks = asks.trim_start_matches("asks for more: ").to_owned();
+            told.push(("asks for more", asks));
         }
         for other in &self.others {
             told.push(("also", other.clone()));

@@ -230,6 +230,12 @@ impl Printer {
     }
 }
 
+/// Whether something is another than it was. That a file was opened is none: looking at it would
+/// be a reason to look again.
+fn is_change(heard: &notify::Result<notify::Event>) -> bool {
+    heard.as_ref().map_or(true, |event| !event.kind.is_access())
+}
+
 /// The folder of a file, watched.
 struct Watched {
     heard: std::sync::mpsc::Receiver<()>,
@@ -239,8 +245,10 @@ struct Watched {
 impl Watched {
     fn new(file: &Path) -> Self {
         let (tell, heard) = channel();
-        let watcher = notify::recommended_watcher(move |_| {
-            let _ = tell.send(());
+        let watcher = notify::recommended_watcher(move |heard| {
+            if is_change(&heard) {
+                let _ = tell.send(());
+            }
         });
         let folder = match file.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -469,6 +477,16 @@ mod tests {
                 .read(&mut |line| read.push_str(std::str::from_utf8(line).unwrap()));
             read
         }
+    }
+
+    #[test]
+    fn to_look_is_no_reason_to_look_again() {
+        use notify::event::{AccessKind, AccessMode, ModifyKind};
+        use notify::{Event, EventKind};
+        let is = |kind: EventKind| is_change(&Ok(Event::new(kind)));
+        assert!(!is(EventKind::Access(AccessKind::Open(AccessMode::Any))));
+        assert!(is(EventKind::Modify(ModifyKind::Any)));
+        assert!(is_change(&Err(notify::Error::generic("some were lost"))));
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub use mask::masked;
 pub use observe::{
     Observed, at_connect, at_connect_remembering, at_upgrade, observe, observe_with, prove,
 };
-pub use phrase::{alone, beyond_facts};
+pub use phrase::{alone, beyond_facts, beyond_facts_at_upgrade, of_ends, of_scopes};
 pub(crate) use plain::clean;
 
 /// Everything that a gateway knows when it decides about a connection.
@@ -71,6 +71,29 @@ pub struct Seen<'a> {
     pub standing: &'a Standing,
     /// When the connect frame arrived, in Unix milliseconds.
     pub time_ms: i64,
+}
+
+/// What a gateway has at hand before the connect frame arrives.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// The operator's settings.
+    pub settings: &'a Settings,
+    /// The socket.
+    pub socket: &'a Socket,
+    /// The HTTP upgrade request.
+    pub http: &'a Http,
+}
+
+impl<'a> Seen<'a> {
+    /// What was there before the connect frame.
+    #[must_use]
+    pub fn head(&self) -> Head<'a> {
+        Head {
+            settings: self.settings,
+            socket: self.socket,
+            http: self.http,
+        }
+    }
 }
 
 impl Handshake {

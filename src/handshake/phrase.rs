@@ -3,16 +3,17 @@
 //! No phrase holds a secret, and what a peer sent is shortened and cleaned of control
 //! characters.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
+use std::fmt::{Display, Write as _};
 
-use super::Seen;
 use super::evidence::{Evidence, Evidences};
 use super::observe::request_of;
 use super::plain::{clean, list, short};
+use super::{Head, Seen};
 use crate::auth::proxy;
 use crate::facts::{
     Address, AttributeId, Auth, AuthFailure, DeviceProof, Facts, Ingress, Kind, OriginClass,
-    Pairing, PeerUid, PendingRequest, Transport, Word,
+    Pairing, PeerUid, PendingRequest, Stage, Transport, Word,
 };
 use crate::pairing::Record;
 
@@ -34,90 +35,124 @@ impl Evidence {
             | Evidence::Derived => alone(id, facts),
         };
         if let Some(phrase) = by_itself {
-            return phrase;
+            return phrase.into_owned();
         }
-        let shown = Shown { seen, facts };
-        let name = id.row().name;
-        match (self, name) {
-            (Evidence::Header(at), _) => shown.header(at),
-            (Evidence::NoHeader, _) => NO_HEADER.to_owned(),
-            (Evidence::Socket, _) => shown.socket(name),
-            (Evidence::RequestLine, _) => "the request line".to_owned(),
-            (Evidence::Frame, _) => shown.frame(name),
-            (Evidence::Credentials, _) => shown.proxy_user(),
-            (Evidence::Proof, _) => shown.proof(),
-            (Evidence::Store, "pending") => shown.pending(),
-            (Evidence::Store, _) => shown.pairing(name),
-            (Evidence::Settings, _) => shown.setting(name),
-            (Evidence::Derived, "client-ip" | "ingress") => shown.ingress(),
-            (Evidence::Derived, _) => "other facts".to_owned(),
-        }
+        self.beyond(id, seen, facts)
+    }
+
+    /// The phrase where the facts do not say it.
+    fn beyond(self, id: AttributeId, seen: &Seen<'_>, facts: &Facts) -> String {
+        let head = seen.head();
+        let early = Early { head, facts };
+        let late = || Late { seen, facts }.phrase(self, id.row().name);
+        early.phrase(self, id.row().name).unwrap_or_else(late)
     }
 }
 
 /// What shows a fact, where the facts by themselves say it: these phrases need not be kept.
 #[must_use]
-pub fn alone(id: AttributeId, facts: &Facts) -> Option<String> {
+pub fn alone(id: AttributeId, facts: &Facts) -> Option<Cow<'static, str>> {
     let row = id.row();
     if let Kind::Flag { get, .. } = row.kind
         && !get(facts)
         && (row.name.starts_with("forwarded") || row.name == "proxy-trace")
     {
-        return Some(NO_HEADER.to_owned());
+        return Some(NO_HEADER.into());
     }
     let peer = facts.peer;
     Some(match row.name {
-        "transport" => doc(Transport::WORDS, facts.transport.name()).to_owned(),
-        "tls" if facts.tls => "TLS ends in this process".to_owned(),
-        "tls" => "no TLS on the socket".to_owned(),
-        "peer-uid" => format!(
-            "credentials of the socket: {}",
-            doc(PeerUid::WORDS, facts.peer_uid.name())
-        ),
+        "transport" => doc(Transport::WORDS, facts.transport.name()).into(),
+        "tls" if facts.tls => "TLS ends in this process".into(),
+        "tls" => "no TLS on the socket".into(),
+        "peer" if facts.transport != Transport::Tcp => {
+            format!("`{}` has no address", facts.transport).into()
+        }
+        "peer-uid" => {
+            let owner = doc(PeerUid::WORDS, facts.peer_uid.name());
+            format!("credentials of the socket: {owner}").into()
+        }
         "same-host" if facts.transport != Transport::Tcp => {
-            format!("`{}` does not leave this host", facts.transport)
+            format!("`{}` does not leave this host", facts.transport).into()
         }
-        "same-host" if peer.is_loopback() => format!("the peer {peer} is loopback"),
-        "peer-is-own" if peer.ip().is_none() => "there is no peer address".to_owned(),
-        "peer-is-proxy" if facts.peer_is_proxy => format!("{peer} is in `trustedProxies`"),
-        "origin" if facts.origin.class() == OriginClass::Absent => NO_HEADER.to_owned(),
-        "same-origin" | "origin-allowed" => of_origin(row.name, facts),
-        "path" => "the request line".to_owned(),
+        "same-host" if peer.is_loopback() => format!("the peer {peer} is loopback").into(),
+        "peer-is-own" if peer.ip().is_none() => "there is no peer address".into(),
+        "peer-is-proxy" if facts.peer_is_proxy => format!("{peer} is in `trustedProxies`").into(),
+        "origin" if facts.origin.class() == OriginClass::Absent => NO_HEADER.into(),
+        "same-origin" | "origin-allowed" => of_origin(row.name, facts).into(),
+        "path" => "the request line".into(),
         "client-ip" | "ingress" if facts.ingress == Ingress::Direct => match peer.ip() {
-            None => "no forwarding header, and no address".to_owned(),
-            Some(_) => format!("no forwarding header: the peer {peer} itself"),
+            None => "no forwarding header, and no address".into(),
+            Some(_) => format!("no forwarding header: the peer {peer} itself").into(),
         },
-        "client" => "`client.id` of the connect frame".to_owned(),
-        "mode" => "`client.mode` of the connect frame".to_owned(),
-        "role" => "`role` of the connect frame, operator when absent".to_owned(),
-        "platform" => "`client.platform` of the connect frame".to_owned(),
+        "client" => "`client.id` of the connect frame".into(),
+        "mode" => "`client.mode` of the connect frame".into(),
+        "role" => "`role` of the connect frame, operator when absent".into(),
+        "platform" => "`client.platform` of the connect frame".into(),
         "secret-sent" if facts.secret_sent => {
-            "`auth.token` or `auth.password` of the connect frame".to_owned()
+            "`auth.token` or `auth.password` of the connect frame".into()
         }
-        "secret-sent" => "neither `auth.token` nor `auth.password` in the connect frame".to_owned(),
-        "auth" | "auth-failure" => of_auth(facts)?.to_owned(),
+        "secret-sent" => "neither `auth.token` nor `auth.password` in the connect frame".into(),
+        "auth" | "auth-failure" => of_auth(facts)?.into(),
         "setting.auth-mode" => return None,
-        name => format!("`{}` of the settings", setting_key(name)?),
+        name => format!("`{}` of the settings", setting_key(name)?).into(),
     })
 }
 
 /// The phrases that [`alone`] does not give: of headers, and of facts that are not as they
-/// usually are.
+/// usually are. Those of the socket's ends and of the scopes asked for are [`of_ends`] and
+/// [`of_scopes`].
 #[must_use]
 pub fn beyond_facts(seen: &Seen<'_>, facts: &Facts) -> Vec<(AttributeId, String)> {
     let evidences = Evidences::of(seen.http);
-    let worth = |id: AttributeId| match (id.row().kind, id.row().name) {
-        _ if matches!(evidences.get(id), Evidence::Header(_)) => true,
-        _ if alone(id, facts).is_some() => false,
+    let worth = AttributeId::all().filter(|id| is_worth(*id, evidences.get(*id), facts));
+    let phrase = |id: AttributeId| (id, evidences.get(id).beyond(id, seen, facts));
+    worth.map(phrase).collect()
+}
+
+/// The same of what is known before the connect frame.
+#[must_use]
+pub fn beyond_facts_at_upgrade(head: Head<'_>, facts: &Facts) -> Vec<(AttributeId, String)> {
+    let evidences = Evidences::of(head.http);
+    let early = Early { head, facts };
+    let known = AttributeId::all().filter(|id| id.row().stage < Stage::Connect);
+    let worth = known.filter(|id| is_worth(*id, evidences.get(*id), facts));
+    worth
+        .filter_map(|id| Some((id, early.phrase(evidences.get(id), id.row().name)?)))
+        .collect()
+}
+
+/// What shows the peer of a TCP connection: both ends of the socket.
+#[must_use]
+pub fn of_ends(peer: impl Display, local: Option<impl Display>) -> String {
+    match local {
+        Some(local) => format!("socket {peer} → {local}"),
+        None => format!("socket {peer}"),
+    }
+}
+
+/// What shows the scopes: those that are asked for.
+#[must_use]
+pub fn of_scopes<S: AsRef<str>>(asked: &[S]) -> String {
+    format!("asks {}", list(asked))
+}
+
+/// Whether a phrase says more than its fact.
+fn is_worth(id: AttributeId, evidence: Evidence, facts: &Facts) -> bool {
+    if matches!(evidence, Evidence::Header(_)) {
+        return true;
+    }
+    // What is most often so is looked at first.
+    let unusual = match (id.row().kind, id.row().name) {
         (Kind::Flag { get, .. }, _) => get(facts),
         (_, "pending") => facts.pending != PendingRequest::None,
-        (_, name) => !matches!(name, "device-family" | "setting.auth-mode"),
+        (_, name) => !matches!(name, "device-family" | "setting.auth-mode" | "setting.bind"),
     };
-    let phrase = |id: AttributeId| (id, evidences.get(id).show(id, seen, facts));
-    AttributeId::all()
-        .filter(|id| worth(*id))
-        .map(phrase)
-        .collect()
+    // A log has both ends of the socket and the scopes asked for in fields of their own.
+    let told = matches!(
+        id.row().name,
+        "peer" | "scopes" | "unknown-scope" | "outside-role"
+    );
+    unusual && !told && alone(id, facts).is_none()
 }
 
 /// What shows which authentication held, or why none did. That of a proxy is in its headers.
@@ -184,15 +219,36 @@ fn setting_key(name: &str) -> Option<&'static str> {
     })
 }
 
-/// What phrases are made of.
-struct Shown<'a> {
+/// What phrases are made of that need no connect frame.
+struct Early<'a> {
+    head: Head<'a>,
+    facts: &'a Facts,
+}
+
+/// What the other phrases are made of.
+struct Late<'a> {
     seen: &'a Seen<'a>,
     facts: &'a Facts,
 }
 
-impl Shown<'_> {
+impl Early<'_> {
+    /// The phrase; none where the connect frame or the store has the evidence.
+    fn phrase(&self, evidence: Evidence, name: &str) -> Option<String> {
+        Some(match (evidence, name) {
+            (Evidence::Header(at), _) => self.header(at),
+            (Evidence::NoHeader, _) => NO_HEADER.to_owned(),
+            (Evidence::Socket, _) => self.socket(name),
+            (Evidence::RequestLine, _) => "the request line".to_owned(),
+            (Evidence::Credentials, _) => self.proxy_user(),
+            (Evidence::Settings, _) => self.setting(name),
+            (Evidence::Derived, "client-ip" | "ingress") => self.ingress(),
+            (Evidence::Derived, _) => "other facts".to_owned(),
+            (Evidence::Frame | Evidence::Proof | Evidence::Store, _) => return None,
+        })
+    }
+
     fn header(&self, at: u16) -> String {
-        let http = self.seen.http;
+        let http = self.head.http;
         let Some((name, value)) = http.headers.get(usize::from(at)) else {
             return "a header".to_owned();
         };
@@ -208,7 +264,7 @@ impl Shown<'_> {
 
     fn forwarding_header(&self) -> Option<u16> {
         let forwarded = AttributeId::named("forwarded")?;
-        let Evidence::Header(at) = Evidences::of(self.seen.http).get(forwarded) else {
+        let Evidence::Header(at) = Evidences::of(self.head.http).get(forwarded) else {
             return None;
         };
         Some(at)
@@ -238,15 +294,14 @@ impl Shown<'_> {
     }
 
     fn socket(&self, name: &str) -> String {
-        let socket = self.seen.socket;
+        let socket = self.head.socket;
         let peer = self.facts.peer;
         let local = socket
             .local
             .map_or(Address::NONE, |local| Address::new(local.ip()));
         match name {
             "peer" => match (socket.peer, socket.local) {
-                (Some(peer), Some(local)) => format!("socket {peer} → {local}"),
-                (Some(peer), None) => format!("socket {peer}"),
+                (Some(peer), local) => of_ends(peer, local),
                 (None, _) => format!("`{}` has no address", socket.transport),
             },
             "same-host" | "peer-is-own" if peer.ip().is_some() && peer == local => {
@@ -263,6 +318,55 @@ impl Shown<'_> {
         }
     }
 
+    fn proxy_user(&self) -> String {
+        let facts = self.facts;
+        let request = request_of(facts, self.head.http);
+        match proxy::user(self.head.settings, &request) {
+            Ok(user) => format!("the proxy {} vouches for `{}`", facts.peer, clean(user)),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    fn setting(&self, name: &str) -> String {
+        let settings = self.head.settings;
+        let peer = self.facts.peer;
+        match name {
+            "peer-is-proxy" if settings.trusted_proxies.proxies.is_empty() => {
+                "`trustedProxies` is empty".to_owned()
+            }
+            "peer-is-proxy" => format!("{peer} is not in `trustedProxies`"),
+            "node-network" => {
+                let networks = &settings.nodes.pairing.auto_approve_cidrs.proxies;
+                match (networks.is_empty(), self.facts.node_network) {
+                    (true, _) => "`nodes.pairing.autoApproveCidrs` is empty".to_owned(),
+                    (false, is) => format!(
+                        "{} is {}in `nodes.pairing.autoApproveCidrs`",
+                        self.facts.client_ip,
+                        if is { "" } else { "not " }
+                    ),
+                }
+            }
+            "setting.auth-mode" if settings.auth.mode.is_none() => {
+                "no `auth.mode`: password when there is one, else token".to_owned()
+            }
+            name => match setting_key(name) {
+                Some(key) => format!("`{key}` of the settings"),
+                None => "the settings".to_owned(),
+            },
+        }
+    }
+}
+
+impl Late<'_> {
+    fn phrase(&self, evidence: Evidence, name: &str) -> String {
+        match (evidence, name) {
+            (Evidence::Proof, _) => self.proof(),
+            (Evidence::Store, "pending") => self.pending(),
+            (Evidence::Store, _) => self.pairing(name),
+            (_, name) => self.frame(name),
+        }
+    }
+
     fn frame(&self, name: &str) -> String {
         let claims = self.seen.connect.claims();
         match name {
@@ -270,16 +374,7 @@ impl Shown<'_> {
                 "no `client.deviceFamily` in the connect frame".to_owned()
             }
             "device-family" => "`client.deviceFamily` of the connect frame".to_owned(),
-            _ => format!("asks {}", list(&claims.scopes)),
-        }
-    }
-
-    fn proxy_user(&self) -> String {
-        let facts = self.facts;
-        let request = request_of(facts, self.seen.http);
-        match proxy::user(self.seen.settings, &request) {
-            Ok(user) => format!("the proxy {} vouches for `{}`", facts.peer, clean(user)),
-            Err(error) => error.to_string(),
+            _ => of_scopes(&claims.scopes),
         }
     }
 
@@ -324,39 +419,34 @@ impl Shown<'_> {
         let Some(record) = &self.seen.standing.record else {
             return format!("no record for device {id}");
         };
-        let mut roles: Vec<&str> = record.approved_roles().collect();
-        roles.sort_unstable();
-        roles.dedup();
-        let role = format!(
-            "record approved role {}; asks {}",
-            list(&roles),
-            claims.role
-        );
-        let scope = format!(
-            "record approved {}; asks {}",
-            list(record.baseline()),
-            list(&claims.scopes)
-        );
-        let metadata = self.metadata(record);
-        match (name, self.facts.pairing) {
+        // Each is made only where it is said.
+        let role = || {
+            let mut roles: Vec<&str> = record.approved_roles().collect();
+            roles.sort_unstable();
+            roles.dedup();
+            let (roles, asked) = (list(&roles), claims.role);
+            format!("record approved role {roles}; asks {asked}")
+        };
+        let scope = || {
+            let (approved, asked) = (list(record.baseline()), list(&claims.scopes));
+            format!("record approved {approved}; asks {asked}")
+        };
+        let facts = self.facts;
+        match (name, facts.pairing) {
             (_, Pairing::KeyChanged) => format!("the record of device {id} has another key"),
-            ("role-upgrade", _) => role,
-            ("scope-upgrade", _) => scope,
-            ("metadata-upgrade", _) => metadata,
+            ("role-upgrade", _) => role(),
+            ("scope-upgrade", _) => scope(),
+            ("metadata-upgrade", _) => self.metadata(record),
             (_, Pairing::Upgrade) => {
-                let facts = self.facts;
                 let parts = [
-                    (facts.metadata_upgrade, metadata),
-                    (facts.role_upgrade, role),
-                    (facts.scope_upgrade, scope),
+                    facts.metadata_upgrade.then(|| self.metadata(record)),
+                    facts.role_upgrade.then(role),
+                    facts.scope_upgrade.then(scope),
                 ];
-                let parts: Vec<String> = parts
-                    .into_iter()
-                    .filter_map(|(is, part)| is.then_some(part))
-                    .collect();
+                let parts: Vec<String> = parts.into_iter().flatten().collect();
                 parts.join("; ")
             }
-            _ => scope,
+            _ => scope(),
         }
     }
 
@@ -403,35 +493,6 @@ impl Shown<'_> {
                     list(pending.asked_scopes())
                 )
             }
-        }
-    }
-
-    fn setting(&self, name: &str) -> String {
-        let settings = self.seen.settings;
-        let peer = self.facts.peer;
-        match name {
-            "peer-is-proxy" if settings.trusted_proxies.proxies.is_empty() => {
-                "`trustedProxies` is empty".to_owned()
-            }
-            "peer-is-proxy" => format!("{peer} is not in `trustedProxies`"),
-            "node-network" => {
-                let networks = &settings.nodes.pairing.auto_approve_cidrs.proxies;
-                match (networks.is_empty(), self.facts.node_network) {
-                    (true, _) => "`nodes.pairing.autoApproveCidrs` is empty".to_owned(),
-                    (false, is) => format!(
-                        "{} is {}in `nodes.pairing.autoApproveCidrs`",
-                        self.facts.client_ip,
-                        if is { "" } else { "not " }
-                    ),
-                }
-            }
-            "setting.auth-mode" if settings.auth.mode.is_none() => {
-                "no `auth.mode`: password when there is one, else token".to_owned()
-            }
-            name => match setting_key(name) {
-                Some(key) => format!("`{key}` of the settings"),
-                None => "the settings".to_owned(),
-            },
         }
     }
 }

@@ -11,15 +11,23 @@ pub(super) fn short(id: &str) -> String {
     format!("{}…{}", clean(&start), clean(&end))
 }
 
+/// As many characters of a text are shown.
+const MOST: usize = 80;
+
 /// What a peer sent, fit for a terminal: at most 80 characters, none of them a control.
 pub(crate) fn clean(text: &str) -> String {
-    let mut cleaned: String = text
-        .trim()
+    let trimmed = text.trim();
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'\'' | b'"' | b'\\');
+    // Nearly every text has nothing to be escaped.
+    if trimmed.len() <= MOST && trimmed.bytes().all(plain) {
+        return trimmed.to_owned();
+    }
+    let mut cleaned: String = trimmed
         .chars()
-        .take(80)
+        .take(MOST)
         .flat_map(char::escape_debug)
         .collect();
-    if text.trim().chars().nth(80).is_some() {
+    if trimmed.chars().nth(MOST).is_some() {
         cleaned.push('…');
     }
     cleaned

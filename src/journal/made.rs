@@ -80,15 +80,9 @@ fn cut(text: &str, longest: usize) -> Box<str> {
 }
 
 impl Line {
-    /// A connection that was decided, and what it was answered: usually
-    /// [`Admission::reply`], and another one where that could not be kept.
+    /// A connection that was decided, and what it was answered.
     #[must_use]
-    pub fn decided(
-        connection: &Connection,
-        policy: &Policy,
-        admission: &Admission,
-        reply: &Reply,
-    ) -> Self {
+    pub fn decided(connection: &Connection, policy: &Policy, admission: &Admission) -> Self {
         let Event {
             time_ms,
             name,
@@ -101,19 +95,18 @@ impl Line {
             ..
         } = &admission.event;
         let base = connection.line(Kind::Decided, *time_ms);
-        let admitted = matches!(reply, Reply::Admitted(_));
-        let permit = admission.permit.as_ref().filter(|_| admitted);
+        let permit = admission.permit.as_ref();
         let asked = boxed(asked);
         let agent = base.says.and_then(|says| says.agent);
         let line = Line {
-            answer: Some(Answer::of(reply)),
+            answer: Some(Answer::of(&admission.reply)),
             says: Some(Says {
                 name: name.as_deref().map(Into::into),
                 version: Some(version.as_str().into()),
                 agent,
             }),
             device: device.as_deref().map(Into::into),
-            request: request_id.clone().filter(|_| !admitted),
+            request: request_id.clone(),
             scopes: permit.map(|permit| permit.scopes().to_vec()),
             until: permit.and_then(|permit| permit.until_ms().map(Moment)),
             upgrade: upgrade
@@ -132,7 +125,21 @@ impl Line {
         )
     }
 
-    /// The same, with what shows its facts: see [`admission::evidence`](crate::admission::evidence).
+    /// The same, of a decision that could not be kept, and was answered otherwise: see
+    /// [`Presented::unkept`](crate::admission::Presented::unkept).
+    #[must_use]
+    pub fn unkept(self, reply: &Reply) -> Self {
+        Line {
+            answer: Some(Answer::of(reply)),
+            request: None,
+            scopes: None,
+            until: None,
+            ..self
+        }
+    }
+
+    /// The same, with what shows its facts: see [`admission::evidence`](crate::admission::evidence),
+    /// or [`Upgrade::evidence`] of a connection that came no further.
     #[must_use]
     pub fn shown_by(mut self, evidence: Vec<(AttributeId, String)>) -> Self {
         let phrases = evidence.into_iter();
@@ -164,7 +171,7 @@ impl Line {
         };
         let line = Line {
             facts: Some(Kept::new(&refused.facts, Stage::Upgrade)),
-            ..line
+            ..line.shown_by(refused.evidence.clone())
         };
         line.judged(policy, Verdict::Reject(refused.reason), refused.by, None)
     }

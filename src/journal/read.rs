@@ -7,6 +7,7 @@ use crate::facts::metadata::normalize_metadata;
 use crate::facts::scopes::ScopeRule;
 use crate::facts::{AttributeId, Facts};
 use crate::handshake;
+use crate::source::visible;
 
 /// Why a text is no line of a log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,7 +58,7 @@ pub fn line(text: &str) -> Result<Line, LineError> {
             .map_or(&*message, |(said, _)| said);
         LineError {
             column: error.column(),
-            message: crate::source::visible(message),
+            message: visible(message),
         }
     })?;
     match line.version == VERSION {
@@ -127,7 +128,6 @@ impl Line {
         let row = id.row();
         // What is said of one fact is said of those that are found in the same place.
         let place = match row.name {
-            "unknown-scope" | "outside-role" => "scopes",
             "auth-failure" => "auth",
             name => name,
         };
@@ -140,6 +140,19 @@ impl Line {
         if kept.assumed.contains(&id) {
             return NOT_LOGGED.to_owned();
         }
-        handshake::alone(id, &kept.facts).unwrap_or_else(|| AS_LOGGED.to_owned())
+        let told = match (row.name, &self.remote, &self.asked) {
+            ("peer", Some(remote), _) => Some(handshake::of_ends(
+                visible(remote),
+                self.local.as_deref().map(visible),
+            )),
+            ("scopes" | "unknown-scope" | "outside-role", _, Some(asked)) => {
+                Some(handshake::of_scopes(asked))
+            }
+            _ => None,
+        };
+        if let Some(phrase) = told {
+            return phrase;
+        }
+        handshake::alone(id, &kept.facts).map_or_else(|| AS_LOGGED.to_owned(), Into::into)
     }
 }

@@ -82,6 +82,19 @@ impl Change {
         self.record.is_keep() && self.pending.is_keep() && self.node_pending.is_keep()
     }
 
+    /// Whether all that it writes is when, and from where, the device was last there. Nobody is
+    /// promised that, and nothing is decided by it.
+    #[must_use]
+    pub fn only_notes(&self, before: &Standing) -> bool {
+        let rest = self.pending.is_keep() && self.node_pending.is_keep() && self.events.is_empty();
+        match (&self.record, &before.record) {
+            (Write::Put(after), Some(before)) => {
+                rest && after.without_notes() == before.without_notes()
+            }
+            (Write::Put(_) | Write::Remove | Write::Keep, _) => false,
+        }
+    }
+
     /// What is remembered when it has been written.
     #[must_use]
     pub fn apply(&self, before: &Standing) -> Standing {

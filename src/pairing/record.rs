@@ -128,6 +128,20 @@ impl Record {
         }
     }
 
+    /// Without what says when, and from where, it was last there.
+    pub(super) fn without_notes(&self) -> Record {
+        let mut record = Record {
+            remote_ip: None,
+            last_seen_at_ms: None,
+            last_seen_reason: None,
+            ..self.clone()
+        };
+        for token in record.tokens.iter_mut().flat_map(BTreeMap::values_mut) {
+            token.last_used_at_ms = None;
+        }
+        record
+    }
+
     /// Whether it has ended, at `now_ms` in Unix milliseconds.
     #[must_use]
     pub fn has_ended(&self, now_ms: i64) -> bool {

@@ -55,7 +55,7 @@ pub(super) async fn admit(
         let admission =
             with_fresh(|fresh| at_connect(snapshot.gate(), upgrade, presented, remembered, fresh))
                 .map_err(|error| failed(StoreError::Failed(error.to_string().into())))?;
-        let committed = shared.commit(&admission.change, version).await;
+        let committed = shared.commit(&admission.change, &standing, version).await;
         let (version, unkept) = match committed {
             Ok(version) => (version, None),
             Err(StoreError::Conflict) => continue,

@@ -1,6 +1,8 @@
 //! One connection, from the socket to its end: TLS, HTTP head, challenge, connect frame, answer,
 //! session. One task, and one deadline at a time.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -49,16 +51,30 @@ struct Entered {
 type Taken = (OnUpgrade, Upgrade, Place);
 
 /// Serves a connection to its end.
+///
+/// What is needed before admission only is on the heap, and gone after it; so is what is needed
+/// only now and then. A session waits for most of its life.
 pub(super) async fn serve(shared: Arc<Shared>, accepted: Accepted, arriving: Option<Place>) {
+    if let Some(converse) = Box::pin(admitted(shared, accepted, arriving)).await {
+        converse.await;
+    }
+}
+
+/// A session that is served until it ends.
+type Conversation = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+async fn admitted(
+    shared: Arc<Shared>,
+    accepted: Accepted,
+    arriving: Option<Place>,
+) -> Option<Conversation> {
     let patience = Duration::from_millis(shared.options.limits.handshake_timeout_ms);
     let deadline = Instant::now() + patience;
-    // What is needed before admission only is on the heap, and gone after it.
-    let entered = Box::pin(enter(&shared, accepted, deadline)).await;
+    let entered = enter(&shared, accepted, deadline).await;
     drop(arriving);
-    let Some(entered) = entered else { return };
-    if let Some((websocket, session)) = Box::pin(be_admitted(&shared, entered, deadline)).await {
-        converse(websocket, session).await;
-    }
+    let (websocket, session) = be_admitted(&shared, entered?, deadline).await?;
+    // An argument takes its size twice.
+    Some(Box::pin(converse(Box::new(websocket), Box::new(session))))
 }
 
 /// TLS and HTTP: until the connection is a WebSocket, or was answered otherwise.
@@ -272,7 +288,9 @@ async fn decide(
     let presented = match present(&shared.snapshot().settings, message, challenged) {
         Ok(presented) => presented,
         Err(reply) => {
+            let evidence = upgrade.evidence(&shared.snapshot().settings);
             let line = Line::frame_refused(&connection, time_ms, &upgrade, &reply);
+            let line = line.shown_by(evidence);
             shared.record.frame_refused(&line);
             refuse(websocket, &reply, deadline).await;
             return None;
@@ -294,8 +312,11 @@ async fn decide(
         delay_ms,
         unkept,
     } = decided;
-    let reply = unkept.as_ref().unwrap_or(&admission.reply);
-    let line = Line::decided(&connection, &snapshot.policy, &admission, reply).shown_by(evidence);
+    let line = Line::decided(&connection, &snapshot.policy, &admission).shown_by(evidence);
+    let (reply, line) = match &unkept {
+        None => (&admission.reply, line),
+        Some(reply) => (reply, line.unkept(reply)),
+    };
     let record = &shared.record;
     let line = record.decided(&line, &admission, reply, &snapshot, began.elapsed());
     if delay_ms > 0 {
@@ -384,7 +405,7 @@ async fn refuse(mut websocket: WebSocket, reply: &Reply, deadline: Instant) {
 }
 
 /// A session over a WebSocket, until either end is done with it.
-async fn converse(mut websocket: WebSocket, mut session: Session) {
+async fn converse(mut websocket: Box<WebSocket>, mut session: Box<Session>) {
     let tick = Duration::from_millis(session.shared.options.limits.tick_ms);
     // Whoever does not take what it is sent for two ticks in a row will not take it any more.
     let patience = tick * 2;
@@ -398,7 +419,7 @@ async fn converse(mut websocket: WebSocket, mut session: Session) {
         let sent = tokio::select! {
             message = websocket.next() => match message {
                 Ok(message) => {
-                    let (text, close) = session.answer(&message).await;
+                    let (text, close) = Box::pin(session.answer(&message)).await;
                     let sent = match text {
                         Some(text) => timeout(patience, websocket.send(text)).await,
                         None => Ok(Ok(())),
@@ -443,7 +464,7 @@ async fn converse(mut websocket: WebSocket, mut session: Session) {
     session.ends(why, close.as_ref().map(|close| close.code));
     drop(session);
     if let Some(close) = close {
-        websocket.close(&close).await;
+        Box::pin(websocket.close(&close)).await;
     }
 }
 
@@ -465,5 +486,18 @@ async fn heard(
             Err(broadcast::error::RecvError::Lagged(_)) => {}
             Err(broadcast::error::RecvError::Closed) => return std::future::pending().await,
         }
+    }
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a connection that waits takes, beside buffers and what its client sent.
+    #[test]
+    fn a_session_that_waits_is_small() {
+        fn size<F: Future>(_: impl FnOnce(Box<WebSocket>, Box<Session>) -> F) -> usize {
+            size_of::<F>() + size_of::<WebSocket>() + size_of::<Session>()
+        }
+        assert!(size(converse) <= 2_500, "{} bytes", size(converse));
     }
 }

@@ -23,6 +23,10 @@ const QUEUE: usize = 4_096;
 /// As many bytes are written at once, where so many wait.
 const BATCH: usize = 64 << 10;
 
+/// How long lines gather once some were written: a thread that is woken for each costs more than
+/// writing them.
+const GATHER: Duration = Duration::from_millis(10);
+
 /// How often a writer that has nothing to write looks whether its file was moved away.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -210,8 +214,11 @@ impl Writer {
                 }
             }
             self.put(&batch, lines);
-            if let Some(done) = flushed {
-                let _ = done.send(());
+            match flushed {
+                Some(done) => {
+                    let _ = done.send(());
+                }
+                None => std::thread::sleep(GATHER),
             }
         }
         // Lines may have been lost after the last one that was written.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -12,6 +13,7 @@ use tokio::task::spawn_blocking;
 use super::clock::{NoRandomness, now_ms, uuid};
 use super::decision_log::DecisionLog;
 use super::methods::{Methods, NoOther};
+use super::notes::Notes;
 use super::record::Record;
 use super::reload::{Files, Load};
 use super::sessions::{End, Sessions};
@@ -22,6 +24,7 @@ use crate::auth::limiter::Limiter;
 use crate::config::Limits;
 use crate::host::interface::{interfaces, own_addresses};
 use crate::host::peer::Peers;
+use crate::pairing::Standing;
 use crate::pairing::change::{Change, Event};
 use crate::pairing::rpc::Ends;
 use crate::pairing::store::{Store, StoreError, Version};
@@ -110,6 +113,9 @@ pub(super) enum Phase {
 pub(super) struct Shared {
     pub(super) snapshot: ArcSwap<Snapshot>,
     pub(super) store: Arc<dyn Store>,
+    pub(super) notes: Notes,
+    /// How many commits of the store were this gateway's.
+    pub(super) own_commits: AtomicU64,
     pub(super) limiter: Mutex<Limiter>,
     /// Connections whose head was not read yet, by peer.
     pub(super) arriving: Waiting,
@@ -152,6 +158,8 @@ impl Gateway {
                 since_ms: started_ms,
             }),
             store,
+            notes: Notes::default(),
+            own_commits: AtomicU64::new(0),
             limiter,
             arriving: Waiting::new(options.limits.unadmitted_per_address),
             waiting: Waiting::new(options.limits.unadmitted_per_address),
@@ -196,25 +204,47 @@ impl Shared {
         self.snapshot.load_full()
     }
 
-    /// Writes a change, and tells whoever it concerns. It may wait for the disk.
+    /// Writes a change to what was remembered, and tells whoever it concerns. It may wait for the
+    /// disk.
     pub(super) async fn commit(
         self: &Arc<Self>,
         change: &Change,
+        before: &Standing,
         expected: Version,
     ) -> Result<Version, StoreError> {
         if change.is_empty() {
             return self.store.commit(change, expected);
+        }
+        if change.only_notes(before) {
+            let same = self.store.commit(&Change::none(&change.device_id), expected)?;
+            if self.notes.keep(change.clone(), same).is_ok() {
+                return Ok(same);
+            }
         }
         let (shared, change) = (Arc::clone(self), change.clone());
         // Once begun it is carried out, also when the connection that asked goes away: what
         // is written is told.
         let written = spawn_blocking(move || {
             let version = shared.store.commit(&change, expected)?;
+            shared.own_commits.fetch_add(1, Ordering::SeqCst);
             shared.tell(&change);
             Ok(version)
         });
         let ended = || StoreError::Failed("the write was given up; try again".into());
         written.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Writes when devices were last there.
+    pub(super) async fn write_notes(self: &Arc<Self>) {
+        let shared = Arc::clone(self);
+        let written = spawn_blocking(move || {
+            let written = shared.notes.write(&*shared.store)?;
+            shared.own_commits.fetch_add(written, Ordering::SeqCst);
+            Ok::<_, StoreError>(())
+        });
+        if let Ok(Err(error)) = written.await {
+            tracing::error!(%error, "when devices were last there cannot be written");
+        }
     }
 
     /// Tells whoever manages devices what became of requests, and the device's sessions that

@@ -1,5 +1,7 @@
 //! Plain HTTP on the gateway's port: what is asked before there is a WebSocket.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
@@ -29,47 +31,57 @@ pub(super) enum Asked {
     Page,
 }
 
-/// Finds out what a request is, by RFC 6455, 4.2.1.
+/// Finds out what a request is, by RFC 6455, 4.2.1. What is wrong is answered as OpenClaw's
+/// gateway does (`http/*` of the recordings).
 pub(super) fn asked(request: &Request<Incoming>) -> Asked {
     let headers = request.headers();
-    let has = |name: HeaderName, token: &str| {
-        headers.get_all(name).iter().any(|value| {
+    let lists = |name: HeaderName, token: &str| {
+        let mut sent = headers.get_all(name).iter().flat_map(|value| {
             let value = value.to_str().unwrap_or_default();
-            value
-                .split(',')
-                .any(|sent| sent.trim().eq_ignore_ascii_case(token))
-        })
+            value.split(',')
+        });
+        sent.any(|sent| sent.trim().eq_ignore_ascii_case(token))
     };
-    if !has(UPGRADE, "websocket") {
+    let websocket = lists(UPGRADE, "websocket");
+    let upgrade = headers.contains_key(UPGRADE) && lists(CONNECTION, "upgrade");
+    if !upgrade && !websocket {
         return Asked::Page;
     }
     let broken = |status, message: &str| Asked::BrokenWebSocket(text(status, message));
-    if request.method() != Method::GET || request.version() < Version::HTTP_11 {
-        return broken(
-            StatusCode::BAD_REQUEST,
-            "a WebSocket begins with GET over HTTP/1.1",
-        );
+    if !websocket {
+        return broken(StatusCode::BAD_REQUEST, "only WebSocket is spoken beside HTTP/1.1");
     }
-    if !has(CONNECTION, "upgrade") {
+    if request.method() != Method::GET {
+        let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket begins with GET");
+        let understood = HeaderValue::from_static("GET");
+        answer.headers_mut().insert(ALLOW, understood);
+        return Asked::BrokenWebSocket(answer);
+    }
+    if request.version() < Version::HTTP_11 {
+        return broken(StatusCode::BAD_REQUEST, "a WebSocket begins over HTTP/1.1");
+    }
+    if !upgrade {
         return broken(StatusCode::BAD_REQUEST, "`Connection: Upgrade` is missing");
     }
-    if headers
-        .get(SEC_WEBSOCKET_VERSION)
-        .is_none_or(|sent| sent != "13")
-    {
+    let version = headers.get(SEC_WEBSOCKET_VERSION);
+    if version.is_none_or(|sent| sent != "13" && sent != "8") {
         let mut answer = text(
-            StatusCode::UPGRADE_REQUIRED,
-            "WebSocket version 13 is spoken here",
+            StatusCode::BAD_REQUEST,
+            "`Sec-WebSocket-Version` is missing, or none that is spoken here",
         );
-        let spoken = HeaderValue::from_static("13");
+        let spoken = HeaderValue::from_static("13, 8");
         answer.headers_mut().insert(SEC_WEBSOCKET_VERSION, spoken);
         return Asked::BrokenWebSocket(answer);
     }
-    let key = headers.get(SEC_WEBSOCKET_KEY);
-    let accept = key.map(|key| derive_accept_key(key.as_bytes()));
+    let key = headers.get(SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes);
+    let key = key.filter(|key| STANDARD.decode(key).is_ok_and(|key| key.len() == 16));
+    let accept = key.map(derive_accept_key);
     match accept.and_then(|accept| HeaderValue::from_str(&accept).ok()) {
         Some(accept) => Asked::WebSocket(accept),
-        None => broken(StatusCode::BAD_REQUEST, "`Sec-WebSocket-Key` is missing"),
+        None => broken(
+            StatusCode::BAD_REQUEST,
+            "`Sec-WebSocket-Key` is missing, or no 16 bytes in base64",
+        ),
     }
 }
 

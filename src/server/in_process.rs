@@ -141,9 +141,11 @@ impl Gateway {
         } = decided.map_err(|(reply, _)| refused(&reply))?;
         let id = uuid().map_err(|error| NotConnected::Ended(error.to_string().into()))?;
         let connection = Connection::of(&id, &upgrade);
-        let reply = unkept.as_ref().unwrap_or(&admission.reply);
-        let line = Line::decided(&connection, &snapshot.policy, &admission, reply);
-        let line = line.shown_by(evidence);
+        let line = Line::decided(&connection, &snapshot.policy, &admission).shown_by(evidence);
+        let (reply, line) = match &unkept {
+            None => (&admission.reply, line),
+            Some(reply) => (reply, line.unkept(reply)),
+        };
         let record = &shared.record;
         let line = record.decided(&line, &admission, reply, &snapshot, began.elapsed());
         let (Reply::Admitted(_), Some(permit)) = (reply, admission.permit) else {

@@ -17,6 +17,7 @@ use crate::explain::{self, explain};
 use crate::facts::scopes::covers;
 use crate::facts::{Auth, Role, Scope};
 use crate::journal::{Line, read};
+use crate::pairing::Standing;
 use crate::pairing::rpc::{self, Call, RpcError, View};
 use crate::pairing::store::{StoreError, Version};
 use crate::settings::Settings;
@@ -377,9 +378,11 @@ async fn devices(caller: &Caller<'_>, method: &str, params: &Value) -> Result<Va
         Some(Err(error)) => return Err(CallError::of(&error, &caller.settings.compatibility)),
         None => return Err(invalid(format!("unknown method: {method}"))),
     };
+    caller.shared.write_notes().await;
     for _ in 0..MOST_CONFLICTS {
-        let (reply, version) = worked_out(caller, &call)?;
-        match caller.shared.commit(&reply.change, version).await {
+        let (reply, before, version) = worked_out(caller, &call)?;
+        let shared = caller.shared;
+        match shared.commit(&reply.change, &before, version).await {
             Ok(_) => {
                 caller.changed(&call, &reply);
                 return Ok(reply.payload);
@@ -391,9 +394,12 @@ async fn devices(caller: &Caller<'_>, method: &str, params: &Value) -> Result<Va
     Err(failed(&StoreError::Conflict))
 }
 
-/// What a call comes to by what is remembered now, and the version of the device that it
+/// What a call comes to by what is remembered now, and what that is of the device that it
 /// changes.
-fn worked_out(caller: &Caller<'_>, call: &Call) -> Result<(rpc::Reply, Version), CallError> {
+fn worked_out(
+    caller: &Caller<'_>,
+    call: &Call,
+) -> Result<(rpc::Reply, Standing, Version), CallError> {
     let rules = &caller.settings.compatibility;
     let shared = caller.shared;
     let kept = shared.store.list().map_err(|error| failed(&error))?;
@@ -412,8 +418,9 @@ fn worked_out(caller: &Caller<'_>, call: &Call) -> Result<(rpc::Reply, Version),
     let at = standings
         .iter()
         .position(|standing| standing.device_id() == changed);
-    let version = at.and_then(|at| versions.get(at).copied());
-    Ok((reply, version.unwrap_or_default()))
+    let before = at.and_then(|at| Some((standings.get(at)?.clone(), *versions.get(at)?)));
+    let (before, version) = before.unwrap_or_default();
+    Ok((reply, before, version))
 }
 
 /// What a client is told that calls what cannot be done now.

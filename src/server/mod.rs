@@ -19,6 +19,7 @@ mod in_process;
 pub mod listener;
 mod methods;
 pub mod metrics;
+mod notes;
 mod record;
 mod reload;
 mod run;

@@ -63,6 +63,7 @@ pub async fn run(
     let cut = most - room.available_permits();
     shared.phase.send_replace(Phase::Cut);
     let _ = timeout(patience, room.acquire_many(everyone)).await;
+    shared.write_notes().await;
     let recorder = Arc::clone(&shared);
     let _ = spawn_blocking(move || recorder.record.close(CLOSING)).await;
     Drained { open, cut }

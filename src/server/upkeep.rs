@@ -2,6 +2,7 @@
 //! store, and forgets what has ended.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
@@ -33,21 +34,32 @@ async fn files(shared: &Arc<Shared>) {
 /// How often the store is asked whether another process changed it.
 const OTHERS: Duration = Duration::from_secs(1);
 
+/// In how many of these beats it is written when devices were last there.
+const NOTES: u64 = 5;
+
 /// Has sessions look whether they are still admitted when another process changed the store, and
 /// counts the requests that wait.
 async fn others(shared: &Arc<Shared>) {
     let mut often = interval(OTHERS);
     often.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut seen = None;
-    loop {
+    let (mut seen, mut seen_others) = (None, None);
+    for beat in 1_u64.. {
         often.tick().await;
+        if beat.is_multiple_of(NOTES) {
+            shared.write_notes().await;
+        }
+        let own = shared.own_commits.load(Ordering::SeqCst);
         let now = shared.store.revision().ok();
         if now == seen {
             continue;
         }
         seen = now;
-        // What this gateway changed itself was told already; asking again harms nobody.
-        shared.sessions.ask_all();
+        // What this gateway changed itself was told already.
+        let others = now.map(|now| now.wrapping_sub(own));
+        if others != seen_others {
+            seen_others = others;
+            shared.sessions.ask_all();
+        }
         if let Ok(kept) = shared.store.list() {
             let waiting = kept.iter().filter(|(kept, _)| kept.pending.is_some());
             shared.record.metrics.requests_waiting(waiting.count());

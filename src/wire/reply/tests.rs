@@ -261,7 +261,7 @@ fn frames_are_text() {
         json!(["model-catalog-snapshot"])
     );
     assert_eq!(
-        response::<()>("c1", Ok(&json!({}))),
+        response::<Refusal>("c1", Ok(&json!({}))),
         r#"{"type":"res","id":"c1","ok":true,"payload":{}}"#
     );
     let refusal = refuse(Reason::DeviceRequired, &context(&compatibility));

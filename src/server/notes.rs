@@ -1,0 +1,43 @@
+//! When devices were last there, until it is written: nobody is promised that, so nobody waits
+//! for the disk because of it.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use super::gateway::lock;
+use crate::pairing::change::Change;
+use crate::pairing::store::{Store, StoreError, Version};
+
+/// How many devices may have a note that is not written. One more is written at once.
+const MOST: usize = 10_000;
+
+/// Notes that are not written yet: of each device the last.
+#[derive(Debug, Default)]
+pub(super) struct Notes(Mutex<BTreeMap<Box<str>, (Change, Version)>>);
+
+impl Notes {
+    /// Keeps a note; gives it back when there are too many.
+    pub(super) fn keep(&self, note: Change, version: Version) -> Result<(), Change> {
+        let mut notes = lock(&self.0);
+        if notes.len() >= MOST && !notes.contains_key(&note.device_id) {
+            return Err(note);
+        }
+        notes.insert(note.device_id.clone(), (note, version));
+        Ok(())
+    }
+
+    /// Writes them, and says how many. One of a device that changed meanwhile is dropped: what
+    /// it says is no longer the last. It waits for the disk.
+    pub(super) fn write(&self, store: &dyn Store) -> Result<u64, StoreError> {
+        let notes = std::mem::take(&mut *lock(&self.0));
+        let mut written = 0;
+        for (note, version) in notes.into_values() {
+            match store.commit(&note, version) {
+                Ok(_) => written += 1,
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(written)
+    }
+}
