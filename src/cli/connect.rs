@@ -6,7 +6,7 @@ use super::Exit;
 use super::output::{AnswerFormat, Output};
 use super::reach::{self, AskArgs, Outside, Way};
 use super::trouble::{clean_line, cut_line, details};
-use crate::client::{Asked, ClientError, Knock, Refusal, Session, Step};
+use crate::client::{Asked, ClientError, Knock, Refusal, Session, Step, Target};
 use crate::facts::{Client, Mode, Role};
 use crate::handshake::clean;
 
@@ -20,9 +20,10 @@ const MOST_SENT: usize = 4_000;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  gw connect
-  gw connect --url ws://127.0.0.1:18789 --token-file ~/.local/state/gw/token
-  gw connect --as openclaw-tui/ui --scopes operator.read,operator.write
+  gw connect                                  as the owner, at the gateway's own socket
+  gw connect --tcp                            as a client on this host, with the token
+  gw connect --tcp --as openclaw-tui/ui --scopes operator.read,operator.write
+  gw connect --url wss://gateway.example:18789 --token-file token
   gw connect --url ws://127.0.0.1:18789 --header 'X-Forwarded-For: 203.0.113.5'
   gw connect --as openclaw-control-ui/webchat --origin https://evil.example
 
@@ -57,6 +58,10 @@ pub(super) struct Args {
     /// The name that it gives itself
     #[arg(long, value_name = "NAME")]
     display_name: Option<String>,
+
+    /// Come over the port of the configuration, as clients do, and not at the gateway's own socket
+    #[arg(long, conflicts_with = "url")]
+    tcp: bool,
 
     /// Come without a device
     #[arg(long)]
@@ -98,7 +103,11 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
 
 fn knock(args: &Args, output: &mut Output) -> Result<Exit, Exit> {
     let format = args.ask.format;
-    let way = args.ask.gateway.way(output, format.report())?;
+    let mut way = args.ask.gateway.way(output, format.report())?;
+    if args.tcp {
+        way.places
+            .retain(|place| matches!(place, Target::Tcp { .. }));
+    }
     let runtime = reach::runtime(output)?;
     let mut steps: Vec<Value> = Vec::new();
     let mut told = Output::default();

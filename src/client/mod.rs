@@ -24,3 +24,6 @@ pub use knock::Knock;
 pub use refusal::Refusal;
 pub use session::{Event, Session};
 pub use target::{NoTarget, Target};
+
+#[cfg(test)]
+mod tests;

@@ -216,7 +216,9 @@ impl Shared {
             return self.store.commit(change, expected);
         }
         if change.only_notes(before) {
-            let same = self.store.commit(&Change::none(&change.device_id), expected)?;
+            let same = self
+                .store
+                .commit(&Change::none(&change.device_id), expected)?;
             if self.notes.keep(change.clone(), same).is_ok() {
                 return Ok(same);
             }

@@ -8,7 +8,7 @@ use super::super::Exit;
 use super::super::output::{AnswerFormat, Output};
 use super::super::reach::{self, AskArgs, Trouble};
 use super::super::table::{ago, now_ms};
-use super::entry::{Entry, names};
+use super::entry::{Entry, changed, names};
 use super::{device_of, listed, unfound};
 use crate::facts::Scope;
 
@@ -124,8 +124,15 @@ fn granted(request: Entry<'_>, record: Option<Entry<'_>>) -> String {
     if let Some(record) = record {
         say(
             "has",
-            &format!("{}: {}", names(&record.roles()), names(&record.scopes())),
+            &format!("{}: {}", record.shown_roles(), names(&record.scopes())),
         );
+    }
+    for change in record
+        .map(|record| changed(request, record))
+        .into_iter()
+        .flatten()
+    {
+        say("beware", &change);
     }
     say("role", &added(&roles, &request.roles()));
     say("scopes", &added(&scopes, &request.scopes()));
@@ -147,7 +154,7 @@ pub(super) fn has(device: &Value) -> String {
     format!(
         "device    {}\nhas now   {}: {}\n",
         device.shown("deviceId"),
-        names(&device.roles()),
+        device.shown_roles(),
         names(&device.scopes())
     )
 }

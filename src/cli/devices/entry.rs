@@ -128,6 +128,26 @@ impl<'a> Entry<'a> {
         self.list("scopes")
     }
 
+    /// Whether the token for a role was revoked: then the role is worth nothing.
+    fn is_revoked(self, role: &str) -> bool {
+        let tokens = self.0.get("tokens").and_then(Value::as_array);
+        let mut tokens = tokens.into_iter().flatten().map(Entry);
+        tokens.any(|token| token.text("role") == role && token.time("revokedAtMs").is_some())
+    }
+
+    /// Its roles as they are shown: with which of them were revoked.
+    pub(super) fn shown_roles(self) -> String {
+        let roles = self.roles();
+        if roles.is_empty() {
+            return "–".to_owned();
+        }
+        let shown = roles.iter().map(|role| match self.is_revoked(role) {
+            true => format!("{} (revoked)", clean(role)),
+            false => clean(role),
+        });
+        shown.collect::<Vec<_>>().join(", ")
+    }
+
     /// Who it says it is: its name in quotes, client, mode, platform.
     pub(super) fn who(self) -> String {
         let mut who = Vec::new();
@@ -153,17 +173,39 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// What this request asks for that the device does not have: roles, and scopes.
+    /// What this request asks for that the device does not have: roles, and scopes. What was
+    /// revoked it does not have.
     pub(super) fn beyond(self, record: Option<Entry<'a>>) -> (Vec<&'a str>, Vec<&'a str>) {
-        let had = record.map(Entry::roles).unwrap_or_default();
+        let revoked = |role: &str| record.is_some_and(|record| record.is_revoked(role));
+        let mut had = record.map(Entry::roles).unwrap_or_default();
+        had.retain(|role| !revoked(role));
         let mut roles = self.roles();
         roles.retain(|role| !had.contains(role));
-        let had = record.map(Entry::scopes).unwrap_or_default();
+        let mut had = record.map(Entry::scopes).unwrap_or_default();
+        had.retain(|scope| !scope.split_once('.').is_some_and(|(role, _)| revoked(role)));
         let operator = Role::Operator.name();
         let mut scopes = self.scopes();
         scopes.retain(|scope| covers(ScopeRule::default(), operator, &[scope], &had).is_err());
         (roles, scopes)
     }
+}
+
+/// What of a device's description is another one in a request than in its record, in words.
+pub(super) fn changed(request: Entry<'_>, record: Entry<'_>) -> Vec<String> {
+    let mut changed = Vec::new();
+    if request.text("publicKey") != record.text("publicKey") {
+        changed.push(
+            "its key is another one than was approved: another device, or one that was set up anew"
+                .to_owned(),
+        );
+    }
+    for (name, key) in [("platform", "platform"), ("family", "deviceFamily")] {
+        let (now, before) = (request.text(key), record.text(key));
+        if !before.is_empty() && !now.is_empty() && now != before {
+            changed.push(format!("its {name} was {}", clean(before)));
+        }
+    }
+    changed
 }
 
 /// Names with commas between, fit for a terminal.
@@ -223,6 +265,16 @@ mod tests {
         let beyond = request.beyond(devices.record(request));
         assert_eq!(beyond, (vec![], vec!["operator.admin"]));
         assert_eq!(request.beyond(None).1, ["operator.read", "operator.admin"]);
+        let mut paired = devices.paired()[0].0.clone();
+        paired["tokens"] = json!([{ "role": "operator", "revokedAtMs": 1 }]);
+        let revoked = Entry(&paired);
+        assert_eq!(revoked.shown_roles(), "operator (revoked)");
+        assert_eq!(
+            request.beyond(Some(revoked)),
+            (vec!["operator"], vec!["operator.read", "operator.admin"])
+        );
+        paired["publicKey"] = "another".into();
+        assert_eq!(changed(request, Entry(&paired)).len(), 1);
         let node = devices.request("abcd-2").unwrap();
         assert_eq!(node.beyond(devices.record(node)).0, ["node"]);
         assert_eq!(request.who(), "“x\\u{1b}[2J\\u{202e}” cli/cli");

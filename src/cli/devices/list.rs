@@ -126,7 +126,7 @@ fn paired(devices: &Devices, now_ms: i64) -> Table<6> {
         [
             device(*record),
             record.who(),
-            names(&record.roles()),
+            record.shown_roles(),
             names(&record.scopes()),
             ago(record.time("approvedAtMs"), now_ms),
             seen,
