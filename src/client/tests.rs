@@ -71,13 +71,12 @@ async fn silent<T>(_kept: T) {
 }
 
 fn late(came: Result<Session, ClientError>) -> Waited {
-    match came.unwrap_err() {
-        ClientError::TooLate { what, target } => {
-            assert!(target.starts_with("ws://127.0.0.1:"), "{target}");
-            what
-        }
-        error => panic!("{error}"),
-    }
+    let error = came.unwrap_err();
+    let ClientError::TooLate { what, target } = error else {
+        panic!("{error}");
+    };
+    assert!(target.starts_with("ws://127.0.0.1:"), "{target}");
+    what
 }
 
 #[tokio::test]
