@@ -170,6 +170,7 @@ pub(super) const METHODS: &[Method] = &[
     method("device.pair.remove", PAIRING, Run::Devices),
     method("device.token.rotate", PAIRING, Run::Devices),
     method("device.token.revoke", PAIRING, Run::Devices),
+    method("device.grant", PAIRING, Run::Devices),
     method(
         "admission.explain",
         Needs::Nothing,
