@@ -19,6 +19,7 @@ use super::overrides::OverrideArgs;
 use crate::config::{Host, Level, Listen};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::host::claim::claim;
+use crate::host::identity::identity;
 use crate::host::interface::interfaces;
 use crate::host::peer::Peers;
 use crate::host::unavailable::Situation;
@@ -117,6 +118,8 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     }
     let _claim = claim(&config.state)
         .map_err(|error| Failure::new(error.to_string(), "`gw status` asks whether it serves"))?;
+    let identity = identity(&config.state)
+        .map_err(|error| Failure::new(error, "the gateway's own key is kept there"))?;
     let log = match &config.log.decisions {
         Some(decisions) => Some(DecisionLog::open(decisions).map_err(|error| {
             Failure::new(
@@ -172,6 +175,7 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         load: Some(Arc::new(move || loading.again())),
         watched: files,
         certificates: certificates.clone(),
+        identity: Some(identity),
         about: vec![("stateDir", config.state.display().to_string())],
         ..Options::default()
     };
