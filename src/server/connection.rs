@@ -122,8 +122,8 @@ async fn enter(shared: &Arc<Shared>, accepted: Accepted, deadline: Instant) -> O
         let answer = answer(shared, &socket, &id, request, &taken);
         async move { Ok::<_, std::convert::Infallible>(answer) }
     });
-    // Every answer but 101 says `Connection: close`. Turned off here, 101 would say it too, and
-    // clients that compare the header as a whole would not take it for an upgrade.
+    // Every answer but that of an upgrade says that it is the last one. Said here, it would stand
+    // beside `Upgrade` in that answer too, which strict clients refuse.
     let connection = http1::Builder::new()
         .max_buf_size(shared.options.limits.head_bytes.max(LEAST_HEAD))
         .serve_connection(TokioIo::new(stream), service)

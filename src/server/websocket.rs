@@ -69,6 +69,7 @@ impl WebSocket {
 
     /// The payload of the next message; text and binary count alike.
     pub(super) async fn next(&mut self) -> Result<Bytes, Gone> {
+        let mut closed = false;
         loop {
             match self.0.next().await {
                 Some(Ok(Message::Text(text))) => return Ok(text.into()),
@@ -76,8 +77,11 @@ impl WebSocket {
                 // Who does not take the answers to his pings is read no further: they would pile
                 // up.
                 Some(Ok(Message::Ping(_))) => self.0.flush().await.map_err(|error| gone(&error))?,
-                // A close is confirmed while the next one is awaited.
-                Some(Ok(Message::Pong(_) | Message::Close(_) | Message::Frame(_))) => {}
+                // It is confirmed while the end is awaited.
+                Some(Ok(Message::Close(_))) => closed = true,
+                Some(Ok(Message::Pong(_) | Message::Frame(_))) => {}
+                // Some do not wait for their close to be confirmed.
+                Some(Err(_)) if closed => return Err(Gone::Left),
                 Some(Err(error)) => return Err(gone(&error)),
                 None => return Err(Gone::Left),
             }
