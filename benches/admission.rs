@@ -30,7 +30,7 @@ use gw::pairing::change::Fresh;
 use gw::recorded::{NONCE, NOW_MS, Recording, Row, Sent, prior, sent};
 use gw::secret::Secret;
 use gw::settings::{Compatibility, Settings};
-use gw::wire::reply::{Server, response};
+use gw::wire::reply::{Refusal, Server, response};
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -158,7 +158,7 @@ fn answer(gate: Gate<'_>, reply: &Reply) -> Option<String> {
     match reply {
         Reply::Admitted(admitted) => {
             let hello = admitted.hello(&SERVER, &gate.settings.compatibility);
-            Some(response(&admitted.id, Ok(&hello)))
+            Some(response::<Refusal>(&admitted.id, Ok(&hello)))
         }
         Reply::Refused { .. } | Reply::Closed(_) => reply.refusal(),
     }

@@ -71,11 +71,15 @@ fn seed(
     };
     for record in paired.into_values() {
         let id = record.device_id.clone();
-        of(&id, &mut |change| change.record = Write::Put(record.clone()));
+        of(&id, &mut |change| {
+            change.record = Write::Put(record.clone())
+        });
     }
     for request in pending.into_values() {
         let id = request.device_id.clone();
-        of(&id, &mut |change| change.pending = Write::Put(request.clone()));
+        of(&id, &mut |change| {
+            change.pending = Write::Put(request.clone())
+        });
     }
     for change in changes.values() {
         let (_, version) = store.load(&change.device_id)?;

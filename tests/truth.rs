@@ -335,6 +335,7 @@ fn context(release: &Compatibility) -> Context<'_> {
         origin: OriginClass::Absent,
         auth_reason: None,
         hint: None,
+        rule: None,
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Arrival<'a> {
     pub(super) facts: Facts,
     pub(super) auth_reason: Option<auth::AuthReason>,
     pub(super) decision: Decision,
+    /// The clause that decided, as it is called.
+    pub(super) rule: String,
 }
 
 /// What carrying out a decision comes to.
@@ -294,6 +296,7 @@ impl Arrival<'_> {
             origin: self.facts.origin.class(),
             auth_reason: self.auth_reason.as_ref(),
             hint: self.hint(),
+            rule: self.told_rule(),
             ..Context::of(connect, self.gate.settings)
         }
     }
@@ -302,6 +305,15 @@ impl Arrival<'_> {
     fn hint(&self) -> Option<&str> {
         let clause = self.gate.policy.clause(self.decision.by);
         clause.hint.as_deref()
+    }
+
+    /// The line that refuses, for a client that has proved a secret: to others it would tell
+    /// what to try next.
+    fn told_rule(&self) -> Option<&str> {
+        let proved = !matches!(self.facts.auth, Auth::None | Auth::Failed | Auth::Open);
+        let told = self.gate.settings.compatibility.tell_rule;
+        let refuses = !self.decision.verdict.admits();
+        (told && proved && refuses).then_some(&*self.rule)
     }
 
     fn refused(&self, change: Change, reason: Reason) -> Done {

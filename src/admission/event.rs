@@ -108,7 +108,7 @@ impl Event {
             verdict: arrival.decision.verdict,
             request_id: waiting(arrival, change),
             upgrade: AccessUpgrade::of(arrival).map(Box::new),
-            by: policy.label(arrival.decision.by),
+            by: arrival.rule.clone(),
             policy: policy.digest().chars().take(12).collect(),
             close: reply.close().map(|close| close.code),
         }

@@ -199,6 +199,7 @@ pub fn at_connect(
         remembered,
         facts,
         auth_reason: verified.reason,
+        rule: gate.policy.label(decision.by),
         decision,
     };
     let steps = steps(&verified.tried, &gate.settings.compatibility);

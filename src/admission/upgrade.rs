@@ -92,10 +92,10 @@ impl RefusedUpgrade {
 }
 
 fn answered(reason: Reason) -> HttpReason {
-    match reason {
-        Reason::ProxyAttributionRequired => HttpReason::ProxyAttributionRequired,
-        reason => HttpReason::Policy(reason),
+    if reason == Reason::ProxyAttributionRequired {
+        return HttpReason::ProxyAttributionRequired;
     }
+    HttpReason::Policy(reason)
 }
 
 /// The guard that refused a request, if one did: asked of what [`at_upgrade`] refused, to log it.

@@ -9,7 +9,7 @@ use super::check::count;
 use super::load;
 use super::output::{AnswerFormat, Output, ReportFormat};
 use super::overrides::OverrideArgs;
-use crate::config::{Config, ConfigError, FILE, Origin, Surroundings};
+use crate::config::{Config, ConfigError, FILE, Origin, Overrides, Surroundings};
 use crate::diagnostic::{Diagnostics, Severity};
 use crate::host::Local;
 use crate::source::Sources;
@@ -90,10 +90,15 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
 /// Reads a configuration as it will be served: the one that is named, or the one in the folder
 /// that the user is in, or none.
 pub(super) fn read(file: Option<&str>, overrides: &OverrideArgs) -> Result<Config, Unread> {
+    read_with(file, &overrides.overrides())
+}
+
+/// The same, with what counts instead of the configuration.
+pub(super) fn read_with(file: Option<&str>, overrides: &Overrides) -> Result<Config, Unread> {
     let host = Local {
         built_in: load::built_in,
     };
-    read_on(file, overrides, &host)
+    read_over(file, overrides, &host)
 }
 
 /// The configuration that is read where none is named, if it is there.
@@ -107,6 +112,14 @@ pub(super) fn read_on(
     overrides: &OverrideArgs,
     host: &dyn Surroundings,
 ) -> Result<Config, Unread> {
+    read_over(file, &overrides.overrides(), host)
+}
+
+fn read_over(
+    file: Option<&str>,
+    overrides: &Overrides,
+    host: &dyn Surroundings,
+) -> Result<Config, Unread> {
     let file = file.or(here());
     let text = match file {
         Some(file) => Some(load::read(file, MAX_BYTES).map_err(|error| Unread {
@@ -116,7 +129,7 @@ pub(super) fn read_on(
         })?),
         None => None,
     };
-    let read = Config::read(file.zip(text.as_deref()), &overrides.overrides(), host);
+    let read = Config::read(file.zip(text.as_deref()), overrides, host);
     read.map_err(
         |ConfigError {
              diagnostics,

@@ -2,10 +2,13 @@
 //!
 //! This is the only part of the crate that reads files for people and prints.
 
+mod call;
 mod check;
 mod completions;
 mod config;
+mod connect;
 mod constants;
+mod devices;
 mod explain;
 mod fact;
 mod fmt;
@@ -16,12 +19,18 @@ mod log;
 mod logged;
 mod output;
 mod overrides;
+mod policy;
+mod reach;
+mod record;
 mod recorded;
 mod recording;
 mod schema;
 mod serve;
+mod status;
+mod table;
 mod tail;
 mod test;
+mod trouble;
 
 use std::process::ExitCode;
 
@@ -40,7 +49,8 @@ pub enum Exit {
     Usage,
     /// An input cannot be read: a missing file, a folder, a broken handshake.
     Input,
-    /// `gw explain` came to a refusal, and `--exit-code` asked to hear it.
+    /// `gw explain` came to a refusal, and `--exit-code` asked to hear it; `gw connect` was
+    /// refused.
     Refused,
 }
 
@@ -85,7 +95,7 @@ Exit codes:
   1  it is not: errors in a policy, failing tests, files to format
   2  the command line is wrong
   3  an input cannot be read
-  4  the connection is refused (gw explain --exit-code)";
+  4  the connection is refused (gw explain --exit-code, gw connect)";
 
 /// Decides which WebSocket connections may come in, and says why.
 ///
@@ -110,6 +120,12 @@ enum Command {
     ImportOpenclaw(import::Args),
     Config(config::Args),
     Serve(serve::Args),
+    Status(status::Args),
+    Devices(devices::Args),
+    Policy(policy::Args),
+    Call(call::Args),
+    Connect(connect::Args),
+    Record(record::Args),
     Completions(completions::Args),
 }
 
@@ -137,6 +153,12 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::run(&args, &mut output),
         Command::Config(args) => config::run(&args, &mut output),
         Command::Serve(args) => serve::run(&args, &mut output),
+        Command::Status(args) => status::run(&args, &mut output),
+        Command::Devices(args) => devices::run(&args, &mut output),
+        Command::Policy(args) => policy::run(&args, &mut output),
+        Command::Call(args) => call::run(&args, &mut output),
+        Command::Connect(args) => connect::run(&args, &mut output),
+        Command::Record(args) => record::run(&args, &mut output),
         Command::Completions(args) => completions::run(&args, &mut Cli::command(), &mut output),
     };
     output.finish();

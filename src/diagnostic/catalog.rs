@@ -46,6 +46,7 @@ macro_rules! catalog {
 }
 
 catalog! {
+    CannotReach "cannot-reach" "a gateway that is not reached, or does not answer",
     CannotServe "cannot-serve" "a gateway that cannot start",
     ConfusableText "confusable-text" "text that does not read as it is stored",
     ContradictoryFacts "contradictory-facts" "facts that no connection can have at once",

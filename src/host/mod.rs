@@ -4,6 +4,7 @@
 
 pub mod claim;
 pub mod container;
+pub mod identity;
 pub mod interface;
 pub mod peer;
 #[cfg(target_os = "linux")]

@@ -88,6 +88,7 @@ words! {
         Removed "removed" "the device was removed",
         Rotated "rotated" "a token of the device was replaced",
         Revoked "revoked" "a token of the device was made worthless",
+        Granted "granted" "what the device may do was set, without a request",
     }
 }
 
@@ -102,6 +103,7 @@ impl Managed {
             Call::Remove { .. } => Managed::Removed,
             Call::Rotate { .. } => Managed::Rotated,
             Call::Revoke { .. } => Managed::Revoked,
+            Call::Grant { .. } => Managed::Granted,
         })
     }
 }

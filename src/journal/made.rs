@@ -256,13 +256,14 @@ impl Line {
         let (request, role) = match call {
             Call::List | Call::Remove { .. } => (None, None),
             Call::Approve { request_id } | Call::Reject { request_id } => (Some(request_id), None),
-            Call::Rotate { role, .. } | Call::Revoke { role, .. } => (None, Some(role)),
+            Call::Rotate { role, .. } | Call::Revoke { role, .. } => (None, Some(&**role)),
+            Call::Grant { role, .. } => (None, Some(role.name())),
         };
         let record = match &change.record {
             Write::Put(record) => Some(record),
             Write::Keep | Write::Remove => None,
         };
-        let approved = record.filter(|_| action == Managed::Approved);
+        let approved = record.filter(|_| matches!(action, Managed::Approved | Managed::Granted));
         let token = role.and_then(|role| record?.token(role));
         let rotated = token.filter(|_| action == Managed::Rotated);
         let scopes = match (approved, rotated) {

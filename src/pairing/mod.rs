@@ -10,6 +10,7 @@
 pub mod approve;
 pub mod change;
 pub mod course;
+pub mod grant;
 pub mod import;
 mod kept;
 pub mod key;

@@ -1,5 +1,5 @@
 //! What those who manage devices may call: `device.pair.*` and `device.token.*` (reference
-//! 7.5), as functions over what is remembered.
+//! 7.5), and our own `device.grant`, as functions over what is remembered.
 //!
 //! Frames, error codes and the sessions that end are not here: a [`Reply`] says what to
 //! commit, send and end, an [`RpcError`] what went wrong, in OpenClaw's words.
@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::approve::{Approver, approve};
 use super::change::{Change, Fresh, Write};
+use super::grant::grant;
 use super::record::{Record, Token};
 use super::removal::{reject, remove};
 use super::standing::Standing;
@@ -66,6 +67,15 @@ pub enum Call {
         device_id: Box<str>,
         /// The role that the token is for.
         role: Box<str>,
+    },
+    /// `device.grant`: says what a paired device may do, without a request. Our own.
+    Grant {
+        /// The device.
+        device_id: Box<str>,
+        /// The role that it has from now on; an operator's without.
+        role: Role,
+        /// All scopes that it has of this role from now on; those that it had without.
+        scopes: Option<Vec<Box<str>>>,
     },
 }
 
@@ -150,6 +160,7 @@ impl Call {
             "device.pair.remove" => params.remove(),
             "device.token.rotate" => params.rotate(),
             "device.token.revoke" => params.revoke(),
+            "device.grant" => params.grant(),
             _ => return None,
         })
     }
@@ -181,6 +192,11 @@ impl Call {
                 scopes,
             } => rotated(device_id, role, scopes.as_deref(), caller, view, fresh),
             Call::Revoke { device_id, role } => revoked(device_id, role, caller, view),
+            Call::Grant {
+                device_id,
+                role,
+                scopes,
+            } => granted(device_id, *role, scopes.as_deref(), caller, view, fresh),
         }
     }
 }
@@ -449,6 +465,35 @@ fn revoked(
     })
 }
 
+fn granted(
+    device_id: &str,
+    role: Role,
+    scopes: Option<&[Box<str>]>,
+    caller: &Caller<'_>,
+    view: &View<'_>,
+    fresh: &mut Fresh<'_>,
+) -> Result<Reply, RpcError> {
+    let rules = view.rules;
+    let may = caller.may(device_id, OtherDevices::Listed, rules);
+    if !may || !caller.may_manage([role.name()], rules) {
+        return Err(RpcError::invalid("device grant denied"));
+    }
+    let (_, record) =
+        of_device(device_id, view).ok_or_else(|| RpcError::invalid("unknown deviceId"))?;
+    let now_ms = view.now_ms;
+    let change = grant(record, role, scopes, caller.scopes, fresh, now_ms, rules)
+        .map_err(RpcError::invalid)?;
+    let device = match &change.record {
+        Write::Put(record) => redacted(record),
+        Write::Keep | Write::Remove => Map::new(),
+    };
+    Ok(Reply {
+        payload: json!({ "deviceId": device_id, "role": role.name(), "device": device }),
+        change,
+        ends: None,
+    })
+}
+
 /// The parameters of a call.
 struct Params<'a> {
     method: &'a str,
@@ -536,6 +581,22 @@ impl Params<'_> {
         let (device_id, role) = (self.text("deviceId")?, self.text("role")?);
         self.only(&["deviceId", "role"])
             .map(|()| Call::Revoke { device_id, role })
+    }
+
+    fn grant(&self) -> Result<Call, RpcError> {
+        let device_id = self.text("deviceId")?;
+        let role = match self.params.get("role") {
+            None => Role::Operator,
+            Some(_) => Role::parse(&self.text("role")?)
+                .ok_or_else(|| self.wrong("at /role: must be a role"))?,
+        };
+        let scopes = self.texts("scopes")?;
+        self.only(&["deviceId", "role", "scopes"])
+            .map(|()| Call::Grant {
+                device_id,
+                role,
+                scopes,
+            })
     }
 }
 

@@ -113,8 +113,9 @@ async fn enter(shared: &Arc<Shared>, accepted: Accepted, deadline: Instant) -> O
         let answer = answer(shared, &socket, &id, request, &taken);
         async move { Ok::<_, std::convert::Infallible>(answer) }
     });
+    // Every answer but that of an upgrade says that it is the last one. Said here, it would stand
+    // beside `Upgrade` in that answer too, which strict clients refuse.
     let connection = http1::Builder::new()
-        .keep_alive(false)
         .max_buf_size(shared.options.limits.head_bytes)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();

@@ -26,6 +26,7 @@ use crate::host::interface::{interfaces, own_addresses};
 use crate::host::peer::Peers;
 use crate::pairing::Standing;
 use crate::pairing::change::{Change, Event};
+use crate::pairing::key::PublicKey;
 use crate::pairing::rpc::Ends;
 use crate::pairing::store::{Store, StoreError, Version};
 use crate::policy::Policy;
@@ -55,6 +56,8 @@ pub struct Options {
     pub metrics: bool,
     /// What those files are now.
     pub watched: Vec<PathBuf>,
+    /// The gateway's own key, which tells it from others wherever it is reached.
+    pub identity: Option<PublicKey>,
     /// What TLS is spoken with, where it is.
     pub certificates: Option<Certificates>,
     /// Who finds out whose process is at the other end of a connection.
@@ -73,6 +76,7 @@ impl Default for Options {
             log: None,
             metrics: false,
             watched: Vec::new(),
+            identity: None,
             certificates: None,
             peers: Arc::new(Peers::open()),
             about: Vec::new(),
@@ -216,8 +220,10 @@ impl Shared {
             return self.store.commit(change, expected);
         }
         if change.only_notes(before) {
-            let same = self.store.commit(&Change::none(&change.device_id), expected)?;
-            if self.notes.keep(change.clone(), same).is_ok() {
+            let same = self
+                .store
+                .commit(&Change::none(&change.device_id), expected)?;
+            if self.notes.keep(change, same) {
                 return Ok(same);
             }
         }

@@ -49,10 +49,16 @@ pub(super) fn asked(request: &Request<Incoming>) -> Asked {
     }
     let broken = |status, message: &str| Asked::BrokenWebSocket(text(status, message));
     if !websocket {
-        return broken(StatusCode::BAD_REQUEST, "only WebSocket is spoken beside HTTP/1.1");
+        return broken(
+            StatusCode::BAD_REQUEST,
+            "only WebSocket is spoken beside HTTP/1.1",
+        );
     }
     if request.method() != Method::GET {
-        let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket begins with GET");
+        let mut answer = text(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "a WebSocket begins with GET",
+        );
         let understood = HeaderValue::from_static("GET");
         answer.headers_mut().insert(ALLOW, understood);
         return Asked::BrokenWebSocket(answer);

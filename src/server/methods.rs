@@ -7,6 +7,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::clock::{now_ms, with_fresh};
@@ -170,6 +172,7 @@ pub(super) const METHODS: &[Method] = &[
     method("device.pair.remove", PAIRING, Run::Devices),
     method("device.token.rotate", PAIRING, Run::Devices),
     method("device.token.revoke", PAIRING, Run::Devices),
+    method("device.grant", PAIRING, Run::Devices),
     method(
         "admission.explain",
         Needs::Nothing,
@@ -293,13 +296,19 @@ fn session(live: &Live, detailed: bool) -> Value {
     shown
 }
 
+/// By the names that OpenClaw's gateway uses for its own key.
 fn identity(caller: &Caller<'_>, _: &Value) -> Result<Value, CallError> {
-    let shared = caller.shared;
-    Ok(json!({
-        "name": "gw",
-        "version": shared.options.version,
-        "bootId": shared.boot_id,
-    }))
+    match &caller.shared.options.identity {
+        Some(identity) => Ok(json!({
+            "deviceId": identity.device_id(),
+            "publicKey": URL_SAFE_NO_PAD.encode(identity.bytes()),
+        })),
+        None => Err(CallError {
+            code: ErrorCode::Unavailable,
+            message: "this gateway has no key of its own".to_owned(),
+            details: None,
+        }),
+    }
 }
 
 fn policy_status(caller: &Caller<'_>, _: &Value) -> Result<Value, CallError> {

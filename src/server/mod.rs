@@ -1,6 +1,6 @@
 //! The live gateway: sockets, TLS, HTTP and WebSocket, sessions, and what they share.
 //!
-//! A [`Gateway`] is a policy, settings and a store of devices; [`run`] serves it at
+//! A [`Gateway`] is a policy, settings and a store of devices; [`run()`] serves it at
 //! [`Listener`]s until it is told to stop. A connection goes through [`crate::admission`], step by
 //! step, and this module brings what that does not know: the clock, randomness, the peer's owner,
 //! the disk. Nothing is decided here.

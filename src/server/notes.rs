@@ -16,14 +16,14 @@ const MOST: usize = 10_000;
 pub(super) struct Notes(Mutex<BTreeMap<Box<str>, (Change, Version)>>);
 
 impl Notes {
-    /// Keeps a note; gives it back when there are too many.
-    pub(super) fn keep(&self, note: Change, version: Version) -> Result<(), Change> {
+    /// Keeps a note; says whether there was room for it.
+    pub(super) fn keep(&self, note: &Change, version: Version) -> bool {
         let mut notes = lock(&self.0);
         if notes.len() >= MOST && !notes.contains_key(&note.device_id) {
-            return Err(note);
+            return false;
         }
-        notes.insert(note.device_id.clone(), (note, version));
-        Ok(())
+        notes.insert(note.device_id.clone(), (note.clone(), version));
+        true
     }
 
     /// Writes them, and says how many. One of a device that changed meanwhile is dropped: what

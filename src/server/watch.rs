@@ -42,7 +42,12 @@ impl Watch {
     pub(super) fn new() -> Self {
         let signs = Arc::new(Notify::new());
         let signal = Arc::clone(&signs);
-        let watcher = notify::recommended_watcher(move |_| signal.notify_one());
+        // Reading a file is told too, and the files are read when one has changed.
+        let watcher = notify::recommended_watcher(move |told: notify::Result<notify::Event>| {
+            if !told.is_ok_and(|event| event.kind.is_access()) {
+                signal.notify_one();
+            }
+        });
         if let Err(error) = &watcher {
             tracing::warn!(%error, "the system does not tell when files change: they are looked at now and then");
         }

@@ -71,14 +71,16 @@ impl WebSocket {
 
     /// The payload of the next message; text and binary count alike.
     pub(super) async fn next(&mut self) -> Result<Bytes, Gone> {
+        let mut closed = false;
         loop {
             match self.0.next().await {
                 Some(Ok(Message::Text(text))) => return Ok(text.into()),
                 Some(Ok(Message::Binary(bytes))) => return Ok(bytes),
                 // Pings are answered, and a close is confirmed, while the next one is awaited.
-                Some(Ok(
-                    Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_),
-                )) => {}
+                Some(Ok(Message::Close(_))) => closed = true,
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                // Some do not wait for their close to be confirmed.
+                Some(Err(_)) if closed => return Err(Gone::Left),
                 Some(Err(error)) => return Err(gone(&error)),
                 None => return Err(Gone::Left),
             }

@@ -70,6 +70,9 @@ pub struct Compatibility {
     /// Whether a device token that carries too little is told apart from a wrong one
     /// (2026.9).
     pub tell_scope_mismatch: bool,
+    /// Whether a client that has proved a secret is told by which line of the policy it is
+    /// refused, as `rule` in the details. No release of OpenClaw has such lines.
+    pub tell_rule: bool,
     /// Whether a setup code is looked at although the shared secret was right
     /// (from 2026.4.10).
     pub setup_code_first: bool,
@@ -137,6 +140,7 @@ impl Default for Compatibility {
             token_of_another_key: false,
             page_tokens_need_issuer: true,
             tell_scope_mismatch: true,
+            tell_rule: true,
             setup_code_first: true,
             discard_flagged_device: false,
             always_limited: true,

@@ -124,7 +124,7 @@ mod tests {
             ),
             (
                 r#"{"type":"res","id":"","method":"x"}"#,
-                "invalid: invalid request frame: at /type: must be equal to constant; at /id: must NOT have fewer than 1 characters",
+                "invalid: invalid request frame: at /type: must be equal to one of the allowed values; at /id: must not have fewer than 1 characters",
             ),
             ("[]", "invalid: invalid request frame: must be object"),
             ("{", "the message is not JSON: closed with 1000"),

@@ -156,6 +156,17 @@ proptest! {
         prop_assert_eq!(permit.is_some(), matches!(reply, Reply::Admitted(_)));
         prop_assert!(permit.is_none() || decision.verdict.admits());
         prop_assert!(permit.is_none() || !barred);
+
+        // Which line refuses is told to whoever proved a secret, and to nobody else.
+        if let Reply::Refused { refusal, .. } = reply {
+            let rule = refusal.details.as_ref().and_then(|details| details.get("rule"));
+            let told = rule.and_then(Value::as_str).map(str::to_owned);
+            let proved = !matches!(facts.auth, Auth::None | Auth::Failed | Auth::Open);
+            let by_policy = !decision.verdict.admits();
+            let tells = arrives.settings.compatibility.tell_rule;
+            let expected = (tells && proved && by_policy).then(|| policy.label(decision.by));
+            prop_assert_eq!(told, expected);
+        }
         if let Some(permit) = permit {
             let own = arrives.presented(arrives.gate(&policy));
             let proven = own.device_id().filter(|_| facts.device == DeviceProof::Proven);

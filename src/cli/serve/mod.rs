@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::runtime::Runtime;
-use tokio_rustls::TlsAcceptor;
 
 use self::loading::{Loaded, Loading};
 use self::start::Start;
@@ -20,6 +19,7 @@ use super::overrides::OverrideArgs;
 use crate::config::{Host, Level, Listen};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::host::claim::claim;
+use crate::host::identity::identity;
 use crate::host::interface::interfaces;
 use crate::host::peer::Peers;
 use crate::host::unavailable::Situation;
@@ -118,6 +118,8 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     }
     let _claim = claim(&config.state)
         .map_err(|error| Failure::new(error.to_string(), "`gw status` asks whether it serves"))?;
+    let identity = identity(&config.state)
+        .map_err(|error| Failure::new(error, "the gateway's own key is kept there"))?;
     let log = match &config.log.decisions {
         Some(decisions) => Some(DecisionLog::open(decisions).map_err(|error| {
             Failure::new(
@@ -143,8 +145,7 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         })?;
     let container = container::detect(Path::new("/"), |name| std::env::var(name).ok());
     let host = host::listening(container.as_ref(), &interfaces());
-    let tls = certificates.as_ref().map(Certificates::acceptor);
-    let listeners = listeners(&runtime, &config.listen, host, tls.as_ref())?;
+    let listeners = listeners(&runtime, &config.listen, host, certificates.as_ref())?;
     let peers = Arc::new(Peers::open());
     let socket = config.listen.socket.as_deref();
     let situation = Situation::of(&peers, container.clone(), socket);
@@ -174,6 +175,7 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         load: Some(Arc::new(move || loading.again())),
         watched: files,
         certificates: certificates.clone(),
+        identity: Some(identity),
         about: vec![("stateDir", config.state.display().to_string())],
         ..Options::default()
     };
@@ -190,14 +192,14 @@ fn listeners(
     runtime: &Runtime,
     listen: &Listen,
     host: Host,
-    tls: Option<&TlsAcceptor>,
+    certificates: Option<&Certificates>,
 ) -> Result<Vec<Listener>, Failure> {
     let _inside = runtime.enter();
     let mut listeners = Vec::new();
     let mut port = listen.port;
     for address in listen.addresses(host) {
         let address = SocketAddr::new(address.ip(), port);
-        match Listener::tcp(address, tls.cloned()) {
+        match Listener::tcp(address, certificates.map(Certificates::acceptor)) {
             Ok(listener) => {
                 // Of a port that the system chose, all addresses get the same.
                 port = listener.address().map_or(port, |address| address.port());
@@ -235,14 +237,16 @@ fn is_missing(error: &io::Error) -> bool {
 const EAFNOSUPPORT: i32 = 97;
 
 fn not_listening(address: SocketAddr, error: &io::Error) -> Failure {
-    let help = match error.kind() {
-        ErrorKind::AddrInUse => {
-            "something listens there already: `gw status` asks whether it is a gateway; \
-             `--port` names another port"
-        }
-        ErrorKind::AddrNotAvailable => "it is no address of this host: see `ip address`",
-        ErrorKind::PermissionDenied => "ports below 1024 are for root: name another by `--port`",
-        _ => "name another address by `--bind`, or another port by `--port`",
+    let known = |kind: ErrorKind| error.kind() == kind;
+    let help = if known(ErrorKind::AddrInUse) {
+        "something listens there already: `gw status` asks whether it is a gateway; \
+         `--port` names another port"
+    } else if known(ErrorKind::AddrNotAvailable) {
+        "it is no address of this host: see `ip address`"
+    } else if known(ErrorKind::PermissionDenied) {
+        "ports below 1024 are for root: name another by `--port`"
+    } else {
+        "name another address by `--bind`, or another port by `--port`"
     };
     Failure::new(format!("{address} cannot be listened at: {error}"), help)
 }

@@ -274,6 +274,44 @@ fn a_revoked_token_stays_in_the_record() {
 }
 
 #[test]
+fn who_may_manage_a_device_grants_it_what_they_hold() {
+    let rules = Compatibility::default();
+    let call = |session: &Session, params| say(session, "device.grant", &params, &rules);
+    let owner = session(&["operator.admin"]);
+    let reply = call(
+        &owner,
+        json!({ "deviceId": "a", "scopes": ["operator.write"] }),
+    )
+    .unwrap();
+    assert_eq!(reply.payload["device"]["scopes"], json!(["operator.write"]));
+    assert!(!reply.payload.to_string().contains("s3cret"));
+    let few = session(&["operator.pairing"]);
+    let denied = |session, params| call(session, params).unwrap_err();
+    assert_eq!(
+        denied(
+            &few,
+            json!({ "deviceId": "a", "scopes": ["operator.write"] })
+        ),
+        "missing scope: operator.write"
+    );
+    for unknown in ["b", "e"] {
+        let params = json!({ "deviceId": unknown, "scopes": [] });
+        assert_eq!(denied(&owner, params), "unknown deviceId");
+    }
+    let own = of_a(&["operator.pairing"]);
+    let params = json!({ "deviceId": "n", "role": "node" });
+    assert_eq!(denied(&own, params), "device grant denied");
+    for wrong in [
+        json!({ "deviceId": "a", "role": "king" }),
+        json!({ "deviceId": "a", "scope": "operator.read" }),
+        json!({ "scopes": [] }),
+    ] {
+        let said = denied(&owner, wrong);
+        assert!(said.starts_with("invalid device.grant params"), "{said}");
+    }
+}
+
+#[test]
 fn parameters_are_closed() {
     let parse = |method: &str, params: Value| match Call::parse(method, &params).unwrap() {
         Ok(call) => panic!("{call:?}"),

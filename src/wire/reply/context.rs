@@ -33,6 +33,8 @@ pub struct Context<'a> {
     pub auth_reason: Option<&'a AuthReason>,
     /// What the policy has to say to the client; it stands in place of the reason's own remedy.
     pub hint: Option<&'a str>,
+    /// The line of the policy that refuses, where the client may know it.
+    pub rule: Option<&'a str>,
 }
 
 impl<'a> Context<'a> {
@@ -54,6 +56,7 @@ impl<'a> Context<'a> {
             origin: OriginClass::Absent,
             auth_reason: None,
             hint: None,
+            rule: None,
         }
     }
 

@@ -76,6 +76,7 @@ pub fn pairing_required(pairing: &PairingRefusal<'_>, context: &Context<'_>) -> 
     tell("reason", Some(pairing.reason.name().into()));
     tell("requestId", request_id.map(Value::from));
     tell("remediationHint", context.hint.or(remedy).map(Value::from));
+    tell("rule", context.rule.map(Value::from));
     let scopes = list(pairing.scopes);
     let scopes = match level {
         PairingDetails::Brief => return close(message, details.into(), None),

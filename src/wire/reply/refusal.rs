@@ -64,12 +64,14 @@ impl Refusal {
         self
     }
 
-    /// What the policy has to say goes with the details, in place of what was there.
-    fn hinted(mut self, hint: Option<&str>) -> Self {
-        if let Some(hint) = hint {
+    /// What the policy has to say goes with the details, in place of what was there; and which
+    /// line of it refuses.
+    fn by_policy(mut self, context: &Context<'_>) -> Self {
+        for (name, text) in [("remediationHint", context.hint), ("rule", context.rule)] {
+            let Some(text) = text else { continue };
             let details = self.details.get_or_insert_with(|| json!({}));
             if let Value::Object(details) = details {
-                details.insert("remediationHint".to_owned(), hint.into());
+                details.insert(name.to_owned(), text.into());
             }
         }
         self
@@ -120,7 +122,7 @@ pub fn refuse(reason: Reason, context: &Context<'_>) -> Refusal {
         Row::Build(message) => of_build(message, context.compatibility),
         Row::Policy(details, message) => of_policy(reason, details, message, context.compatibility),
     };
-    refusal.hinted(context.hint)
+    refusal.by_policy(context)
 }
 
 fn of_plain(row: &Plain, reason: Option<&str>) -> Refusal {

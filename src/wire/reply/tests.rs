@@ -26,6 +26,7 @@ fn context(compatibility: &Compatibility) -> Context<'_> {
         origin: OriginClass::Absent,
         auth_reason: None,
         hint: None,
+        rule: None,
     }
 }
 

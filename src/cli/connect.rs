@@ -1,0 +1,296 @@
+//! `gw connect`: a client that shows the handshake step by step, and what the gateway answers.
+
+use serde_json::{Value, json};
+
+use super::Exit;
+use super::output::{AnswerFormat, Output};
+use super::reach::{self, AskArgs, Outside, Way};
+use super::trouble::{clean_line, cut_line, details};
+use crate::client::{Asked, ClientError, Knock, Refusal, Session, Step, Target};
+use crate::facts::{Client, Mode, Role};
+use crate::handshake::clean;
+
+/// How much is shown of what is sent, in characters.
+const MOST_SENT: usize = 4_000;
+
+/// Knocks at a gateway as a client does, and shows each step of it
+///
+/// What is sent is shown without its secrets. The answer is told in full: what it was admitted
+/// with, or why not and what helps. The session ends at once.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  gw connect                                  as the owner, at the gateway's own socket
+  gw connect --tcp                            as a client on this host, with the token
+  gw connect --tcp --as openclaw-tui/ui --scopes operator.read,operator.write
+  gw connect --url wss://gateway.example:18789 --token-file token
+  gw connect --url ws://127.0.0.1:18789 --header 'X-Forwarded-For: 203.0.113.5'
+  gw connect --as openclaw-control-ui/webchat --origin https://evil.example
+
+Exit codes: 0 admitted, 1 no answer, 2 wrong command line, 3 a secret cannot be read, 4 refused")]
+pub(super) struct Args {
+    /// What to be: `client.id` and `client.mode`
+    #[arg(long = "as", value_name = "CLIENT/MODE", default_value = "cli/cli", value_parser = who)]
+    who: (Client, Mode),
+
+    /// The role to ask for
+    #[arg(long, default_value = "operator", value_parser = role)]
+    role: Role,
+
+    /// The scopes to ask for
+    #[arg(
+        long,
+        alias = "scope",
+        value_name = "SCOPE,…",
+        value_delimiter = ',',
+        default_value = "operator.read,operator.write"
+    )]
+    scopes: Vec<String>,
+
+    /// The page that it comes from
+    #[arg(long)]
+    origin: Option<String>,
+
+    /// A header of the HTTP request
+    #[arg(long, value_name = "NAME: VALUE", value_parser = header)]
+    header: Vec<(String, String)>,
+
+    /// The name that it gives itself
+    #[arg(long, value_name = "NAME")]
+    display_name: Option<String>,
+
+    /// Come over the port of the configuration, as clients do, and not at the gateway's own socket
+    #[arg(long, conflicts_with = "url")]
+    tcp: bool,
+
+    /// Come without a device
+    #[arg(long)]
+    no_device: bool,
+
+    #[command(flatten)]
+    ask: AskArgs,
+}
+
+fn who(text: &str) -> Result<(Client, Mode), String> {
+    let (client, mode) = text
+        .split_once('/')
+        .ok_or("write CLIENT/MODE, as cli/cli")?;
+    let known = |words: &[crate::facts::Word]| {
+        let names: Vec<&str> = words.iter().map(|word| word.name).collect();
+        names.join(", ")
+    };
+    let client = Client::parse(client)
+        .ok_or_else(|| format!("the client is none of {}", known(Client::WORDS)))?;
+    let mode =
+        Mode::parse(mode).ok_or_else(|| format!("the mode is none of {}", known(Mode::WORDS)))?;
+    Ok((client, mode))
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    Role::parse(text).ok_or_else(|| "it is not `operator` or `node`".to_owned())
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("write NAME: VALUE")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
+    match knock(args, output) {
+        Ok(exit) | Err(exit) => exit,
+    }
+}
+
+fn knock(args: &Args, output: &mut Output) -> Result<Exit, Exit> {
+    let format = args.ask.format;
+    let mut way = args.ask.gateway.way(output, format.report())?;
+    if args.tcp {
+        way.places
+            .retain(|place| matches!(place, Target::Tcp { .. }));
+    }
+    let runtime = reach::runtime(output)?;
+    let mut steps: Vec<Value> = Vec::new();
+    let mut told = Output::default();
+    let mut seen = |step: Step| match format {
+        AnswerFormat::Json => steps.push(as_json(&step)),
+        AnswerFormat::Human | AnswerFormat::Plain => {
+            told.say(&as_text(&step));
+            told.flush();
+        }
+    };
+    let answered = runtime.block_on(async {
+        let session = enter(args, &way, &mut seen).await?;
+        let hello = (session.target().to_owned(), session.hello().clone());
+        session.close().await;
+        Ok(hello)
+    });
+    let (answer, exit) = match &answered {
+        Ok((_, hello)) => (Answer::Admitted(hello), Exit::Success),
+        Err(Outside::Client(ClientError::Refused(refusal))) => {
+            (Answer::Refused(refusal), Exit::Refused)
+        }
+        Err(outside) => {
+            if format == AnswerFormat::Json && !steps.is_empty() {
+                output.say_json(&json!({ "steps": steps }));
+                outside.report(AnswerFormat::Human, output);
+                return Err(Exit::Failure);
+            }
+            return Err(outside.report(format, output));
+        }
+    };
+    match format {
+        AnswerFormat::Json => {
+            let mut document = json!({ "steps": steps, "admitted": exit == Exit::Success });
+            if let Some(document) = document.as_object_mut() {
+                let (name, value) = answer.to_json();
+                document.insert(name.to_owned(), value);
+            }
+            output.say_json(&document);
+        }
+        AnswerFormat::Human | AnswerFormat::Plain => output.say(&answer.text()),
+    }
+    Ok(exit)
+}
+
+async fn enter(args: &Args, way: &Way, seen: &mut dyn FnMut(Step)) -> Result<Session, Outside> {
+    let mut headers = args.header.clone();
+    if let Some(origin) = &args.origin {
+        headers.push(("Origin".to_owned(), origin.clone()));
+    }
+    let (door, target) = way.open(&Asked { headers }, seen).await?;
+    let knock = Knock {
+        client: args.who.0,
+        mode: args.who.1,
+        display_name: args.display_name.as_deref().map(Into::into),
+        role: args.role,
+        scopes: args
+            .scopes
+            .iter()
+            .filter(|scope| !scope.is_empty())
+            .map(|scope| scope.as_str().into())
+            .collect(),
+        ..Knock::default()
+    };
+    let knock = way.knock(target, knock);
+    let device = match args.no_device {
+        true => None,
+        false => reach::device_for(target).map_err(Outside::NoDevice)?,
+    };
+    Ok(door.knock(&knock, device.as_ref(), seen).await?)
+}
+
+fn as_text(step: &Step) -> String {
+    let mut text = String::new();
+    let mut say = |label: &str, value: &str| text.push_str(&format!("{label:<12}{value}\n"));
+    match step {
+        Step::Reached(reached) => {
+            let over = match (reached.local, reached.peer) {
+                (Some(local), Some(peer)) => format!("TCP, {local} → {peer}"),
+                (_, _) => "the gateway's own socket".to_owned(),
+            };
+            say("connection", &over);
+            if reached.tls {
+                say("TLS", "the certificate is trusted");
+            }
+        }
+        Step::Upgraded(status) => say("HTTP", &format!("{status}: a WebSocket from here on")),
+        Step::Challenged { nonce, .. } => say("challenge", &clean(nonce)),
+        Step::Knocking { signed, params } => {
+            if let Some(signed) = signed {
+                say("signed", &cut_line(signed, MOST_SENT));
+            }
+            let sent = serde_json::to_string(params).unwrap_or_default();
+            say("sent", &format!("connect {}", cut_line(&sent, MOST_SENT)));
+        }
+    }
+    text
+}
+
+fn as_json(step: &Step) -> Value {
+    match step {
+        Step::Reached(reached) => json!({
+            "step": "connection",
+            "peer": reached.peer.map(|peer| peer.to_string()),
+            "local": reached.local.map(|local| local.to_string()),
+            "tls": reached.tls,
+        }),
+        Step::Upgraded(status) => json!({ "step": "http", "status": status }),
+        Step::Challenged { nonce, time_ms } => {
+            json!({ "step": "challenge", "nonce": nonce, "ts": time_ms })
+        }
+        Step::Knocking { signed, params } => {
+            json!({ "step": "connect", "signed": signed, "params": params })
+        }
+    }
+}
+
+/// What the gateway answered.
+enum Answer<'a> {
+    Admitted(&'a Value),
+    Refused(&'a Refusal),
+}
+
+impl Answer<'_> {
+    fn text(&self) -> String {
+        match self {
+            Answer::Refused(refusal) => {
+                format!(
+                    "\nREFUSED  {}\n{}",
+                    clean_line(&refusal.message),
+                    details(refusal)
+                )
+            }
+            Answer::Admitted(hello) => {
+                let text = |place: &str| {
+                    let text = hello.pointer(place).and_then(Value::as_str);
+                    text.map(clean).unwrap_or_default()
+                };
+                let scopes = hello.pointer("/auth/scopes").and_then(Value::as_array);
+                let scopes: Vec<&str> = scopes
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                    .collect();
+                let mut told = match text("/auth/role") {
+                    role if role.is_empty() => "\nADMITTED\n".to_owned(),
+                    role => format!("\nADMITTED  as {role}\n"),
+                };
+                let mut say = |label: &str, value: &str| {
+                    told.push_str(&format!("  {label:<12}{value}\n"));
+                };
+                match scopes.is_empty() {
+                    // Some releases tell scopes only beside a device token.
+                    true => say("scopes", "none is told: what needs one is refused"),
+                    false => {
+                        let scopes: Vec<String> = scopes.into_iter().map(clean).collect();
+                        say("scopes", &scopes.join(", "));
+                    }
+                }
+                if hello.pointer("/auth/deviceToken").is_some() {
+                    say("token", "a device token came with it, and is not kept");
+                }
+                say("gateway", &format!("version {}", text("/server/version")));
+                say("connection", &text("/server/connId"));
+                told
+            }
+        }
+    }
+
+    /// The same for programs, without the device token.
+    fn to_json(&self) -> (&'static str, Value) {
+        match self {
+            Answer::Refused(refusal) => ("error", refusal.to_json()),
+            Answer::Admitted(hello) => {
+                let of = |name: &str| hello.get(name).cloned().unwrap_or_default();
+                let mut auth = of("auth");
+                if let Some(token) = auth.get_mut("deviceToken") {
+                    *token = "•••".into();
+                }
+                let hello = json!({
+                    "protocol": of("protocol"), "server": of("server"), "auth": auth,
+                });
+                ("hello", hello)
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! `gw status`: whether a gateway is there, what decides, who is connected, what waits.
+
+use serde_json::{Value, json};
+
+use super::Exit;
+use super::check::count;
+use super::output::{AnswerFormat, Output};
+use super::policy;
+use super::reach::{self, AskArgs};
+use super::table::{Table, ago, now_ms};
+use super::trouble::clean_line;
+use crate::facts::Scope;
+use crate::handshake::clean;
+
+/// Says whether a gateway is there, which policy decides, who is connected and what waits
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  gw status
+  gw status --state scratch
+  gw status --url wss://gateway.example:18789 --token-file token
+  gw status --format json | jq .policy.digest
+
+Exit codes: 0 a gateway is there, 1 none is reached, 2 wrong command line")]
+pub(super) struct Args {
+    #[command(flatten)]
+    ask: AskArgs,
+}
+
+pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
+    let asked = reach::ask(&args.ask, &[Scope::Admin], output, async |session, _| {
+        let mut status = session.call("status", json!({})).await?;
+        let devices = session.call("device.pair.list", json!({})).await?;
+        let length = |name: &str| devices.get(name).and_then(Value::as_array).map(Vec::len);
+        if let Some(status) = status.as_object_mut() {
+            status.insert("url".to_owned(), session.target().into());
+            status.insert("requestsWaiting".to_owned(), json!(length("pending")));
+            status.insert("devicesPaired".to_owned(), json!(length("paired")));
+        }
+        Ok(status)
+    });
+    let status = match asked {
+        Ok(status) => status,
+        Err(exit) => return exit,
+    };
+    match args.ask.format {
+        AnswerFormat::Json => output.say_json(&status),
+        AnswerFormat::Human => output.say(&told(&status, Table::drawn)),
+        AnswerFormat::Plain => output.say(&told(&status, |table| table.told("session"))),
+    }
+    Exit::Success
+}
+
+fn told(status: &Value, table: fn(&Table<5>) -> String) -> String {
+    let text = |value: &Value, name: &str| {
+        let text = value.get(name).and_then(Value::as_str);
+        text.map_or_else(|| "–".to_owned(), clean)
+    };
+    let number = |name: &str| status.get(name).and_then(Value::as_u64);
+    let mut told = format!(
+        "gateway   {}, version {}, started {}\n",
+        clean_line(
+            status
+                .get("url")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        ),
+        text(status, "runtimeVersion"),
+        ago(
+            number("uptimeMs").map(|up| now_ms().saturating_sub_unsigned(up)),
+            now_ms()
+        ),
+    );
+    told.push_str(&policy::told(status.get("policy").unwrap_or(&Value::Null)));
+    for (label, place) in [
+        ("state", "/stateDir"),
+        ("TLS", "/tls/fingerprint"),
+        ("", "/tls/problem"),
+    ] {
+        if let Some(value) = status.pointer(place).and_then(Value::as_str) {
+            told.push_str(&format!("{label:<10}{}\n", clean_line(value)));
+        }
+    }
+    let many = |name: &str, noun: &str| {
+        let number = number(name).and_then(|number| usize::try_from(number).ok());
+        count(number.unwrap_or(0), noun)
+    };
+    told.push_str(&format!(
+        "devices   {}, {}{}\n",
+        many("devicesPaired", "device"),
+        many("requestsWaiting", "request"),
+        match number("requestsWaiting") {
+            None | Some(0) => "",
+            Some(_) => " for you: gw devices list",
+        }
+    ));
+    let sessions = status.get("sessions").and_then(Value::as_array);
+    let rows: Vec<[String; 5]> = sessions
+        .into_iter()
+        .flatten()
+        .map(|session| {
+            let device = text(session, "device");
+            [
+                format!("{}/{}", text(session, "client"), text(session, "mode")),
+                text(session, "role"),
+                device.chars().take(12).collect(),
+                match text(session, "from") {
+                    from if from == "none" => "its own socket".to_owned(),
+                    from => from,
+                },
+                ago(session.get("sinceMs").and_then(Value::as_i64), now_ms()),
+            ]
+        })
+        .collect();
+    told.push_str(&format!("sessions  {}, this one too\n\n", rows.len()));
+    told.push_str(&table(&Table::new(
+        ["client", "role", "device", "from", "since"],
+        rows,
+    )));
+    told
+}

@@ -1,0 +1,687 @@
+//! The owner's tools against a gateway that serves: every process is the real one. What differs
+//! from run to run is left open in the goldens (`[..]`).
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "this is a test: what is missing fails it"
+)]
+
+use std::fs;
+use std::io::{BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+use snapbox::{assert_data_eq, str};
+use tempfile::TempDir;
+
+const TOKEN: &str = "7d1f9c2ab0e3485f-not-a-secret";
+
+/// Asks the owner about every device.
+const POLICY: &str = "gw-policy 1
+guard [wrong-credentials] auth=failed → reject(as-found)
+[owner] transport=unix → approve
+[known-device] pairing=paired → approve
+default → require-pairing
+";
+
+/// A process that ends with the test, whatever becomes of it.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A folder with a configuration, in which processes run.
+struct Place {
+    folder: TempDir,
+}
+
+/// What a process came to.
+#[derive(Debug)]
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Place {
+    fn new(config: &str) -> Self {
+        let place = Place {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        place.write(
+            "gw.yaml",
+            &format!(
+                "state: state\npolicy: my.policy\nauth: {{ token: {{ file: token }} }}\n{config}"
+            ),
+        );
+        place.write("my.policy", POLICY);
+        place.write("token", TOKEN);
+        place.write("wrong", "0123456789-another-one");
+        for secret in ["token", "wrong"] {
+            place.private(secret);
+        }
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    #[cfg(unix)]
+    fn private(&self, name: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    #[cfg(not(unix))]
+    fn private(&self, _: &str) {}
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gw"));
+        command
+            .current_dir(self.folder.path())
+            .env("XDG_CONFIG_HOME", self.path("config"))
+            .env("NO_COLOR", "1")
+            .env("GW_TEST_TOKEN", TOKEN)
+            .stdin(Stdio::null())
+            .args(arguments);
+        command
+    }
+
+    fn gw(&self, arguments: &[&str]) -> Said {
+        let output = self.command(arguments).output().unwrap();
+        Said {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let said = self.gw(&[arguments, &["--format", "json"]].concat());
+        assert_eq!(said.code, Some(0), "{said:?}");
+        serde_json::from_str(&said.out).unwrap()
+    }
+
+    /// Serves, and gives where, over TCP.
+    fn serve(&self) -> (Running, String) {
+        self.serve_at(&["--port", "0"])
+    }
+
+    fn serve_at(&self, port: &[&str]) -> (Running, String) {
+        let mut child = self
+            .command(&[&["serve"], port].concat())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let out = child.stdout.take().unwrap();
+        let running = Running(child);
+        (running, listening(BufReader::new(out)))
+    }
+
+    /// Records, and gives where; and what it says later.
+    fn record(&self, out: &str) -> (Running, String, BufReader<std::process::ChildStderr>) {
+        let mut child = self
+            .command(&["record", "--port", "0", "--out", out])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut err = BufReader::new(child.stderr.take().unwrap());
+        let running = Running(child);
+        let url = listening(&mut err);
+        (running, url, err)
+    }
+}
+
+/// The URL of the first line that names one; the lines after it are read by nobody, or later.
+fn listening(mut lines: impl std::io::BufRead) -> String {
+    let mut heard = String::new();
+    loop {
+        let mut line = String::new();
+        assert_ne!(lines.read_line(&mut line).unwrap(), 0, "it ended: {heard}");
+        let at = line
+            .find("ws://127.0.0.1:")
+            .or(line.find("wss://127.0.0.1:"));
+        if let Some(at) = at {
+            return line.get(at..).unwrap().trim().to_owned();
+        }
+        heard.push_str(&line);
+    }
+}
+
+fn text<'a>(value: &'a Value, place: &str) -> &'a str {
+    value.pointer(place).and_then(Value::as_str).unwrap()
+}
+
+#[test]
+fn a_device_that_knocks_is_approved_and_comes_in() {
+    let place = Place::new("");
+    let (_gateway, url) = place.serve();
+    let knock = ["connect", "--url", &url, "--token-env", "GW_TEST_TOKEN"];
+    let hostile = "owner\u{1b}[2J\u{202e}\nADMITTED";
+    let said = place.gw(&[&knock[..], &["--display-name", hostile]].concat());
+    assert_eq!(said.code, Some(4), "{said:?}");
+    assert_data_eq!(
+        said.out.split("\n\n").last().unwrap(),
+        str![[r#"
+REFUSED  pairing required: device is not approved yet
+  code        NOT_PAIRED, PAIRING_REQUIRED
+  reason      not-paired
+  request     [..]
+  asks for    operator.read, operator.write
+  what helps  Approve this device from the pending pairing requests.
+              gw devices approve [..]
+  closed      1008 pairing required: device is not approved yet (requestId: [..])
+
+"#]]
+    );
+    assert!(!said.out.contains(TOKEN), "{said:?}");
+
+    let listed = place.json(&["devices", "list"]);
+    let (id, device) = (
+        text(&listed, "/pending/0/requestId"),
+        text(&listed, "/pending/0/deviceId"),
+    );
+    assert_eq!(text(&listed, "/pending/0/displayName"), hostile);
+    let said = place.gw(&["devices", "list"]);
+    assert_data_eq!(
+        &said.out,
+        str![[r#"
+1 request waits: gw devices approve REQUEST, or gw devices reject REQUEST
+
+REQUEST   DEVICE        WHO[..]FROM[..]SINCE[..]WOULD GET
+[..]  “owner/u{1b}[2J/u{202e}/nADMITTED” cli/cli [..]  this host, or a proxy  [..]  role operator: operator.read, operator.write
+
+No device is paired.
+
+"#]]
+    );
+    for format in ["human", "plain"] {
+        let said = place.gw(&["devices", "list", "--format", format]);
+        for hidden in ["\u{1b}", "\u{202e}", "\nADMITTED"] {
+            assert!(!said.out.contains(hidden), "{said:?}");
+        }
+    }
+
+    // The beginning of an id, or the latest, is shown and not approved where nobody can be asked.
+    let beginning = id.get(..8).unwrap();
+    for named in [beginning, "--latest"] {
+        let said = place.gw(&["devices", "approve", named]);
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(
+            said.out.contains("+ operator.read, operator.write"),
+            "{said:?}"
+        );
+        assert!(
+            said.err.contains(&format!("gw devices approve {id}")),
+            "{said:?}"
+        );
+    }
+    let said = place.gw(&["devices", "approve", id]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_data_eq!(
+        &said.out,
+        str![[r#"
+request   [..]
+device    [..]
+says      “owner/u{1b}[2J/u{202e}/nADMITTED” cli/cli [..]
+from      this host, or a proxy; [..]
+role      + operator
+scopes    + operator.read, operator.write
+approved
+device    [..]
+has now   operator: operator.read, operator.write
+
+"#]]
+    );
+    let said = place.gw(&knock);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_data_eq!(
+        said.out.split("\n\n").last().unwrap(),
+        str![[r#"
+ADMITTED  as operator
+  scopes      operator.read, operator.write
+  token       a device token came with it, and is not kept
+  gateway     version [..]
+  connection  [..]
+
+"#]]
+    );
+
+    // Less, by the owner's word: what was admitted before asks again.
+    let granted = ["devices", "grant", device, "--scope", "operator.read"];
+    let said = place.gw(&granted);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(
+        said.out
+            .contains("had       operator: operator.read, operator.write\n")
+    );
+    assert!(
+        said.out.ends_with("has now   operator: operator.read\n"),
+        "{said:?}"
+    );
+    let said = place.gw(&knock);
+    assert_eq!(said.code, Some(4), "{said:?}");
+    assert!(said.out.contains("approved    operator.read\n"), "{said:?}");
+    let said = place.gw(&["devices", "list"]);
+    assert!(
+        said.out.contains("operator.write; has operator.read"),
+        "{said:?}"
+    );
+    let again = place.json(&["devices", "list"]);
+    let again = text(&again, "/pending/0/requestId");
+    assert_eq!(place.gw(&["devices", "reject", again]).code, Some(0));
+
+    // More, without waiting for it to ask.
+    let scopes = ["--scope", "operator.read", "--scope", "operator.write"];
+    let said = place.gw(&[&["devices", "grant", device][..], &scopes].concat());
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(place.gw(&knock).code, Some(0));
+
+    let said = place.gw(&["devices", "rotate", device]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(
+        said.out
+            .contains("carries   operator.read, operator.write\n"),
+        "{said:?}"
+    );
+    let said = place.gw(&["devices", "revoke", device]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let said = place.gw(&["devices", "remove", device.get(..12).unwrap()]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let said = place.gw(&["devices", "remove", device]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains("no device begins with"), "{said:?}");
+    assert_eq!(place.gw(&knock).code, Some(4));
+}
+
+#[test]
+fn a_certificate_is_pinned_by_what_the_gateway_s_own_host_says() {
+    let place = Place::new("tls: { autoGenerate: true }\n");
+    let (_gateway, url) = place.serve();
+    let status = place.json(&["status"]);
+    let fingerprint = text(&status, "/tls/fingerprint");
+    let said = place.gw(&["status"]);
+    assert!(
+        said.out.contains(&format!("TLS       {fingerprint}\n")),
+        "{said:?}"
+    );
+    let knock = |pin: &[&str]| {
+        place.gw(&[
+            &[
+                "connect",
+                "--format",
+                "plain",
+                "--url",
+                &url,
+                "--token-file",
+                "token",
+            ],
+            pin,
+        ]
+        .concat())
+    };
+    let said = knock(&["--tls-fingerprint", fingerprint]);
+    assert_eq!(said.code, Some(4), "{said:?}");
+    assert!(
+        said.out
+            .contains("TLS         the certificate is trusted\n"),
+        "{said:?}"
+    );
+    let other = fingerprint.replace(['a', '1'], "0");
+    let said = knock(&["--tls-fingerprint", &other]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(
+        said.err.contains(fingerprint) && said.err.contains(&other),
+        "{said:?}"
+    );
+    assert!(
+        !said.out.contains("sent"),
+        "nothing is told to whom is not trusted: {said:?}"
+    );
+    let said = knock(&[]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(
+        said.err
+            .contains(&format!("--tls-fingerprint {fingerprint}")),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_wrong_token_is_refused_with_what_helps() {
+    let place = Place::new("");
+    let (_gateway, url) = place.serve();
+    let knock = ["--url", &url, "--token-file", "wrong"];
+    let said = place.gw(&[&["connect"][..], &knock].concat());
+    assert_eq!(said.code, Some(4), "{said:?}");
+    assert_data_eq!(
+        said.out.split("\n\n").last().unwrap(),
+        str![[r#"
+REFUSED  unauthorized: gateway token mismatch ([..])
+  code        INVALID_REQUEST, AUTH_TOKEN_MISMATCH
+  reason      token_mismatch
+  next        retry_with_device_token
+  closed      1008 unauthorized: gateway token mismatch [..]
+
+"#]]
+    );
+    let said = place.gw(&[&["devices", "list"][..], &knock].concat());
+    assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
+    assert!(
+        said.err.starts_with("error: refused: unauthorized"),
+        "{said:?}"
+    );
+    let said = place.gw(&[&["call", "health", "--format", "json"][..], &knock].concat());
+    assert_eq!(said.code, Some(1));
+    let refused: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(text(&refused, "/error/details/code"), "AUTH_TOKEN_MISMATCH");
+}
+
+/// The policies of OpenClaw's releases know no socket: there the tools come as their command line
+/// does, with the token and a device.
+#[test]
+fn a_policy_without_a_rule_for_the_socket_is_met_over_loopback() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let place = Place::new(&format!("listen: {{ port: {port} }}\n"));
+    let config = fs::read_to_string(place.path("gw.yaml")).unwrap();
+    let policy = "built-in:openclaw/2026.9.6.policy";
+    place.write("gw.yaml", &config.replace("my.policy", policy));
+    let (_gateway, url) = place.serve_at(&[]);
+    let status = place.json(&["status"]);
+    assert_eq!(text(&status, "/url"), url);
+    assert_eq!(text(&status, "/sessions/0/auth"), "token");
+}
+
+#[test]
+fn calls_are_answered_or_refused_with_their_details() {
+    let place = Place::new("");
+    let (_gateway, _) = place.serve();
+    assert_eq!(place.json(&["call", "health"])["ok"], json!(true));
+    let said = place.gw(&["call", "no.such"]);
+    assert_eq!(said.code, Some(1));
+    assert_eq!(
+        said.err,
+        "error: refused: unknown method: no.such\n  code        INVALID_REQUEST\n"
+    );
+    let few = ["call", "policy.reload", "--scope", "operator.read"];
+    let said = place.gw(&few);
+    assert_eq!(said.code, Some(1));
+    assert!(
+        said.err.contains("missing scope: operator.admin"),
+        "{said:?}"
+    );
+    let said = place.gw(&["call", "health", "{\"token\": s3cret}"]);
+    assert_eq!(said.code, Some(3));
+    assert!(said.err.contains("no JSON, at 1:"), "{said:?}");
+    assert!(!said.err.contains("s3cret"), "{said:?}");
+}
+
+#[test]
+fn a_gateway_says_how_it_is_and_what_differs() {
+    let place = Place::new("");
+    let (_gateway, _) = place.serve();
+    let said = place.gw(&["status"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_data_eq!(
+        &said.out,
+        str![[r#"
+gateway   [..]gw.sock, version [..], started [..]
+policy    my.policy [..], in force since [..]
+state     state
+devices   0 devices, 0 requests
+sessions  1, this one too
+
+CLIENT   ROLE      DEVICE  FROM[..]SINCE
+cli/cli  operator  –       its own socket  [..]
+
+"#]]
+    );
+    let before = place.json(&["policy", "status"]);
+    place.write("my.policy", "gw-policy 1\ndefault → nonsense\n");
+    let said = place.gw(&["policy", "reload"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.out.contains("this one stays"), "{said:?}");
+    assert!(said.out.contains("unknown-verdict"), "{said:?}");
+    let said = place.gw(&["policy", "status"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let said = place.gw(&["status"]);
+    assert!(said.out.contains("the file cannot be loaded"), "{said:?}");
+    place.write("my.policy", &format!("{POLICY}# mended\n"));
+    let said = place.gw(&["policy", "reload"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let after = place.json(&["policy", "status"]);
+    assert_ne!(after["digest"], before["digest"]);
+    assert_eq!(after["differs"], json!(false));
+}
+
+#[test]
+fn nobody_there_is_told_with_what_to_run() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let place = Place::new(&format!("listen: {{ port: {port} }}\n"));
+    let said = place.gw(&["status"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let err = said.err.replace("\n  │", "");
+    assert!(
+        err.contains("state/gw.sock, nor at ws://127.0.0.1:"),
+        "{said:?}"
+    );
+    assert!(err.contains("is `gw serve` running?"), "{said:?}");
+    assert!(!place.path("config").exists(), "no key is made in vain");
+}
+
+#[test]
+fn a_secret_in_a_url_is_refused() {
+    let place = Place::new("");
+    for url in [
+        "ws://owner:s3cret@127.0.0.1:1",
+        "ws://127.0.0.1:1/?token=s3cret",
+    ] {
+        let said = place.gw(&["status", "--url", url]);
+        assert_eq!(said.code, Some(2), "{said:?}");
+        assert!(said.err.contains("--token-file"), "{said:?}");
+        assert!(!said.err.contains("s3cret"), "{said:?}");
+    }
+}
+
+#[test]
+fn what_is_no_gateway_is_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    let answering = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = [0; 4_096];
+        let _ = stream.read(&mut head).unwrap();
+        let answer = "HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\nno\u{1b}[2Jway";
+        stream.write_all(answer.as_bytes()).unwrap();
+    });
+    let place = Place::new("");
+    let said = place.gw(&["connect", "--url", &url, "--no-device", "--format", "plain"]);
+    answering.join().unwrap();
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(
+        said.err
+            .contains("answers 403, and not with a WebSocket: no?[2Jway"),
+        "{said:?}"
+    );
+    assert!(said.out.starts_with("connection  TCP, "), "{said:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_tools_have_a_key_of_their_own() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new("");
+    let (_gateway, url) = place.serve();
+    let knock = || {
+        let said = place.gw(&[
+            "connect",
+            "--url",
+            &url,
+            "--token-file",
+            "token",
+            "--format",
+            "json",
+        ]);
+        let said: Value = serde_json::from_str(&said.out).unwrap();
+        text(&said, "/error/details/requestId").to_owned()
+    };
+    let first = knock();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let key = place.path("config/gw/device.key");
+    assert_eq!((mode(&key), mode(key.parent().unwrap())), (0o600, 0o700));
+    assert_eq!(knock(), first, "it is the same device, asking the same");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let said = place.gw(&["connect", "--url", &url, "--token-file", "token"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(
+        said.err.replace("\n  │", "").contains("chmod 600"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_recorded_knock_is_explained() {
+    let place = Place::new("trustedProxies: [10.0.0.0/8, 192.0.2.1]\n");
+    for (token, auth) in [("token", "the shared token matched"), ("wrong", "auth")] {
+        let out = format!("{token}.json");
+        let (mut recording, url, _) = place.record(&out);
+        let knock = [
+            "connect",
+            "--url",
+            &url,
+            "--token-file",
+            token,
+            "--header",
+            "X-Test: 1",
+        ];
+        let said = place.gw(&knock);
+        assert_eq!(said.code, Some(4), "{said:?}");
+        assert!(
+            said.out
+                .contains("REFUSED  recorded by `gw record`, and not decided"),
+            "{said:?}"
+        );
+        assert!(recording.0.wait().unwrap().success());
+        let mut told = String::new();
+        let mut stdout = recording.0.stdout.take().unwrap();
+        stdout.read_to_string(&mut told).unwrap();
+        let next = format!("next      gw explain {out} --policy my.policy\n");
+        assert!(told.ends_with(&next), "{told}");
+
+        let written = fs::read_to_string(place.path(&out)).unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = fs::metadata(place.path(&out)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        // Of what the gateway knows it holds only what the client knows as well.
+        assert_eq!(written.contains(TOKEN), token == "token");
+        let recorded: Value = serde_json::from_str(&written).unwrap();
+        let networks = json!(["10.0.0.0/8", "192.0.2.1"]);
+        assert_eq!(recorded["settings"]["trustedProxies"], networks);
+        let headers = recorded["http"]["headers"].as_array().unwrap();
+        assert!(headers.contains(&json!(["x-test", "1"])), "{headers:?}");
+
+        let said = place.gw(&["explain", &out, "--policy", "my.policy"]);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        assert!(said.out.contains(auth), "{said:?}");
+        assert!(said.out.contains("proven"), "{said:?}");
+        let verdict = if token == "token" {
+            "REQUIRE-PAIRING"
+        } else {
+            "REJECT token-mismatch"
+        };
+        assert!(said.out.starts_with(verdict), "{said:?}");
+    }
+    let said = place.gw(&["record", "--port", "0", "--out", "token.json"]);
+    assert_eq!(said.code, Some(3), "{said:?}");
+    assert!(said.err.contains("is there already"), "{said:?}");
+}
+
+/// What is remembered of the device is recorded too, and its tokens are not.
+#[test]
+fn a_recording_has_what_is_remembered_of_the_device() {
+    let place = Place::new("");
+    let (gateway, url) = place.serve();
+    let knock = |url: &str| place.gw(&["connect", "--url", url, "--token-file", "token"]);
+    assert_eq!(knock(&url).code, Some(4));
+    assert_eq!(
+        place.gw(&["devices", "approve", "--latest", "--yes"]).code,
+        Some(0)
+    );
+    drop(gateway);
+    let (mut recording, url, mut err) = place.record("paired.json");
+    assert_eq!(knock(&url).code, Some(4));
+    let mut said = String::new();
+    err.read_to_string(&mut said).unwrap();
+    assert!(recording.0.wait().unwrap().success(), "{said}");
+    assert!(!said.contains("warning"), "{said}");
+    let written = fs::read_to_string(place.path("paired.json")).unwrap();
+    let recorded: Value = serde_json::from_str(&written).unwrap();
+    let token = text(&recorded, "/pairing/record/tokens/operator/token");
+    assert!(token.starts_with("left-out-"), "{token}");
+    let said = place.gw(&[
+        "explain",
+        "paired.json",
+        "--policy",
+        "my.policy",
+        "--exit-code",
+    ]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(
+        said.out.starts_with("APPROVE   by [known-device]"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_client_that_says_nothing_is_told_of() {
+    let place = Place::new("limits: { handshakeTimeoutMs: 250 }\n");
+    let (mut recording, url, mut err) = place.record("silent.json");
+    let mut plain = TcpStream::connect(url.trim_start_matches("ws://")).unwrap();
+    plain
+        .write_all(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    plain.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    let mut silent = TcpStream::connect(url.trim_start_matches("ws://")).unwrap();
+    let head = "GET /?token=s3cret HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nCookie: s3cret\r\n\r\n";
+    silent.write_all(head.as_bytes()).unwrap();
+    let mut said = String::new();
+    err.read_to_string(&mut said).unwrap();
+    assert_eq!(recording.0.wait().unwrap().code(), Some(1), "{said}");
+    assert!(
+        said.contains("GET /healthz: no WebSocket; waiting on"),
+        "{said}"
+    );
+    assert!(
+        said.contains("was sent the challenge, and then nothing for 250ms"),
+        "{said}"
+    );
+    assert!(
+        said.contains("Host: h") && !said.contains("s3cret"),
+        "{said}"
+    );
+    assert!(!place.path("silent.json").exists());
+}
