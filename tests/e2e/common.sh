@@ -49,7 +49,7 @@ not_ok() {
 json() { node -p "const it = JSON.parse(require('fs').readFileSync(0)); const v = it$1; v === undefined ? '' : typeof v === 'object' ? JSON.stringify(v) : v"; }
 
 # serve STATE [OPTION…]: starts a gateway with a state folder of its own, and waits until it
-# listens. Sets gateway (its id), port, token, and socket. What stands in gateway_runs is put before
+# listens. Sets gateway (its id), state, port, token and socket. What stands in gateway_runs is put before
 # the command: another namespace, another user.
 serve() {
   state=$1

@@ -163,9 +163,9 @@ case $came in
   *EACCES*) ok "another user does not reach it: permission denied" ;;
   *) not_ok "another user does not reach it" "$came" ;;
 esac
-expect "the owner approves the other container's request" approve owner-at-the-socket \
-  "${as_owner[@]}" -- "$socket" --scopes operator.admin,operator.pairing --call device.pair.approve "{\"requestId\":\"$request\"}"
-[ -n "$(json .result?.device <<< "$came")" ] || not_ok "the request is approved" "$came"
+came=$("${as_owner[@]}" "$GW" devices approve "$request" --yes --state "$state" 2>&1) \
+  || not_ok "the owner approves the other container's request" "$came"
+ok "the owner approves the other container's request (gw devices approve)"
 expect "the other container is in" approve known-device \
   "${at_other[@]}" -- $bridged --token "$token" --device other
 
@@ -204,6 +204,27 @@ unforward
 forwarder "${at_gateway[@]}" "${as_owner[@]}" -- 0.0.0.0 8080 127.0.0.1 18789
 expect "without any header, of the gateway's own user: the limit that docs/default-policy.md names" silent-approve '*default.policy:*' \
   "${at_other[@]}" -- $proxied --token "$token" --device behind-the-owner
+unforward
+stop
+
+printf 'trustedProxies: [127.0.0.1]\n' > "$scratch/trusting.yaml"
+chmod 644 "$scratch/trusting.yaml"
+gateway trusting --config "$scratch/trusting.yaml"
+
+section "The default policy: the same proxy, trusted to say for whom it speaks"
+forwarder "${at_gateway[@]}" "${as_another[@]}" -- 0.0.0.0 8080 127.0.0.1 18789 'X-Forwarded-For: {client}'
+expect "the command line in another container" require-pairing proxied-local \
+  "${at_other[@]}" -- $proxied --token "$token" --device behind
+request=$(json .requestId <<< "$came")
+came=$("${as_owner[@]}" "$GW" devices approve "$request" --yes --state "$state" 2>&1) \
+  || not_ok "the owner approves its request" "$came"
+ok "the owner approves its request (gw devices approve)"
+expect "it is in" approve known-device \
+  "${at_other[@]}" -- $proxied --token "$token" --device behind
+unforward
+forwarder "${at_gateway[@]}" "${as_another[@]}" -- 0.0.0.0 8080 127.0.0.1 18789 'X-Forwarded-For: 127.0.0.1'
+expect "a client that forged a local address" require-pairing proxied-local \
+  "${at_other[@]}" -- $proxied --token "$token" --device forger
 unforward
 stop
 
