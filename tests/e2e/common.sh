@@ -6,6 +6,9 @@
 scratch=
 started=()
 
+# What stands at the head of the script.
+usage() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; }
+
 # Ends what was started here, by its id, and takes the scratch folder away.
 finish() {
   local status=$? process

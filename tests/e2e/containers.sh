@@ -14,7 +14,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/e2e/common.sh
 if [ -z "${GW_INSIDE:-}" ]; then
-  [ "$(id -u)" = 0 ] || { sed -n '2,9p' "$0"; exit 2; }
+  [ "$(id -u)" = 0 ] || { usage; exit 2; }
   build
   GW_INSIDE=1 exec unshare --net "$0" "$@"
 fi
@@ -119,106 +119,125 @@ expect() {
   fi
 }
 
+# -- What every policy has in common -------------------------------------------------------------
+
+inside=ws://127.0.0.1:18789
+bridged=ws://172.18.0.2:18789
+proxied=ws://172.18.0.2:8080
+published=ws://127.0.0.1:18789
+page=(--client openclaw-control-ui/webchat --header 'Origin: http://127.0.0.1:18789')
+# The rules of the default policy that have no label, also where another policy extends it.
+unlabelled='*default.policy:*'
+
+# approve WHOSE: the owner approves the request that the last client was told of.
+approve() {
+  local request
+  request=$(json .requestId <<< "$came")
+  [ -n "$request" ] || not_ok "the refusal names the request that waits" "$came"
+  came=$("${as_owner[@]}" "$GW" devices approve "$request" --yes --state "$state" 2>&1) \
+    || not_ok "the owner approves the request of $1" "$came"
+  ok "the owner approves the request of $1 (gw devices approve)"
+}
+
+shared_namespace() {
+  section "$1: a client in the gateway's own network namespace"
+  expect "the command line, called by the service's name" silent-approve "$unlabelled" \
+    "${at_gateway[@]}" "${as_owner[@]}" -- $inside --token "$token" --device cli --host openclaw-gateway:18789
+  expect "the same device again, asking for more" silent-approve "$unlabelled" \
+    "${at_gateway[@]}" "${as_owner[@]}" -- $inside --token "$token" --device cli --scopes operator.admin,operator.pairing
+  expect "the same without a device: nothing to pair" approve "$unlabelled" \
+    "${at_gateway[@]}" "${as_owner[@]}" -- $inside --token "$token"
+  expect "the same with a wrong token" 'reject(token-mismatch)' wrong-credentials \
+    "${at_gateway[@]}" "${as_owner[@]}" -- $inside --token "not-$token" --device cli
+  expect "a helper, without a device" approve backend-on-this-host \
+    "${at_gateway[@]}" "${as_owner[@]}" -- $inside --token "$token" --client gateway-client/backend
+  # docker.policy has a rule of its own for helpers on the bridge, the gateway's own among them.
+  expect "a helper that dials the gateway's own address" approve 'backend-*' \
+    "${at_gateway[@]}" "${as_owner[@]}" -- $bridged --token "$token" --client gateway-client/backend --device helper
+  expect "the command line of another user" require-pairing another-user \
+    "${at_gateway[@]}" "${as_another[@]}" -- $inside --token "$token" --device cli-of-another
+}
+
+unix_socket() {
+  section "$1: the unix socket"
+  expect "the owner, without token and device" approve owner-at-the-socket \
+    "${as_owner[@]}" -- "$socket" --scopes operator.admin,operator.pairing
+  expect "root, without token and device" approve owner-at-the-socket \
+    -- "$socket" --scopes operator.admin,operator.pairing
+  knock "${as_another[@]}" -- "$socket" --token "$token"
+  case $came in
+    *EACCES*) ok "another user does not reach it: permission denied" ;;
+    *) not_ok "another user does not reach it" "$came" ;;
+  esac
+}
+
+same_host_proxy() {
+  section "$1: a proxy on the gateway's host"
+  forwarder "${at_gateway[@]}" "${as_another[@]}" -- 0.0.0.0 8080 127.0.0.1 18789 'X-Forwarded-For: {client}'
+  expect "with a forwarding header" require-pairing proxied-local \
+    "${at_other[@]}" -- $proxied --token "$token" --device behind
+  expect "the same without a device" 'reject(device-required)' proxied-without-device \
+    "${at_other[@]}" -- $proxied --token "$token"
+  unforward
+  forwarder "${at_gateway[@]}" "${as_another[@]}" -- 0.0.0.0 8080 127.0.0.1 18789 'Via: 1.1 proxy'
+  expect "with a trace that is no forwarding header" require-pairing proxied-local \
+    "${at_other[@]}" -- $proxied --token "$token" --device behind
+  unforward
+  forwarder "${at_gateway[@]}" "${as_another[@]}" -- 0.0.0.0 8080 127.0.0.1 18789
+  expect "without any header, of another user" require-pairing another-user \
+    "${at_other[@]}" -- $proxied --token "$token" --device behind
+  expect "the same without a device" 'reject(device-required)' another-user-without-device \
+    "${at_other[@]}" -- $proxied --token "$token"
+  expect "the same, called a helper" 'reject(device-required)' another-user-without-device \
+    "${at_other[@]}" -- $proxied --token "$token" --client gateway-client/backend
+  unforward
+  forwarder "${at_gateway[@]}" "${as_owner[@]}" -- 0.0.0.0 8080 127.0.0.1 18789
+  expect "without any header, of the gateway's own user: the limit that docs/default-policy.md names" silent-approve "$unlabelled" \
+    "${at_other[@]}" -- $proxied --token "$token" --device behind-the-owner
+  unforward
+}
+
 # -- The default policy --------------------------------------------------------------------------
 
 gateway default
-inside=ws://127.0.0.1:18789
-bridged=ws://172.18.0.2:18789
+shared_namespace "the default policy"
+unix_socket "the default policy"
+same_host_proxy "the default policy"
 
-section "The default policy: a client in the gateway's own network namespace"
-expect "the command line, called by the service's name" silent-approve '*default.policy:*' \
-  "${at_gateway[@]}" "${as_owner[@]}" -- $inside --token "$token" --device cli --host openclaw-gateway:18789
-expect "the same device again, asking for more" silent-approve '*default.policy:*' \
-  "${at_gateway[@]}" "${as_owner[@]}" -- $inside --token "$token" --device cli --scopes operator.admin,operator.pairing
-expect "the same without a device: nothing to pair" approve '*default.policy:*' \
-  "${at_gateway[@]}" "${as_owner[@]}" -- $inside --token "$token"
-expect "the same with a wrong token" 'reject(token-mismatch)' wrong-credentials \
-  "${at_gateway[@]}" "${as_owner[@]}" -- $inside --token "not-$token" --device cli
-expect "a helper, without a device" approve backend-on-this-host \
-  "${at_gateway[@]}" "${as_owner[@]}" -- $inside --token "$token" --client gateway-client/backend
-expect "a helper that dials the gateway's own address" approve backend-on-this-host \
-  "${at_gateway[@]}" "${as_owner[@]}" -- $bridged --token "$token" --client gateway-client/backend --device helper
-expect "the command line of another user" require-pairing another-user \
-  "${at_gateway[@]}" "${as_another[@]}" -- $inside --token "$token" --device cli-of-another
-
-section "The default policy: another container on the bridge"
-expect "the command line, with the token" require-pairing '*default.policy:*' \
-  "${at_other[@]}" -- $bridged --token "$token" --device other
-request=$(json .requestId <<< "$came")
-[ -n "$request" ] || not_ok "the refusal names the request that waits" "$came"
-expect "the same without a device" 'reject(device-required)' '*default.policy:*' \
-  "${at_other[@]}" -- $bridged --token "$token"
-expect "the same without a token" 'reject(token-missing)' no-credentials \
+section "the default policy: another container on the bridge"
+expect "without a token" 'reject(token-missing)' no-credentials \
   "${at_other[@]}" -- $bridged --device other
-expect "a helper" require-pairing '*default.policy:*' \
+expect "without a device" 'reject(device-required)' "$unlabelled" \
+  "${at_other[@]}" -- $bridged --token "$token"
+expect "a helper" require-pairing "$unlabelled" \
   "${at_other[@]}" -- $bridged --token "$token" --client gateway-client/backend --device helper-elsewhere
-
-section "The unix socket"
-expect "the owner, without token and device" approve owner-at-the-socket \
-  "${as_owner[@]}" -- "$socket" --scopes operator.admin,operator.pairing
-expect "root, without token and device" approve owner-at-the-socket \
-  -- "$socket" --scopes operator.admin,operator.pairing
-knock "${as_another[@]}" -- "$socket" --token "$token"
-case $came in
-  *EACCES*) ok "another user does not reach it: permission denied" ;;
-  *) not_ok "another user does not reach it" "$came" ;;
-esac
-came=$("${as_owner[@]}" "$GW" devices approve "$request" --yes --state "$state" 2>&1) \
-  || not_ok "the owner approves the other container's request" "$came"
-ok "the owner approves the other container's request (gw devices approve)"
+expect "the command line, with the token" require-pairing "$unlabelled" \
+  "${at_other[@]}" -- $bridged --token "$token" --device other
+approve "the other container"
 expect "the other container is in" approve known-device \
   "${at_other[@]}" -- $bridged --token "$token" --device other
 
-section "The default policy: a port published on the host"
+section "the default policy: a port published on the host"
 forwarder "${at_host[@]}" -- 127.0.0.1 18789 172.18.0.2 18789
-published=ws://127.0.0.1:18789
-page=(--client openclaw-control-ui/webchat --header 'Origin: http://127.0.0.1:18789')
-expect "the command line" require-pairing '*default.policy:*' \
+expect "the command line" require-pairing "$unlabelled" \
   "${at_host[@]}" -- $published --token "$token" --device published
-expect "the dashboard" require-pairing page-behind-a-bridge \
-  "${at_host[@]}" -- $published --token "$token" --device browser "${page[@]}"
 expect "a page from elsewhere" 'reject(origin-not-allowed)' foreign-page \
   "${at_host[@]}" -- $published --token "$token" --device browser --client openclaw-control-ui/webchat --header 'Origin: https://evil.example'
-unforward
-
-section "The default policy: a proxy on the gateway's host"
-proxied=ws://172.18.0.2:8080
-forwarder "${at_gateway[@]}" "${as_another[@]}" -- 0.0.0.0 8080 127.0.0.1 18789 'X-Forwarded-For: {client}'
-expect "with a forwarding header" require-pairing proxied-local \
-  "${at_other[@]}" -- $proxied --token "$token" --device behind
-expect "the same without a device" 'reject(device-required)' '*' \
-  "${at_other[@]}" -- $proxied --token "$token"
-unforward
-forwarder "${at_gateway[@]}" "${as_another[@]}" -- 0.0.0.0 8080 127.0.0.1 18789 'Via: 1.1 proxy'
-expect "with a trace that is no forwarding header" require-pairing proxied-local \
-  "${at_other[@]}" -- $proxied --token "$token" --device behind
-unforward
-forwarder "${at_gateway[@]}" "${as_another[@]}" -- 0.0.0.0 8080 127.0.0.1 18789
-expect "without any header, of another user" require-pairing another-user \
-  "${at_other[@]}" -- $proxied --token "$token" --device behind
-expect "the same without a device" 'reject(device-required)' another-user-without-device \
-  "${at_other[@]}" -- $proxied --token "$token"
-expect "the same, called a helper" 'reject(device-required)' another-user-without-device \
-  "${at_other[@]}" -- $proxied --token "$token" --client gateway-client/backend
-unforward
-forwarder "${at_gateway[@]}" "${as_owner[@]}" -- 0.0.0.0 8080 127.0.0.1 18789
-expect "without any header, of the gateway's own user: the limit that docs/default-policy.md names" silent-approve '*default.policy:*' \
-  "${at_other[@]}" -- $proxied --token "$token" --device behind-the-owner
+expect "the dashboard" require-pairing page-behind-a-bridge \
+  "${at_host[@]}" -- $published --token "$token" --device browser "${page[@]}"
+approve "the dashboard"
+expect "the dashboard is in" approve known-device \
+  "${at_host[@]}" -- $published --token "$token" --device browser "${page[@]}"
 unforward
 stop
 
 printf 'trustedProxies: [127.0.0.1]\n' > "$scratch/trusting.yaml"
-chmod 644 "$scratch/trusting.yaml"
 gateway trusting --config "$scratch/trusting.yaml"
-
-section "The default policy: the same proxy, trusted to say for whom it speaks"
+section "the default policy: a proxy on the gateway's host that is trusted to say for whom it speaks"
 forwarder "${at_gateway[@]}" "${as_another[@]}" -- 0.0.0.0 8080 127.0.0.1 18789 'X-Forwarded-For: {client}'
 expect "the command line in another container" require-pairing proxied-local \
   "${at_other[@]}" -- $proxied --token "$token" --device behind
-request=$(json .requestId <<< "$came")
-came=$("${as_owner[@]}" "$GW" devices approve "$request" --yes --state "$state" 2>&1) \
-  || not_ok "the owner approves its request" "$came"
-ok "the owner approves its request (gw devices approve)"
+approve "the other container"
 expect "it is in" approve known-device \
   "${at_other[@]}" -- $proxied --token "$token" --device behind
 unforward
@@ -230,9 +249,12 @@ stop
 
 # -- policies/docker.policy ----------------------------------------------------------------------
 
-gateway docker --policy "built-in:docker.policy"
+gateway docker --policy built-in:docker.policy
+shared_namespace docker.policy
+unix_socket docker.policy
+same_host_proxy docker.policy
 
-section "docker.policy"
+section "docker.policy: another container, and a published port"
 expect "the command line in another container" silent-approve cli-in-a-container \
   "${at_other[@]}" -- $bridged --token "$token" --device other --host openclaw-gateway:18789
 expect "a helper in another container" approve backend-in-a-container \
@@ -242,7 +264,7 @@ expect "the same with a wrong token" 'reject(token-mismatch)' wrong-credentials 
 expect "the dashboard in another container" require-pairing page-behind-a-bridge \
   "${at_other[@]}" -- $bridged --token "$token" --device browser-elsewhere --host 127.0.0.1:18789 "${page[@]}"
 forwarder "${at_host[@]}" -- 127.0.0.1 18789 172.18.0.2 18789
-expect "the command line through a published port" require-pairing '*default.policy:*' \
+expect "the command line through a published port" require-pairing "$unlabelled" \
   "${at_host[@]}" -- $published --token "$token" --device published
 expect "the dashboard through a published port" silent-approve page-through-a-published-port \
   "${at_host[@]}" -- $published --token "$token" --device browser "${page[@]}"
