@@ -113,6 +113,9 @@ pub struct Compatibility {
     pub refusal_wording: RefusalWording,
     /// How much a client is told of what it has to wait for.
     pub pairing_details: PairingDetails,
+    /// Whether the close reason says less where the id of the request would not fit else. Releases
+    /// cut it in the middle of the id, and some clients show nothing else.
+    pub whole_request_id: bool,
     /// What the answer to an admitted client says of its authentication.
     pub hello_auth: HelloAuth,
     /// Which scopes that answer names.
@@ -156,6 +159,7 @@ impl Default for Compatibility {
             nodes_need_records: true,
             refusal_wording: RefusalWording::Guided,
             pairing_details: PairingDetails::Retryable,
+            whole_request_id: true,
             hello_auth: HelloAuth::Method,
             hello_scopes: HelloScopes::Session,
             pairing: PairingRules::default(),

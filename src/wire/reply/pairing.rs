@@ -93,7 +93,25 @@ pub fn pairing_required(pairing: &PairingRefusal<'_>, context: &Context<'_>) -> 
     tell("requestedScopes", scopes);
     tell("approvedRoles", list(pairing.approved_roles));
     tell("approvedScopes", list(pairing.approved_scopes));
-    close(message, details.into(), request_id)
+    let short = format!("pairing required: {}", pairing.reason.name());
+    let refusal = close(message, details.into(), request_id);
+    match request_id {
+        Some(id) if context.compatibility.whole_request_id => named(refusal, &short, id),
+        _ => refusal,
+    }
+}
+
+/// With a close reason that names the request, where the message leaves no room for it.
+fn named(refusal: Refusal, short: &str, request_id: &str) -> Refusal {
+    let whole = format!(" (requestId: {request_id})");
+    if refusal.close.reason.ends_with(&whole) {
+        return refusal;
+    }
+    let reason = format!("{short}{whole}");
+    Refusal {
+        close: Close::new(refusal.close.code, &reason),
+        ..refusal
+    }
 }
 
 /// A person looks at the dashboard or the terminal interface, and waits; other clients stop

@@ -83,6 +83,41 @@ fn our_own_reasons_carry_a_remedy_and_the_policy_s_hint_goes_first() {
     assert_eq!(details(&observed).get("remediationHint"), None);
 }
 
+/// OpenClaw 2026.3.23 shows the close reason and nothing else, and its dashboards look for the id
+/// in it up to the bracket.
+#[test]
+fn a_close_reason_names_the_request_whole() {
+    let id = "5e8f6edf-b054-4a6e-ba6d-8a5453d5f5e6";
+    let reason = |pairing_reason, whole_request_id| {
+        let compatibility = Compatibility {
+            whole_request_id,
+            ..Compatibility::default()
+        };
+        let pairing = PairingRefusal {
+            request_id: Some(id),
+            ..PairingRefusal::new(pairing_reason)
+        };
+        pairing_required(&pairing, &context(&compatibility))
+            .close
+            .reason
+    };
+    for pairing_reason in [
+        PairingReason::NotPaired,
+        PairingReason::MetadataUpgrade,
+        PairingReason::RoleUpgrade,
+        PairingReason::ScopeUpgrade,
+    ] {
+        let whole = reason(pairing_reason, true);
+        assert!(whole.starts_with("pairing required: "), "{whole}");
+        assert!(whole.ends_with(&format!("(requestId: {id})")), "{whole}");
+    }
+    assert_eq!(
+        reason(PairingReason::ScopeUpgrade, true),
+        format!("pairing required: scope-upgrade (requestId: {id})")
+    );
+    assert_eq!(reason(PairingReason::ScopeUpgrade, false).len(), 120);
+}
+
 #[test]
 fn a_header_that_a_proxy_has_to_send_is_told_apart_in_the_newest_release() {
     let (guided, reason) = (
