@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::clock::with_fresh;
+use super::clock::{steady_ms, with_fresh};
 use super::gateway::{Shared, lock};
 use super::snapshot::Snapshot;
 use crate::admission::{
@@ -101,7 +101,7 @@ pub(super) async fn admit(
     shared: &Arc<Shared>,
     arrived: &Arrived<'_>,
 ) -> Result<Decided, Undecided> {
-    let now_ms = arrived.challenged.time_ms;
+    let steady_ms = steady_ms();
     let mut seen = arrived.seen_by(shared.snapshot())?;
     for _ in 0..MOST_CONFLICTS {
         let snapshot = shared.snapshot();
@@ -119,7 +119,7 @@ pub(super) async fn admit(
         };
         let (standing, version) = loaded.map_err(|error| seen.failed(error))?;
         let subject = upgrade.subject(&snapshot.settings);
-        let locks = lock(&shared.limiter).locks(&subject, now_ms);
+        let locks = lock(&shared.limiter).locks(&subject, steady_ms);
         let remembered = Remembered {
             locks,
             ..Remembered::of(&standing)
@@ -136,7 +136,7 @@ pub(super) async fn admit(
                 (version, Some(presented.unkept(&error)))
             }
         };
-        let delay_ms = lock(&shared.limiter).settle(&subject, &admission.steps, now_ms);
+        let delay_ms = lock(&shared.limiter).settle(&subject, &admission.steps, steady_ms);
         let evidence = evidence(gate, upgrade, presented, &standing, &admission.facts);
         return Ok(Decided {
             admission,

@@ -2,7 +2,8 @@
 //! before.
 
 use std::cell::Cell;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,6 +15,14 @@ use crate::secret::Secret;
 pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     i64::try_from(since.unwrap_or(Duration::ZERO).as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Milliseconds since the program looked first. It goes on when somebody sets the time: a lockout
+/// lasts as long as it was meant to.
+pub(super) fn steady_ms() -> i64 {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    let since = FIRST.get_or_init(Instant::now).elapsed();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The system has no randomness: nothing may be admitted then, and nothing goes on.
