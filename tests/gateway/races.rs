@@ -499,7 +499,7 @@ async fn what_another_process_commits_reaches_sessions() {
 #[tokio::test]
 async fn a_session_ends_with_the_time_that_it_was_given() {
     let served = Plan {
-        policy: rules("[known] pairing=paired → approve\nauth=token → silent-approve(ttl=\"1s\")\ndefault → require-pairing"),
+        policy: rules("[known] pairing=paired → approve\nauth=token → silent-approve(ttl=\"2s\")\ndefault → require-pairing"),
         ..Plan::default()
     }
     .serve();
@@ -520,7 +520,7 @@ async fn a_session_whose_end_was_moved_goes_on_quietly() {
         policy: rules(
             "guard scope-upgrade → require-pairing
 [known] pairing=paired → approve
-[brief] client=gateway-client and auth=token → silent-approve(ttl=\"2s\")
+[brief] client=gateway-client and auth=token → silent-approve(ttl=\"3s\")
 [owner] client=cli and auth=token → silent-approve
 default → require-pairing",
         ),
@@ -539,7 +539,7 @@ default → require-pairing",
         .await;
     let request = json!({ "requestId": more.request_id() });
     owner.call("device.pair.approve", request).await.unwrap();
-    for _ in 0..6 {
+    for _ in 0..8 {
         brief.event("tick").await;
     }
     brief.call("health", Value::Null).await.unwrap();
