@@ -240,23 +240,36 @@ fn sides() -> [(Policy, gw::settings::Settings); 2] {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_handshakes_see_no_half_of_a_reload() {
     let [(policy, settings), _] = sides();
-    let served = Arc::new(
-        Plan {
+    let load = || {
+        let [_, (policy, settings)] = sides();
+        Ok(Loaded {
             policy,
             settings,
-            ..Plan::default()
-        }
-        .serve(),
-    );
+            files: Vec::new(),
+        })
+    };
+    let plan = Plan {
+        policy,
+        settings,
+        options: Options {
+            load: Some(Arc::new(load)),
+            ..Options::default()
+        },
+        ..Plan::default()
+    };
+    let served = Arc::new(plan.serve());
     let (knocked, mut knocks) = mpsc::unbounded_channel();
     let swapping = tokio::spawn({
         let gateway = served.gateway.clone();
         async move {
-            let sides = sides();
+            let [(policy, settings), _] = sides();
             let mut swaps = 0;
+            // One side is put in force, the other one loaded.
             while knocks.recv().await.is_some() {
-                let (policy, settings) = &sides[swaps % 2];
-                gateway.put(policy.clone(), settings.clone());
+                match swaps % 2 {
+                    0 => gateway.put(policy.clone(), settings.clone()),
+                    _ => assert!(matches!(gateway.reload().await, Reloaded::Replaced(_))),
+                }
                 swaps += 1;
             }
             swaps
