@@ -56,7 +56,7 @@ async fn whoever_is_connected_is_told_and_nobody_holds_up_the_end() {
 #[tokio::test]
 async fn who_does_not_leave_is_cut() {
     let plan = Plan {
-        patience: Duration::from_millis(300),
+        patience: Duration::from_secs(1),
         ..door()
     };
     let served = plan.serve();

@@ -91,7 +91,7 @@ async fn who_begins_tls_and_does_not_go_on_is_cut() {
     raw.send(&[0x16, 3, 1, 2, 0, 1, 0]).await;
     assert!(raw.end().await.is_empty());
     let (drained, _) = served.end().await;
-    assert_eq!(drained.open, 0);
+    assert_eq!(drained.cut, 0);
 }
 
 #[cfg(unix)]

@@ -84,6 +84,27 @@ async fn an_address_may_have_32_sockets_that_wait() {
     assert!(refused.count() >= 3);
 }
 
+/// Before they have said anything, too; and they keep nobody out for good.
+#[tokio::test]
+async fn an_address_may_have_32_sockets_that_say_nothing() {
+    let served = door().serve();
+    let mut silent = Vec::new();
+    for _ in 0..32 {
+        silent.push(Raw::new(served.tcp().await));
+    }
+    let one_more = Raw::new(served.tcp().await);
+    assert!(one_more.end().await.is_empty());
+    silent.clear();
+    let admitted = async {
+        loop {
+            if let Ok(mut client) = served.try_open(&Asking::default()).await {
+                return client.connect(&Asking::default()).await;
+            }
+        }
+    };
+    soon("an admission", admitted).await.unwrap();
+}
+
 /// What breaks the protocol before admission, and how it is closed.
 #[tokio::test]
 async fn a_broken_message_is_closed_as_the_protocol_says() {
@@ -168,7 +189,7 @@ async fn a_broken_message_ends_a_session() {
 #[tokio::test]
 async fn whoever_is_silent_or_slow_is_closed_in_time() {
     let mut plan = door();
-    plan.limits.handshake_timeout_ms = 400;
+    plan.limits.handshake_timeout_ms = 1_000;
     let served = plan.serve();
     let silent = async {
         let mut client = served.open().await;
@@ -203,7 +224,7 @@ async fn whoever_is_silent_or_slow_is_closed_in_time() {
     };
     tokio::join!(silent, half, pinging, nothing, half_a_head);
     let (drained, lines) = served.end().await;
-    assert_eq!(drained.open, 0);
+    assert_eq!(drained.cut, 0);
     let ends = reasons(&lines, Kind::Unfinished);
     assert_eq!(ends, ["handshake-timeout"; 3]);
 }

@@ -1,7 +1,8 @@
 //! Stores that fail, conflict, wait, and are watched; and what clients are told then.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 
 use gw::pairing::{Change, Memory, Standing, Store, StoreError, Version, Write};
 use serde_json::{Value, json};
@@ -30,8 +31,8 @@ pub(crate) struct Watched {
     loaded: Notify,
     looks: AtomicU64,
     looked: Notify,
-    /// Whoever has it keeps those who committed from hearing of it.
-    held: Mutex<()>,
+    /// Until its other end is dropped, the next commit is not answered.
+    held: Mutex<Option<Receiver<()>>>,
     commits: AtomicU64,
     committed: Notify,
 }
@@ -81,8 +82,11 @@ impl Watched {
         }
     }
 
-    pub(crate) fn hold(&self) -> MutexGuard<'_, ()> {
-        self.held.lock().unwrap()
+    /// The next commit is made, and not answered before this is dropped.
+    pub(crate) fn hold(&self) -> Sender<()> {
+        let (sender, receiver) = channel();
+        *self.held.lock().unwrap() = Some(receiver);
+        sender
     }
 
     pub(crate) fn commits(&self) -> u64 {
@@ -131,7 +135,10 @@ impl Store for Watched {
                 let committed = self.inner.commit(change, expected);
                 self.commits.fetch_add(1, Ordering::SeqCst);
                 self.committed.notify_one();
-                drop(self.held.lock());
+                let held = self.held.lock().unwrap().take();
+                if let Some(held) = held {
+                    let _ = held.recv();
+                }
                 committed
             }
             Mood::Conflicts => Err(StoreError::Conflict),
