@@ -1,7 +1,9 @@
-//! `gw` decides which WebSocket connections may come in, and says why. It opens no socket: who
-//! serves asks it.
+//! `gw` decides which WebSocket connections may come in, and says why.
 //!
-//! A server goes through [`admission`], values to values:
+//! [`server`] is a live gateway: [`server::run()`] serves a [`server::Gateway`] at listeners, and
+//! the program around it calls it by [`server::Gateway::connect_in_process`].
+//!
+//! A server of your own goes through [`admission`], values to values:
 //!
 //! 1. [`admission::at_upgrade`] looks at the socket and the HTTP head, before there is a WebSocket.
 //! 2. [`admission::present`] reads the first message and checks the device's signature.
@@ -20,7 +22,9 @@
 //! adds what it proved, [`pairing`] what we remember of its device, and [`handshake`] finds
 //! the facts in all of it.
 //! [`decide()`] puts the two together. It cannot fail, wait, or look anything up.
-//! [`explain()`] gives the account of a decision; [`cli`] asks the same questions by hand.
+//! [`explain()`] gives the account of a decision, [`journal`] a line of the log, which [`cli`] makes
+//! an account of again. What a gateway is told comes from [`config`]; what it asks of its host is
+//! [`host`]'s; [`client`] is how our own tools speak with it.
 //!
 //! ```
 //! let policy = gw::Policy::parse("door.policy", r#"gw-policy 1

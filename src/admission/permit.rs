@@ -115,11 +115,21 @@ impl Permit {
         self.auth
     }
 
-    /// When the session ends by itself, in Unix milliseconds: at the end of its device's
-    /// approval, or of its own where nothing is recorded. Ask [`still_admitted`] then.
+    /// When the session ends by itself, in Unix milliseconds, as it was admitted: at the end of
+    /// its device's approval, or of its own where nothing is recorded.
     #[must_use]
     pub fn until_ms(&self) -> Option<i64> {
         self.until_ms
+    }
+
+    /// The same by what is remembered now: another approval may have moved the end. Ask
+    /// [`still_admitted`] then.
+    #[must_use]
+    pub fn until_ms_by(&self, standing: &Standing) -> Option<i64> {
+        match self.recorded {
+            true => standing.record.as_ref()?.expires_at_ms,
+            false => self.until_ms,
+        }
     }
 
     /// The device, where it was proven. One that was named and passed over is none.
@@ -172,15 +182,7 @@ pub fn still_admitted(
         time_ms: now_ms,
         ..permit.presented.clone()
     };
-    // The request is looked at anew: what it is worth depends on the settings.
-    let upgrade = Upgrade {
-        facts: crate::handshake::at_upgrade(
-            gate.settings,
-            &permit.upgrade.socket,
-            &permit.upgrade.http,
-        ),
-        ..permit.upgrade.clone()
-    };
+    let upgrade = permit.upgrade.under(gate.settings);
     if decide::at_upgrade(gate.policy.program(), &upgrade.facts).is_some() {
         return Err(Ended::PolicyChanged);
     }

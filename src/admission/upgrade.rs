@@ -36,6 +36,16 @@ impl Upgrade {
         &self.facts
     }
 
+    /// The same request under other settings: what it is worth depends on them. Whoever decides
+    /// under others than [`at_upgrade`] did looks at it again.
+    #[must_use]
+    pub fn under(&self, settings: &Settings) -> Upgrade {
+        Upgrade {
+            facts: handshake::at_upgrade(settings, &self.socket, &self.http),
+            ..self.clone()
+        }
+    }
+
     /// What the socket shows.
     #[must_use]
     pub fn socket(&self) -> &Socket {

@@ -1,11 +1,14 @@
 //! One connection against what is remembered: decided, written, counted.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::clock::with_fresh;
 use super::gateway::{Shared, lock};
 use super::snapshot::Snapshot;
-use crate::admission::{Admission, Presented, Remembered, Reply, Upgrade, at_connect, evidence};
+use crate::admission::{
+    Admission, Challenged, Presented, Remembered, Reply, Upgrade, at_connect, evidence, present,
+};
 use crate::facts::AttributeId;
 use crate::pairing::store::{StoreError, Version};
 
@@ -28,33 +31,102 @@ pub(super) struct Decided {
     pub(super) unkept: Option<Reply>,
 }
 
+/// A connection whose first message is here.
+pub(super) struct Arrived<'a> {
+    pub(super) upgrade: &'a Upgrade,
+    /// What its request was judged by.
+    pub(super) judged_by: &'a Arc<Snapshot>,
+    pub(super) message: &'a [u8],
+    pub(super) challenged: Challenged<'a>,
+}
+
+/// Why a connection was not decided, with what it is answered.
+pub(super) enum Undecided {
+    /// Its first message is not one that can be.
+    Frame {
+        reply: Reply,
+        upgrade: Box<Upgrade>,
+        snapshot: Arc<Snapshot>,
+    },
+    /// Something stood in the way.
+    Failed { reply: Reply, error: StoreError },
+}
+
+/// All of a connection, as one snapshot has it.
+struct Seen<'a> {
+    snapshot: Arc<Snapshot>,
+    upgrade: Cow<'a, Upgrade>,
+    presented: Presented,
+}
+
+impl<'a> Arrived<'a> {
+    /// Looks at all of it by one snapshot, at its request too if that was seen by another one: no
+    /// connection is judged by the half of each.
+    fn seen_by(&self, snapshot: Arc<Snapshot>) -> Result<Seen<'a>, Undecided> {
+        let settings = &snapshot.settings;
+        let upgrade = match Arc::ptr_eq(&snapshot, self.judged_by) {
+            true => Cow::Borrowed(self.upgrade),
+            false => Cow::Owned(self.upgrade.under(settings)),
+        };
+        match present(settings, self.message, self.challenged) {
+            Ok(presented) => Ok(Seen {
+                snapshot,
+                upgrade,
+                presented,
+            }),
+            Err(reply) => Err(Undecided::Frame {
+                reply,
+                upgrade: Box::new(upgrade.into_owned()),
+                snapshot,
+            }),
+        }
+    }
+}
+
+impl Seen<'_> {
+    fn failed(&self, error: StoreError) -> Undecided {
+        Undecided::Failed {
+            reply: self.presented.unkept(&error),
+            error,
+        }
+    }
+}
+
 /// Decides a connection, and carries it out as far as something is to be kept.
 ///
 /// # Errors
 ///
-/// The answer to a connection that could not be decided, with what stood in the way.
+/// The answer to a connection that could not be decided.
 pub(super) async fn admit(
     shared: &Arc<Shared>,
-    upgrade: &Upgrade,
-    presented: &Presented,
-    now_ms: i64,
-) -> Result<Decided, (Reply, StoreError)> {
-    let failed = |error: StoreError| (presented.unkept(&error), error);
+    arrived: &Arrived<'_>,
+) -> Result<Decided, Undecided> {
+    let now_ms = arrived.challenged.time_ms;
+    let mut seen = arrived.seen_by(shared.snapshot())?;
     for _ in 0..MOST_CONFLICTS {
         let snapshot = shared.snapshot();
-        let (standing, version) = match presented.device_id() {
-            Some(device) => shared.store.load(device).map_err(failed)?,
-            None => Default::default(),
+        if !Arc::ptr_eq(&snapshot, &seen.snapshot) {
+            seen = arrived.seen_by(snapshot)?;
+        }
+        let Seen {
+            snapshot,
+            upgrade,
+            presented,
+        } = &seen;
+        let loaded = match presented.device_id() {
+            Some(device) => shared.store.load(device),
+            None => Ok(Default::default()),
         };
+        let (standing, version) = loaded.map_err(|error| seen.failed(error))?;
         let subject = upgrade.subject(&snapshot.settings);
         let locks = lock(&shared.limiter).locks(&subject, now_ms);
         let remembered = Remembered {
             locks,
             ..Remembered::of(&standing)
         };
-        let admission =
-            with_fresh(|fresh| at_connect(snapshot.gate(), upgrade, presented, remembered, fresh))
-                .map_err(|error| failed(StoreError::Failed(error.to_string().into())))?;
+        let gate = snapshot.gate();
+        let admission = with_fresh(|fresh| at_connect(gate, upgrade, presented, remembered, fresh))
+            .map_err(|error| seen.failed(StoreError::Failed(error.to_string().into())))?;
         let committed = shared.commit(&admission.change, &standing, version).await;
         let (version, unkept) = match committed {
             Ok(version) => (version, None),
@@ -65,16 +137,15 @@ pub(super) async fn admit(
             }
         };
         let delay_ms = lock(&shared.limiter).settle(&subject, &admission.steps, now_ms);
-        let gate = snapshot.gate();
         let evidence = evidence(gate, upgrade, presented, &standing, &admission.facts);
         return Ok(Decided {
             admission,
             evidence,
-            snapshot,
+            snapshot: Arc::clone(snapshot),
             version,
             delay_ms,
             unkept,
         });
     }
-    Err(failed(StoreError::Conflict))
+    Err(seen.failed(StoreError::Conflict))
 }

@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::admit::{Decided, admit};
+use super::admit::{Arrived, Decided, Undecided, admit};
 use super::clock::{now_ms, uuid};
 use super::gateway::{Phase, Shared, lock};
 use super::http::{self, Asked};
@@ -24,11 +24,12 @@ use super::listener::Accepted;
 use super::methods;
 use super::session::{Begun, Session};
 use super::sessions::End;
+use super::snapshot::Snapshot;
 use super::stream::Stream;
 use super::waiting::{Address, Place};
 use super::websocket::{Gone, WebSocket};
 use crate::admission::{
-    self, Challenged, RefusedUpgrade, Reply, Upgrade, at_upgrade, present, refused_upgrade,
+    self, Challenged, RefusedUpgrade, Reply, Upgrade, at_upgrade, refused_upgrade,
 };
 use crate::facts::{PeerUid, Transport};
 use crate::handshake::Socket;
@@ -41,6 +42,8 @@ use crate::wire::{Close, Limits};
 struct Entered {
     websocket: WebSocket,
     upgrade: Upgrade,
+    /// What the request was judged by.
+    judged_by: Arc<Snapshot>,
     connection: Connection,
     nonce: Box<str>,
     /// One of those that its client may have waiting.
@@ -48,7 +51,7 @@ struct Entered {
 }
 
 /// What a request for a WebSocket leaves for the connection that goes on with it.
-type Taken = (OnUpgrade, Upgrade, Place);
+type Taken = (OnUpgrade, Upgrade, Arc<Snapshot>, Place);
 
 /// Serves a connection to its end.
 ///
@@ -70,12 +73,18 @@ async fn admitted(
 ) -> Option<Conversation> {
     let patience = Duration::from_millis(shared.options.limits.handshake_timeout_ms);
     let deadline = Instant::now() + patience;
-    let entered = enter(&shared, accepted, deadline).await;
+    let entered = tokio::select! {
+        entered = enter(&shared, accepted, deadline) => entered,
+        () = shared.stops() => None,
+    };
     drop(arriving);
     let (websocket, session) = be_admitted(&shared, entered?, deadline).await?;
     // An argument takes its size twice.
     Some(Box::pin(converse(Box::new(websocket), Box::new(session))))
 }
+
+/// The least that `hyper` reads a head with.
+const LEAST_HEAD: usize = 8_192;
 
 /// TLS and HTTP: until the connection is a WebSocket, or was answered otherwise.
 async fn enter(shared: &Arc<Shared>, accepted: Accepted, deadline: Instant) -> Option<Entered> {
@@ -116,7 +125,7 @@ async fn enter(shared: &Arc<Shared>, accepted: Accepted, deadline: Instant) -> O
     // Every answer but that of an upgrade says that it is the last one. Said here, it would stand
     // beside `Upgrade` in that answer too, which strict clients refuse.
     let connection = http1::Builder::new()
-        .max_buf_size(shared.options.limits.head_bytes)
+        .max_buf_size(shared.options.limits.head_bytes.max(LEAST_HEAD))
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     match timeout_at(deadline, connection).await {
@@ -130,7 +139,7 @@ async fn enter(shared: &Arc<Shared>, accepted: Accepted, deadline: Instant) -> O
             return None;
         }
     }
-    let (upgraded, upgrade, place) = lock(&taken).take()?;
+    let (upgraded, upgrade, judged_by, place) = lock(&taken).take()?;
     let upgraded = timeout_at(deadline, upgraded).await.ok()?.ok()?;
     let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
     let most = Limits::DEFAULT.first_message_bytes;
@@ -140,6 +149,7 @@ async fn enter(shared: &Arc<Shared>, accepted: Accepted, deadline: Instant) -> O
         websocket,
         connection: Connection::of(&id, &upgrade),
         upgrade,
+        judged_by,
         nonce,
         _place: place,
     })
@@ -204,7 +214,7 @@ fn answer(
         return refuse(HttpReason::WaitingSockets, None);
     };
     let upgraded = hyper::upgrade::on(&mut request);
-    *lock(taken) = Some((upgraded, upgrade, place));
+    *lock(taken) = Some((upgraded, upgrade, snapshot, place));
     let answer = http::switching(accept);
     debug_assert_eq!(answer.status(), StatusCode::SWITCHING_PROTOCOLS);
     answer
@@ -222,6 +232,7 @@ async fn be_admitted(
     let Entered {
         mut websocket,
         upgrade,
+        judged_by,
         connection,
         nonce,
         _place,
@@ -231,12 +242,17 @@ async fn be_admitted(
         websocket.send(asked).await?;
         websocket.next().await
     });
-    let (why, close) = match first.await {
+    let first = tokio::select! {
+        first = first => first.map_err(|_| Unfinished::TimedOut),
+        () = shared.stops() => Err(Unfinished::Shutdown),
+    };
+    let (why, close) = match first {
         Ok(Ok(message)) => {
             let began = Instant::now();
             let entered = Presenting {
                 websocket,
                 upgrade,
+                judged_by,
                 connection,
                 nonce,
                 began,
@@ -246,7 +262,8 @@ async fn be_admitted(
         Ok(Err(Gone::Left)) => (Unfinished::ClosedByClient, None),
         Ok(Err(Gone::Lost)) => (Unfinished::Lost, None),
         Ok(Err(Gone::Broke(close))) => (Unfinished::TooMuch, Some(close)),
-        Err(_) => (Unfinished::TimedOut, Some(Close::new(1000, ""))),
+        Err(Unfinished::Shutdown) => (Unfinished::Shutdown, Some(End::Shutdown.close())),
+        Err(why) => (why, Some(Close::new(1000, ""))),
     };
     let code = close.as_ref().map(|close| close.code);
     let line = Line::unfinished(&connection, now_ms(), Some(&upgrade), why, code);
@@ -261,6 +278,7 @@ async fn be_admitted(
 struct Presenting {
     websocket: WebSocket,
     upgrade: Upgrade,
+    judged_by: Arc<Snapshot>,
     connection: Connection,
     nonce: Box<str>,
     began: Instant,
@@ -276,34 +294,42 @@ async fn decide(
     let Presenting {
         mut websocket,
         upgrade,
+        judged_by,
         connection,
         nonce,
         began,
     } = presenting;
     let time_ms = now_ms();
-    let challenged = Challenged {
-        nonce: &nonce,
-        time_ms,
+    let arrived = Arrived {
+        upgrade: &upgrade,
+        judged_by: &judged_by,
+        message,
+        challenged: Challenged {
+            nonce: &nonce,
+            time_ms,
+        },
     };
-    let presented = match present(&shared.snapshot().settings, message, challenged) {
-        Ok(presented) => presented,
-        Err(reply) => {
-            let evidence = upgrade.evidence(&shared.snapshot().settings);
+    let decided = match admit(shared, &arrived).await {
+        Ok(decided) => decided,
+        Err(Undecided::Frame {
+            reply,
+            upgrade,
+            snapshot,
+        }) => {
+            let evidence = upgrade.evidence(&snapshot.settings);
             let line = Line::frame_refused(&connection, time_ms, &upgrade, &reply);
             let line = line.shown_by(evidence);
             shared.record.frame_refused(&line);
             refuse(websocket, &reply, deadline).await;
             return None;
         }
-    };
-    let decided = match admit(shared, &upgrade, &presented, time_ms).await {
-        Ok(decided) => decided,
-        Err((reply, error)) => {
+        Err(Undecided::Failed { reply, error }) => {
             tracing::error!(connection = %connection.id, %error, "a connection cannot be decided");
             refuse(websocket, &reply, deadline).await;
             return None;
         }
     };
+    drop(judged_by);
     let Decided {
         admission,
         evidence,
@@ -321,7 +347,11 @@ async fn decide(
     let line = record.decided(&line, &admission, reply, &snapshot, began.elapsed());
     if delay_ms > 0 {
         let delay = Duration::from_millis(delay_ms.unsigned_abs());
-        sleep(delay).await;
+        tokio::select! {
+            () = sleep(delay) => {}
+            // Without an answer: it is not to be had sooner by an end.
+            () = shared.stops() => return None,
+        }
     }
     let (Reply::Admitted(admitted), Some(permit)) = (reply, admission.permit) else {
         refuse(websocket, reply, deadline).await;
@@ -347,6 +377,8 @@ async fn decide(
             return None;
         }
     };
+    // What happens from here on it hears, after the answer.
+    session.listen();
     let hello = hello(&session, admitted, &snapshot.settings.compatibility);
     match timeout_at(deadline, websocket.send(hello)).await {
         Ok(Ok(())) => {}
@@ -409,14 +441,34 @@ async fn converse(mut websocket: Box<WebSocket>, mut session: Box<Session>) {
     let tick = Duration::from_millis(session.shared.options.limits.tick_ms);
     // Whoever does not take what it is sent for two ticks in a row will not take it any more.
     let patience = tick * 2;
-    let mut events = session
-        .manages_devices()
-        .then(|| session.shared.events.subscribe());
     let mut next_tick = Instant::now() + tick;
     let (why, close) = loop {
         let deadline = session.deadline(next_tick);
         let live = Arc::clone(&session.live);
+        // In this order: who is to end is not answered first, however much it has sent.
         let sent = tokio::select! {
+            biased;
+            end = live.called() => match end.map_or_else(|| session.check(), Err) {
+                Ok(()) => continue,
+                Err(end) => {
+                    if end == End::Shutdown {
+                        let _ = timeout(patience, websocket.send(shutdown())).await;
+                    }
+                    break (end.finish(), Some(end.close()));
+                }
+            },
+            () = tokio::time::sleep_until(deadline) => {
+                if let Err(end) = session.check() {
+                    break (end.finish(), Some(end.close()));
+                }
+                if Instant::now() < next_tick {
+                    continue;
+                }
+                next_tick += tick;
+                let text = event("tick", &json!({ "ts": now_ms() }));
+                timeout(patience, websocket.send(text)).await
+            }
+            event = heard(&mut session.events) => timeout(patience, websocket.send(event)).await,
             message = websocket.next() => match message {
                 Ok(message) => {
                     let (text, close) = Box::pin(session.answer(&message)).await;
@@ -433,27 +485,6 @@ async fn converse(mut websocket: Box<WebSocket>, mut session: Box<Session>) {
                 Err(Gone::Lost) => break (Finish::Lost, None),
                 Err(Gone::Broke(close)) => break (Finish::Misbehaved, Some(close)),
             },
-            end = live.called() => match end.map_or_else(|| session.check(), Err) {
-                Ok(()) => continue,
-                Err(end) => {
-                    if end == End::Shutdown {
-                        let _ = timeout(patience, websocket.send(shutdown())).await;
-                    }
-                    break (end.finish(), Some(end.close()));
-                }
-            },
-            event = heard(&mut events) => timeout(patience, websocket.send(event)).await,
-            () = tokio::time::sleep_until(deadline) => {
-                if let Err(end) = session.check() {
-                    break (end.finish(), Some(end.close()));
-                }
-                if Instant::now() < next_tick {
-                    continue;
-                }
-                next_tick += tick;
-                let text = event("tick", &json!({ "ts": now_ms() }));
-                timeout(patience, websocket.send(text)).await
-            }
         };
         match sent {
             Ok(Ok(())) => {}

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -14,6 +13,7 @@ use super::clock::{NoRandomness, now_ms, uuid};
 use super::decision_log::DecisionLog;
 use super::methods::{Methods, NoOther};
 use super::notes::Notes;
+use super::own_commits::OwnCommits;
 use super::record::Record;
 use super::reload::{Files, Load};
 use super::sessions::{End, Sessions};
@@ -118,8 +118,8 @@ pub(super) struct Shared {
     pub(super) snapshot: ArcSwap<Snapshot>,
     pub(super) store: Arc<dyn Store>,
     pub(super) notes: Notes,
-    /// How many commits of the store were this gateway's.
-    pub(super) own_commits: AtomicU64,
+    /// The commits of the store that are this gateway's.
+    pub(super) own_commits: Mutex<OwnCommits>,
     pub(super) limiter: Mutex<Limiter>,
     /// Connections whose head was not read yet, by peer.
     pub(super) arriving: Waiting,
@@ -163,7 +163,7 @@ impl Gateway {
             }),
             store,
             notes: Notes::default(),
-            own_commits: AtomicU64::new(0),
+            own_commits: Mutex::default(),
             limiter,
             arriving: Waiting::new(options.limits.unadmitted_per_address),
             waiting: Waiting::new(options.limits.unadmitted_per_address),
@@ -203,6 +203,13 @@ impl Gateway {
 }
 
 impl Shared {
+    /// Done when no connection is taken any more.
+    pub(super) async fn stops(&self) {
+        let mut phase = self.phase.subscribe();
+        // The sender is here.
+        let _ = phase.wait_for(|phase| *phase != Phase::Open).await;
+    }
+
     /// What connections are judged by now.
     pub(super) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
@@ -231,8 +238,9 @@ impl Shared {
         // Once begun it is carried out, also when the connection that asked goes away: what
         // is written is told.
         let written = spawn_blocking(move || {
+            let committing = OwnCommits::begin(&shared.own_commits);
             let version = shared.store.commit(&change, expected)?;
-            shared.own_commits.fetch_add(1, Ordering::SeqCst);
+            committing.done(1);
             shared.tell(&change);
             Ok(version)
         });
@@ -244,9 +252,10 @@ impl Shared {
     pub(super) async fn write_notes(self: &Arc<Self>) {
         let shared = Arc::clone(self);
         let written = spawn_blocking(move || {
-            let written = shared.notes.write(&*shared.store)?;
-            shared.own_commits.fetch_add(written, Ordering::SeqCst);
-            Ok::<_, StoreError>(())
+            let committing = OwnCommits::begin(&shared.own_commits);
+            let (written, failed) = shared.notes.write(&*shared.store);
+            committing.done(written);
+            failed
         });
         if let Ok(Err(error)) = written.await {
             tracing::error!(%error, "when devices were last there cannot be written");

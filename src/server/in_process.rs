@@ -9,12 +9,12 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::admit::{Decided, admit};
+use super::admit::{Arrived, Decided, Undecided, admit};
 use super::clock::{now_ms, uuid};
 use super::gateway::Gateway;
 use super::session::{Begun, Session};
 use super::sessions::End;
-use crate::admission::{Challenged, Reply, Upgrade, at_upgrade, present};
+use crate::admission::{Challenged, Reply, Upgrade, at_upgrade};
 use crate::facts::{Client, Mode, PeerUid, Role, Scope, Transport};
 use crate::handshake::{Http, Socket};
 use crate::journal::{Connection, Finish, Line};
@@ -127,10 +127,14 @@ impl Gateway {
         let protocol = snapshot.settings.compatibility.protocol.current;
         let message = connect_frame(identity, protocol).to_string();
         let challenged = Challenged { nonce: "", time_ms };
-        let presented = present(&snapshot.settings, message.as_bytes(), challenged)
-            .map_err(|reply| refused(&reply))?;
         let began = Instant::now();
-        let decided = admit(shared, &upgrade, &presented, time_ms).await;
+        let arrived = Arrived {
+            upgrade: &upgrade,
+            judged_by: &snapshot,
+            message: message.as_bytes(),
+            challenged,
+        };
+        let decided = admit(shared, &arrived).await;
         let Decided {
             admission,
             evidence,
@@ -138,7 +142,9 @@ impl Gateway {
             version,
             unkept,
             ..
-        } = decided.map_err(|(reply, _)| refused(&reply))?;
+        } = decided.map_err(|undecided| match undecided {
+            Undecided::Frame { reply, .. } | Undecided::Failed { reply, .. } => refused(&reply),
+        })?;
         let id = uuid().map_err(|error| NotConnected::Ended(error.to_string().into()))?;
         let connection = Connection::of(&id, &upgrade);
         let line = Line::decided(&connection, &snapshot.policy, &admission).shown_by(evidence);
@@ -190,9 +196,7 @@ impl InProcess {
     ///
     /// [`NotAnswered`].
     pub async fn call(&self, method: &str, params: Value) -> Result<Value, NotAnswered> {
-        self.0
-            .check()
-            .map_err(|end| NotAnswered::Ended(said(end)))?;
+        self.0.look().map_err(|end| NotAnswered::Ended(said(end)))?;
         let answer = self.0.call(method, params).await;
         answer.map_err(NotAnswered::Failed)
     }

@@ -146,8 +146,9 @@ impl Listener {
         match &self.0 {
             Kind::Tcp { listener, tls } => {
                 let (stream, peer) = listener.accept().await?;
-                // An answer is a few small writes that nothing follows.
-                stream.set_nodelay(true)?;
+                // An answer is a few small writes that nothing follows. Where a peer that is gone
+                // already makes it fail, that is no reason for the others to wait.
+                let _ = stream.set_nodelay(true);
                 Ok(Accepted {
                     peer: Some(canonical(peer)),
                     local: Some(canonical(stream.local_addr()?)),

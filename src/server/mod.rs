@@ -10,6 +10,7 @@
 //! then, and `methods` is the table of calls.
 
 mod admit;
+mod ahead;
 mod clock;
 mod connection;
 pub mod decision_log;
@@ -20,6 +21,7 @@ pub mod listener;
 mod methods;
 pub mod metrics;
 mod notes;
+mod own_commits;
 mod record;
 mod reload;
 mod run;

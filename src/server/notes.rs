@@ -26,18 +26,18 @@ impl Notes {
         true
     }
 
-    /// Writes them, and says how many. One of a device that changed meanwhile is dropped: what
-    /// it says is no longer the last. It waits for the disk.
-    pub(super) fn write(&self, store: &dyn Store) -> Result<u64, StoreError> {
+    /// Writes them, and says how many, also when it fails. One of a device that changed
+    /// meanwhile is dropped: what it says is no longer the last. It waits for the disk.
+    pub(super) fn write(&self, store: &dyn Store) -> (u64, Result<(), StoreError>) {
         let notes = std::mem::take(&mut *lock(&self.0));
         let mut written = 0;
         for (note, version) in notes.into_values() {
             match store.commit(&note, version) {
                 Ok(_) => written += 1,
                 Err(StoreError::Conflict) => {}
-                Err(error) => return Err(error),
+                Err(error) => return (written, Err(error)),
             }
         }
-        Ok(written)
+        (written, Ok(()))
     }
 }

@@ -53,10 +53,11 @@ pub async fn run(
     }
     accepting.spawn(keep_up(Arc::clone(&shared)));
     stop.await;
-    // First the doors, so that nobody comes in that is not told.
-    shared.phase.send_replace(Phase::Draining);
+    // First the doors, so that nobody comes in that is not counted, and who is admitted from then
+    // on finds it out by himself.
     accepting.shutdown().await;
     let open = most - room.available_permits();
+    shared.phase.send_replace(Phase::Draining);
     shared.sessions.end_all(End::Shutdown);
     let everyone = u32::try_from(most).unwrap_or(u32::MAX);
     let _ = timeout(patience, room.acquire_many(everyone)).await;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use super::clock::now_ms;
@@ -18,6 +19,8 @@ use super::snapshot::Snapshot;
 use crate::admission::{Ended, Permit, still_admitted};
 use crate::facts::Scope;
 use crate::journal::{Connection, Finish, Line};
+use crate::pairing::Standing;
+use crate::pairing::change::Event;
 use crate::pairing::store::Version;
 use crate::wire::reply::{CallError, response};
 use crate::wire::request::{self, RequestError};
@@ -34,6 +37,10 @@ pub(super) struct Session {
     permit: Permit,
     /// Why it ended, and with which code. One that is cut ended with the gateway.
     finish: (Finish, Option<u16>),
+    /// What it is to hear of, if it hears of requests that wait.
+    pub(super) events: Option<broadcast::Receiver<Arc<Event>>>,
+    /// When it ends by itself, by what was remembered when it was last looked after.
+    until_ms: Option<i64>,
     unauthorized: u32,
 }
 
@@ -80,6 +87,8 @@ impl Session {
             live,
             permit,
             finish: (Finish::Shutdown, None),
+            events: None,
+            until_ms: None,
             unauthorized: 0,
         };
         // It is among the others now, and hears of what changes; what changed before it is
@@ -94,16 +103,16 @@ impl Session {
         }
     }
 
-    fn check_after(&self, snapshot: &Arc<Snapshot>, version: Version) -> Result<(), End> {
+    fn check_after(&mut self, snapshot: &Arc<Snapshot>, version: Version) -> Result<(), End> {
         if *self.shared.phase.borrow() != Phase::Open {
             return Err(End::Shutdown);
         }
-        let same_device = self.permit.device_id().is_none_or(|device| {
-            let now = self.shared.store.load(device);
-            now.is_ok_and(|(_, now)| now == version)
-        });
-        match same_device && Arc::ptr_eq(&self.shared.snapshot(), snapshot) {
-            true => Ok(()),
+        let (standing, now) = self.standing()?;
+        match now == version && Arc::ptr_eq(&self.shared.snapshot(), snapshot) {
+            true => {
+                self.until_ms = self.permit.until_ms_by(&standing);
+                Ok(())
+            }
             false => self.check(),
         }
     }
@@ -114,27 +123,36 @@ impl Session {
     }
 
     /// Whether it is still admitted. When that cannot be found out it is not.
-    pub(super) fn check(&self) -> Result<(), End> {
+    pub(super) fn check(&mut self) -> Result<(), End> {
+        self.until_ms = self.look()?;
+        Ok(())
+    }
+
+    /// The same; gives when it ends by itself.
+    pub(super) fn look(&self) -> Result<Option<i64>, End> {
         if let Some(end) = self.live.ending() {
             return Err(end);
         }
-        let standing = match self.permit.device_id() {
-            Some(device) => match self.shared.store.load(device) {
-                Ok((standing, _)) => standing,
-                Err(error) => {
-                    tracing::error!(%error, "a session ends: its device cannot be looked at");
-                    return Err(End::Ended(Ended::Revoked));
-                }
-            },
-            None => Default::default(),
-        };
+        let (standing, _) = self.standing()?;
         let snapshot = self.shared.snapshot();
-        still_admitted(snapshot.gate(), &self.permit, &standing, now_ms()).map_err(End::Ended)
+        still_admitted(snapshot.gate(), &self.permit, &standing, now_ms()).map_err(End::Ended)?;
+        Ok(self.permit.until_ms_by(&standing))
+    }
+
+    /// What is remembered of its device.
+    fn standing(&self) -> Result<(Standing, Version), End> {
+        let Some(device) = self.permit.device_id() else {
+            return Ok(Default::default());
+        };
+        self.shared.store.load(device).map_err(|error| {
+            tracing::error!(%error, "a session ends: its device cannot be looked at");
+            End::Ended(Ended::Revoked)
+        })
     }
 
     /// When to look after it next: at the next tick, or when it ends by itself.
     pub(super) fn deadline(&self, next_tick: Instant) -> Instant {
-        let Some(until_ms) = self.permit.until_ms() else {
+        let Some(until_ms) = self.until_ms else {
             return next_tick;
         };
         let left_ms = until_ms.saturating_sub(now_ms()).max(0).unsigned_abs();
@@ -167,10 +185,12 @@ impl Session {
         snapshot
     }
 
-    /// Whether it hears of requests that wait.
-    pub(super) fn manages_devices(&self) -> bool {
+    /// From now on it hears of requests that wait, if it may manage devices.
+    pub(super) fn listen(&mut self) {
         let snapshot = self.shared.snapshot();
-        self.caller(&snapshot.settings).holds(Scope::Pairing)
+        if self.caller(&snapshot.settings).holds(Scope::Pairing) {
+            self.events = Some(self.shared.events.subscribe());
+        }
     }
 
     fn caller<'a>(&'a self, settings: &'a crate::settings::Settings) -> Caller<'a> {

@@ -2,14 +2,14 @@
 //! store, and forgets what has ended.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::clock::now_ms;
-use super::gateway::Shared;
+use super::gateway::{Shared, lock};
+use super::own_commits::OwnCommits;
 use super::watch::Watch;
 use crate::pairing::store::sweep;
 
@@ -48,15 +48,17 @@ async fn others(shared: &Arc<Shared>) {
         if beat.is_multiple_of(NOTES) {
             shared.write_notes().await;
         }
-        let own = shared.own_commits.load(Ordering::SeqCst);
+        let before = *lock(&shared.own_commits);
         let now = shared.store.revision().ok();
+        let after = *lock(&shared.own_commits);
         if now == seen {
             continue;
         }
         seen = now;
-        // What this gateway changed itself was told already.
-        let others = now.map(|now| now.wrapping_sub(own));
-        if others != seen_others {
+        // What this gateway changed itself was told already. Where that is not all for sure,
+        // everybody looks, now and the next time.
+        let others = now.and_then(|now| OwnCommits::others(before, now, after));
+        if others.is_none() || others != seen_others {
             seen_others = others;
             shared.sessions.ask_all();
         }

@@ -1,7 +1,6 @@
 //! A WebSocket over a connection that was upgraded: bounds on what is read of it, messages as
 //! bytes, and its end.
 
-use std::io::Cursor;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,12 +9,12 @@ use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::OpCode;
-use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, FrameHeader};
+use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::stream::{Remembering, Stream};
+use super::ahead::Ahead;
+use super::stream::Stream;
 use crate::wire::{Close, FrameError};
 
 /// How much is read at once. The library's own value takes 128 KiB of every connection.
@@ -27,7 +26,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 
 /// A WebSocket, the gateway's end.
 #[derive(Debug)]
-pub(super) struct WebSocket(WebSocketStream<Remembering<Stream>>);
+pub(super) struct WebSocket(WebSocketStream<Ahead<Stream>>);
 
 /// Why nothing more comes.
 #[derive(Debug)]
@@ -52,7 +51,7 @@ impl WebSocket {
     /// Of a connection whose request was answered with 101, and what was read after it. A
     /// message may have `most` bytes.
     pub(super) async fn new(stream: Stream, read: Vec<u8>, most: usize) -> Self {
-        let stream = Remembering::new(stream, &read);
+        let stream = Ahead::new(stream, &read);
         let config = Some(config(most));
         WebSocket(WebSocketStream::from_partially_read(stream, read, Role::Server, config).await)
     }
@@ -63,8 +62,7 @@ impl WebSocket {
     /// another one begins behind that message.
     pub(super) async fn widened(self, most: usize) -> Self {
         let mut stream = self.0.into_inner();
-        let mut read = stream.forget();
-        read.drain(..first_message(&read));
+        let read = stream.take_behind();
         let config = Some(config(most));
         WebSocket(WebSocketStream::from_partially_read(stream, read, Role::Server, config).await)
     }
@@ -76,9 +74,12 @@ impl WebSocket {
             match self.0.next().await {
                 Some(Ok(Message::Text(text))) => return Ok(text.into()),
                 Some(Ok(Message::Binary(bytes))) => return Ok(bytes),
-                // Pings are answered, and a close is confirmed, while the next one is awaited.
+                // Who does not take the answers to his pings is read no further: they would pile
+                // up.
+                Some(Ok(Message::Ping(_))) => self.0.flush().await.map_err(|error| gone(&error))?,
+                // It is confirmed while the end is awaited.
                 Some(Ok(Message::Close(_))) => closed = true,
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Ok(Message::Pong(_) | Message::Frame(_))) => {}
                 // Some do not wait for their close to be confirmed.
                 Some(Err(_)) if closed => return Err(Gone::Left),
                 Some(Err(error)) => return Err(gone(&error)),
@@ -105,6 +106,7 @@ impl WebSocket {
             }
             // Past the library: what it refused to read it would not refuse again.
             let stream = self.0.get_mut();
+            stream.take_behind();
             let mut scratch = [0; 512];
             while stream.read(&mut scratch).await.is_ok_and(|read| {
                 // The other end's close frame is the last that it sends.
@@ -153,24 +155,6 @@ fn gone(error: &Error) -> Gone {
     Gone::Broke(close)
 }
 
-/// How many bytes the frames of the first message take, those of control between them too. All
-/// of it was read.
-fn first_message(read: &[u8]) -> usize {
-    let mut at = 0;
-    loop {
-        let mut cursor = Cursor::new(read.get(at..).unwrap_or_default());
-        let Ok(Some((header, length))) = FrameHeader::parse(&mut cursor) else {
-            return at;
-        };
-        let taken = cursor.position().saturating_add(length);
-        at = at.saturating_add(usize::try_from(taken).unwrap_or(usize::MAX));
-        let last = header.is_final && matches!(header.opcode, OpCode::Data(_));
-        if last || at >= read.len() {
-            return at.min(read.len());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,29 +162,6 @@ mod tests {
     fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
         let length = u8::try_from(payload.len()).unwrap();
         [&[first, 0x80 | length, 1, 2, 3, 4], payload].concat()
-    }
-
-    #[test]
-    fn what_follows_the_first_message_is_kept() {
-        let (text, fragment, ping, end) = (0x81, 0x01, 0x89, 0x80);
-        let next = frame(text, b"next");
-        for first in [
-            frame(text, b"whole"),
-            [
-                frame(fragment, b"in "),
-                frame(ping, b"?"),
-                frame(end, b"two"),
-            ]
-            .concat(),
-            [frame(ping, b"?"), frame(text, b"")].concat(),
-        ] {
-            assert_eq!(first_message(&[&first[..], &next].concat()), first.len());
-            assert_eq!(
-                first_message(&[&first[..], &next[..1]].concat()),
-                first.len()
-            );
-            assert_eq!(first_message(&first), first.len());
-        }
     }
 
     #[test]
@@ -214,5 +175,31 @@ mod tests {
         assert!(!ends_with_close(&frame(0x81, b"text")));
         assert!(!ends_with_close(&close[..close.len() - 1]));
         assert!(!ends_with_close(b""));
+    }
+
+    /// A client that pings and takes no answers is not read without an end.
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn answers_that_nobody_takes_do_not_pile_up() {
+        let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
+        let mut websocket = WebSocket::new(Stream::Unix(ours), Vec::new(), 1_024).await;
+        let pings = frame(0x89, &[0; 125]).repeat(64);
+        let (mut taken, mut idle) = (0, 0);
+        while idle < 1_000 {
+            match theirs.try_write(&pings) {
+                Ok(length) => {
+                    taken += length;
+                    idle = 0;
+                }
+                Err(_) => idle += 1,
+            }
+            assert!(taken < 16 << 20, "it takes whatever comes");
+            tokio::select! {
+                biased;
+                next = websocket.next() => panic!("{next:?}"),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        assert!(taken > 0);
     }
 }

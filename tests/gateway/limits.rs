@@ -1,0 +1,492 @@
+//! What hostile and careless clients come to: bytes that break the protocol, too much, too slow,
+//! too many; and that the gateway goes on.
+
+use std::panic;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use gw::config::Limits;
+use gw::journal::{Kind, Line};
+use gw::pairing::Memory;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tokio::net::TcpSocket;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+use tokio_tungstenite::tungstenite::Error;
+
+use crate::client::{Asking, Client, Closed, soon};
+use crate::handshakes::{door, guest};
+use crate::raw::{CLOSE, PING, Raw, TEXT, UPGRADE, frame};
+use crate::served::{Plan, Served, rules};
+
+fn reasons(lines: &[Line], kind: Kind) -> Vec<&str> {
+    let lines = lines.iter().filter(|line| line.kind == kind);
+    lines
+        .map(|line| line.reason.as_deref().unwrap_or_default())
+        .collect()
+}
+
+/// Anybody with the token.
+fn open_door() -> Plan {
+    Plan {
+        policy: rules("auth=token → approve\ndefault → require-pairing"),
+        ..Plan::default()
+    }
+}
+
+fn status(refused: Result<Client, Error>) -> u16 {
+    match refused {
+        Err(Error::Http(answer)) => answer.status().as_u16(),
+        Err(other) => panic!("{other}"),
+        Ok(_) => 101,
+    }
+}
+
+#[tokio::test]
+async fn an_address_may_have_32_sockets_that_wait() {
+    let served = door().serve();
+    let mut waiting = Vec::new();
+    for _ in 0..32 {
+        waiting.push(served.open().await);
+    }
+    let asking = Asking::default();
+    assert_eq!(status(served.try_open(&asking).await), 503);
+
+    // One that is admitted waits no longer.
+    let mut first = waiting.remove(0);
+    first.connect(&Asking::default()).await.unwrap();
+    let open = async || {
+        soon("a place", async {
+            loop {
+                if let Ok(client) = served.try_open(&asking).await {
+                    return client;
+                }
+            }
+        })
+        .await
+    };
+    waiting.push(open().await);
+    assert_eq!(status(served.try_open(&asking).await), 503);
+
+    // One that goes away does not either, however it goes.
+    let mut second = waiting.remove(0);
+    second.socket.close(None).await.unwrap();
+    waiting.push(open().await);
+    drop(waiting.remove(0));
+    waiting.push(open().await);
+    assert_eq!(status(served.try_open(&asking).await), 503);
+    let (_, lines) = served.end().await;
+    let refused = lines
+        .iter()
+        .filter(|line| line.kind == Kind::UpgradeRefused);
+    assert!(refused.count() >= 3);
+}
+
+/// What breaks the protocol before admission, and how it is closed.
+#[tokio::test]
+async fn a_broken_message_is_closed_as_the_protocol_says() {
+    let over = 64 * 1024 + 1;
+    let endless = [&[TEXT, 0xff][..], &u64::MAX.to_be_bytes(), &[0; 4]].concat();
+    let huge = [&[TEXT, 0xff][..], &(1_u64 << 40).to_be_bytes(), &[0; 4]].concat();
+    let cases: [(&str, Vec<u8>, u16); 16] = [
+        ("too long", frame(TEXT, &vec![b' '; over]), 1009),
+        (
+            "just not too long",
+            frame(TEXT, &vec![b' '; over - 1]),
+            1000,
+        ),
+        ("said to be long", huge, 1009),
+        ("said to be longer than can be", endless, 1009),
+        (
+            "too long in parts",
+            [
+                frame(1, &vec![b' '; over / 2]),
+                frame(0x80, &vec![b' '; over]),
+            ]
+            .concat(),
+            1009,
+        ),
+        ("not masked", vec![TEXT, 2, b'{', b'}'], 1002),
+        ("reserved bits", frame(TEXT | 0x40, b"{}"), 1002),
+        ("compressed", frame(TEXT | 0x70, b"{}"), 1002),
+        ("a reserved opcode", frame(0x83, b"{}"), 1002),
+        ("a reserved opcode of control", frame(0x8b, b""), 1002),
+        ("goes on without a beginning", frame(0x80, b"{}"), 1002),
+        (
+            "begins twice",
+            [frame(1, b"{"), frame(1, b"{")].concat(),
+            1002,
+        ),
+        ("a ping in parts", frame(0x09, b""), 1002),
+        ("a long ping", frame(PING, &[0; 126]), 1002),
+        ("no UTF-8", frame(TEXT, &[0xc3, 0x28]), 1007),
+        ("closed first", frame(CLOSE, &[3, 0xe8]), 1000),
+    ];
+    let served = door().serve();
+    for (what, bytes, code) in &cases {
+        let mut raw = Raw::upgraded(served.tcp().await).await;
+        raw.send(bytes).await;
+        assert_eq!(raw.closed().await.code, *code, "{what}");
+    }
+    for half in [
+        &b""[..],
+        &[TEXT],
+        &[TEXT, 0xfe, 1],
+        &frame(TEXT, b"half")[..8],
+    ] {
+        let mut raw = Raw::upgraded(served.tcp().await).await;
+        raw.send(half).await;
+    }
+    served.admit(&Asking::default()).await;
+    let (_, lines) = served.end().await;
+    assert!(reasons(&lines, Kind::Unfinished).contains(&"too-much"));
+}
+
+/// After admission too.
+#[tokio::test]
+async fn a_broken_message_ends_a_session() {
+    let served = open_door().serve();
+    for (bytes, code) in [
+        (frame(TEXT | 0x40, b"{}"), 1002),
+        (vec![TEXT, 2, b'{', b'}'], 1002),
+        (frame(TEXT, &[0xc3, 0x28]), 1007),
+        (frame(TEXT, b"no json"), 1000),
+        (frame(CLOSE, &[3, 0xe8]), 1000),
+    ] {
+        let mut raw = Raw::upgraded(served.tcp().await).await;
+        let connect = Asking::default().frame("").to_string();
+        raw.send(&[frame(TEXT, connect.as_bytes()), bytes].concat())
+            .await;
+        assert_eq!(raw.closed().await.code, code);
+    }
+    let (_, lines) = served.end().await;
+    assert_eq!(lines.len(), 10, "{lines:?}");
+}
+
+#[tokio::test]
+async fn whoever_is_silent_or_slow_is_closed_in_time() {
+    let mut plan = door();
+    plan.limits.handshake_timeout_ms = 400;
+    let served = plan.serve();
+    let silent = async {
+        let mut client = served.open().await;
+        assert_eq!(client.closed().await, Closed::new(1000, ""));
+    };
+    let half = async {
+        let mut raw = Raw::upgraded(served.tcp().await).await;
+        raw.send(&frame(TEXT, &[b' '; 1_000])[..500]).await;
+        assert_eq!(raw.closed().await, Closed::new(1000, ""));
+    };
+    // Its pings do not make it more welcome.
+    let pinging = async {
+        let mut raw = Raw::upgraded(served.tcp().await).await;
+        loop {
+            raw.send(&frame(PING, b"here")).await;
+            match raw.frame().await {
+                Some((10, _)) => {}
+                Some((8, payload)) => return assert_eq!(payload, [3, 0xe8]),
+                // It was sent while the gateway closed.
+                other => return assert_eq!(other, None),
+            }
+        }
+    };
+    let nothing = async {
+        let raw = Raw::new(served.tcp().await);
+        assert!(raw.end().await.is_empty());
+    };
+    let half_a_head = async {
+        let mut raw = Raw::new(served.tcp().await);
+        raw.send(&UPGRADE.as_bytes()[..60]).await;
+        assert!(raw.end().await.is_empty());
+    };
+    tokio::join!(silent, half, pinging, nothing, half_a_head);
+    let (drained, lines) = served.end().await;
+    assert_eq!(drained.open, 0);
+    let ends = reasons(&lines, Kind::Unfinished);
+    assert_eq!(ends, ["handshake-timeout"; 3]);
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_answered_so() {
+    let served = door().serve();
+    for headers in [
+        format!("X-Long: {}\r\n", "x".repeat(20_000)),
+        "X-Many: x\r\n".repeat(200),
+    ] {
+        let mut raw = Raw::new(served.tcp().await);
+        let request = UPGRADE.replace("Host:", &format!("{headers}Host:"));
+        raw.send(request.as_bytes()).await;
+        assert!(raw.head().await.starts_with("HTTP/1.1 431 "));
+    }
+    for garbage in [
+        "\0\0\0\0\r\n\r\n",
+        "HELO there\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+    ] {
+        let mut raw = Raw::new(served.tcp().await);
+        raw.send(garbage.as_bytes()).await;
+        let answer = raw.end().await;
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 400 "),
+            "{answer}"
+        );
+    }
+    served.admit(&Asking::default()).await;
+
+    // A limit below what heads are read with is no reason to fail.
+    let mut plan = door();
+    plan.limits.head_bytes = 100;
+    let served = plan.serve();
+    served.admit(&Asking::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pings_before_the_first_message_are_answered_and_change_nothing() {
+    let served = open_door().serve();
+    let raw = Raw::upgraded(served.tcp().await).await;
+    let (mut from, mut to) = raw.stream.into_split();
+    let writing = tokio::spawn(async move {
+        use tokio::io::AsyncWriteExt as _;
+        for _ in 0..100 {
+            to.write_all(&frame(PING, b"ping").repeat(100))
+                .await
+                .unwrap();
+        }
+        let connect = Asking::default().frame("").to_string();
+        to.write_all(&frame(TEXT, connect.as_bytes()))
+            .await
+            .unwrap();
+        to
+    });
+    use tokio::io::AsyncReadExt as _;
+    let mut pongs = vec![0; 6 * 10_000];
+    soon("pongs", from.read_exact(&mut pongs)).await.unwrap();
+    assert!(pongs.chunks(6).all(|pong| pong == b"\x8a\x04ping"));
+    let mut hello = [0; 200];
+    soon("hello", from.read_exact(&mut hello)).await.unwrap();
+    assert!(String::from_utf8_lossy(&hello).contains(r#""ok":true"#));
+    drop(writing.await.unwrap());
+}
+
+/// Wherever the stream is cut, in the head too: whoever sends all at once loses nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_right_behind_connect_is_answered_after_hello() {
+    let served = Arc::new(open_door().serve());
+    let connect = Asking::default().scopes(&[]).frame("").to_string();
+    let call = json!({ "type": "req", "id": "behind", "method": "health" }).to_string();
+    let (first, second) = connect.as_bytes().split_at(connect.len() / 2);
+    let sent = [
+        UPGRADE.as_bytes(),
+        &frame(PING, b"?"),
+        &frame(0x01, first),
+        &frame(PING, b"?"),
+        &frame(0x80, second),
+        &frame(TEXT, call.as_bytes()),
+    ]
+    .concat();
+    let sent = Arc::new(sent);
+    let mut cutting = JoinSet::new();
+    for worker in 0..8 {
+        let (served, sent) = (Arc::clone(&served), Arc::clone(&sent));
+        cutting.spawn(async move {
+            for at in (worker..sent.len()).step_by(8) {
+                let (early, late) = sent.split_at(at);
+                let mut raw = Raw::new(served.tcp().await);
+                raw.send(early).await;
+                tokio::task::yield_now().await;
+                raw.send(late).await;
+                raw.head().await;
+                let mut texts = Vec::new();
+                while texts.len() < 3 {
+                    match raw.frame().await {
+                        Some((1, text)) => texts.push(serde_json::from_slice(&text).unwrap()),
+                        Some((10, _)) => {}
+                        other => panic!("cut at {at}: {other:?} after {texts:?}"),
+                    }
+                }
+                let [challenge, hello, answer]: [Value; 3] = texts.try_into().unwrap();
+                assert_eq!(challenge["event"], "connect.challenge");
+                assert_eq!(hello["payload"]["type"], "hello-ok", "cut at {at}");
+                assert_eq!(answer["id"], "behind", "cut at {at}");
+            }
+        });
+    }
+    cutting.join_all().await;
+}
+
+/// A client with a small buffer, so that what it does not read is soon too much.
+async fn reluctant(served: &Served, asking: &Asking) -> Client {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let stream = socket.connect(served.address).await.unwrap();
+    let mut client = Client::open(stream, asking).await.unwrap();
+    client.connect(asking).await.unwrap();
+    client
+}
+
+/// Requests that are as large as they may be.
+async fn ask_much(served: &Arc<Served>, requests: usize) {
+    let mut knocking = JoinSet::new();
+    for worker in 0..4 {
+        let served = Arc::clone(served);
+        knocking.spawn(async move {
+            for number in (worker..requests).step_by(4) {
+                let asking = guest(&format!("guest {number}"));
+                let client = json!({
+                    "id": "gateway-client", "mode": "backend", "version": "1", "platform": "linux",
+                    "displayName": "x".repeat(50_000),
+                });
+                served
+                    .refuse(&Asking {
+                        more: json!({ "client": client }),
+                        ..asking
+                    })
+                    .await;
+            }
+        });
+    }
+    knocking.join_all().await;
+}
+
+fn in_memory() -> Plan {
+    Plan {
+        store: Some(Arc::new(Memory::default())),
+        ..door()
+    }
+}
+
+/// Events that an owner does not read are dropped for him; the list has all requests.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_that_nobody_reads_are_dropped_and_no_request_is() {
+    const REQUESTS: usize = 240;
+    let served = Arc::new(in_memory().serve());
+    let mut owner = reluctant(&served, &Asking::device("owner")).await;
+    ask_much(&served, REQUESTS).await;
+    let (mut heard, mut list) = (0, None);
+    owner
+        .send(&json!({ "type": "req", "id": "list", "method": "device.pair.list", "params": {} }))
+        .await;
+    while list.is_none() {
+        let message = owner.message().await.unwrap();
+        match message["event"].as_str() {
+            Some("device.pair.requested") => heard += 1,
+            _ => list = Some(message["payload"]["pending"].clone()),
+        }
+    }
+    assert_eq!(list.unwrap().as_array().unwrap().len(), REQUESTS);
+    assert!(heard < REQUESTS, "nothing was dropped");
+    // It hears of the next one.
+    served.refuse(&guest("the last one")).await;
+    owner.event("device.pair.requested").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_take_an_answer_is_closed() {
+    let plan = Plan {
+        limits: Limits {
+            tick_ms: 100,
+            ..Limits::default()
+        },
+        ..in_memory()
+    };
+    let served = Arc::new(plan.serve());
+    ask_much(&served, 160).await;
+    let mut other = served.admit(&Asking::device("other")).await;
+    let mut owner = reluctant(&served, &Asking::device("owner")).await;
+    owner
+        .send(&json!({ "type": "req", "id": "list", "method": "device.pair.list", "params": {} }))
+        .await;
+    let others = async {
+        while served.gateway.sessions() > 1 {
+            other.event("tick").await;
+        }
+    };
+    soon("the end of a session", others).await;
+    drop((owner, other));
+    let (_, lines) = Arc::into_inner(served).unwrap().end().await;
+    assert!(reasons(&lines, Kind::SessionEnded).contains(&"slow-reader"));
+}
+
+/// Counts panics of all threads, those of the gateway's tasks among them.
+fn count_panics() -> Arc<AtomicUsize> {
+    let count = Arc::new(AtomicUsize::new(0));
+    let before = panic::take_hook();
+    let counting = Arc::clone(&count);
+    panic::set_hook(Box::new(move |info| {
+        let place = info.location().map_or("", |place| place.file());
+        if place.contains("src/") && !place.contains("tests/") {
+            counting.fetch_add(1, Ordering::SeqCst);
+        }
+        before(info);
+    }));
+    count
+}
+
+/// Whatever is sent, before and after the upgrade and the admission, breaks no task.
+#[test]
+fn arbitrary_bytes_leave_the_gateway_serving() {
+    let panics = count_panics();
+    let runtime = Runtime::new().unwrap();
+    let served = runtime.block_on(async {
+        let mut plan = open_door();
+        plan.limits.handshake_timeout_ms = 2_000;
+        plan.serve()
+    });
+    let connect = frame(TEXT, Asking::default().frame("").to_string().as_bytes());
+    let bytes = || prop::collection::vec(any::<u8>(), 0..200);
+    let frames = prop::collection::vec((any::<u8>(), bytes()), 0..6).prop_map(|frames| {
+        let frames = frames.iter().map(|(first, payload)| frame(*first, payload));
+        frames.flatten().collect::<Vec<u8>>()
+    });
+    let calls = prop::collection::vec((0_usize..9, "\\PC{0,20}"), 0..6).prop_map(|calls| {
+        const METHODS: [&str; 8] = [
+            "status",
+            "admission.explain",
+            "admission.recent",
+            "device.pair.list",
+            "device.pair.approve",
+            "device.token.rotate",
+            "connect",
+            "policy.reload",
+        ];
+        let calls = calls.iter().map(|(method, text)| {
+            let method = METHODS.get(*method).unwrap_or(&text.as_str()).to_owned();
+            let params = json!({ "connection": text, "requestId": text, "deviceId": text });
+            let call = json!({ "type": "req", "id": text, "method": method, "params": params });
+            frame(TEXT, call.to_string().as_bytes())
+        });
+        calls.flatten().collect::<Vec<u8>>()
+    });
+    let sent = (0..3_usize, prop_oneof![bytes(), frames, calls]).prop_map(move |(stage, bytes)| {
+        let before: &[&[u8]] = match stage {
+            0 => &[],
+            1 => &[UPGRADE.as_bytes()],
+            _ => &[UPGRADE.as_bytes(), &connect],
+        };
+        [&before.concat()[..], &bytes].concat()
+    });
+    let config = ProptestConfig {
+        cases: 200,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    proptest!(config, |(sent in sent)| {
+        runtime.block_on(async {
+            use tokio::io::AsyncWriteExt as _;
+            let mut raw = Raw::new(served.tcp().await);
+            raw.send(&sent).await;
+            let _ = raw.stream.shutdown().await;
+            raw.end().await;
+        });
+        prop_assert_eq!(panics.load(Ordering::SeqCst), 0);
+    });
+    let (drained, _) = runtime.block_on(async {
+        served.admit(&Asking::default()).await;
+        soon("the end", served.end()).await
+    });
+    assert_eq!(drained.cut, 0);
+    runtime.shutdown_timeout(Duration::from_secs(5));
+}

@@ -1,0 +1,249 @@
+//! Stores that fail, conflict, wait, and are watched; and what clients are told then.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use gw::pairing::{Change, Memory, Standing, Store, StoreError, Version, Write};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::client::{Asking, Closed, soon};
+use crate::handshakes::{door, guest, http};
+use crate::served::Plan;
+
+/// What becomes of commits that write something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mood {
+    Fine,
+    Conflicts,
+    Fails,
+    Full,
+}
+
+/// A store in memory with a mood, that counts what it is asked.
+pub(crate) struct Watched {
+    inner: Memory,
+    mood: Mutex<Mood>,
+    /// Whether nothing can be read.
+    pub(crate) blind: AtomicBool,
+    loads: AtomicU64,
+    loaded: Notify,
+    looks: AtomicU64,
+    looked: Notify,
+    /// Whoever has it keeps those who committed from hearing of it.
+    held: Mutex<()>,
+    commits: AtomicU64,
+    committed: Notify,
+}
+
+impl Default for Watched {
+    fn default() -> Self {
+        Watched {
+            inner: Memory::default(),
+            mood: Mutex::new(Mood::Fine),
+            blind: AtomicBool::new(false),
+            loads: AtomicU64::new(0),
+            loaded: Notify::new(),
+            looks: AtomicU64::new(0),
+            looked: Notify::new(),
+            held: Mutex::default(),
+            commits: AtomicU64::new(0),
+            committed: Notify::new(),
+        }
+    }
+}
+
+impl Watched {
+    pub(crate) fn set(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+
+    pub(crate) fn loads(&self) -> u64 {
+        self.loads.load(Ordering::SeqCst)
+    }
+
+    /// Waits until a device is loaded once more.
+    pub(crate) async fn loaded_after(&self, loads: u64) {
+        while self.loads() <= loads {
+            soon("a load", self.loaded.notified()).await;
+        }
+    }
+
+    /// How often it was asked how many commits there were.
+    pub(crate) fn looks(&self) -> u64 {
+        self.looks.load(Ordering::SeqCst)
+    }
+
+    /// Waits until it is asked that once more.
+    pub(crate) async fn looked_after(&self, looks: u64) {
+        while self.looks() <= looks {
+            soon("a look at the store", self.looked.notified()).await;
+        }
+    }
+
+    pub(crate) fn hold(&self) -> MutexGuard<'_, ()> {
+        self.held.lock().unwrap()
+    }
+
+    pub(crate) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::SeqCst)
+    }
+
+    /// Waits until another commit is in the store, whether it is answered or not.
+    pub(crate) async fn committed_after(&self, commits: u64) {
+        while self.commits() <= commits {
+            soon("a commit", self.committed.notified()).await;
+        }
+    }
+
+    /// As another process would.
+    pub(crate) fn remove(&self, device_id: &str) {
+        let (_, version) = self.inner.load(device_id).unwrap();
+        let change = Change {
+            record: Write::Remove,
+            ..Change::none(device_id)
+        };
+        self.inner.commit(&change, version).unwrap();
+    }
+
+    fn see(&self) -> Result<(), StoreError> {
+        match self.blind.load(Ordering::SeqCst) {
+            true => Err(StoreError::Failed("the disk is gone".into())),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Store for Watched {
+    fn load(&self, device_id: &str) -> Result<(Standing, Version), StoreError> {
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        self.see()?;
+        let loaded = self.inner.load(device_id);
+        self.loaded.notify_one();
+        loaded
+    }
+
+    fn commit(&self, change: &Change, expected: Version) -> Result<Version, StoreError> {
+        let mood = *self.mood.lock().unwrap();
+        match mood {
+            _ if change.is_empty() => self.inner.commit(change, expected),
+            Mood::Fine => {
+                let committed = self.inner.commit(change, expected);
+                self.commits.fetch_add(1, Ordering::SeqCst);
+                self.committed.notify_one();
+                drop(self.held.lock());
+                committed
+            }
+            Mood::Conflicts => Err(StoreError::Conflict),
+            Mood::Fails => Err(StoreError::Failed("the disk is full".into())),
+            Mood::Full => Err(StoreError::TooManyRequests),
+        }
+    }
+
+    fn list(&self) -> Result<Vec<(Standing, Version)>, StoreError> {
+        self.see()?;
+        self.inner.list()
+    }
+
+    fn device_of_request(&self, request_id: &str) -> Result<Option<Box<str>>, StoreError> {
+        self.inner.device_of_request(request_id)
+    }
+
+    fn revision(&self) -> Result<u64, StoreError> {
+        let revision = self.inner.revision();
+        self.looks.fetch_add(1, Ordering::SeqCst);
+        self.looked.notify_one();
+        revision
+    }
+}
+
+/// Nobody gets in, and nobody is told of a request or given a token, that is not kept.
+#[tokio::test]
+async fn what_cannot_be_kept_is_not_promised() {
+    let store = Arc::new(Watched::default());
+    let plan = Plan {
+        store: Some(Arc::clone(&store) as _),
+        ..door()
+    };
+    let served = plan.serve();
+    for mood in [Mood::Conflicts, Mood::Fails, Mood::Full] {
+        store.set(mood);
+        for asking in [Asking::device("owner"), guest("guest")] {
+            let refused = served.refuse(&asking).await;
+            let error = &refused.error;
+            assert_eq!(error["code"], "UNAVAILABLE", "{mood:?} {error}");
+            assert!(error["details"]["remediationHint"].is_string(), "{error}");
+            assert_eq!(error["details"]["requestId"], Value::Null);
+            assert!(!error.to_string().contains("disk"), "{error}");
+            assert_eq!(refused.closed.reason, error["message"].as_str().unwrap());
+        }
+        assert_eq!(served.gateway.sessions(), 0);
+        assert!(served.store.list().unwrap().is_empty());
+    }
+    store.set(Mood::Fine);
+    served.admit(&Asking::device("owner")).await;
+    let (_, lines) = served.end().await;
+    let kept_out = lines.iter().filter(|line| {
+        let answer = line.answer.as_ref();
+        answer.is_some_and(|answer| answer.code.as_deref() == Some("UNAVAILABLE"))
+    });
+    assert_eq!(kept_out.count(), 4);
+}
+
+/// A call that cannot be carried out says so; the session goes on, and nothing has changed.
+#[tokio::test]
+async fn a_call_that_cannot_be_kept_fails() {
+    let store = Arc::new(Watched::default());
+    let plan = Plan {
+        store: Some(Arc::clone(&store) as _),
+        ..door()
+    };
+    let served = plan.serve();
+    let mut owner = served.admit(&Asking::device("owner")).await;
+    let waiting = served.refuse(&guest("guest")).await;
+    let request = json!({ "requestId": waiting.request_id() });
+    for mood in [Mood::Conflicts, Mood::Fails] {
+        store.set(mood);
+        let error = owner.call("device.pair.approve", request.clone()).await;
+        let error = error.unwrap_err();
+        assert_eq!(error["code"], "UNAVAILABLE", "{mood:?}");
+        assert!(!error.to_string().contains("disk"), "{error}");
+    }
+    store.set(Mood::Fine);
+    let list = owner.call("device.pair.list", json!({})).await.unwrap();
+    assert_eq!(list["pending"][0]["requestId"], request["requestId"]);
+    owner.call("device.pair.approve", request).await.unwrap();
+    served.admit(&guest("guest")).await;
+}
+
+/// What cannot be looked at lets nobody in, and ends who is in when he is looked after.
+#[tokio::test]
+async fn a_store_that_cannot_be_read_is_no_way_in() {
+    let store = Arc::new(Watched::default());
+    let plan = Plan {
+        store: Some(Arc::clone(&store) as _),
+        ..door()
+    };
+    let served = plan.serve();
+    let mut owner = served.admit(&Asking::device("owner")).await;
+    store.blind.store(true, Ordering::SeqCst);
+    let refused = served.refuse(&Asking::device("owner")).await;
+    assert_eq!(refused.error["code"], "UNAVAILABLE");
+    let ready = http(&served, "GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    assert!(ready.starts_with("HTTP/1.1 503 "), "{ready}");
+    assert!(!ready.contains("disk"), "{ready}");
+    let live = http(&served, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    assert!(live.starts_with("HTTP/1.1 200 "), "{live}");
+    assert_eq!(
+        owner.call("health", Value::Null).await.unwrap()["ok"],
+        false
+    );
+    let Plan {
+        policy, settings, ..
+    } = door();
+    served.gateway.put(policy, settings);
+    assert_eq!(
+        owner.closed().await,
+        Closed::new(1008, "device access revoked")
+    );
+}
