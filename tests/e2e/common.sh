@@ -9,12 +9,16 @@ started=()
 # What stands at the head of the script.
 usage() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; }
 
+# What a script has to put back besides.
+put_back() { :; }
+
 # Ends what was started here, by its id, and takes the scratch folder away.
 finish() {
   local status=$? process
   trap - EXIT
   for process in "${started[@]}"; do kill "$process" 2>/dev/null || true; done
   for process in "${started[@]}"; do wait "$process" 2>/dev/null || true; done
+  put_back
   [ -z "$scratch" ] || rm -rf "$scratch"
   exit "$status"
 }

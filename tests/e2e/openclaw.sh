@@ -6,7 +6,7 @@
 # Seen to work: 2026.3.23, 2026.4.22 and 2026.4.25 on Node 22, 2026.9.6 on Node 24. Needs Linux, npm
 # and a Node to run it with, `ip`, and root or user namespaces. Node and the release are installed
 # once into the folder $GW_E2E_CACHE (~/.cache/gw-e2e without it; 200 and up to 600 MB each), and no
-# script of theirs is run for it. All else is in a scratch folder, with a home of its own for the
+# script of theirs is run for it. All else is in a scratch folder, with homes of its own for the
 # command line, and in a network namespace that has loopback only. GW and ADAPTER name built
 # programs; without, a debug build is made. The first step that surprises ends it.
 set -euo pipefail
@@ -16,7 +16,7 @@ cd "$(dirname "$0")/../.."
 [ $# = 1 ] || { usage; exit 2; }
 version=$1
 case $version in 2026.[1-4].*) node_major=22 ;; *) node_major=24 ;; esac
-cache=${GW_E2E_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gw-e2e}
+cache=$(realpath -m "${GW_E2E_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gw-e2e}")
 
 # -- What npm has --------------------------------------------------------------------------------
 
@@ -40,22 +40,24 @@ if [ -z "${GW_INSIDE:-}" ]; then
   package "node-$node_major" "node-$platform@$node_major"
   export GW_NODE=$cache/node-$node_major/node_modules/node-$platform/bin
   PATH=$GW_NODE:$PATH package "openclaw-$version" "openclaw@$version"
-  [ -z "${GW_INSTALL_ONLY:-}" ] || exit 0
   build
   export GW_INSIDE=1
-  [ "$(id -u)" = 0 ] && exec unshare --net "$0" "$@"
-  exec unshare --map-root-user --net "$0" "$@"
+  [ "$(id -u)" = 0 ] && exec unshare --net --mount "$0" "$@"
+  exec unshare --map-root-user --net --mount "$0" "$@"
 fi
 begin
+# Some releases log there, whatever is configured. Nobody else sees this one.
+mkdir -p /tmp/openclaw
+mount -t tmpfs none /tmp/openclaw
+put_back() { umount /tmp/openclaw && { rmdir /tmp/openclaw 2> /dev/null || true; }; }
 ip link set lo up
 # An address of this host that is not loopback: from there nobody is paired without being asked.
 ip address add 172.18.0.1/32 dev lo
 cli=$cache/openclaw-$version/node_modules/openclaw/openclaw.mjs
 
-# What releases do differently:
+# What `gateway status` says of a gateway that let it in.
 case $version in
-  # It probes with everything that it asks for; later ones with a client of its own, for reading.
-  2026.3.*) probed='RPC probe: ok' ;;
+  2026.[1-3].*) probed='RPC probe: ok' ;;
   *) probed='Connectivity probe: ok' ;;
 esac
 # From here on the command line sends no device over loopback, and asks only for what a command needs.
