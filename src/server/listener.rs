@@ -104,6 +104,10 @@ impl Listener {
         }
         // Made under another name, so that nobody reaches it before it is closed to others.
         let made = path.with_extension(format!("{}.new", std::process::id()));
+        // In a container every gateway has the same id, one that died half way too.
+        if std::fs::symlink_metadata(&made).is_ok_and(|found| found.file_type().is_socket()) {
+            std::fs::remove_file(&made)?;
+        }
         let listener = UnixListener::bind(&made)?;
         let finished = std::fs::set_permissions(&made, std::fs::Permissions::from_mode(0o600))
             .and_then(|()| std::fs::rename(&made, path));
