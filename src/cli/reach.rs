@@ -125,6 +125,12 @@ impl GatewayArgs {
                     Exit::Usage,
                 )
             })?;
+            if self.tls_fingerprint.is_some() && !target.is_tls() {
+                let message =
+                    "`--tls-fingerprint` names a certificate, and without TLS there is none";
+                let help = "write `wss://` in place of `ws://`; nothing was sent";
+                return Err(wrong(message.to_owned(), help, Exit::Usage));
+            }
             return Ok(Way {
                 places: vec![target],
                 named: token.is_some() || password.is_some(),

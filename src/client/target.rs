@@ -50,6 +50,15 @@ pub enum NoTarget {
 const SECRETS: [&str; 5] = ["auth", "key", "pass", "secret", "token"];
 
 impl Target {
+    /// Whether TLS protects what is sent there.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        match self {
+            Target::Tcp { tls, .. } => *tls,
+            Target::Unix(_) => false,
+        }
+    }
+
     /// Reads a URL, `unix:PATH`, or an absolute path.
     ///
     /// # Errors
