@@ -15,7 +15,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::clock::now_ms;
 use super::gateway::{Phase, Shared, lock};
 use super::metrics;
-use crate::handshake::{Http, Socket};
+use crate::facts::{HostClass, Ingress, OriginClass};
+use crate::handshake::{Http, Socket, at_upgrade};
 use crate::wire::reply::HttpRefusal;
 
 /// An answer, whole.
@@ -118,7 +119,7 @@ pub(super) fn refused(refusal: &HttpRefusal) -> Answer {
 /// The answer to anything but a WebSocket.
 pub(super) fn page(shared: &Shared, socket: &Socket, request: &Request<Incoming>) -> Answer {
     let path = request.uri().path();
-    let metrics = shared.options.metrics && is_of_this_host(socket, request);
+    let metrics = shared.options.metrics && is_of_this_host(shared, socket, request);
     let known = matches!(path, "/healthz" | "/readyz") || metrics && path == "/metrics";
     if known && !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "GET is understood here");
@@ -147,11 +148,17 @@ pub(super) fn page(shared: &Shared, socket: &Socket, request: &Request<Incoming>
     }
 }
 
-/// Whether whoever asks is on this host, and no proxy asks for somebody else.
-fn is_of_this_host(socket: &Socket, request: &Request<Incoming>) -> bool {
-    let local = socket.peer.is_none_or(|peer| peer.ip().is_loopback());
-    let mut names = request.headers().keys().map(HeaderName::as_str);
-    local && !names.any(|name| name.starts_with("x-") || matches!(name, "forwarded" | "via"))
+/// Whether whoever asks is on this host, by the facts that a policy would judge: no proxy asks for
+/// somebody else, and no page does, by whatever name it got here.
+fn is_of_this_host(shared: &Shared, socket: &Socket, request: &Request<Incoming>) -> bool {
+    let settings = &shared.snapshot().settings;
+    let facts = at_upgrade(settings, socket, &head(request));
+    facts.same_host
+        && !facts.forwarded
+        && !facts.proxy_trace
+        && facts.ingress == Ingress::Direct
+        && facts.origin.class() == OriginClass::Absent
+        && (socket.peer.is_none() || facts.host.class() == HostClass::Loopback)
 }
 
 impl Shared {

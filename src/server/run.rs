@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
@@ -28,6 +28,10 @@ pub struct Drained {
 
 /// How long the log may take to be written to its end.
 const CLOSING: Duration = Duration::from_secs(2);
+
+/// How often the log tells of connections that there is no room for: whoever makes them could
+/// fill it.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// The shortest and the longest wait after a connection could not be accepted.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
@@ -73,6 +77,7 @@ pub async fn run(
 /// Accepts connections at one listener. It never waits for a peer.
 async fn accept(shared: Arc<Shared>, listener: Listener, room: Arc<Semaphore>) {
     let mut back_off = BACK_OFF.0;
+    let (mut told, mut refused) = (None, 0_u64);
     loop {
         let accepted = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -87,7 +92,11 @@ async fn accept(shared: Arc<Shared>, listener: Listener, room: Arc<Semaphore>) {
         back_off = BACK_OFF.0;
         let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
             shared.record.metrics.limited(Limit::Connections);
-            tracing::warn!(peer = ?accepted.peer, "refused: there are as many connections as may be");
+            refused += 1;
+            if told.is_none_or(|told: Instant| told.elapsed() >= TOLD_EVERY) {
+                tracing::warn!(peer = ?accepted.peer, refused, "refused: there are as many connections as may be");
+                (told, refused) = (Some(Instant::now()), 0);
+            }
             continue;
         };
         let place = match arriving(&shared, accepted.peer.map(|peer| peer.ip())) {

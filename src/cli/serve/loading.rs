@@ -11,7 +11,7 @@ use super::super::overrides::OverrideArgs;
 use super::super::{Exit, constants, load};
 use crate::config::{Config, SecretFile, Surroundings, Token};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::host::{Local, token};
+use crate::host::{self, Local, token};
 use crate::policy::Policy;
 use crate::server;
 use crate::settings::Settings;
@@ -185,5 +185,39 @@ fn make_private(config: &Config) -> Result<(), Unloaded> {
             state.display()
         );
         Unloaded::failed(message, "name another one by `--state`")
-    })
+    })?;
+    // Before anything is written there: who may write beside the gateway may plant links.
+    match shared_with(state) {
+        None => Ok(()),
+        Some((others, help)) => {
+            let message = format!("the state folder {} {others}", state.display());
+            Err(Unloaded::failed(message, help))
+        }
+    }
+}
+
+/// How others may get at a folder, with what helps.
+#[cfg(unix)]
+fn shared_with(folder: &Path) -> Option<(&'static str, &'static str)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = fs::metadata(folder).ok()?;
+    let own = host::user::Users::of_this_process().map(|users| users.own);
+    if metadata.mode() & 0o022 != 0 {
+        return Some((
+            "may be written to by others",
+            "take that away: `chmod go-w`",
+        ));
+    }
+    if own.is_some_and(|own| metadata.uid() != own && metadata.uid() != 0) {
+        return Some((
+            "belongs to another user",
+            "give it to the user that runs the gateway, or name another one by `--state`",
+        ));
+    }
+    None
+}
+
+#[cfg(not(unix))]
+fn shared_with(_: &Path) -> Option<(&'static str, &'static str)> {
+    None
 }
