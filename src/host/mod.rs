@@ -4,6 +4,7 @@
 
 pub mod claim;
 pub mod container;
+pub mod files;
 pub mod identity;
 pub mod interface;
 pub mod peer;

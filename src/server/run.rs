@@ -45,33 +45,69 @@ pub async fn run(
     patience: Duration,
 ) -> Drained {
     let shared = gateway.0;
-    let most = shared
-        .options
-        .limits
-        .connections
-        .min(Semaphore::MAX_PERMITS);
-    let room = Arc::new(Semaphore::new(most));
+    let room = Room::new(shared.options.limits.connections);
     let mut accepting = JoinSet::new();
     for listener in listeners {
-        accepting.spawn(accept(Arc::clone(&shared), listener, Arc::clone(&room)));
+        let room = Arc::clone(room.of(&listener));
+        accepting.spawn(accept(Arc::clone(&shared), listener, room));
     }
     accepting.spawn(keep_up(Arc::clone(&shared)));
     stop.await;
     // First the doors, so that nobody comes in that is not counted, and who is admitted from then
     // on finds it out by himself.
     accepting.shutdown().await;
-    let open = most - room.available_permits();
+    let open = room.taken();
     shared.phase.send_replace(Phase::Draining);
     shared.sessions.end_all(End::Shutdown);
-    let everyone = u32::try_from(most).unwrap_or(u32::MAX);
-    let _ = timeout(patience, room.acquire_many(everyone)).await;
-    let cut = most - room.available_permits();
+    let _ = timeout(patience, room.empty()).await;
+    let cut = room.taken();
     shared.phase.send_replace(Phase::Cut);
-    let _ = timeout(patience, room.acquire_many(everyone)).await;
+    let _ = timeout(patience, room.empty()).await;
     shared.write_notes().await;
     let recorder = Arc::clone(&shared);
     let _ = spawn_blocking(move || recorder.record.close(CLOSING)).await;
     Drained { open, cut }
+}
+
+/// How many connections there may be at the gateway's own sockets.
+const AT_SOCKETS: usize = 64;
+
+/// The places for connections. Those at the gateway's own sockets are apart: whoever takes all
+/// others does not keep the owner out.
+struct Room {
+    tcp: (usize, Arc<Semaphore>),
+    sockets: (usize, Arc<Semaphore>),
+}
+
+impl Room {
+    fn new(connections: usize) -> Self {
+        let places = |most: usize| (most, Arc::new(Semaphore::new(most)));
+        Room {
+            tcp: places(connections.min(Semaphore::MAX_PERMITS)),
+            sockets: places(AT_SOCKETS),
+        }
+    }
+
+    fn of(&self, listener: &Listener) -> &Arc<Semaphore> {
+        match listener.address() {
+            Some(_) => &self.tcp.1,
+            None => &self.sockets.1,
+        }
+    }
+
+    /// How many connections there are.
+    fn taken(&self) -> usize {
+        let taken = |(most, room): &(usize, Arc<Semaphore>)| most - room.available_permits();
+        taken(&self.tcp) + taken(&self.sockets)
+    }
+
+    /// Waits until there are none.
+    async fn empty(&self) {
+        for (most, room) in [&self.tcp, &self.sockets] {
+            let everyone = u32::try_from(*most).unwrap_or(u32::MAX);
+            let _ = room.acquire_many(everyone).await;
+        }
+    }
 }
 
 /// Accepts connections at one listener. It never waits for a peer.

@@ -16,16 +16,17 @@ use self::start::Start;
 use super::Exit;
 use super::output::{Output, ReportFormat, colour};
 use super::overrides::OverrideArgs;
-use crate::config::{Host, Level, Listen};
+use crate::config::{Host, Level, Limits, Listen};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::host::claim::claim;
+use crate::host::files::raise_limit;
 use crate::host::identity::identity;
 use crate::host::interface::interfaces;
 use crate::host::peer::Peers;
 use crate::host::unavailable::Situation;
 use crate::host::{self, container};
 use crate::pairing::sqlite::Sqlite;
-use crate::pairing::store::{Limits, Store as _};
+use crate::pairing::store::{self, Store as _};
 use crate::server::decision_log::DecisionLog;
 use crate::server::tls::Certificates;
 use crate::server::{Drained, Gateway, Listener, Options, run as serve};
@@ -129,7 +130,7 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         })?),
         None => None,
     };
-    let store = Sqlite::open(&config.devices_file(), Limits::default())
+    let store = Sqlite::open(&config.devices_file(), store::Limits::default())
         .map_err(|error| Failure::new(error.to_string(), "the devices are kept there"))?;
     let kept = store
         .list()
@@ -168,7 +169,7 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     };
     output.say(&start.to_string());
     let options = Options {
-        limits: config.limits,
+        limits: within_open_files(config.limits),
         log,
         metrics: config.metrics,
         peers,
@@ -186,6 +187,28 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         let stop = stopped(gateway.clone());
         serve(gateway, listeners, stop, PATIENCE).await
     }))
+}
+
+/// How many files the gateway keeps for itself: its store, its log, its own sockets.
+const OWN_FILES: u64 = 256;
+
+/// Limits that leave files for the gateway itself, so that connections cannot take them all.
+fn within_open_files(limits: Limits) -> Limits {
+    let Some(files) = raise_limit() else {
+        return limits;
+    };
+    let room = usize::try_from(files.saturating_sub(OWN_FILES).max(1)).unwrap_or(usize::MAX);
+    if limits.connections > room {
+        tracing::warn!(
+            files,
+            connections = room,
+            "this host allows fewer open files than `limits.connections` asks for: see `ulimit -n`"
+        );
+    }
+    Limits {
+        connections: limits.connections.min(room),
+        ..limits
+    }
 }
 
 fn listeners(
