@@ -255,7 +255,10 @@ impl Arrival<'_> {
             ScopeBound::None | ScopeBound::Within(_) => true,
         };
         let (role, rules) = (self.facts.role.name(), &self.gate.settings.compatibility);
+        // What a record of another key holds is not this device's, and goes with that record.
+        let own = matches!(self.facts.pairing, Pairing::Paired | Pairing::Upgrade);
         let record = self.remembered.standing.record.as_ref();
+        let record = record.filter(|_| own);
         let token = record.and_then(|record| record.token(role));
         let wider = token.is_some_and(|token| {
             let within = covers(rules.scope_rule, role, &token.scopes, scopes);
