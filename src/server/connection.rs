@@ -6,11 +6,11 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
-use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::sync::broadcast;
@@ -215,9 +215,7 @@ fn answer(
     };
     let upgraded = hyper::upgrade::on(&mut request);
     *lock(taken) = Some((upgraded, upgrade, snapshot, place));
-    let answer = http::switching(accept);
-    debug_assert_eq!(answer.status(), StatusCode::SWITCHING_PROTOCOLS);
-    answer
+    http::switching(accept)
 }
 
 /// A session, and what it is served over.

@@ -190,8 +190,9 @@ fn make_private(config: &Config) -> Result<(), Unloaded> {
     match shared_with(state) {
         None => Ok(()),
         Some((others, help)) => {
-            let message = format!("the state folder {} {others}", state.display());
-            Err(Unloaded::failed(message, help))
+            let state = state.display();
+            let message = format!("the state folder {state} {others}");
+            Err(Unloaded::failed(message, &format!("{help} {state}")))
         }
     }
 }
@@ -205,13 +206,13 @@ fn shared_with(folder: &Path) -> Option<(&'static str, &'static str)> {
     if metadata.mode() & 0o022 != 0 {
         return Some((
             "may be written to by others",
-            "take that away: `chmod go-w`",
+            "name another one by `--state`, or look at what is in it, and then: chmod go-w",
         ));
     }
     if own.is_some_and(|own| metadata.uid() != own && metadata.uid() != 0) {
         return Some((
             "belongs to another user",
-            "give it to the user that runs the gateway, or name another one by `--state`",
+            "name another one by `--state`, or give it to the user that runs the gateway: chown USER",
         ));
     }
     None
