@@ -1,0 +1,127 @@
+//! A client that was paired before: a whole handshake, over a blocking socket.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use gw::auth::claims::{Claims, Credentials};
+use gw::client::Device;
+use gw::facts::{Client as ClientId, Mode, Role};
+use gw::secret::Secret;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::client::client_with_config;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Message, WebSocket};
+
+/// The token that both servers are asked with.
+pub(crate) const TOKEN: &str = "3f9a1c77e0b24d58a6c1";
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One client.
+pub(crate) struct Client {
+    device: Device,
+    claims: Claims,
+}
+
+/// A connection that was answered; it is open until it is dropped.
+pub(crate) struct Admitted {
+    _socket: WebSocket<Box<dyn Wire>>,
+    /// The answer.
+    pub(crate) answer: Value,
+}
+
+/// What bytes go over.
+trait Wire: Read + Write + Send {}
+impl<T: Read + Write + Send> Wire for T {}
+
+impl Client {
+    /// The client of a number.
+    pub(crate) fn numbered(number: usize) -> Self {
+        let mut seed = [0x5a; 32];
+        for (to, from) in seed.iter_mut().zip(number.to_le_bytes()) {
+            *to = from;
+        }
+        let seed = Secret::new(&URL_SAFE_NO_PAD.encode(seed));
+        let claims = Claims {
+            client: ClientId::Cli,
+            mode: Mode::Cli,
+            role: Role::Operator,
+            scopes: vec!["operator.read".into()],
+            platform: "linux".into(),
+            device_family: None,
+            device: None,
+            credentials: Credentials::new(Some(TOKEN), None, None, None),
+        };
+        let device = Device::from_seed(&seed).expect("32 bytes");
+        Client { device, claims }
+    }
+
+    /// A whole handshake.
+    pub(crate) fn knock(&self, at: SocketAddr, tls: Option<&Arc<ClientConfig>>) -> Admitted {
+        let stream = TcpStream::connect(at).expect("somebody listens");
+        stream.set_nodelay(true).expect("a socket");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        let wire: Box<dyn Wire> = match tls {
+            None => Box::new(stream),
+            Some(config) => {
+                let name = ServerName::from(at.ip());
+                let tls = ClientConnection::new(Arc::clone(config), name).expect("it can begin");
+                Box::new(StreamOwned::new(tls, stream))
+            }
+        };
+        let config = WebSocketConfig::default().read_buffer_size(4_096);
+        let url = format!("ws://{at}/");
+        let Ok((mut socket, _)) = client_with_config(url, wire, Some(config)) else {
+            panic!("the request for a WebSocket failed");
+        };
+        let challenge = read(&mut socket);
+        let nonce = challenge.pointer("/payload/nonce").and_then(Value::as_str);
+        let frame = self.connect(nonce.expect("a nonce"));
+        socket.send(Message::text(frame)).expect("it is sent");
+        let answer = read(&mut socket);
+        assert_eq!(answer.get("ok"), Some(&Value::Bool(true)), "{answer}");
+        Admitted {
+            _socket: socket,
+            answer,
+        }
+    }
+
+    fn connect(&self, nonce: &str) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now_ms = now.map(|now| now.as_millis()).unwrap_or_default();
+        let now_ms = u64::try_from(now_ms).expect("a time of this age");
+        let device = self.device.proof(&self.claims, nonce, now_ms);
+        let frame = json!({
+            "type": "req", "id": "1", "method": "connect",
+            "params": {
+                "minProtocol": 3, "maxProtocol": 4,
+                "client": {
+                    "id": "cli", "mode": "cli", "platform": "linux", "version": "2026.4.25",
+                },
+                "role": "operator",
+                "scopes": ["operator.read"],
+                "auth": { "token": TOKEN },
+                "device": {
+                    "id": device.id,
+                    "publicKey": device.public_key,
+                    "signature": device.signature,
+                    "signedAt": device.signed_at_ms,
+                    "nonce": device.nonce,
+                },
+            },
+        });
+        frame.to_string()
+    }
+}
+
+fn read(socket: &mut WebSocket<Box<dyn Wire>>) -> Value {
+    let message = socket.read().expect("an answer").into_data();
+    serde_json::from_slice(&message).expect("JSON")
+}

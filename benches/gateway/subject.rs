@@ -1,0 +1,154 @@
+//! What is measured: a server in a process of its own, and what it costs to knock at it.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use gw::client::tls::{Connector, Trust};
+use gw::server::tls::Fingerprint;
+use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+use crate::bare;
+use crate::client::{Client, TOKEN};
+use crate::process::Process;
+
+/// A server.
+pub(crate) struct Subject {
+    pub(crate) name: &'static str,
+    process: Process,
+    at: SocketAddr,
+    tls: Option<Arc<ClientConfig>>,
+}
+
+/// What one round of knocking came to.
+pub(crate) struct Round {
+    /// Handshakes a second.
+    pub(crate) rate: f64,
+    /// Processor time of the server for each.
+    pub(crate) cpu: Option<Duration>,
+    /// How long each took, the quickest first.
+    pub(crate) latencies: Vec<Duration>,
+}
+
+impl Subject {
+    /// `gw serve` with its default policy.
+    pub(crate) fn gateway(folder: &Path, tls: bool) -> Self {
+        let config = folder.join("gw.yaml");
+        let state = folder.join("state");
+        let text = format!(
+            "listen: {{ bind: loopback, port: 0, socket: false }}\n\
+             state: {}\n\
+             auth: {{ token: {{ env: BENCH_TOKEN }} }}\n\
+             tls: {{ autoGenerate: {tls} }}\n\
+             limits: {{ unadmittedPerAddress: 1000 }}\n",
+            state.display(),
+        );
+        fs::write(&config, text).expect("a file");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gw"));
+        command.args(["serve", "--config"]).arg(&config);
+        command.env("BENCH_TOKEN", TOKEN);
+        Subject::start("gw", &mut command, tls.then_some(&state))
+    }
+
+    /// The bare server, whose answer has so many bytes.
+    pub(crate) fn bare(folder: &Path, tls: bool, bytes: usize) -> Self {
+        let state = folder.join("state");
+        let this = std::env::current_exe().expect("this program");
+        let mut command = Command::new(this);
+        command.arg(bare::ARGUMENT).arg(bytes.to_string());
+        if tls {
+            command.arg(&state);
+        }
+        Subject::start("bare server", &mut command, tls.then_some(&state))
+    }
+
+    fn start(name: &'static str, command: &mut Command, state: Option<&std::path::PathBuf>) -> Self {
+        let (process, line) = Process::start(command);
+        let at = line.trim().rsplit("://").next().map(str::parse);
+        let Some(Ok(at)) = at else {
+            panic!("{name} does not say where it listens: {line}");
+        };
+        let tls = state.map(|state| {
+            let certificate = CertificateDer::from_pem_file(state.join("tls.crt"));
+            let pinned = Fingerprint::of(&certificate.expect("a certificate"));
+            let connector = Connector::new(Trust::Fingerprint(pinned));
+            connector.expect("TLS can be spoken").config()
+        });
+        Subject {
+            name,
+            process,
+            at,
+            tls,
+        }
+    }
+
+    /// From its start until it listened.
+    pub(crate) fn started_in(&self) -> Duration {
+        self.process.started_in
+    }
+
+    /// How many bytes it answers with.
+    pub(crate) fn hello_bytes(&self) -> usize {
+        let admitted = Client::numbered(0).knock(self.at, self.tls.as_ref());
+        admitted.answer.to_string().len()
+    }
+
+    /// So many clients knock for a while, each again as soon as it was answered.
+    pub(crate) fn knock(&self, clients: usize, during: Duration) -> Round {
+        let over = AtomicBool::new(false);
+        let before = self.process.cpu();
+        let began = Instant::now();
+        let mut latencies: Vec<Duration> = thread::scope(|scope| {
+            let knocking: Vec<_> = (0..clients)
+                .map(|number| {
+                    let over = &over;
+                    scope.spawn(move || {
+                        let client = Client::numbered(number);
+                        let mut took = Vec::new();
+                        while !over.load(Ordering::Relaxed) {
+                            let began = Instant::now();
+                            let admitted = client.knock(self.at, self.tls.as_ref());
+                            took.push(began.elapsed());
+                            drop(admitted);
+                        }
+                        took
+                    })
+                })
+                .collect();
+            thread::sleep(during);
+            over.store(true, Ordering::Relaxed);
+            let joined = knocking.into_iter().map(|client| client.join());
+            joined.flat_map(|took| took.expect("a client")).collect()
+        });
+        let took = began.elapsed();
+        let after = self.process.cpu();
+        latencies.sort_unstable();
+        let count = u32::try_from(latencies.len().max(1)).expect("not that many");
+        Round {
+            rate: f64::from(count) / took.as_secs_f64(),
+            cpu: before.zip(after).map(|(before, after)| (after - before) / count),
+            latencies,
+        }
+    }
+
+    /// What one connection takes that was admitted and does nothing, in bytes.
+    pub(crate) fn hold(&self, connections: usize) -> Option<f64> {
+        let client = Client::numbered(0);
+        let before = self.process.resident()?;
+        let held: Vec<_> = (0..connections)
+            .map(|_| client.knock(self.at, self.tls.as_ref()))
+            .collect();
+        let after = self.process.resident()?;
+        drop(held);
+        #[expect(clippy::cast_precision_loss, reason = "it is shown with two digits")]
+        let each = after.saturating_sub(before) as f64 / connections as f64;
+        Some(each)
+    }
+}
