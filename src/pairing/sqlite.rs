@@ -334,6 +334,10 @@ impl Store for Sqlite {
         Ok(self.current()?.load(device_id))
     }
 
+    fn last_seen(&self, device_id: &str) -> Result<(Standing, Version), StoreError> {
+        Ok(self.kept().load(device_id))
+    }
+
     fn commit(&self, change: &Change, expected: Version) -> Result<Version, StoreError> {
         if change.is_empty() {
             // Nothing to write: what is read in memory is on the disk already.

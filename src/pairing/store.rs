@@ -63,6 +63,16 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Failed`].
     fn load(&self, device_id: &str) -> Result<(Standing, Version), StoreError>;
 
+    /// The same, but what others have committed since this store was asked last may not be seen.
+    /// A store that has to look elsewhere for that answers this one without.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Failed`].
+    fn last_seen(&self, device_id: &str) -> Result<(Standing, Version), StoreError> {
+        self.load(device_id)
+    }
+
     /// Writes all of a change, or nothing, if the device is still at the expected version.
     /// A change that writes nothing leaves the version as it is, and is held against it all
     /// the same: who is admitted on what has been removed meanwhile is told to look again. A

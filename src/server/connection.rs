@@ -6,11 +6,11 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
+use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::sync::broadcast;
@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::admit::{Arrived, Decided, Undecided, admit};
 use super::clock::{now_ms, uuid};
 use super::gateway::{Phase, Shared, lock};
+use super::held::{Held, Hold};
 use super::http::{self, Asked};
 use super::listener::Accepted;
 use super::methods;
@@ -118,15 +119,20 @@ async fn enter(shared: &Arc<Shared>, accepted: Accepted, deadline: Instant) -> O
         return None;
     };
     let taken: Mutex<Option<Taken>> = Mutex::default();
+    let hold = Hold::default();
     let service = service_fn(|request: Request<Incoming>| {
         let answer = answer(shared, &socket, &id, request, &taken);
+        // The challenge follows it at once, and goes out with it.
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            hold.hold();
+        }
         async move { Ok::<_, std::convert::Infallible>(answer) }
     });
     // Every answer but that of an upgrade says that it is the last one. Said here, it would stand
     // beside `Upgrade` in that answer too, which strict clients refuse.
     let connection = http1::Builder::new()
         .max_buf_size(shared.options.limits.head_bytes.max(LEAST_HEAD))
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Held::new(stream, hold.clone())), service)
         .with_upgrades();
     match timeout_at(deadline, connection).await {
         Ok(Ok(())) => {}
@@ -141,10 +147,10 @@ async fn enter(shared: &Arc<Shared>, accepted: Accepted, deadline: Instant) -> O
     }
     let (upgraded, upgrade, judged_by, place) = lock(&taken).take()?;
     let upgraded = timeout_at(deadline, upgraded).await.ok()?.ok()?;
-    let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
+    let parts = upgraded.downcast::<TokioIo<Held<Stream>>>().ok()?;
     let most = Limits::DEFAULT.first_message_bytes;
     let read = parts.read_buf.to_vec();
-    let websocket = WebSocket::new(parts.io.into_inner(), read, most).await;
+    let websocket = WebSocket::new(parts.io.into_inner().release(), read, most).await;
     Some(Entered {
         websocket,
         connection: Connection::of(&id, &upgrade),

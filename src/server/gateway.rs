@@ -217,22 +217,19 @@ impl Shared {
 
     /// Writes a change to what was remembered, and tells whoever it concerns. It may wait for the
     /// disk.
+    ///
+    /// Where nothing is to be written now the store is not asked again: what was decided held when
+    /// it was asked, and a session looks once more when it begins.
     pub(super) async fn commit(
         self: &Arc<Self>,
         change: &Change,
         before: &Standing,
         expected: Version,
     ) -> Result<Version, StoreError> {
-        if change.is_empty() {
-            return self.store.commit(change, expected);
-        }
-        if change.only_notes(before) {
-            let same = self
-                .store
-                .commit(&Change::none(&change.device_id), expected)?;
-            if self.notes.keep(change, same) {
-                return Ok(same);
-            }
+        if change.is_empty()
+            || (change.only_notes(before) && self.notes.keep(change, expected))
+        {
+            return Ok(expected);
         }
         let (shared, change) = (Arc::clone(self), change.clone());
         // Once begun it is carried out, also when the connection that asked goes away: what

@@ -163,7 +163,7 @@ fn is_of_this_host(shared: &Shared, socket: &Socket, request: &Request<Incoming>
 
 impl Shared {
     /// Why it takes no connections; nothing when it does.
-    fn unready(&self) -> Option<&'static str> {
+    pub(super) fn unready(&self) -> Option<&'static str> {
         if *self.phase.borrow() != Phase::Open {
             return Some("it stops");
         }
@@ -174,9 +174,9 @@ impl Shared {
     }
 
     /// As the method `health` answers, whose callers want `ok` and a time.
-    pub(super) fn health(&self) -> Value {
+    pub(super) fn health(&self, unready: Option<&str>) -> Value {
         json!({
-            "ok": self.unready().is_none(),
+            "ok": unready.is_none(),
             "ts": now_ms(),
             "durationMs": 0,
             "sessions": { "count": self.sessions.count() },

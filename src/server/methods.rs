@@ -252,7 +252,7 @@ pub(super) fn is_unauthorized(error: &CallError) -> bool {
 }
 
 fn health(caller: &Caller<'_>, _: &Value) -> Result<Value, CallError> {
-    Ok(caller.shared.health())
+    Ok(caller.shared.health(caller.shared.unready()))
 }
 
 fn status(caller: &Caller<'_>, _: &Value) -> Result<Value, CallError> {

@@ -15,6 +15,7 @@ mod clock;
 mod connection;
 pub mod decision_log;
 mod gateway;
+mod held;
 mod http;
 mod in_process;
 pub mod listener;

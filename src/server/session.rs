@@ -21,7 +21,7 @@ use crate::facts::Scope;
 use crate::journal::{Connection, Finish, Line};
 use crate::pairing::Standing;
 use crate::pairing::change::Event;
-use crate::pairing::store::Version;
+use crate::pairing::store::{Store, StoreError, Version};
 use crate::wire::reply::{CallError, response};
 use crate::wire::request::{self, RequestError};
 use crate::wire::{Close, Schema};
@@ -43,6 +43,9 @@ pub(super) struct Session {
     until_ms: Option<i64>,
     unauthorized: u32,
 }
+
+/// How a store is asked for a device.
+type Asked = fn(&(dyn Store + 'static), &str) -> Result<(Standing, Version), StoreError>;
 
 /// How a session begins.
 pub(super) struct Begun {
@@ -107,7 +110,8 @@ impl Session {
         if *self.shared.phase.borrow() != Phase::Open {
             return Err(End::Shutdown);
         }
-        let (standing, now) = self.standing()?;
+        // What other processes commit is heard of soon anyway; what this one did is seen at once.
+        let (standing, now) = self.remembered(<dyn Store>::last_seen)?;
         match now == version && Arc::ptr_eq(&self.shared.snapshot(), snapshot) {
             true => {
                 self.until_ms = self.permit.until_ms_by(&standing);
@@ -133,18 +137,18 @@ impl Session {
         if let Some(end) = self.live.ending() {
             return Err(end);
         }
-        let (standing, _) = self.standing()?;
+        let (standing, _) = self.remembered(<dyn Store>::load)?;
         let snapshot = self.shared.snapshot();
         still_admitted(snapshot.gate(), &self.permit, &standing, now_ms()).map_err(End::Ended)?;
         Ok(self.permit.until_ms_by(&standing))
     }
 
     /// What is remembered of its device.
-    fn standing(&self) -> Result<(Standing, Version), End> {
+    fn remembered(&self, asked: Asked) -> Result<(Standing, Version), End> {
         let Some(device) = self.permit.device_id() else {
             return Ok(Default::default());
         };
-        self.shared.store.load(device).map_err(|error| {
+        asked(&*self.shared.store, device).map_err(|error| {
             tracing::error!(%error, "a session ends: its device cannot be looked at");
             End::Ended(Ended::Revoked)
         })
@@ -165,7 +169,8 @@ impl Session {
         let shared = &self.shared;
         let mut snapshot = json!({
             "presence": [],
-            "health": shared.health(),
+            // Whoever is told has just been looked up there.
+            "health": shared.health(None),
             "stateVersion": { "presence": 0, "health": 0 },
             "uptimeMs": now_ms().saturating_sub(shared.started_ms),
         });

@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::ahead::Ahead;
+use super::held::Held;
 use super::stream::Stream;
 use crate::wire::{Close, FrameError};
 
@@ -26,7 +27,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 
 /// A WebSocket, the gateway's end.
 #[derive(Debug)]
-pub(super) struct WebSocket(WebSocketStream<Ahead<Stream>>);
+pub(super) struct WebSocket(WebSocketStream<Ahead<Held<Stream>>>);
 
 /// Why nothing more comes.
 #[derive(Debug)]
@@ -50,7 +51,7 @@ fn config(most: usize) -> WebSocketConfig {
 impl WebSocket {
     /// Of a connection whose request was answered with 101, and what was read after it. A
     /// message may have `most` bytes.
-    pub(super) async fn new(stream: Stream, read: Vec<u8>, most: usize) -> Self {
+    pub(super) async fn new(stream: Held<Stream>, read: Vec<u8>, most: usize) -> Self {
         let stream = Ahead::new(stream, &read);
         let config = Some(config(most));
         WebSocket(WebSocketStream::from_partially_read(stream, read, Role::Server, config).await)
@@ -158,6 +159,7 @@ fn gone(error: &Error) -> Gone {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::held::Hold;
 
     fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
         let length = u8::try_from(payload.len()).unwrap();
@@ -182,7 +184,7 @@ mod tests {
     #[tokio::test]
     async fn answers_that_nobody_takes_do_not_pile_up() {
         let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
-        let mut websocket = WebSocket::new(Stream::Unix(ours), Vec::new(), 1_024).await;
+        let mut websocket = WebSocket::new(Held::new(Stream::Unix(ours), Hold::default()), Vec::new(), 1_024).await;
         let pings = frame(0x89, &[0; 125]).repeat(64);
         let (mut taken, mut idle) = (0, 0);
         while idle < 1_000 {
