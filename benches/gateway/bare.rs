@@ -45,7 +45,10 @@ pub(crate) async fn serve(arguments: &[String]) {
     let tls = folder.first().map(|folder| acceptor(Path::new(folder)));
     let anywhere: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
     let listener = TcpListener::bind(anywhere).await.expect("loopback");
-    println!("listening ws://{}", listener.local_addr().expect("it is bound"));
+    println!(
+        "listening ws://{}",
+        listener.local_addr().expect("it is bound")
+    );
     let filling: Arc<str> = "x".repeat(bytes).into();
     loop {
         let (stream, _) = listener.accept().await.expect("a connection");
@@ -117,12 +120,19 @@ async fn session(stream: Upgraded, filling: &str) -> Option<()> {
     let challenge = json!({
         "type": "event", "event": "connect.challenge", "payload": { "nonce": nonce, "ts": 0 },
     });
-    socket.send(Message::text(challenge.to_string())).await.ok()?;
+    socket
+        .send(Message::text(challenge.to_string()))
+        .await
+        .ok()?;
     let first = socket.next().await?.ok()?.into_data();
     let frame: Value = serde_json::from_slice(&first).ok()?;
     let text = |place: &str| frame.pointer(place).and_then(Value::as_str);
-    let key = URL_SAFE_NO_PAD.decode(text("/params/device/publicKey")?).ok()?;
-    let signature = URL_SAFE_NO_PAD.decode(text("/params/device/signature")?).ok()?;
+    let key = URL_SAFE_NO_PAD
+        .decode(text("/params/device/publicKey")?)
+        .ok()?;
+    let signature = URL_SAFE_NO_PAD
+        .decode(text("/params/device/signature")?)
+        .ok()?;
     // The scopes that are asked for, and no more than these clients say.
     let signed = format!(
         "v3|{}|cli|cli|operator|operator.read|{}|{}|{nonce}|linux|",

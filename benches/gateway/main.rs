@@ -12,6 +12,7 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::panic,
     clippy::print_stdout,
     reason = "this is a benchmark: what is missing ends it, and its table is printed"
 )]

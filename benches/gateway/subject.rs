@@ -69,7 +69,11 @@ impl Subject {
         Subject::start("bare server", &mut command, tls.then_some(&state))
     }
 
-    fn start(name: &'static str, command: &mut Command, state: Option<&std::path::PathBuf>) -> Self {
+    fn start(
+        name: &'static str,
+        command: &mut Command,
+        state: Option<&std::path::PathBuf>,
+    ) -> Self {
         let (process, line) = Process::start(command);
         let at = line.trim().rsplit("://").next().map(str::parse);
         let Some(Ok(at)) = at else {
@@ -133,7 +137,9 @@ impl Subject {
         let count = u32::try_from(latencies.len().max(1)).expect("not that many");
         Round {
             rate: f64::from(count) / took.as_secs_f64(),
-            cpu: before.zip(after).map(|(before, after)| (after - before) / count),
+            cpu: before
+                .zip(after)
+                .map(|(before, after)| (after - before) / count),
             latencies,
         }
     }

@@ -21,7 +21,12 @@ impl Row {
             .map(|round| round.cpu.map(|cpu| cpu.as_secs_f64() * 1e6))
             .collect();
         let within = |share: f64| {
-            median(rounds.iter().map(|round| quantile(&round.latencies, share) * 1e3).collect())
+            median(
+                rounds
+                    .iter()
+                    .map(|round| quantile(&round.latencies, share) * 1e3)
+                    .collect(),
+            )
         };
         Row {
             rate: median(rounds.iter().map(|round| round.rate).collect()),
@@ -61,7 +66,10 @@ pub(crate) fn print(
         "{transport:<14} {:>8} {:>10} {:>8} {:>8} {:>11} {:>9}",
         "each s", "CPU each", "median", "p99", "idle each", "start"
     );
-    println!("{:<14} {:>8} {:>10} {:>8} {:>8} {:>11} {:>9}", "", "", "µs", "ms", "ms", "KiB", "ms");
+    println!(
+        "{:<14} {:>8} {:>10} {:>8} {:>8} {:>11} {:>9}",
+        "", "", "µs", "ms", "ms", "KiB", "ms"
+    );
     let rows: Vec<Row> = subjects
         .iter()
         .zip(rounds.iter().zip(idle))
@@ -72,7 +80,8 @@ pub(crate) fn print(
     }
     if let [ours, bare] = rows.as_slice() {
         let ratio = |ours: Option<f64>, bare: Option<f64>| {
-            ours.zip(bare).map_or_else(String::new, |(ours, bare)| format!("{:.2} x", ours / bare))
+            ours.zip(bare)
+                .map_or_else(String::new, |(ours, bare)| format!("{:.2} x", ours / bare))
         };
         println!(
             "{:<14} {:>8} {:>10} {:>8} {:>8} {:>11}\n",

@@ -226,9 +226,7 @@ impl Shared {
         before: &Standing,
         expected: Version,
     ) -> Result<Version, StoreError> {
-        if change.is_empty()
-            || (change.only_notes(before) && self.notes.keep(change, expected))
-        {
+        if change.is_empty() || (change.only_notes(before) && self.notes.keep(change, expected)) {
             return Ok(expected);
         }
         let (shared, change) = (Arc::clone(self), change.clone());

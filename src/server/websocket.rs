@@ -184,7 +184,12 @@ mod tests {
     #[tokio::test]
     async fn answers_that_nobody_takes_do_not_pile_up() {
         let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
-        let mut websocket = WebSocket::new(Held::new(Stream::Unix(ours), Hold::default()), Vec::new(), 1_024).await;
+        let mut websocket = WebSocket::new(
+            Held::new(Stream::Unix(ours), Hold::default()),
+            Vec::new(),
+            1_024,
+        )
+        .await;
         let pings = frame(0x89, &[0; 125]).repeat(64);
         let (mut taken, mut idle) = (0, 0);
         while idle < 1_000 {
