@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _};
 
 use crate::journal::read::line;
-use crate::journal::{Line, LineError, Upgraded};
+use crate::journal::{Kind, Line, LineError, Upgraded};
 use crate::lang::ReadError;
 use crate::source::{printable, visible};
 
@@ -174,8 +174,12 @@ pub(super) fn shown(line: &Line) -> String {
     if let Some(upgrade) = &line.upgrade {
         words.push(asks_for_more(upgrade));
     }
-    if let Some(count) = line.dropped {
-        words.push(format!("{count} lines are missing here"));
+    match (line.kind, line.dropped) {
+        (Kind::LinesLeftOut, Some(count)) => {
+            words.push(format!("{count} more that nothing was decided of"));
+        }
+        (_, Some(count)) => words.push(format!("{count} lines are missing here")),
+        (_, None) => {}
     }
     if let Some(request) = &line.request {
         words.push(format!("request {}", visible(request)));

@@ -33,7 +33,7 @@ use crate::admission::{
     self, Challenged, RefusedUpgrade, Reply, Upgrade, at_upgrade, refused_upgrade,
 };
 use crate::facts::{PeerUid, Transport};
-use crate::handshake::Socket;
+use crate::handshake::{self, Socket};
 use crate::host::peer::Ends;
 use crate::journal::{Connection, Finish, Line, Unfinished};
 use crate::wire::reply::{HttpReason, HttpRefusal, Server, challenge, event};
@@ -191,11 +191,17 @@ fn answer(
     let snapshot = shared.snapshot();
     let head = http::head(&request);
     let refuse = |reason: HttpReason, guard: Option<&RefusedUpgrade>| {
+        let whose = Address::of_client(
+            socket,
+            handshake::at_upgrade(&snapshot.settings, socket, &head).client_ip,
+        );
         let agent = head.values("user-agent").next().map(|(_, agent)| agent);
         let connection = Connection::new(id, socket, agent);
         let guard = guard.map(|guard| (&snapshot.policy, guard));
         let line = Line::upgrade_refused(&connection, now_ms(), reason, guard);
-        shared.record.upgrade_refused(&line, reason, &snapshot);
+        shared
+            .record
+            .upgrade_refused(whose, &line, reason, &snapshot);
         http::refused(&HttpRefusal::of(reason))
     };
     if *shared.phase.borrow() != Phase::Open {
@@ -211,17 +217,18 @@ fn answer(
             return refuse(reason, guard.as_ref());
         }
     };
-    let client = match (socket.transport, upgrade.facts().client_ip.ip()) {
-        (Transport::Tcp, Some(ip)) => Address::of(ip),
-        (Transport::Tcp, None) => Address::Unknown,
-        (Transport::Unix | Transport::InProcess, _) => Address::Socket,
-    };
+    let client = Address::of_client(socket, upgrade.facts().client_ip);
     let Some(place) = shared.waiting.enter(client) else {
         return refuse(HttpReason::WaitingSockets, None);
     };
     let upgraded = hyper::upgrade::on(&mut request);
     *lock(taken) = Some((upgraded, upgrade, snapshot, place));
     http::switching(accept)
+}
+
+/// Whose connection it is.
+fn whose(upgrade: &Upgrade) -> Address {
+    Address::of_client(upgrade.socket(), upgrade.facts().client_ip)
 }
 
 /// A session, and what it is served over.
@@ -271,7 +278,7 @@ async fn be_admitted(
     };
     let code = close.as_ref().map(|close| close.code);
     let line = Line::unfinished(&connection, now_ms(), Some(&upgrade), why, code);
-    shared.record.unfinished(&connection, &line, why);
+    shared.record.unfinished(whose(&upgrade), &line, why);
     if let Some(close) = close {
         websocket.close(&close).await;
     }
@@ -323,7 +330,7 @@ async fn decide(
             let evidence = upgrade.evidence(&snapshot.settings);
             let line = Line::frame_refused(&connection, time_ms, &upgrade, &reply);
             let line = line.shown_by(evidence);
-            shared.record.frame_refused(&line);
+            shared.record.frame_refused(whose(&upgrade), &line);
             refuse(websocket, &reply, deadline).await;
             return None;
         }

@@ -29,6 +29,7 @@ mod run;
 mod session;
 mod sessions;
 mod snapshot;
+mod strangers;
 mod stream;
 pub mod tls;
 mod upkeep;

@@ -45,6 +45,7 @@ async fn others(shared: &Arc<Shared>) {
     let (mut seen, mut seen_others) = (None, None);
     for beat in 1_u64.. {
         often.tick().await;
+        shared.record.tell_left_out(false);
         if beat.is_multiple_of(NOTES) {
             shared.write_notes().await;
         }

@@ -511,3 +511,35 @@ fn arbitrary_bytes_leave_the_gateway_serving() {
     assert_eq!(drained.cut, 0);
     runtime.shutdown_timeout(Duration::from_secs(5));
 }
+
+/// Anybody can make connections that nothing is decided of: their lines are few, they say how many
+/// there were, and what was decided is still to be seen.
+#[tokio::test]
+async fn strangers_flush_no_decision_out_of_the_log() {
+    let served = open_door().serve();
+    let mut owner = served
+        .admit(&Asking::default().scopes(&["operator.admin"]))
+        .await;
+    let many = 400;
+    for _ in 0..many {
+        let mut raw = Raw::upgraded(served.tcp().await).await;
+        raw.send(&frame(TEXT, b"{}")).await;
+        raw.closed().await;
+    }
+    let recent = owner
+        .call("admission.recent", json!({ "limit": 1_000 }))
+        .await
+        .unwrap();
+    let kinds = recent["lines"].as_array().unwrap().iter();
+    let decided = kinds.filter(|line| line["kind"] == "decided");
+    assert_eq!(decided.count(), 1);
+    let (_, lines) = served.end().await;
+    let refused = reasons(&lines, Kind::FrameRefused).len() as u64;
+    let left_out = lines.iter().filter(|line| line.kind == Kind::LinesLeftOut);
+    let left_out = left_out.map(|line| {
+        assert_eq!(line.remote.as_deref(), Some("127.0.0.1"));
+        line.dropped.unwrap()
+    });
+    assert_eq!(refused + left_out.sum::<u64>(), many);
+    assert!(refused <= many / 2, "{refused}");
+}
