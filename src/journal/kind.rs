@@ -62,6 +62,7 @@ words! {
         Revoked "revoked" "its device is no longer paired, or its token no longer holds",
         Expired "expired" "the time is over that the policy gave it",
         PolicyChanged "policy-changed" "the policy does not admit it any longer, or not with all its scopes",
+        Unknown "store-failed" "what is remembered of its device could not be looked at",
         ClosedByClient "closed-by-client" "the client closed it",
         Lost "lost" "the socket broke",
         Slow "slow-reader" "more waited for it than may",

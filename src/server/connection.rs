@@ -27,6 +27,7 @@ use super::session::{Begun, Session};
 use super::sessions::End;
 use super::snapshot::Snapshot;
 use super::stream::Stream;
+use super::unadmitted::Seat;
 use super::waiting::{Address, Place};
 use super::websocket::{Gone, WebSocket};
 use crate::admission::{
@@ -58,9 +59,27 @@ type Taken = (OnUpgrade, Upgrade, Arc<Snapshot>, Place);
 ///
 /// What is needed before admission only is on the heap, and gone after it; so is what is needed
 /// only now and then. A session waits for most of its life.
-pub(super) async fn serve(shared: Arc<Shared>, accepted: Accepted, arriving: Option<Place>) {
-    if let Some(converse) = Box::pin(admitted(shared, accepted, arriving)).await {
+pub(super) async fn serve(
+    shared: Arc<Shared>,
+    accepted: Accepted,
+    arriving: Option<Place>,
+    seat: Option<Seat>,
+) {
+    let admitted = tokio::select! {
+        admitted = Box::pin(admitted(shared, accepted, arriving)) => admitted,
+        () = taken(seat.as_ref()) => None,
+    };
+    drop(seat);
+    if let Some(converse) = admitted {
         converse.await;
+    }
+}
+
+/// Done when another connection has taken the place.
+async fn taken(seat: Option<&Seat>) {
+    match seat {
+        Some(seat) => seat.taken().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 
 use super::clock::{now_ms, with_fresh};
 use super::gateway::Shared;
@@ -388,8 +389,8 @@ async fn devices(caller: &Caller<'_>, method: &str, params: &Value) -> Result<Va
     };
     caller.shared.write_notes().await;
     for _ in 0..MOST_CONFLICTS {
-        let (reply, before, version) = worked_out(caller, &call)?;
         let shared = caller.shared;
+        let (reply, before, version) = worked_out(caller, &call).await?;
         match shared.commit(&reply.change, &before, version).await {
             Ok(_) => {
                 caller.changed(&call, &reply);
@@ -404,17 +405,22 @@ async fn devices(caller: &Caller<'_>, method: &str, params: &Value) -> Result<Va
 
 /// What a call comes to by what is remembered now, and what that is of the device that it
 /// changes.
-fn worked_out(
+async fn worked_out(
     caller: &Caller<'_>,
     call: &Call,
 ) -> Result<(rpc::Reply, Standing, Version), CallError> {
     let rules = &caller.settings.compatibility;
     let shared = caller.shared;
-    let kept = shared.store.list().map_err(|error| failed(&error))?;
+    // There may be many devices: nobody else waits while they are copied.
+    let store = Arc::clone(&shared.store);
+    let kept = spawn_blocking(move || store.list()).await;
+    let kept = kept.unwrap_or_else(|_| Err(StoreError::Failed("it was given up".into())));
+    let kept = kept.map_err(|error| failed(&error))?;
+    let connected = shared.sessions.devices();
     let (standings, versions): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
     let view = View {
         standings: &standings,
-        is_connected: &|device| !shared.sessions.of_device(device).is_empty(),
+        is_connected: &|device| connected.contains(device),
         now_ms: now_ms(),
         rules,
     };

@@ -40,6 +40,7 @@ words! {
     /// A limit on connections.
     Limit {
         PerAddress "unadmitted-per-address" "too many of one address were waiting for their admission",
+        Unadmitted "unadmitted" "too many in all were waiting for their admission, and most of its address",
         Connections "connections" "too many in all",
     }
 }

@@ -32,6 +32,7 @@ mod snapshot;
 mod strangers;
 mod stream;
 pub mod tls;
+mod unadmitted;
 mod upkeep;
 mod waiting;
 mod watch;

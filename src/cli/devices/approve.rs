@@ -1,7 +1,5 @@
 //! `gw devices approve`: what a request would get, the owner's yes, and what the device has then.
 
-use std::io::{BufRead as _, IsTerminal as _};
-
 use serde_json::{Value, json};
 
 use super::super::Exit;
@@ -9,7 +7,7 @@ use super::super::output::{AnswerFormat, Output};
 use super::super::reach::{self, AskArgs, Trouble};
 use super::super::table::{ago, now_ms};
 use super::entry::{Entry, changed, names};
-use super::{device_of, listed, unfound};
+use super::{Word, asked, device_of, listed, unfound};
 use crate::facts::Scope;
 
 /// Approves a request: the device may come in with what it asked for
@@ -40,14 +38,6 @@ pub(super) struct Args {
 
     #[command(flatten)]
     ask: AskArgs,
-}
-
-/// Whether what was shown is to be done.
-enum Word {
-    Yes,
-    No,
-    /// Nobody can be asked, and what was named is not surely what was meant.
-    Unsure,
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
@@ -160,20 +150,8 @@ pub(super) fn has(device: &Value) -> String {
 }
 
 fn word(args: &Args, whole: bool) -> Word {
-    if args.yes {
-        return Word::Yes;
-    }
-    if !std::io::stdin().is_terminal() || args.ask.format == AnswerFormat::Json {
-        return if whole { Word::Yes } else { Word::Unsure };
-    }
-    let mut question = Output::default();
-    question.complain("approve this? [y/N] ");
-    question.flush();
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    let yes = matches!(answer.trim(), "y" | "Y" | "yes");
-    match read.is_ok() && yes {
-        true => Word::Yes,
-        false => Word::No,
+    match asked("approve this?", args.yes, args.ask.format) {
+        Word::Unsure if whole => Word::Yes,
+        word => word,
     }
 }

@@ -1,5 +1,8 @@
 //! The list of devices as a gateway gives it, and finding one in it by the beginning of its id.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use serde_json::Value;
 
 use crate::facts::Role;
@@ -170,6 +173,17 @@ impl<'a> Entry<'a> {
         match self.shown("remoteIp") {
             from if from.is_empty() => "this host, or a proxy".to_owned(),
             from => from,
+        }
+    }
+
+    /// Whether it came from an address in a network. Where no address is kept of it, it counts as
+    /// this host's.
+    pub(super) fn is_from(self, network: IpNet) -> bool {
+        match self.text("remoteIp") {
+            "" => network.addr().is_loopback(),
+            text => text
+                .parse::<IpAddr>()
+                .is_ok_and(|ip| network.contains(&ip.to_canonical())),
         }
     }
 

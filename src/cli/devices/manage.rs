@@ -1,26 +1,50 @@
 //! `gw devices reject|remove|rotate|revoke|grant`: the owner's other words on a request or a
 //! device.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use super::super::Exit;
 use super::super::call::scope;
 use super::super::output::{AnswerFormat, Output};
-use super::super::reach::{self, AskArgs};
+use super::super::reach::{self, AskArgs, Trouble};
 use super::entry::{Entry, names};
-use super::{approve, device_of, listed, unfound};
+use super::{Word, approve, asked, device_of, listed, unfound};
+use crate::client::ClientError;
 use crate::facts::{Role, Scope};
+use crate::pairing::Denied;
 
-/// Rejects a request: it waits no longer, and what was paired stays
+/// Rejects a request, or many: they wait no longer, and what was paired stays
+///
+/// Many are counted first. On a terminal it asks then; `--yes` says yes before.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   gw devices reject 6f1c2b3a
+  gw devices reject --from 203.0.113.7
+  gw devices reject --from 2001:db8:1:2::/64 --yes
+  gw devices reject --all
 
 Exit codes: 0 rejected, 1 refused or not reached, 2 wrong command line")]
+#[command(group = clap::ArgGroup::new("which").required(true))]
 pub(super) struct RejectArgs {
     /// The request: its id, or a beginning of it that no other has
-    request: String,
+    #[arg(group = "which")]
+    request: Option<String>,
+
+    /// All requests from an address, or from a network; `127.0.0.1` for those from this host
+    #[arg(long, value_name = "ADDRESS", value_parser = network, group = "which")]
+    from: Option<IpNet>,
+
+    /// All requests
+    #[arg(long, group = "which")]
+    all: bool,
+
+    /// Do not ask
+    #[arg(long, short, conflicts_with = "request")]
+    yes: bool,
 
     #[command(flatten)]
     ask: AskArgs,
@@ -124,15 +148,24 @@ pub(super) struct GrantArgs {
     ask: AskArgs,
 }
 
+fn network(text: &str) -> Result<IpNet, String> {
+    let network = text.parse::<IpNet>();
+    let network = network.or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    network.map_err(|_| "it is no address and no network".to_owned())
+}
+
 fn role(text: &str) -> Result<Role, String> {
     Role::parse(text).ok_or_else(|| "it is not `operator` or `node`".to_owned())
 }
 
 pub(super) fn reject(args: &RejectArgs, output: &mut Output) -> Exit {
+    let Some(request) = args.request.as_deref() else {
+        return reject_many(args, output);
+    };
     let scopes = &[Scope::Admin];
     let done = reach::ask(&args.ask, scopes, output, async |session, output| {
         let devices = listed(session).await?;
-        let request = devices.request(&args.request);
+        let request = devices.request(request);
         let request = request.map_err(|error| unfound(&error, output))?;
         let params = json!({ "requestId": request.text("requestId") });
         let answer = session.call("device.pair.reject", params).await?;
@@ -144,6 +177,62 @@ pub(super) fn reject(args: &RejectArgs, output: &mut Output) -> Exit {
         Ok((answer, told))
     });
     tell(done, args.ask.format, output)
+}
+
+/// Rejects all requests of an address, or all; one that came after they were counted waits on.
+fn reject_many(args: &RejectArgs, output: &mut Output) -> Exit {
+    let scopes = &[Scope::Admin];
+    let done = reach::ask(&args.ask, scopes, output, async |session, output| {
+        let devices = listed(session).await?;
+        let mut requests = devices.requests();
+        requests.retain(|request| args.from.is_none_or(|from| request.is_from(from)));
+        let from = args.from.map(|from| format!(" from {}", shown(from)));
+        let from = from.unwrap_or_default();
+        let many = match requests.len() {
+            0 => {
+                output.complain(&format!("error: no request{from} waits\n"));
+                return Err(Trouble::Told(Exit::Failure));
+            }
+            1 => format!("1 request{from}"),
+            many => format!("{many} requests{from}"),
+        };
+        match asked(&format!("reject {many}?"), args.yes, args.ask.format) {
+            Word::Yes => {}
+            Word::No => {
+                output.complain(&format!("not rejected: {many} wait on\n"));
+                return Err(Trouble::Told(Exit::Failure));
+            }
+            Word::Unsure => {
+                output.complain(&format!(
+                    "error: {many} not rejected: nobody can be asked here\n  help: add `--yes`\n"
+                ));
+                return Err(Trouble::Told(Exit::Failure));
+            }
+        }
+        let unknown = Denied::UnknownRequest.to_string();
+        let mut rejected = Vec::new();
+        for request in requests {
+            let id = request.text("requestId");
+            let params = json!({ "requestId": id });
+            match session.call("device.pair.reject", params).await {
+                Ok(_) => rejected.push(id),
+                // It was resolved meanwhile.
+                Err(ClientError::Refused(refusal)) if refusal.message == unknown => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let told = format!("rejected  {} of {many}\n", rejected.len());
+        Ok((json!({ "rejected": rejected }), told))
+    });
+    tell(done, args.ask.format, output)
+}
+
+/// A network as it was named: an address without a length.
+fn shown(from: IpNet) -> String {
+    match from.prefix_len() == from.max_prefix_len() {
+        true => from.addr().to_string(),
+        false => from.to_string(),
+    }
 }
 
 /// Finds a device, calls a method with it, and words the answer.

@@ -8,11 +8,13 @@ mod entry;
 mod list;
 mod manage;
 
+use std::io::{BufRead as _, IsTerminal as _};
+
 use serde_json::{Value, json};
 
 use self::entry::{Devices, Unfound};
 use super::Exit;
-use super::output::Output;
+use super::output::{AnswerFormat, Output};
 use super::reach::Trouble;
 use crate::client::{ClientError, Session};
 
@@ -61,6 +63,34 @@ fn unfound(unfound: &Unfound, output: &mut Output) -> Trouble {
         "error: {unfound}\n  help: `gw devices list` shows what there is\n"
     ));
     Trouble::Told(Exit::Failure)
+}
+
+/// Whether what was shown is to be done.
+enum Word {
+    Yes,
+    No,
+    /// Nobody can be asked.
+    Unsure,
+}
+
+/// Asks for a word, where it was not given before.
+fn asked(question: &str, yes: bool, format: AnswerFormat) -> Word {
+    if yes {
+        return Word::Yes;
+    }
+    if !std::io::stdin().is_terminal() || format == AnswerFormat::Json {
+        return Word::Unsure;
+    }
+    let mut output = Output::default();
+    output.complain(&format!("{question} [y/N] "));
+    output.flush();
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    let yes = matches!(answer.trim(), "y" | "Y" | "yes");
+    match read.is_ok() && yes {
+        true => Word::Yes,
+        false => Word::No,
+    }
 }
 
 /// The device of an answer, if it has one.
