@@ -15,6 +15,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::config::Decisions;
+use crate::host::own;
 use crate::journal::Line;
 
 /// How many lines may wait for the disk. A line has about 2 KiB, so these are 8 MiB at most.
@@ -477,7 +478,7 @@ fn open(path: &Path) -> io::Result<File> {
     options.create(true).append(true).read(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path)?;
+    let file = own::open(&mut options, path)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -637,6 +638,22 @@ mod tests {
         assert!(log.flush(SOON));
         assert_eq!(folder.counts(0), [3], "emptied in place");
         assert_eq!(log.dropped(), 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_its_place_is_not_followed() {
+        let folder = Folder::new(1 << 20, 2);
+        let other = folder.folder.path().join("other");
+        std::fs::write(&other, "precious").unwrap();
+        std::os::unix::fs::symlink(&other, folder.file(0)).unwrap();
+        let error = DecisionLog::open(&folder.decisions).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("cannot be written: it is a link")
+        );
+        assert_eq!(std::fs::read_to_string(&other).unwrap(), "precious");
     }
 
     #[cfg(unix)]

@@ -11,6 +11,7 @@ use super::super::overrides::OverrideArgs;
 use super::super::{Exit, constants, load};
 use crate::config::{Config, SecretFile, Surroundings, Token};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::host::own::Shared;
 use crate::host::{self, Local, token};
 use crate::policy::Policy;
 use crate::server;
@@ -187,38 +188,10 @@ fn make_private(config: &Config) -> Result<(), Unloaded> {
         Unloaded::failed(message, "name another one by `--state`")
     })?;
     // Before anything is written there: who may write beside the gateway may plant links.
-    match shared_with(state) {
+    match host::own::shared(state) {
         None => Ok(()),
-        Some((others, help)) => {
-            let state = state.display();
-            let message = format!("the state folder {state} {others}");
-            Err(Unloaded::failed(message, &format!("{help} {state}")))
+        Some(Shared { what, help }) => {
+            Err(Unloaded::failed(format!("the state folder {what}"), &help))
         }
     }
-}
-
-/// How others may get at a folder, with what helps.
-#[cfg(unix)]
-fn shared_with(folder: &Path) -> Option<(&'static str, &'static str)> {
-    use std::os::unix::fs::MetadataExt as _;
-    let metadata = fs::metadata(folder).ok()?;
-    let own = host::user::Users::of_this_process().map(|users| users.own);
-    if metadata.mode() & 0o022 != 0 {
-        return Some((
-            "may be written to by others",
-            "name another one by `--state`, or look at what is in it, and then: chmod go-w",
-        ));
-    }
-    if own.is_some_and(|own| metadata.uid() != own && metadata.uid() != 0) {
-        return Some((
-            "belongs to another user",
-            "name another one by `--state`, or give it to the user that runs the gateway: chown USER",
-        ));
-    }
-    None
-}
-
-#[cfg(not(unix))]
-fn shared_with(_: &Path) -> Option<(&'static str, &'static str)> {
-    None
 }

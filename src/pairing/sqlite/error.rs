@@ -33,6 +33,12 @@ pub enum OpenError {
         /// What `chmod` is to be told.
         remedy: &'static str,
     },
+    /// Another user, who is not root either, could change it.
+    #[error("{} belongs to another user: run `chown` as root, or name another file", .path.display())]
+    Owned {
+        /// Which file or folder.
+        path: PathBuf,
+    },
     /// The database is gone, and its write-ahead log is not.
     #[error("{} is missing, but {} is there: put the database back, or move that file away to start anew", .path.display(), .left.display())]
     Orphan {
