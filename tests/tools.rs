@@ -307,6 +307,38 @@ ADMITTED  as operator
     assert_eq!(place.gw(&knock).code, Some(4));
 }
 
+/// Many requests are counted before they go, and one says yes before where nobody can be asked.
+#[test]
+fn requests_are_rejected_by_where_they_come_from() {
+    let place = Place::new("");
+    let (_gateway, url) = place.serve();
+    let knock = ["connect", "--url", &url, "--token-env", "GW_TEST_TOKEN"];
+    assert_eq!(place.gw(&knock).code, Some(4));
+    let waiting = || {
+        let listed = place.json(&["devices", "list"]);
+        listed["pending"].as_array().unwrap().len()
+    };
+    let reject = |which: &[&str]| place.gw(&[&["devices", "reject"][..], which].concat());
+    let said = reject(&["--from", "203.0.113.0/24", "--yes"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert_eq!(said.err, "error: no request from 203.0.113.0/24 waits\n");
+    let said = reject(&["--all"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert_eq!(
+        said.err,
+        "error: 1 request not rejected: nobody can be asked here\n  help: add `--yes`\n"
+    );
+    assert_eq!(waiting(), 1);
+    let said = reject(&["--from", "127.0.0.1", "--yes"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(said.out, "rejected  1 of 1 request from 127.0.0.1\n");
+    assert_eq!(waiting(), 0);
+    assert_eq!(place.gw(&knock).code, Some(4));
+    let all = place.json(&["devices", "reject", "--all", "--yes"]);
+    assert_eq!(all["rejected"].as_array().unwrap().len(), 1);
+    assert_eq!(waiting(), 0);
+}
+
 #[test]
 fn a_certificate_is_pinned_by_what_the_gateway_s_own_host_says() {
     let place = Place::new("tls: { autoGenerate: true }\n");

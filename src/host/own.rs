@@ -124,8 +124,10 @@ fn over(folder: &Path, above: &Path) -> Option<Shared> {
     None
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
+    #![cfg(unix)]
+
     use std::fs;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 

@@ -66,7 +66,7 @@ pub(super) async fn serve(
     seat: Option<Seat>,
 ) {
     let admitted = tokio::select! {
-        admitted = Box::pin(admitted(shared, accepted, arriving)) => admitted,
+        admitted = Box::pin(admitted(shared, accepted, arriving, seat.as_ref())) => admitted,
         () = taken(seat.as_ref()) => None,
     };
     drop(seat);
@@ -90,11 +90,12 @@ async fn admitted(
     shared: Arc<Shared>,
     accepted: Accepted,
     arriving: Option<Place>,
+    seat: Option<&Seat>,
 ) -> Option<Conversation> {
     let patience = Duration::from_millis(shared.options.limits.handshake_timeout_ms);
     let deadline = Instant::now() + patience;
     let entered = tokio::select! {
-        entered = enter(&shared, accepted, deadline) => entered,
+        entered = enter(&shared, accepted, seat, deadline) => entered,
         () = shared.stops() => None,
     };
     drop(arriving);
@@ -107,7 +108,12 @@ async fn admitted(
 const LEAST_HEAD: usize = 8_192;
 
 /// TLS and HTTP: until the connection is a WebSocket, or was answered otherwise.
-async fn enter(shared: &Arc<Shared>, accepted: Accepted, deadline: Instant) -> Option<Entered> {
+async fn enter(
+    shared: &Arc<Shared>,
+    accepted: Accepted,
+    seat: Option<&Seat>,
+    deadline: Instant,
+) -> Option<Entered> {
     let socket = Socket {
         transport: match accepted.peer {
             Some(_) => Transport::Tcp,
@@ -144,6 +150,9 @@ async fn enter(shared: &Arc<Shared>, accepted: Accepted, deadline: Instant) -> O
         // The challenge follows it at once, and goes out with it.
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             hold.hold();
+        }
+        if let (Some(seat), Some((_, upgrade, ..))) = (seat, &*lock(&taken)) {
+            seat.is_of(whose(upgrade));
         }
         async move { Ok::<_, std::convert::Infallible>(answer) }
     });

@@ -31,7 +31,7 @@ struct Seats {
 /// A place among them; given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Seat {
-    address: Address,
+    address: Mutex<Address>,
     number: u64,
     taken: Arc<Notify>,
     seats: Arc<Mutex<Seats>>,
@@ -60,7 +60,7 @@ impl Unadmitted {
         let own = seats.of.entry(address).or_default();
         own.insert(number, Arc::clone(&taken));
         let seat = Seat {
-            address,
+            address: Mutex::new(address),
             number,
             taken,
             seats: Arc::clone(&self.seats),
@@ -83,20 +83,34 @@ impl Seats {
         Some(address)
     }
 
-    fn leave(&mut self, address: Address, number: u64) {
+    /// Whether it was still there.
+    fn leave(&mut self, address: Address, number: u64) -> bool {
         let Some(of) = self.of.get_mut(&address) else {
-            return;
+            return false;
         };
-        if of.remove(&number).is_some() {
-            self.count -= 1;
-        }
+        let was_there = of.remove(&number).is_some();
         if of.is_empty() {
             self.of.remove(&address);
         }
+        self.count -= usize::from(was_there);
+        was_there
     }
 }
 
 impl Seat {
+    /// It is another address's: a proxy has said whose.
+    pub(super) fn is_of(&self, address: Address) {
+        let mut own = lock(&self.address);
+        let mut seats = lock(&self.seats);
+        if *own == address || !seats.leave(*own, self.number) {
+            return;
+        }
+        seats.count += 1;
+        let of = seats.of.entry(address).or_default();
+        of.insert(self.number, Arc::clone(&self.taken));
+        *own = address;
+    }
+
     /// Done when another connection has taken the place.
     pub(super) async fn taken(&self) {
         self.taken.notified().await;
@@ -105,7 +119,8 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        lock(&self.seats).leave(self.address, self.number);
+        let address = *lock(&self.address);
+        lock(&self.seats).leave(address, self.number);
     }
 }
 
@@ -141,6 +156,23 @@ mod tests {
         drop(loud);
         assert_eq!(lock(&unadmitted.seats).count, 3);
         assert_eq!(unadmitted.enter(ip("192.0.2.4")).1, None);
+    }
+
+    #[test]
+    fn clients_of_a_proxy_are_told_apart_once_it_has_said_whose_they_are() {
+        let unadmitted = Unadmitted::of(4 * PART);
+        let proxy = |_| unadmitted.enter(ip("192.0.2.9")).0;
+        let clients: Vec<Seat> = (0..2).map(proxy).collect();
+        clients[0].is_of(ip("192.0.2.10"));
+        clients[1].is_of(ip("192.0.2.11"));
+        let _loud = (
+            unadmitted.enter(ip("192.0.2.2")),
+            unadmitted.enter(ip("192.0.2.2")),
+        );
+        assert_eq!(unadmitted.enter(ip("192.0.2.3")).1, Some(ip("192.0.2.2")));
+        assert!(!clients.iter().any(is_taken));
+        drop(clients);
+        assert_eq!(lock(&unadmitted.seats).count, 1);
     }
 
     #[test]

@@ -152,6 +152,6 @@ pub(super) fn has(device: &Value) -> String {
 fn word(args: &Args, whole: bool) -> Word {
     match asked("approve this?", args.yes, args.ask.format) {
         Word::Unsure if whole => Word::Yes,
-        word => word,
+        word @ (Word::Yes | Word::No | Word::Unsure) => word,
     }
 }
