@@ -124,10 +124,9 @@ fn over(folder: &Path, above: &Path) -> Option<Shared> {
     None
 }
 
+#[cfg(unix)]
 #[cfg(test)]
 mod tests {
-    #![cfg(unix)]
-
     use std::fs;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
