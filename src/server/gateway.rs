@@ -274,7 +274,7 @@ impl Shared {
         let Some((change, version)) = gives_way(&waiting, asks, is_full, now_ms()) else {
             return Ok(false);
         };
-        tracing::warn!(
+        tracing::debug!(
             device = %change.device_id,
             "a request waits no longer: too many of its address do"
         );
