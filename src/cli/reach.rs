@@ -330,10 +330,7 @@ impl Way {
     }
 
     async fn come(&self, door: Door, scopes: &[Scope], with: With) -> Result<Session, Outside> {
-        let knock = Knock {
-            scopes: scopes.iter().map(|scope| scope.name().into()).collect(),
-            ..Knock::default()
-        };
+        let knock = knock_for(scopes);
         let (knock, device) = match with {
             With::Nothing => (knock, None),
             With::Proof => {
@@ -342,6 +339,14 @@ impl Way {
             }
         };
         Ok(door.knock(&knock, device.as_ref(), &mut |_| {}).await?)
+    }
+}
+
+/// What the owner's tools say, and ask with these scopes.
+pub(super) fn knock_for(scopes: &[Scope]) -> Knock {
+    Knock {
+        scopes: scopes.iter().map(|scope| scope.name().into()).collect(),
+        ..Knock::default()
     }
 }
 

@@ -16,8 +16,9 @@ use self::start::Start;
 use super::Exit;
 use super::output::{Output, ReportFormat, colour};
 use super::overrides::OverrideArgs;
+use super::owner;
 use crate::config::{Host, Level, Limits, Listen};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::host::claim::claim;
 use crate::host::files::raise_limit;
 use crate::host::identity::identity;
@@ -135,6 +136,10 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     let kept = store
         .list()
         .map_err(|error| Failure::new(error.to_string(), "the devices are kept there"))?;
+    if let Some(warning) = owner::warning_of(&policy, &settings, &kept) {
+        let found = Diagnostics(vec![warning]);
+        output.report(&found, policy.sources(), ReportFormat::Human);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
