@@ -94,11 +94,13 @@ pub(super) fn warning(policy: &Policy, settings: &Settings) -> Option<Diagnostic
              gateway's socket nor with the secret"
         }
     };
-    let mut found =
-        Diagnostic::error(Code::NoWayIn, message).with_severity(Severity::Warning);
+    let mut found = Diagnostic::error(Code::NoWayIn, message).with_severity(Severity::Warning);
     let clause = decision.map(|decision| policy.clause(decision.by));
     if let Some(clause) = clause {
-        found = found.label(clause.span, "decides about the owner at the gateway's socket");
+        found = found.label(
+            clause.span,
+            "decides about the owner at the gateway's socket",
+        );
     }
     let guard = clause.is_some_and(|clause| matches!(clause.role, checked::Role::Guard(_)));
     Some(found.help(match guard {
@@ -117,7 +119,9 @@ pub(super) fn warning_of(
     settings: &Settings,
     kept: &[(Standing, Version)],
 ) -> Option<Diagnostic> {
-    let is_paired = kept.iter().any(|(standing, _)| may_approve(standing, settings));
+    let is_paired = kept
+        .iter()
+        .any(|(standing, _)| may_approve(standing, settings));
     let (way, _) = way_in(policy, settings);
     match (way, is_paired) {
         (WayIn::Paired, true) => None,
@@ -156,7 +160,11 @@ fn decided(policy: &Policy, settings: &Settings, coming: Coming) -> Option<(Deci
         false => &[],
     };
     let granted = decision.verdict.grant().map(|grant| {
-        grant.granted(&[admin], Role::Operator, approved, rule).into_iter().copied().collect()
+        grant
+            .granted(&[admin], Role::Operator, approved, rule)
+            .into_iter()
+            .copied()
+            .collect()
     });
     let granted: Vec<&str> = granted.unwrap_or_default();
     let may = covers(rule, Role::Operator.name(), &[admin], &granted).is_ok();
@@ -252,8 +260,14 @@ mod tests {
         let pairs = [
             ("default → require-pairing", WayIn::Nobody),
             ("default → approve", WayIn::Owner),
-            ("[known] pairing=paired → approve\ndefault → require-pairing", WayIn::Paired),
-            ("[owner] transport=unix → approve\ndefault → require-pairing", WayIn::Owner),
+            (
+                "[known] pairing=paired → approve\ndefault → require-pairing",
+                WayIn::Paired,
+            ),
+            (
+                "[owner] transport=unix → approve\ndefault → require-pairing",
+                WayIn::Owner,
+            ),
             (
                 "[owner] transport=unix and peer-uid=root → approve\ndefault → require-pairing",
                 WayIn::Nobody,

@@ -193,6 +193,23 @@ pub(super) const METHODS: &[Method] = &[
 
 const PAIRING: Needs = Needs::Scope(Scope::Pairing);
 
+/// The scopes that a method takes, as far as its name says; of one that is not the gateway's own,
+/// those of somebody who reads. What a call is about may take more.
+#[must_use]
+pub fn scopes_for(method: &str) -> &'static [Scope] {
+    match METHODS.iter().find(|own| own.name == method) {
+        Some(Method {
+            needs: Needs::Scope(scope),
+            ..
+        }) => std::slice::from_ref(scope),
+        Some(Method {
+            needs: Needs::Nothing,
+            ..
+        })
+        | None => &[Scope::Read],
+    }
+}
+
 /// The names of all methods, as clients are told of them.
 pub(super) fn names(shared: &Shared) -> Vec<&str> {
     let own = METHODS.iter().map(|method| method.name);

@@ -148,6 +148,7 @@ fn ask(scopes: &[Box<str>]) -> Ask<'_> {
         platform: Some("linux"),
         device_family: None,
         remote_ip: None,
+        came: None,
         browser_origin: None,
         issuer: None,
         by_device_token: false,
