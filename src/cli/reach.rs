@@ -384,7 +384,7 @@ impl Shut {
         };
         output.complain(&format!("error: {who}\n"));
         for (how, said) in tried {
-            output.complain(&format!("  {how:<14}{said}\n"));
+            output.complain(&format!("  {how:<15}{said}\n"));
         }
         output.complain(&format!("  help: {}\n", self.help()));
         Exit::Failure

@@ -70,6 +70,9 @@ pub struct Explanation {
     pub facts: Vec<FactAccount>,
     /// Guards, then rules, as far as they were looked at.
     pub clauses: Vec<ClauseAccount>,
+    /// What counted whatever the policy says, where the clause alone would have answered
+    /// otherwise.
+    pub counted: Option<String>,
     /// What the verdict reads like to the one who is refused; nothing when admitted.
     pub reads: Option<String>,
     /// What comes of it, in sentences.
@@ -93,7 +96,7 @@ pub struct FactAccount {
     pub provenance: Provenance,
     /// Where it came from.
     pub evidence: String,
-    /// Whether the clause whose answer it is asked for it.
+    /// Whether the clause whose answer it is asked for it, or it counted whatever that says.
     pub used: bool,
     /// Whether it is worth showing without being asked for.
     pub notable: bool,
@@ -180,7 +183,10 @@ pub fn account(
     Explanation {
         policy: policy.digest().to_owned(),
         file: policy.name().to_owned(),
-        facts: fact_accounts(facts, subject, decision.by, trace),
+        counted: decision
+            .law
+            .map(|law| outcome::counted(law, facts, |name| evidence(name, subject))),
+        facts: fact_accounts(facts, subject, decision, trace),
         reads: outcome::reads(decision.verdict, facts, subject),
         consequences: outcome::consequences(decision, facts, subject),
         remedy: outcome::remedy(decision, subject),
@@ -254,14 +260,16 @@ fn settled_by(tests: &[SeenTest], facts: &Facts) -> Vec<(AttributeId, String)> {
 fn fact_accounts(
     facts: &Facts,
     subject: &Subject,
-    by: ClauseId,
+    decision: Decision,
     trace: &Trace,
 ) -> Vec<FactAccount> {
+    let counts = decision.law.map(|law| outcome::counts(law, facts));
+    let counts = counts.unwrap_or_default();
     let quiet = Facts::default();
     let used: Vec<AttributeId> = trace
         .clauses
         .iter()
-        .filter(|seen| seen.id == by)
+        .filter(|seen| seen.id == decision.by)
         .flat_map(|seen| &seen.terms)
         .flat_map(|term| term.tests.iter().map(|test| test.attribute))
         .collect();
@@ -269,7 +277,7 @@ fn fact_accounts(
         .map(|attribute| {
             let row = attribute.row();
             let value = attribute.show(facts);
-            let used = used.contains(&attribute);
+            let used = used.contains(&attribute) || counts.contains(&row.name);
             let always = [
                 "peer", "host", "origin", "client", "role", "scopes", "auth", "device", "pairing",
             ];
@@ -298,6 +306,13 @@ fn fact_accounts(
             }
         })
         .collect()
+}
+
+/// Where the fact of an attribute came from.
+fn evidence(name: &str, subject: &Subject) -> String {
+    let at = AttributeId::named(name).map(|attribute| usize::from(attribute.0));
+    let seen = at.and_then(|at| subject.evidence.get(at));
+    seen.cloned().unwrap_or_default()
 }
 
 /// Whether an unusual value of an attribute says something that others do not.

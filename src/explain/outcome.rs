@@ -3,7 +3,7 @@
 
 use super::Subject;
 use crate::decide::{Decision, Law};
-use crate::facts::{DeviceProof, Facts, Pairing};
+use crate::facts::{Auth, DeviceProof, Facts, Pairing};
 use crate::verdict::{Grant, PairingReason, ScopeBound, Verdict, show_seconds};
 
 /// What a refusal reads like.
@@ -74,9 +74,6 @@ fn list(names: &[String]) -> String {
 
 pub(super) fn consequences(decision: Decision, facts: &Facts, subject: &Subject) -> Vec<String> {
     let mut sentences = Vec::new();
-    if let Some(law) = decision.law {
-        sentences.push(law_sentence(law).to_owned());
-    }
     match decision.verdict {
         Verdict::Reject(reason) => {
             sentences.push(format!("the client is told `{reason}`; nothing is written"));
@@ -121,6 +118,26 @@ pub(super) fn consequences(decision: Decision, facts: &Facts, subject: &Subject)
         }
     }
     sentences
+}
+
+/// What counted whatever the policy says, with what was seen of it: `evidence` of the fact.
+pub(super) fn counted(law: Law, facts: &Facts, evidence: impl Fn(&str) -> String) -> String {
+    let sentence = law_sentence(law);
+    let seen = counts(law, facts).first().map(|name| evidence(name));
+    match seen.filter(|seen| !seen.is_empty()) {
+        Some(seen) => format!("{sentence}: {seen}"),
+        None => sentence.to_owned(),
+    }
+}
+
+/// The attributes that a law goes by, the first of them the one that tells most.
+pub(super) fn counts(law: Law, facts: &Facts) -> &'static [&'static str] {
+    match law {
+        Law::Barred if facts.auth == Auth::Failed => &["auth"],
+        Law::Barred | Law::DeviceRequired | Law::NothingToRecord => &["device"],
+        Law::OutsideRole => &["scopes", "role"],
+        Law::RequestWaits => &["pending"],
+    }
 }
 
 fn law_sentence(law: Law) -> &'static str {

@@ -324,6 +324,7 @@ fn identity(caller: &Caller<'_>, _: &Value) -> Result<Value, CallError> {
             code: ErrorCode::Unavailable,
             message: "this gateway has no key of its own".to_owned(),
             details: None,
+            retryable: None,
         }),
     }
 }
@@ -458,9 +459,12 @@ fn failed(error: &StoreError) -> CallError {
             StoreError::TooManyDevices => "too many devices are paired: remove some".to_owned(),
             StoreError::TooManyRequests => "too many requests wait".to_owned(),
             // What the store says is for the log.
-            StoreError::Failed(_) => "the gateway cannot keep pairings: see its log".to_owned(),
+            StoreError::Failed(_) => {
+                "the gateway cannot get at its devices: its log says why".to_owned()
+            }
         },
         details: None,
+        retryable: Some(true),
     }
 }
 
@@ -469,6 +473,7 @@ pub(super) fn invalid(message: impl Into<String>) -> CallError {
         code: ErrorCode::InvalidRequest,
         message: message.into(),
         details: None,
+        retryable: None,
     }
 }
 

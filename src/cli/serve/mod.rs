@@ -30,7 +30,7 @@ use crate::pairing::sqlite::Sqlite;
 use crate::pairing::store::{self, Store as _};
 use crate::server::decision_log::DecisionLog;
 use crate::server::tls::Certificates;
-use crate::server::{Drained, Gateway, Listener, Options, run as serve};
+use crate::server::{Drained, Gateway, Listener, Options, Reloaded, run as serve};
 use crate::source::Sources;
 
 /// How long connections may take to end when the gateway stops.
@@ -132,10 +132,10 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         None => None,
     };
     let store = Sqlite::open(&config.devices_file(), store::Limits::default())
-        .map_err(|error| Failure::new(error.to_string(), "the devices are kept there"))?;
+        .map_err(|error| Failure::new(error.to_string(), error.remedy()))?;
     let kept = store
         .list()
-        .map_err(|error| Failure::new(error.to_string(), "the devices are kept there"))?;
+        .map_err(|error| Failure::new(error.to_string(), "start it again"))?;
     if let Some(warning) = owner::warning_of(&policy, &settings, &kept) {
         let found = Diagnostics(vec![warning]);
         output.report(&found, policy.sources(), ReportFormat::Human);
@@ -299,7 +299,10 @@ async fn stopped(gateway: Gateway) {
             () = heard(&mut interrupt) => return,
             () = heard(&mut terminate) => return,
             () = heard(&mut hang_up) => {
-                gateway.reload().await;
+                // Whoever sends the signal sees nothing else of it; of all others the log tells.
+                if gateway.reload().await == Reloaded::Unchanged {
+                    tracing::info!("told to load again: policy and settings are unchanged");
+                }
             }
         }
     }
