@@ -72,15 +72,10 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             }
         }
     };
-    let scopes = match args.scope.is_empty() {
-        true => scopes_for(&args.method),
-        false => &*args.scope,
+    let asks = match args.scope.is_empty() {
+        true => Asks::from(scopes_for(&args.method)),
+        false => Asks::wishing(&args.scope, &args.scope),
     };
-    let wished = match args.scope.is_empty() {
-        true => &[Scope::Admin],
-        false => scopes,
-    };
-    let asks = Asks::wishing(scopes, wished);
     let answered = reach::ask(&args.ask, asks, output, async |session, _| {
         Ok(session.call(&args.method, params).await?)
     });

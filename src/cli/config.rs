@@ -8,7 +8,7 @@ use super::Exit;
 use super::check::count;
 use super::output::{AnswerFormat, Output, ReportFormat};
 use super::overrides::OverrideArgs;
-use super::{constants, load, owner};
+use super::{load, owner};
 use crate::config::{Config, ConfigError, FILE, Origin, Overrides, Surroundings};
 use crate::diagnostic::{Diagnostics, Severity};
 use crate::host::Local;
@@ -168,13 +168,9 @@ fn check(args: &CheckArgs, output: &mut Output) -> Exit {
             let (found, texts) = match load::policy(&config.policy, true) {
                 Ok(policy) => {
                     let mut found = policy.warnings().clone();
-                    let mut settings = config.settings();
-                    if let (Ok(Some(constants)), false) =
-                        (constants::of(&config.policy), config.says("compatibility"))
-                    {
-                        settings.compatibility = constants;
-                    }
-                    found.0.extend(owner::warning(&policy, &settings));
+                    found
+                        .0
+                        .extend(owner::warning(&policy, &owner::settings_of(&config)));
                     (found, policy.sources().clone())
                 }
                 Err(error) => {

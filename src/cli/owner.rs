@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde_json::{Value, json};
 
-use super::reach;
+use super::{constants, load, reach};
 use crate::client::{Device, Knock};
+use crate::config::Config;
 use crate::decide::{Decision, decide};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::facts::scopes::covers;
@@ -78,6 +79,32 @@ pub(super) fn way_in(policy: &Policy, settings: &Settings) -> (WayIn, Option<Dec
         WayIn::Nobody
     };
     (way, found.map(|(decision, _)| decision))
+}
+
+/// Whether the policy that a configuration names pairs the owner's tools over loopback, unpaired as
+/// they are, with all that they could want.
+pub(super) fn is_paired_silently(config: &Config) -> bool {
+    let Ok(policy) = load::policy(&config.policy, false) else {
+        return false;
+    };
+    let settings = with_secret(&settings_of(config));
+    let over_loopback = Coming {
+        socket: false,
+        proof: true,
+        paired: false,
+    };
+    decided(&policy, &settings, over_loopback).is_some_and(|(_, may)| may)
+}
+
+/// The settings of a configuration, with the constants of the policy that it names.
+pub(super) fn settings_of(config: &Config) -> Settings {
+    let mut settings = config.settings();
+    if let (Ok(Some(constants)), false) =
+        (constants::of(&config.policy), config.says("compatibility"))
+    {
+        settings.compatibility = constants;
+    }
+    settings
 }
 
 /// What is wrong with a policy under which the owner cannot approve.

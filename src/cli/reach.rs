@@ -1,5 +1,6 @@
 //! How the tools find a gateway and come in: by its URL, or as `gw serve` finds its own files.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -86,6 +87,10 @@ pub(super) struct Way {
     /// Whether the user named a secret. Else it is the one that the gateway itself has.
     named: bool,
     trust: Trust,
+    /// Whether the policy that the configuration names pairs these tools without asking, where
+    /// that is asked: then they leave no request, whatever they ask for.
+    pairs_tools: OnceCell<bool>,
+    config: Option<Box<Config>>,
 }
 
 /// What a client comes with, beside what it says and asks.
@@ -167,6 +172,8 @@ impl GatewayArgs {
                 token,
                 password,
                 trust,
+                pairs_tools: OnceCell::new(),
+                config: None,
             });
         }
         let overrides = Overrides {
@@ -185,6 +192,8 @@ impl GatewayArgs {
             password,
             named,
             trust,
+            pairs_tools: OnceCell::new(),
+            config: Some(Box::new(config)),
         })
     }
 }
@@ -266,7 +275,7 @@ pub(super) fn device() -> Result<Device, String> {
 #[derive(Clone, Copy)]
 pub(super) struct Asks<'a> {
     /// Where nothing can be left behind: at the gateway's own socket there is no device that a
-    /// request would be kept of.
+    /// request would be kept of, and where a policy pairs without asking nothing waits.
     wished: &'a [Scope],
     /// Where a device asks, which leaves a request when it is refused: no more than it takes.
     least: &'a [Scope],
@@ -280,8 +289,8 @@ impl<'a> Asks<'a> {
 }
 
 impl<'a> From<&'a [Scope]> for Asks<'a> {
-    fn from(scopes: &'a [Scope]) -> Self {
-        Asks::wishing(scopes, scopes)
+    fn from(least: &'a [Scope]) -> Self {
+        Asks::wishing(least, &[Scope::Admin])
     }
 }
 
@@ -466,7 +475,7 @@ impl Way {
         let socket = match target {
             Target::Unix(path) if !self.named => path,
             Target::Unix(_) | Target::Tcp { .. } => {
-                return self.come(door, asks.least, With::Proof).await;
+                return self.come(door, self.as_device(asks), With::Proof).await;
             }
         };
         let mut first = self.come(door, asks.wished, With::Nothing).await;
@@ -480,8 +489,22 @@ impl Way {
         }
         let places = self.places.iter().rev();
         let (door, _) = self.open_one(places, &asked, &mut |_| {}).await?;
-        let second = self.come(door, asks.least, With::Proof).await;
+        let second = self.come(door, self.as_device(asks), With::Proof).await;
         second.map_err(|outside| outside.of_owner(socket, first.err()))
+    }
+
+    /// What to ask for as a device. Where the policy pairs it without asking, and asks about each
+    /// scope that comes later, as those of OpenClaw's releases do, it is paired with all that it
+    /// will ever want: with less its owner would be shut out by their first question.
+    fn as_device<'a>(&self, asks: Asks<'a>) -> &'a [Scope] {
+        let pairs = self.pairs_tools.get_or_init(|| {
+            let config = self.config.as_deref();
+            config.is_some_and(owner::is_paired_silently)
+        });
+        match pairs {
+            true => asks.wished,
+            false => asks.least,
+        }
     }
 
     async fn come(&self, door: Door, scopes: &[Scope], with: With) -> Result<Session, Outside> {

@@ -6,7 +6,7 @@ use super::Exit;
 use super::check::count;
 use super::output::{AnswerFormat, Output};
 use super::policy;
-use super::reach::{self, AskArgs, Asks};
+use super::reach::{self, AskArgs};
 use super::table::{Table, ago, now_ms};
 use super::trouble::clean_line;
 use crate::client::ClientError;
@@ -29,8 +29,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
-    let asks = Asks::wishing(&[Scope::Read], &[Scope::Admin]);
-    let asked = reach::ask(&args.ask, asks, output, async |session, _| {
+    let asked = reach::ask(&args.ask, &[Scope::Read], output, async |session, _| {
         let mut status = session.call("status", json!({})).await?;
         let devices = match session.call("device.pair.list", json!({})).await {
             // Who reads may not see the devices.

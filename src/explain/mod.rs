@@ -11,7 +11,7 @@ mod whereabouts;
 
 use crate::compile::ClauseId;
 use crate::decide::trace::{Seen, SeenTest};
-use crate::decide::{Decision, Trace, traced};
+use crate::decide::{Decision, Law, Trace, traced};
 use crate::facts::scopes::ScopeRule;
 use crate::facts::{AttributeId, Auth, Facts, Kind, Provenance};
 use crate::lang::checked::Role;
@@ -70,8 +70,7 @@ pub struct Explanation {
     pub facts: Vec<FactAccount>,
     /// Guards, then rules, as far as they were looked at.
     pub clauses: Vec<ClauseAccount>,
-    /// What counted whatever the policy says, where the clause alone would have answered
-    /// otherwise.
+    /// What refuses whatever the policy says; nothing where the clause itself does.
     pub counted: Option<String>,
     /// What the verdict reads like to the one who is refused; nothing when admitted.
     pub reads: Option<String>,
@@ -183,8 +182,7 @@ pub fn account(
     Explanation {
         policy: policy.digest().to_owned(),
         file: policy.name().to_owned(),
-        counted: decision
-            .law
+        counted: refusing(decision)
             .map(|law| outcome::counted(law, facts, |name| evidence(name, subject))),
         facts: fact_accounts(facts, subject, decision, trace),
         reads: outcome::reads(decision.verdict, facts, subject),
@@ -263,8 +261,7 @@ fn fact_accounts(
     decision: Decision,
     trace: &Trace,
 ) -> Vec<FactAccount> {
-    let counts = decision.law.map(|law| outcome::counts(law, facts));
-    let counts = counts.unwrap_or_default();
+    let counts = refusing(decision).map(|law| outcome::counts(law, facts));
     let quiet = Facts::default();
     let used: Vec<AttributeId> = trace
         .clauses
@@ -277,7 +274,7 @@ fn fact_accounts(
         .map(|attribute| {
             let row = attribute.row();
             let value = attribute.show(facts);
-            let used = used.contains(&attribute) || counts.contains(&row.name);
+            let used = used.contains(&attribute) || counts == Some(row.name);
             let always = [
                 "peer", "host", "origin", "client", "role", "scopes", "auth", "device", "pairing",
             ];
@@ -306,6 +303,11 @@ fn fact_accounts(
             }
         })
         .collect()
+}
+
+/// The law that a refusal goes by.
+fn refusing(decision: Decision) -> Option<Law> {
+    decision.law.filter(|_| !decision.verdict.admits())
 }
 
 /// Where the fact of an attribute came from.

@@ -74,6 +74,9 @@ fn list(names: &[String]) -> String {
 
 pub(super) fn consequences(decision: Decision, facts: &Facts, subject: &Subject) -> Vec<String> {
     let mut sentences = Vec::new();
+    if let (Some(law), true) = (decision.law, decision.verdict.admits()) {
+        sentences.push(law_sentence(law).to_owned());
+    }
     match decision.verdict {
         Verdict::Reject(reason) => {
             sentences.push(format!("the client is told `{reason}`; nothing is written"));
@@ -123,20 +126,24 @@ pub(super) fn consequences(decision: Decision, facts: &Facts, subject: &Subject)
 /// What counted whatever the policy says, with what was seen of it: `evidence` of the fact.
 pub(super) fn counted(law: Law, facts: &Facts, evidence: impl Fn(&str) -> String) -> String {
     let sentence = law_sentence(law);
-    let seen = counts(law, facts).first().map(|name| evidence(name));
-    match seen.filter(|seen| !seen.is_empty()) {
-        Some(seen) => format!("{sentence}: {seen}"),
-        None => sentence.to_owned(),
+    let seen = match law {
+        Law::Barred | Law::OutsideRole | Law::RequestWaits => evidence(counts(law, facts)),
+        // The sentence says it.
+        Law::DeviceRequired | Law::NothingToRecord => String::new(),
+    };
+    match seen.is_empty() {
+        true => sentence.to_owned(),
+        false => format!("{sentence} ({seen})"),
     }
 }
 
-/// The attributes that a law goes by, the first of them the one that tells most.
-pub(super) fn counts(law: Law, facts: &Facts) -> &'static [&'static str] {
+/// The attribute that a law goes by.
+pub(super) fn counts(law: Law, facts: &Facts) -> &'static str {
     match law {
-        Law::Barred if facts.auth == Auth::Failed => &["auth"],
-        Law::Barred | Law::DeviceRequired | Law::NothingToRecord => &["device"],
-        Law::OutsideRole => &["scopes", "role"],
-        Law::RequestWaits => &["pending"],
+        Law::Barred if facts.auth == Auth::Failed => "auth",
+        Law::Barred | Law::DeviceRequired | Law::NothingToRecord => "device",
+        Law::OutsideRole => "outside-role",
+        Law::RequestWaits => "pending",
     }
 }
 

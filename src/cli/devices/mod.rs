@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use self::entry::{Devices, Unfound};
 use super::Exit;
 use super::output::Output;
-use super::reach::{self, AskArgs, Asks, Trouble};
+use super::reach::{self, AskArgs, Trouble};
 use crate::client::{ClientError, Session};
 use crate::facts::Scope;
 
@@ -74,7 +74,7 @@ fn manage<F, T>(
     find: impl FnOnce(&Devices, &mut Output) -> Result<(F, Vec<Scope>), Trouble>,
     work: impl AsyncFnOnce(&mut Session, F) -> Result<T, ClientError>,
 ) -> Result<T, Exit> {
-    let asks = Asks::wishing(TO_LIST, &[Scope::Admin]);
+    let asks = TO_LIST.into();
     let find = async |session: &mut Session, output: &mut Output| {
         let devices = listed(session).await?;
         find(&devices, output)

@@ -29,7 +29,7 @@ use crate::host::{self, container};
 use crate::pairing::sqlite::Sqlite;
 use crate::pairing::store::{self, Store as _};
 use crate::server::decision_log::DecisionLog;
-use crate::server::tls::Certificates;
+use crate::server::tls::{Certificates, Notice};
 use crate::server::{Drained, Gateway, Listener, Options, Reloaded, run as serve};
 use crate::source::Sources;
 
@@ -115,8 +115,15 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     } = loaded;
     let certificates = Certificates::open(&config.tls, &config.state, None, SystemTime::now())
         .map_err(|error| Failure::new(error.to_string(), "TLS is configured under `tls`"))?;
+    let mut made = None;
     for notice in certificates.iter().flat_map(Certificates::notices) {
-        output.complain(&format!("{notice}\n"));
+        match notice {
+            // It is told with the fingerprint, where clients look for that.
+            Notice::Made { path, .. } => made = Some(path),
+            Notice::Renewed { .. } | Notice::ReadableKey(_) => {
+                output.complain(&format!("{notice}\n"));
+            }
+        }
     }
     let _claim = claim(&config.state)
         .map_err(|error| Failure::new(error.to_string(), "`gw status` asks whether it serves"))?;
@@ -165,6 +172,7 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
             .filter(|(kept, _)| kept.record.is_some())
             .count(),
         fingerprint: certificates.as_ref().map(Certificates::fingerprint),
+        certificate: made,
         container: container.as_ref(),
         unavailable: situation.unavailable(),
         requests: kept
