@@ -360,8 +360,8 @@ REFUSED  pairing required: device is not approved yet
     assert!(refused.contains(&second), "{refused}");
 
     let replaced = format!(
-        "error: request {first} waits no longer: its device asked for more, and {second} took its \
-         place\n"
+        "error: request {first} waits no longer: {second} took it up, with what its device asked \
+         for since\n"
     );
     for verb in ["approve", "reject"] {
         for named in [&first, first.get(..8).unwrap()] {

@@ -323,7 +323,7 @@ fn asking<'a>(
             (seen && replaced).then_some(&pending.request_id)
         });
         return Err(RpcError::Invalid(match replaced_by {
-            Some(by) => format!("unknown requestId: replaced by {by}, which asks for more"),
+            Some(by) => format!("unknown requestId: replaced by {by}"),
             None => "unknown requestId".to_owned(),
         }));
     };

@@ -23,7 +23,7 @@ pub(super) enum Unfound {
     None(&'static str, String),
     #[error("{0} {1}s begin with `{2}`: name more of it")]
     Several(usize, &'static str, String),
-    #[error("request {0} waits no longer: its device asked for more, and {1} took its place")]
+    #[error("request {0} waits no longer: {1} took it up, with what its device asked for since")]
     Replaced(String, String),
     #[error("`{1}` is too short to name a {0}: at least {LEAST} characters of its id")]
     Short(&'static str, String),
