@@ -142,7 +142,7 @@ pub(super) fn diagnostic(error: &ClientError) -> Diagnostic {
              URL by `--url`"
         }
         ClientError::Unreachable { .. } => "look at the name, the port, and what is in between",
-        ClientError::Tls(_) => "a fingerprint that is told on the gateway's own host can be pinned",
+        ClientError::Tls(_) => "`gw status` on the gateway's own host says its fingerprint",
         ClientError::TooLate { .. } | ClientError::Protocol { .. } => {
             "it may be no gateway, or a busy one: `gw connect` shows how far it gets"
         }
