@@ -6,9 +6,9 @@ use serde_json::json;
 
 use super::Exit;
 use super::check::count;
-use super::load;
 use super::output::{AnswerFormat, Output, ReportFormat};
 use super::overrides::OverrideArgs;
+use super::{load, owner};
 use crate::config::{Config, ConfigError, FILE, Origin, Overrides, Surroundings};
 use crate::diagnostic::{Diagnostics, Severity};
 use crate::host::Local;
@@ -166,7 +166,13 @@ fn check(args: &CheckArgs, output: &mut Output) -> Exit {
             let mut sources = config.sources().clone();
             let mut exit = Exit::Success;
             let (found, texts) = match load::policy(&config.policy, true) {
-                Ok(policy) => (policy.warnings().clone(), policy.sources().clone()),
+                Ok(policy) => {
+                    let mut found = policy.warnings().clone();
+                    found
+                        .0
+                        .extend(owner::warning(&policy, &owner::settings_of(&config)));
+                    (found, policy.sources().clone())
+                }
                 Err(error) => {
                     exit = Exit::of(&error);
                     (error.diagnostics, error.sources)

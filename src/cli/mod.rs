@@ -19,6 +19,7 @@ mod log;
 mod logged;
 mod output;
 mod overrides;
+mod owner;
 mod policy;
 mod reach;
 mod record;

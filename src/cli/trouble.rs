@@ -9,6 +9,27 @@ use crate::source::{Sources, printable};
 use serde_json::json;
 use std::io::ErrorKind;
 
+/// What OpenClaw's gateways advise a program to do next, and what that is for people.
+const NEXT_STEPS: &[(&str, &str)] = &[
+    (
+        "retry_with_device_token",
+        "bring the secret that the gateway has; a client that was paired may bring its device token",
+    ),
+    (
+        "review_auth_configuration",
+        "compare how the client comes with what the gateway's `auth` wants",
+    ),
+    (
+        "update_auth_configuration",
+        "say where the secret is: the client brings none, or the gateway has none",
+    ),
+    (
+        "update_auth_credentials",
+        "bring another secret: what was sent is not, or no longer, good here",
+    ),
+    ("wait_then_retry", "wait, and try again"),
+];
+
 /// Tells it, to standard error for people.
 pub(super) fn report(error: &ClientError, format: AnswerFormat, output: &mut Output) -> Exit {
     match (error, format) {
@@ -65,13 +86,21 @@ pub(super) fn details(refusal: &Refusal) -> String {
     }
     for (label, list) in [
         ("asks for", "requestedScopes"),
+        ("would get", "waitingScopes"),
         ("approved", "approvedScopes"),
         ("needs", "requiredScopes"),
     ] {
         let scopes = refusal.list(list);
         if !scopes.is_empty() {
             let scopes: Vec<String> = scopes.into_iter().map(clean).collect();
-            say(label, scopes.join(", "));
+            let scopes = scopes.join(", ");
+            say(
+                label,
+                match list {
+                    "waitingScopes" => format!("{scopes}: with what it asked for before"),
+                    _ => scopes,
+                },
+            );
         }
     }
     if let Some(remedy) = refusal.remedy() {
@@ -81,7 +110,14 @@ pub(super) fn details(refusal: &Refusal) -> String {
         say("", format!("gw devices approve {}", clean(request)));
     }
     if let Some(next) = refusal.next_step() {
-        say("next", clean(next));
+        let step = NEXT_STEPS.iter().find(|(word, _)| *word == next);
+        say(
+            "next",
+            match step {
+                Some((word, told)) => format!("{told} ({word})"),
+                None => clean(next),
+            },
+        );
     }
     if let Some(close) = &refusal.close {
         say(
@@ -106,7 +142,7 @@ pub(super) fn diagnostic(error: &ClientError) -> Diagnostic {
              URL by `--url`"
         }
         ClientError::Unreachable { .. } => "look at the name, the port, and what is in between",
-        ClientError::Tls(_) => "a fingerprint that is told on the gateway's own host can be pinned",
+        ClientError::Tls(_) => "`gw status` on the gateway's own host says its fingerprint",
         ClientError::TooLate { .. } | ClientError::Protocol { .. } => {
             "it may be no gateway, or a busy one: `gw connect` shows how far it gets"
         }

@@ -70,6 +70,7 @@ catalog! {
     NestedTooDeeply "nested-too-deeply" "conditions or files nested beyond the limit",
     NoSuchConnection "no-such-connection" "a connection that a log does not have, or not alone, or whose policy is not here",
     NoSuchRow "no-such-row" "a row of a recording that is not there, or cannot be replayed",
+    NoWayIn "no-way-in" "a policy under which nobody can approve anybody",
     ReservedName "reserved-name" "a name that would read as something else",
     RiskyConfig "risky-config" "a configuration that opens more than most want",
     Syntax "syntax" "a statement that cannot be read",

@@ -11,7 +11,7 @@ mod whereabouts;
 
 use crate::compile::ClauseId;
 use crate::decide::trace::{Seen, SeenTest};
-use crate::decide::{Decision, Trace, traced};
+use crate::decide::{Decision, Law, Trace, traced};
 use crate::facts::scopes::ScopeRule;
 use crate::facts::{AttributeId, Auth, Facts, Kind, Provenance};
 use crate::lang::checked::Role;
@@ -70,6 +70,8 @@ pub struct Explanation {
     pub facts: Vec<FactAccount>,
     /// Guards, then rules, as far as they were looked at.
     pub clauses: Vec<ClauseAccount>,
+    /// What refuses whatever the policy says; nothing where the clause itself does.
+    pub counted: Option<String>,
     /// What the verdict reads like to the one who is refused; nothing when admitted.
     pub reads: Option<String>,
     /// What comes of it, in sentences.
@@ -93,7 +95,7 @@ pub struct FactAccount {
     pub provenance: Provenance,
     /// Where it came from.
     pub evidence: String,
-    /// Whether the clause whose answer it is asked for it.
+    /// Whether the clause whose answer it is asked for it, or it counted whatever that says.
     pub used: bool,
     /// Whether it is worth showing without being asked for.
     pub notable: bool,
@@ -180,7 +182,9 @@ pub fn account(
     Explanation {
         policy: policy.digest().to_owned(),
         file: policy.name().to_owned(),
-        facts: fact_accounts(facts, subject, decision.by, trace),
+        counted: refusing(decision)
+            .map(|law| outcome::counted(law, facts, |name| evidence(name, subject))),
+        facts: fact_accounts(facts, subject, decision, trace),
         reads: outcome::reads(decision.verdict, facts, subject),
         consequences: outcome::consequences(decision, facts, subject),
         remedy: outcome::remedy(decision, subject),
@@ -254,14 +258,15 @@ fn settled_by(tests: &[SeenTest], facts: &Facts) -> Vec<(AttributeId, String)> {
 fn fact_accounts(
     facts: &Facts,
     subject: &Subject,
-    by: ClauseId,
+    decision: Decision,
     trace: &Trace,
 ) -> Vec<FactAccount> {
+    let counts = refusing(decision).map(|law| outcome::counts(law, facts));
     let quiet = Facts::default();
     let used: Vec<AttributeId> = trace
         .clauses
         .iter()
-        .filter(|seen| seen.id == by)
+        .filter(|seen| seen.id == decision.by)
         .flat_map(|seen| &seen.terms)
         .flat_map(|term| term.tests.iter().map(|test| test.attribute))
         .collect();
@@ -269,7 +274,7 @@ fn fact_accounts(
         .map(|attribute| {
             let row = attribute.row();
             let value = attribute.show(facts);
-            let used = used.contains(&attribute);
+            let used = used.contains(&attribute) || counts == Some(row.name);
             let always = [
                 "peer", "host", "origin", "client", "role", "scopes", "auth", "device", "pairing",
             ];
@@ -298,6 +303,18 @@ fn fact_accounts(
             }
         })
         .collect()
+}
+
+/// The law that a refusal goes by.
+fn refusing(decision: Decision) -> Option<Law> {
+    decision.law.filter(|_| !decision.verdict.admits())
+}
+
+/// Where the fact of an attribute came from.
+fn evidence(name: &str, subject: &Subject) -> String {
+    let at = AttributeId::named(name).map(|attribute| usize::from(attribute.0));
+    let seen = at.and_then(|at| subject.evidence.get(at));
+    seen.cloned().unwrap_or_default()
 }
 
 /// Whether an unusual value of an attribute says something that others do not.

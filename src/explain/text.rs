@@ -44,6 +44,7 @@ pub fn text(explanation: &Explanation, style: Style) -> String {
     for text in shown
         .consequences
         .iter_mut()
+        .chain(&mut shown.counted)
         .chain(&mut shown.reads)
         .chain(&mut shown.remedy)
         .chain(&mut shown.not_local)
@@ -113,8 +114,8 @@ fn drawn(explanation: &Explanation, style: Style) -> String {
         name(by),
         explanation.policy
     );
-    if let Some(reads) = &explanation.reads {
-        let _ = writeln!(out, "{reads}");
+    for sentence in explanation.counted.iter().chain(&explanation.reads) {
+        let _ = writeln!(out, "{sentence}");
     }
     let _ = writeln!(out, "\n  {}", by.text);
     if !by.issues.is_empty() {
@@ -160,7 +161,11 @@ fn facts_table(explanation: &Explanation, style: Style, out: &mut String) {
         let _ = writeln!(out, "{line}");
     }
     if shown_used {
-        let _ = writeln!(out, "  (• the deciding line asks for it)");
+        let what = match explanation.counted {
+            Some(_) => "it counted: for the deciding line, or whatever that says",
+            None => "the deciding line asks for it",
+        };
+        let _ = writeln!(out, "  (• {what})");
     }
 }
 
@@ -287,6 +292,9 @@ fn told(explanation: &Explanation, style: Style) -> String {
     let _ = writeln!(out, "decided by: {}", name(by));
     let _ = writeln!(out, "policy: {} {}", explanation.file, explanation.policy);
     let _ = writeln!(out, "text: {}", by.text);
+    if let Some(counted) = &explanation.counted {
+        let _ = writeln!(out, "counted: {counted}");
+    }
     if let Some(reads) = &explanation.reads {
         let _ = writeln!(out, "reads: {reads}");
     }
@@ -296,7 +304,10 @@ fn told(explanation: &Explanation, style: Style) -> String {
         .filter(|fact| style.all || fact.notable)
     {
         let used = if fact.used {
-            ", used by the deciding clause"
+            match explanation.counted {
+                Some(_) => ", counted",
+                None => ", used by the deciding clause",
+            }
         } else {
             ""
         };

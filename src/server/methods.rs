@@ -194,6 +194,23 @@ pub(super) const METHODS: &[Method] = &[
 
 const PAIRING: Needs = Needs::Scope(Scope::Pairing);
 
+/// The scopes that a method takes, as far as its name says; of one that is not the gateway's own,
+/// those of somebody who reads. What a call is about may take more.
+#[must_use]
+pub fn scopes_for(method: &str) -> &'static [Scope] {
+    match METHODS.iter().find(|own| own.name == method) {
+        Some(Method {
+            needs: Needs::Scope(scope),
+            ..
+        }) => std::slice::from_ref(scope),
+        Some(Method {
+            needs: Needs::Nothing,
+            ..
+        })
+        | None => &[Scope::Read],
+    }
+}
+
 /// The names of all methods, as clients are told of them.
 pub(super) fn names(shared: &Shared) -> Vec<&str> {
     let own = METHODS.iter().map(|method| method.name);
@@ -308,6 +325,7 @@ fn identity(caller: &Caller<'_>, _: &Value) -> Result<Value, CallError> {
             code: ErrorCode::Unavailable,
             message: "this gateway has no key of its own".to_owned(),
             details: None,
+            retryable: None,
         }),
     }
 }
@@ -447,9 +465,12 @@ fn failed(error: &StoreError) -> CallError {
             StoreError::TooManyDevices => "too many devices are paired: remove some".to_owned(),
             StoreError::TooManyRequests => "too many requests wait".to_owned(),
             // What the store says is for the log.
-            StoreError::Failed(_) => "the gateway cannot keep pairings: see its log".to_owned(),
+            StoreError::Failed(_) => {
+                "the gateway cannot get at its devices: its log says why".to_owned()
+            }
         },
         details: None,
+        retryable: Some(true),
     }
 }
 
@@ -458,6 +479,7 @@ pub(super) fn invalid(message: impl Into<String>) -> CallError {
         code: ErrorCode::InvalidRequest,
         message: message.into(),
         details: None,
+        retryable: None,
     }
 }
 

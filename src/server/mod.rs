@@ -42,6 +42,6 @@ pub use clock::NoRandomness;
 pub use gateway::{Gateway, Options};
 pub use in_process::{Identity, InProcess, NotAnswered, NotConnected};
 pub use listener::Listener;
-pub use methods::{Answer, Caller, Methods, NoOther};
+pub use methods::{Answer, Caller, Methods, NoOther, scopes_for};
 pub use reload::{Load, Loaded, Reloaded};
 pub use run::{Drained, run};

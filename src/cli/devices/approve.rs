@@ -4,11 +4,10 @@ use serde_json::{Value, json};
 
 use super::super::Exit;
 use super::super::output::{AnswerFormat, Output};
-use super::super::reach::{self, AskArgs, Trouble};
+use super::super::reach::{AskArgs, Trouble};
 use super::super::table::{ago, now_ms};
-use super::entry::{Entry, changed, names};
-use super::{Word, asked, device_of, listed, unfound};
-use crate::facts::Scope;
+use super::entry::{Devices, Entry, changed, names};
+use super::{Word, asked, device_of, manage, unfound};
 
 /// Approves a request: the device may come in with what it asked for
 ///
@@ -20,7 +19,8 @@ use crate::facts::Scope;
 Examples:
   gw devices approve 6f1c2b3a
   gw devices approve --latest
-  gw devices approve 6f1c2b3a-0d5e-4f7a-9b1c-2d3e4f5a6b7c --yes
+  gw devices approve 6f1c2b3a-0d5e-4f7a-9b1c-2d3e4f5a6b7c     the whole id: also without a terminal
+  gw devices approve --latest --yes                           whatever it is
 
 Exit codes: 0 approved, 1 not approved, or the gateway is not reached, 2 wrong command line")]
 pub(super) struct Args {
@@ -42,51 +42,49 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let format = args.ask.format;
-    let approved = reach::ask(
-        &args.ask,
-        &[Scope::Admin],
-        output,
-        async |session, output| {
-            let devices = listed(session).await?;
-            let found = match args.request.as_deref() {
-                Some(id) => devices
-                    .request(id)
-                    .map_err(|error| unfound(&error, output))?,
-                None => match devices.requests().first() {
-                    Some(request) => *request,
-                    None => {
-                        output.complain("error: no request waits\n");
-                        return Err(Trouble::Told(Exit::Failure));
-                    }
-                },
-            };
-            let id = found.text("requestId").to_owned();
-            let shown = granted(found, devices.record(found));
-            match format {
-                // What is granted is seen before the question; programs get the answer alone.
-                AnswerFormat::Json => {}
-                AnswerFormat::Human | AnswerFormat::Plain => output.say(&shown),
-            }
-            output.flush();
-            let whole = args.request.as_deref() == Some(&id);
-            match word(args, whole) {
-                Word::Yes => {}
-                Word::No => {
-                    output.complain("not approved: the request waits on\n");
+    let find = |devices: &Devices, output: &mut Output| {
+        let found = match args.request.as_deref() {
+            Some(id) => devices
+                .request(id)
+                .map_err(|error| unfound(&error, "approve", &args.ask, output))?,
+            None => match devices.requests().first() {
+                Some(request) => *request,
+                None => {
+                    output.complain("error: no request waits\n");
                     return Err(Trouble::Told(Exit::Failure));
                 }
-                Word::Unsure => {
-                    output.complain(&format!(
-                    "error: not approved: nobody can be asked here\n  help: gw devices approve {}\n",
-                    found.shown("requestId")
+            },
+        };
+        let id = found.text("requestId").to_owned();
+        let shown = granted(found, devices.record(found));
+        match format {
+            // What is granted is seen before the question; programs get the answer alone.
+            AnswerFormat::Json => {}
+            AnswerFormat::Human | AnswerFormat::Plain => output.say(&shown),
+        }
+        output.flush();
+        let whole = args.request.as_deref() == Some(&id);
+        match word(args, whole) {
+            Word::Yes => {}
+            Word::No => {
+                output.complain("not approved: the request waits on\n");
+                return Err(Trouble::Told(Exit::Failure));
+            }
+            Word::Unsure => {
+                output.complain(&format!(
+                    "error: not approved: no terminal to ask at: give the whole request id, or --yes\n  help: gw devices approve {}{}\n",
+                    found.shown("requestId"),
+                    args.ask.gateway.flags()
                 ));
-                    return Err(Trouble::Told(Exit::Failure));
-                }
+                return Err(Trouble::Told(Exit::Failure));
             }
-            let params = json!({ "requestId": id });
-            Ok(session.call("device.pair.approve", params).await?)
-        },
-    );
+        }
+        Ok((id, found.takes()))
+    };
+    let approved = manage(&args.ask, output, find, async |session, id| {
+        let params = json!({ "requestId": id });
+        session.call("device.pair.approve", params).await
+    });
     match approved {
         Ok(answer) => {
             match format {
@@ -112,10 +110,14 @@ fn granted(request: Entry<'_>, record: Option<Entry<'_>>) -> String {
     let since = ago(request.time("ts"), now_ms());
     say("from", &format!("{}; {since}", request.from()));
     if let Some(record) = record {
-        say(
-            "has",
-            &format!("{}: {}", record.shown_roles(), names(&record.scopes())),
-        );
+        let had = format!("{}: {}", record.shown_roles(), names(&record.scopes()));
+        match request.is_of(record) {
+            true => say("has", &had),
+            false => say(
+                "replaces",
+                &format!("{had}, of another key; that one is out then"),
+            ),
+        }
     }
     for change in record
         .map(|record| changed(request, record))

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::super::Exit;
 use super::super::call::scope;
 use super::super::output::{AnswerFormat, Output};
-use super::super::reach::{self, AskArgs, Trouble};
-use super::entry::{Entry, names};
-use super::{Word, approve, asked, device_of, listed, unfound};
+use super::super::reach::{AskArgs, Trouble};
+use super::entry::{Devices, Entry, names, to_give};
+use super::{Word, approve, asked, device_of, manage, unfound};
 use crate::client::ClientError;
 use crate::facts::{Role, Scope};
 use crate::pairing::Denied;
@@ -162,28 +162,26 @@ pub(super) fn reject(args: &RejectArgs, output: &mut Output) -> Exit {
     let Some(request) = args.request.as_deref() else {
         return reject_many(args, output);
     };
-    let scopes = &[Scope::Admin];
-    let done = reach::ask(&args.ask, scopes, output, async |session, output| {
-        let devices = listed(session).await?;
+    let find = |devices: &Devices, output: &mut Output| {
         let request = devices.request(request);
-        let request = request.map_err(|error| unfound(&error, output))?;
-        let params = json!({ "requestId": request.text("requestId") });
-        let answer = session.call("device.pair.reject", params).await?;
+        let request = request.map_err(|error| unfound(&error, "reject", &args.ask, output))?;
         let told = format!(
             "rejected  {}, of {}\n",
             request.shown("requestId"),
             request.who()
         );
-        Ok((answer, told))
+        let params = json!({ "requestId": request.text("requestId") });
+        Ok(((params, told), to_give(&request.roles(), &[])))
+    };
+    let done = manage(&args.ask, output, find, async |session, (params, told)| {
+        Ok((session.call("device.pair.reject", params).await?, told))
     });
     tell(done, args.ask.format, output)
 }
 
 /// Rejects all requests of an address, or all; one that came after they were counted waits on.
 fn reject_many(args: &RejectArgs, output: &mut Output) -> Exit {
-    let scopes = &[Scope::Admin];
-    let done = reach::ask(&args.ask, scopes, output, async |session, output| {
-        let devices = listed(session).await?;
+    let find = |devices: &Devices, output: &mut Output| {
         let mut requests = devices.requests();
         requests.retain(|request| args.from.is_none_or(|from| request.is_from(from)));
         let from = args.from.map(|from| format!(" from {}", shown(from)));
@@ -204,21 +202,33 @@ fn reject_many(args: &RejectArgs, output: &mut Output) -> Exit {
             }
             Word::Unsure => {
                 output.complain(&format!(
-                    "error: {many} not rejected: nobody can be asked here\n  help: add `--yes`\n"
+                    "error: {many} not rejected: no terminal to ask at: add `--yes`\n"
                 ));
                 return Err(Trouble::Told(Exit::Failure));
             }
         }
+        let mut takes: Vec<Scope> = requests
+            .iter()
+            .flat_map(|request| to_give(&request.roles(), &[]))
+            .collect();
+        takes.sort_unstable();
+        takes.dedup();
+        let ids: Vec<String> = requests
+            .iter()
+            .map(|request| request.text("requestId").to_owned())
+            .collect();
+        Ok(((ids, many), takes))
+    };
+    let done = manage(&args.ask, output, find, async |session, (ids, many)| {
         let unknown = Denied::UnknownRequest.to_string();
         let mut rejected = Vec::new();
-        for request in requests {
-            let id = request.text("requestId");
+        for id in ids {
             let params = json!({ "requestId": id });
             match session.call("device.pair.reject", params).await {
                 Ok(_) => rejected.push(id),
                 // It was resolved meanwhile.
                 Err(ClientError::Refused(refusal)) if refusal.message == unknown => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         }
         let told = format!("rejected  {} of {many}\n", rejected.len());
@@ -235,24 +245,55 @@ fn shown(from: IpNet) -> String {
     }
 }
 
-/// Finds a device, calls a method with it, and words the answer.
+/// What is done with a device.
+struct Deed<'a> {
+    verb: &'static str,
+    method: &'static str,
+    /// Its parameters, without the device.
+    params: Value,
+    /// The roles that it is about; those of the device without.
+    role: Option<Role>,
+    /// The scopes that it gives.
+    gives: Gives<'a>,
+}
+
+/// The scopes that a deed gives: whoever does it has to hold them.
+enum Gives<'a> {
+    Nothing,
+    /// Those that the device has.
+    Own,
+    These(&'a [Scope]),
+}
+
+/// Finds a device, does something with it, and words the answer.
 fn with_device(
     ask: &AskArgs,
     device: &str,
     output: &mut Output,
-    (method, params): (&str, Value),
+    deed: Deed<'_>,
     told: impl FnOnce(Entry<'_>, &Value) -> String,
 ) -> Exit {
-    let done = reach::ask(ask, &[Scope::Admin], output, async |session, output| {
-        let devices = listed(session).await?;
+    let find = |devices: &Devices, output: &mut Output| {
         let device = devices.device(device);
-        let device = device.map_err(|error| unfound(&error, output))?;
-        let mut params = params;
+        let device = device.map_err(|error| unfound(&error, deed.verb, ask, output))?;
+        let mut params = deed.params;
         if let Some(params) = params.as_object_mut() {
             params.insert("deviceId".to_owned(), device.text("deviceId").into());
         }
-        let answer = session.call(method, params).await?;
-        let told = told(device, &answer);
+        let roles = match deed.role {
+            Some(role) => vec![role.name()],
+            None => device.roles(),
+        };
+        let scopes = match deed.gives {
+            Gives::Nothing => Vec::new(),
+            Gives::Own => device.scopes(),
+            Gives::These(scopes) => scopes.iter().map(|scope| scope.name()).collect(),
+        };
+        Ok(((params, device.0.clone()), to_give(&roles, &scopes)))
+    };
+    let done = manage(ask, output, find, async |session, (params, device)| {
+        let answer = session.call(deed.method, params).await?;
+        let told = told(Entry(&device), &answer);
         Ok((answer, told))
     });
     tell(done, ask.format, output)
@@ -272,8 +313,14 @@ fn tell(done: Result<(Value, String), Exit>, format: AnswerFormat, output: &mut 
 }
 
 pub(super) fn remove(args: &RemoveArgs, output: &mut Output) -> Exit {
-    let call = ("device.pair.remove", json!({}));
-    with_device(&args.ask, &args.device, output, call, |device, _| {
+    let deed = Deed {
+        verb: "remove",
+        method: "device.pair.remove",
+        params: json!({}),
+        role: None,
+        gives: Gives::Nothing,
+    };
+    with_device(&args.ask, &args.device, output, deed, |device, _| {
         format!(
             "removed   {}, {}\nhad       {}: {}\n",
             device.shown("deviceId"),
@@ -290,8 +337,17 @@ pub(super) fn rotate(args: &RotateArgs, output: &mut Output) -> Exit {
         let scopes: Vec<&str> = args.scope.iter().map(|scope| scope.name()).collect();
         params.insert("scopes".to_owned(), json!(scopes));
     }
-    let call = ("device.token.rotate", params);
-    with_device(&args.ask, &args.device, output, call, |device, answer| {
+    let deed = Deed {
+        verb: "rotate",
+        method: "device.token.rotate",
+        params,
+        role: Some(args.role),
+        gives: match args.scope.is_empty() {
+            true => Gives::Own,
+            false => Gives::These(&args.scope),
+        },
+    };
+    with_device(&args.ask, &args.device, output, deed, |device, answer| {
         let answer = Entry(answer);
         // The token itself is for programs that asked for it: `--format json`.
         let how = match answer.text("token").is_empty() {
@@ -308,8 +364,14 @@ pub(super) fn rotate(args: &RotateArgs, output: &mut Output) -> Exit {
 }
 
 pub(super) fn revoke(args: &RevokeArgs, output: &mut Output) -> Exit {
-    let call = ("device.token.revoke", json!({ "role": args.role.name() }));
-    with_device(&args.ask, &args.device, output, call, |device, _| {
+    let deed = Deed {
+        verb: "revoke",
+        method: "device.token.revoke",
+        params: json!({ "role": args.role.name() }),
+        role: Some(args.role),
+        gives: Gives::Nothing,
+    };
+    with_device(&args.ask, &args.device, output, deed, |device, _| {
         format!(
             "revoked   {}, for the role {}\n",
             device.shown("deviceId"),
@@ -327,8 +389,17 @@ pub(super) fn grant(args: &GrantArgs, output: &mut Output) -> Exit {
             params.insert("scopes".to_owned(), json!(scopes));
         }
     }
-    let call = ("device.grant", params);
-    with_device(&args.ask, &args.device, output, call, |device, answer| {
+    let deed = Deed {
+        verb: "grant",
+        method: "device.grant",
+        params,
+        role: Some(role),
+        gives: match args.no_scopes || !args.scope.is_empty() {
+            true => Gives::These(&args.scope),
+            false => Gives::Own,
+        },
+    };
+    with_device(&args.ask, &args.device, output, deed, |device, answer| {
         format!(
             "granted\nhad       {}: {}\n{}",
             names(&device.roles()),

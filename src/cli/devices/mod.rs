@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 use self::entry::{Devices, Unfound};
 use super::Exit;
 use super::output::{AnswerFormat, Output};
-use super::reach::Trouble;
+use super::reach::{self, AskArgs, Trouble};
 use crate::client::{ClientError, Session};
+use crate::facts::Scope;
 
 /// Manages the devices that may come in: what asks, what is paired
 ///
@@ -57,11 +58,10 @@ async fn listed(session: &mut Session) -> Result<Devices, ClientError> {
     Ok(Devices::of(listed))
 }
 
-/// Complains that what was named is not there, or not alone.
-fn unfound(unfound: &Unfound, output: &mut Output) -> Trouble {
-    output.complain(&format!(
-        "error: {unfound}\n  help: `gw devices list` shows what there is\n"
-    ));
+/// Complains that what was named for a verb is not there, or not alone.
+fn unfound(unfound: &Unfound, verb: &str, ask: &AskArgs, output: &mut Output) -> Trouble {
+    let help = unfound.help(verb, &ask.gateway.flags());
+    output.complain(&format!("error: {unfound}\n  help: {help}\n"));
     Trouble::Told(Exit::Failure)
 }
 
@@ -91,6 +91,26 @@ fn asked(question: &str, yes: bool, format: AnswerFormat) -> Word {
         true => Word::Yes,
         false => Word::No,
     }
+}
+
+/// What those who manage devices come in with: what is listed says what more it takes.
+const TO_LIST: &[Scope] = &[Scope::Pairing];
+
+/// Lists the devices, finds something there with what it takes, and goes on with that. A device
+/// of these tools asks for no more.
+fn manage<F, T>(
+    ask: &AskArgs,
+    output: &mut Output,
+    find: impl FnOnce(&Devices, &mut Output) -> Result<(F, Vec<Scope>), Trouble>,
+    work: impl AsyncFnOnce(&mut Session, F) -> Result<T, ClientError>,
+) -> Result<T, Exit> {
+    let asks = TO_LIST.into();
+    let find = async |session: &mut Session, output: &mut Output| {
+        let devices = listed(session).await?;
+        find(&devices, output)
+    };
+    let work = async |session: &mut Session, _: &mut Output, found| Ok(work(session, found).await?);
+    reach::ask_twice(ask, asks, output, find, work)
 }
 
 /// The device of an answer, if it has one.
