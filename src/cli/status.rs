@@ -45,13 +45,15 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     };
     match args.ask.format {
         AnswerFormat::Json => output.say_json(&status),
-        AnswerFormat::Human => output.say(&told(&status, Table::drawn)),
-        AnswerFormat::Plain => output.say(&told(&status, |table| table.told("session"))),
+        AnswerFormat::Human => output.say(&told(&status, &args.ask, Table::drawn)),
+        AnswerFormat::Plain => {
+            output.say(&told(&status, &args.ask, |table| table.told("session")));
+        }
     }
     Exit::Success
 }
 
-fn told(status: &Value, table: fn(&Table<5>) -> String) -> String {
+fn told(status: &Value, ask: &AskArgs, table: fn(&Table<5>) -> String) -> String {
     let text = |value: &Value, name: &str| {
         let text = value.get(name).and_then(Value::as_str);
         text.map_or_else(|| "–".to_owned(), clean)
@@ -90,8 +92,11 @@ fn told(status: &Value, table: fn(&Table<5>) -> String) -> String {
         many("devicesPaired", "device"),
         many("requestsWaiting", "request"),
         match number("requestsWaiting") {
-            None | Some(0) => "",
-            Some(_) => " for you: gw devices list",
+            None | Some(0) => String::new(),
+            Some(_) => format!(
+                " for you: {}",
+                ask.gateway.advice().same.command("devices list")
+            ),
         }
     ));
     let sessions = status.get("sessions").and_then(Value::as_array);

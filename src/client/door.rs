@@ -7,16 +7,17 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
+use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::device::Device;
-use super::dial::{Patience, Reached, dial};
+use super::dial::{Patience, Reached, dial, speaks_tls};
 use super::error::{ClientError, Waited};
 use super::knock::Knock;
 use super::messages::Messages;
 use super::session::{Session, answer};
 use super::target::Target;
 use super::tls::Trust;
+use crate::wire::reply::CONNECTION_ID;
 
 /// The most of another answer than a WebSocket that is kept, in bytes.
 const MOST_BODY: usize = 4_096;
@@ -33,6 +34,7 @@ pub struct Asked {
 pub struct Door {
     messages: Messages,
     nonce: Box<str>,
+    connection: Option<String>,
     patience: Patience,
 }
 
@@ -105,10 +107,19 @@ impl Door {
         let (stream, reached) = dial(target, trust, patience).await?;
         seen(Step::Reached(reached));
         let answered = timeout(patience.handshake, client_async(request, stream)).await;
-        let (websocket, response) = answered
-            .map_err(|_| late(Waited::Http))?
-            .map_err(|error| http(&name, error))?;
+        let (websocket, response) = match answered.map_err(|_| late(Waited::Http))? {
+            Ok(upgraded) => upgraded,
+            Err(error) if may_want_tls(&error) && speaks_tls(target, patience).await => {
+                let over_tls = target.with_tls(true).to_string();
+                return Err(ClientError::NeedsTls {
+                    target: name,
+                    over_tls,
+                });
+            }
+            Err(error) => return Err(http(&name, error)),
+        };
         seen(Step::Upgraded(response.status().as_u16()));
+        let connection = connection(response.headers());
         let mut messages = Messages::new(websocket, name.clone());
         let first = timeout(patience.handshake, messages.next()).await;
         let first = first.map_err(|_| late(Waited::Challenge))??;
@@ -123,6 +134,7 @@ impl Door {
         Ok(Door {
             messages,
             nonce,
+            connection,
             patience,
         })
     }
@@ -163,6 +175,7 @@ impl Door {
                 Some(Ok(hello)) => return Ok(Session::new(messages, hello, self.patience.call)),
                 Some(Err(mut refusal)) => {
                     refusal.close = messages.close_frame().await;
+                    refusal.connection = self.connection;
                     return Err(ClientError::Refused(Box::new(refusal)));
                 }
             }
@@ -176,12 +189,14 @@ fn http(target: &str, error: Error) -> ClientError {
     match error {
         Error::Http(response) => {
             let status = response.status().as_u16();
+            let connection = connection(response.headers());
             let body = response.into_body().unwrap_or_default();
             let body = body.get(..MOST_BODY.min(body.len())).unwrap_or_default();
             ClientError::Http {
                 target,
                 status,
                 body: String::from_utf8_lossy(body).trim().to_owned(),
+                connection,
             }
         }
         Error::Io(error) => ClientError::Unreachable { target, error },
@@ -200,6 +215,31 @@ fn http(target: &str, error: Error) -> ClientError {
             target,
             what: error.to_string(),
         },
+    }
+}
+
+/// The id that a gateway gives a connection, as it says in its HTTP answer.
+fn connection(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(CONNECTION_ID)?.to_str().ok()?;
+    Some(id.to_owned())
+}
+
+/// Whether a server that speaks TLS may have answered so: it says no HTTP, or that it is asked
+/// wrongly.
+fn may_want_tls(error: &Error) -> bool {
+    match error {
+        Error::Http(response) => response.status() == StatusCode::BAD_REQUEST,
+        Error::Io(_)
+        | Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Protocol(_)
+        | Error::HttpFormat(_)
+        | Error::Utf8(_) => true,
+        Error::Tls(_)
+        | Error::Capacity(_)
+        | Error::WriteBufferFull(_)
+        | Error::AttackAttempt
+        | Error::Url(_) => false,
     }
 }
 

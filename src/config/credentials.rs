@@ -10,6 +10,7 @@ use super::{Surroundings, Token};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 use crate::facts::AuthMode;
 use crate::secret::Secret;
+use crate::source::shell_word;
 
 /// What proves a client.
 #[derive(Debug, Default)]
@@ -165,7 +166,7 @@ fn read(
                     )
                     .help(format!(
                         "run `chmod 600 {}`",
-                        quoted(&file.to_string_lossy())
+                        shell_word(&file.to_string_lossy())
                     )),
                 ));
             }
@@ -182,16 +183,6 @@ fn read(
             format!("`{path}` {weak}"),
             "make one with `openssl rand -base64 32`, or leave `auth.token` out and have one made",
         )),
-    }
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-    if !path.is_empty() && path.chars().all(plain) {
-        path.to_owned()
-    } else {
-        format!("'{}'", path.replace('\'', "'\\''"))
     }
 }
 

@@ -196,7 +196,7 @@ fn answer(
         let guard = guard.map(|guard| (&snapshot.policy, guard));
         let line = Line::upgrade_refused(&connection, now_ms(), reason, guard);
         shared.record.upgrade_refused(&line, reason, &snapshot);
-        http::refused(&HttpRefusal::of(reason))
+        http::refused(&HttpRefusal::of(reason), id)
     };
     if *shared.phase.borrow() != Phase::Open {
         return refuse(HttpReason::Closed, None);
@@ -221,7 +221,7 @@ fn answer(
     };
     let upgraded = hyper::upgrade::on(&mut request);
     *lock(taken) = Some((upgraded, upgrade, snapshot, place));
-    http::switching(accept)
+    http::switching(accept, id)
 }
 
 /// A session, and what it is served over.

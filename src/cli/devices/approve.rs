@@ -61,7 +61,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             let found = match args.request.as_deref() {
                 Some(id) => devices
                     .request(id)
-                    .map_err(|error| unfound(&error, output))?,
+                    .map_err(|error| unfound(&error, &args.ask, output))?,
                 None => match devices.requests().first() {
                     Some(request) => *request,
                     None => {
@@ -86,10 +86,11 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
                     return Err(Trouble::Told(Exit::Failure));
                 }
                 Word::Unsure => {
+                    let words = format!("devices approve {}", found.shown("requestId"));
+                    let again = args.ask.gateway.advice().same.command(&words);
                     output.complain(&format!(
-                    "error: not approved: nobody can be asked here\n  help: gw devices approve {}\n",
-                    found.shown("requestId")
-                ));
+                        "error: not approved: nobody can be asked here\n  help: {again}\n"
+                    ));
                     return Err(Trouble::Told(Exit::Failure));
                 }
             }

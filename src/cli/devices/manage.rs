@@ -133,7 +133,7 @@ pub(super) fn reject(args: &RejectArgs, output: &mut Output) -> Exit {
     let done = reach::ask(&args.ask, scopes, output, async |session, output| {
         let devices = listed(session).await?;
         let request = devices.request(&args.request);
-        let request = request.map_err(|error| unfound(&error, output))?;
+        let request = request.map_err(|error| unfound(&error, &args.ask, output))?;
         let params = json!({ "requestId": request.text("requestId") });
         let answer = session.call("device.pair.reject", params).await?;
         let told = format!(
@@ -157,7 +157,7 @@ fn with_device(
     let done = reach::ask(ask, &[Scope::Admin], output, async |session, output| {
         let devices = listed(session).await?;
         let device = devices.device(device);
-        let device = device.map_err(|error| unfound(&error, output))?;
+        let device = device.map_err(|error| unfound(&error, ask, output))?;
         let mut params = params;
         if let Some(params) = params.as_object_mut() {
             params.insert("deviceId".to_owned(), device.text("deviceId").into());

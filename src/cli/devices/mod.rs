@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use self::entry::{Devices, Unfound};
 use super::Exit;
 use super::output::Output;
-use super::reach::Trouble;
+use super::reach::{AskArgs, Trouble};
 use crate::client::{ClientError, Session};
 
 /// Manages the devices that may come in: what asks, what is paired
@@ -56,9 +56,10 @@ async fn listed(session: &mut Session) -> Result<Devices, ClientError> {
 }
 
 /// Complains that what was named is not there, or not alone.
-fn unfound(unfound: &Unfound, output: &mut Output) -> Trouble {
+fn unfound(unfound: &Unfound, ask: &AskArgs, output: &mut Output) -> Trouble {
+    let list = ask.gateway.advice().same.command("devices list");
     output.complain(&format!(
-        "error: {unfound}\n  help: `gw devices list` shows what there is\n"
+        "error: {unfound}\n  help: `{list}` shows what there is\n"
     ));
     Trouble::Told(Exit::Failure)
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::super::config::{here, read_on};
+use super::super::next::{Next, absolute, whole};
 use super::super::output::{Output, ReportFormat};
 use super::super::overrides::OverrideArgs;
 use super::super::{Exit, constants, load};
@@ -79,6 +80,14 @@ impl Loading {
             let text = output.complaints();
             Unloaded { text, exit }
         })?;
+        // What is told of them is read elsewhere, from another folder.
+        if load::built_in(&config.policy).is_none() {
+            config.policy = whole(&config.policy).into();
+        }
+        config.state = absolute(&config.state);
+        if let Some(decisions) = &mut config.log.decisions {
+            decisions.file = absolute(&decisions.file);
+        }
         let policy = load::policy(&config.policy, true).map_err(|error| {
             Unloaded::new(Exit::of(&error), |output| {
                 output.report(&error.diagnostics, &error.sources, ReportFormat::Human);
@@ -125,6 +134,12 @@ impl Loading {
             warnings: output.complaints(),
             config,
         })
+    }
+
+    /// Commands that reach the gateway that serves this.
+    pub(super) fn next(&self, config: &Config, urls: &[String]) -> Next {
+        let file = self.config.as_deref().or(here());
+        Next::serving((file, self.overrides.state()), config, urls)
     }
 
     /// Reads what may change while the gateway runs.

@@ -14,6 +14,7 @@ use tokio::runtime::Runtime;
 use self::loading::{Loaded, Loading};
 use self::start::Start;
 use super::Exit;
+use super::next::whole;
 use super::output::{Output, ReportFormat, colour};
 use super::overrides::OverrideArgs;
 use crate::config::{Host, Level, Limits, Listen};
@@ -117,8 +118,10 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     for notice in certificates.iter().flat_map(Certificates::notices) {
         output.complain(&format!("{notice}\n"));
     }
-    let _claim = claim(&config.state)
-        .map_err(|error| Failure::new(error.to_string(), "`gw status` asks whether it serves"))?;
+    let claim = claim(&config.state).map_err(|error| {
+        let status = loading.next(&config, &[]).command("status");
+        Failure::new(error.to_string(), format!("`{status}` asks whether it serves"))
+    })?;
     let identity = identity(&config.state)
         .map_err(|error| Failure::new(error, "the gateway's own key is kept there"))?;
     let log = match &config.log.decisions {
@@ -147,6 +150,14 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     let container = container::detect(Path::new("/"), |name| std::env::var(name).ok());
     let host = host::listening(container.as_ref(), &interfaces());
     let listeners = listeners(&runtime, &config.listen, host, certificates.as_ref())?;
+    let urls: Vec<String> = listeners.iter().map(Listener::url).map(from_anywhere).collect();
+    claim.say(&urls).map_err(|error| {
+        let state = config.state.display();
+        Failure::new(
+            format!("where it listens cannot be written in {state}: {error}"),
+            "the tools of its owner read it there",
+        )
+    })?;
     let peers = Arc::new(Peers::open());
     let socket = config.listen.socket.as_deref();
     let situation = Situation::of(&peers, container.clone(), socket);
@@ -154,7 +165,8 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         config: &config,
         policy: &policy,
         token: token.as_ref(),
-        urls: listeners.iter().map(Listener::url).collect(),
+        next: loading.next(&config, &urls).command("devices list"),
+        urls,
         devices: kept
             .iter()
             .filter(|(kept, _)| kept.record.is_some())
@@ -187,6 +199,14 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         let stop = stopped(gateway.clone());
         serve(gateway, listeners, stop, PATIENCE).await
     }))
+}
+
+/// A URL, or the path of a socket as it is from any folder.
+fn from_anywhere(place: String) -> String {
+    match place.contains("://") {
+        true => place,
+        false => whole(&place),
+    }
 }
 
 /// How many files the gateway keeps for itself: its store, its log, its own sockets.
@@ -232,7 +252,7 @@ fn listeners(
             Err(error) if is_missing(&error) && address.is_ipv6() && !listeners.is_empty() => {
                 tracing::debug!(%address, %error, "not listened at");
             }
-            Err(error) => return Err(not_listening(address, &error)),
+            Err(error) => return Err(not_listening(address, certificates.is_some(), &error)),
         }
     }
     #[cfg(unix)]
@@ -259,11 +279,22 @@ fn is_missing(error: &io::Error) -> bool {
 /// A kernel without IPv6 says so; the standard library has no kind for it.
 const EAFNOSUPPORT: i32 = 97;
 
-fn not_listening(address: SocketAddr, error: &io::Error) -> Failure {
+fn not_listening(address: SocketAddr, tls: bool, error: &io::Error) -> Failure {
     let known = |kind: ErrorKind| error.kind() == kind;
+    let taken;
     let help = if known(ErrorKind::AddrInUse) {
-        "something listens there already: `gw status` asks whether it is a gateway; \
-         `--port` names another port"
+        let scheme = if tls { "wss" } else { "ws" };
+        let port = address.port();
+        let local = match (address.ip().is_unspecified(), address.is_ipv6()) {
+            (true, false) => format!("127.0.0.1:{port}"),
+            (true, true) => format!("[::1]:{port}"),
+            (false, _) => address.to_string(),
+        };
+        taken = format!(
+            "something listens there already: `gw connect --url {scheme}://{local} --no-device` \
+             shows whether it is a gateway; `--port` names another port"
+        );
+        &*taken
     } else if known(ErrorKind::AddrNotAvailable) {
         "it is no address of this host: see `ip address`"
     } else if known(ErrorKind::PermissionDenied) {
