@@ -30,7 +30,11 @@ pub(super) fn report(
             output.complain(&details(refusal, advice));
         }
         (_, _) => {
-            output.report_one(diagnostic(error, advice), &Sources::default(), format.report());
+            output.report_one(
+                diagnostic(error, advice),
+                &Sources::default(),
+                format.report(),
+            );
         }
     }
     Exit::Failure

@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::device::Device;
@@ -200,7 +201,9 @@ fn http(target: &str, error: Error) -> ClientError {
             }
         }
         Error::Io(error) => ClientError::Unreachable { target, error },
-        Error::ConnectionClosed | Error::AlreadyClosed => ClientError::Closed {
+        Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Protocol(ProtocolError::HandshakeIncomplete) => ClientError::Closed {
             target,
             close: None,
         },

@@ -2,17 +2,17 @@
 //! while the gateway runs.
 
 use std::cell::RefCell;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::super::config::{here, read_on};
 use super::super::next::{Next, absolute, whole};
 use super::super::output::{Output, ReportFormat};
 use super::super::overrides::OverrideArgs;
-use super::super::{Exit, constants, load};
+use super::super::{Exit, config, constants, load};
+use super::state;
 use crate::config::{Config, SecretFile, Surroundings, Token};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::host::{self, Local, token};
+use crate::host::{Local, token};
 use crate::policy::Policy;
 use crate::server;
 use crate::settings::Settings;
@@ -81,16 +81,20 @@ impl Loading {
             Unloaded { text, exit }
         })?;
         // What is told of them is read elsewhere, from another folder.
-        if load::built_in(&config.policy).is_none() {
+        if &*config.policy != "-" && !load::is_built_in(&config.policy) {
             config.policy = whole(&config.policy).into();
         }
         config.state = absolute(&config.state);
         if let Some(decisions) = &mut config.log.decisions {
             decisions.file = absolute(&decisions.file);
         }
-        let policy = load::policy(&config.policy, true).map_err(|error| {
+        let policy = config::policy(&config.named()).map_err(|error| {
+            let texts = match error.sources.iter().next() {
+                Some(_) => &error.sources,
+                None => config.sources(),
+            };
             Unloaded::new(Exit::of(&error), |output| {
-                output.report(&error.diagnostics, &error.sources, ReportFormat::Human);
+                output.report(&error.diagnostics, texts, ReportFormat::Human);
             })
         })?;
         let constants = constants::of(&config.policy).map_err(|(diagnostic, sources)| {
@@ -98,7 +102,7 @@ impl Loading {
                 output.report_one(*diagnostic, &sources, ReportFormat::Human);
             })
         })?;
-        make_private(&config)?;
+        state::make(&config.state).map_err(|(message, help)| Unloaded::failed(message, &help))?;
         let token = match config.token {
             Token::Generate => {
                 let file = config.token_file();
@@ -185,55 +189,4 @@ impl Surroundings for Noting {
         }
         HOST.constants(path)
     }
-}
-
-/// The state folder, which only its owner may look into.
-fn make_private(config: &Config) -> Result<(), Unloaded> {
-    let state = &config.state;
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(state).map_err(|error| {
-        let message = format!(
-            "the state folder {} cannot be made: {error}",
-            state.display()
-        );
-        Unloaded::failed(message, "name another one by `--state`")
-    })?;
-    // Before anything is written there: who may write beside the gateway may plant links.
-    match shared_with(state) {
-        None => Ok(()),
-        Some((others, help)) => {
-            let state = state.display();
-            let message = format!("the state folder {state} {others}");
-            Err(Unloaded::failed(message, &format!("{help} {state}")))
-        }
-    }
-}
-
-/// How others may get at a folder, with what helps.
-#[cfg(unix)]
-fn shared_with(folder: &Path) -> Option<(&'static str, &'static str)> {
-    use std::os::unix::fs::MetadataExt as _;
-    let metadata = fs::metadata(folder).ok()?;
-    let own = host::user::Users::of_this_process().map(|users| users.own);
-    if metadata.mode() & 0o022 != 0 {
-        return Some((
-            "may be written to by others",
-            "name another one by `--state`, or look at what is in it, and then: chmod go-w",
-        ));
-    }
-    if own.is_some_and(|own| metadata.uid() != own && metadata.uid() != 0) {
-        return Some((
-            "belongs to another user",
-            "name another one by `--state`, or give it to the user that runs the gateway: chown USER",
-        ));
-    }
-    None
-}
-
-#[cfg(not(unix))]
-fn shared_with(_: &Path) -> Option<(&'static str, &'static str)> {
-    None
 }

@@ -2,6 +2,7 @@
 
 mod loading;
 mod start;
+pub(super) mod state;
 
 use std::io::{self, ErrorKind, IsTerminal as _};
 use std::net::SocketAddr;
@@ -114,13 +115,16 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         ..
     } = loaded;
     let certificates = Certificates::open(&config.tls, &config.state, None, SystemTime::now())
-        .map_err(|error| Failure::new(error.to_string(), "TLS is configured under `tls`"))?;
+        .map_err(|error| Failure::new(error.message(), error.remedy()))?;
     for notice in certificates.iter().flat_map(Certificates::notices) {
         output.complain(&format!("{notice}\n"));
     }
     let claim = claim(&config.state).map_err(|error| {
         let status = loading.next(&config, &[]).command("status");
-        Failure::new(error.to_string(), format!("`{status}` asks whether it serves"))
+        Failure::new(
+            error.to_string(),
+            format!("`{status}` asks whether it serves"),
+        )
     })?;
     let identity = identity(&config.state)
         .map_err(|error| Failure::new(error, "the gateway's own key is kept there"))?;
@@ -150,7 +154,11 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     let container = container::detect(Path::new("/"), |name| std::env::var(name).ok());
     let host = host::listening(container.as_ref(), &interfaces());
     let listeners = listeners(&runtime, &config.listen, host, certificates.as_ref())?;
-    let urls: Vec<String> = listeners.iter().map(Listener::url).map(from_anywhere).collect();
+    let urls: Vec<String> = listeners
+        .iter()
+        .map(Listener::url)
+        .map(from_anywhere)
+        .collect();
     claim.say(&urls).map_err(|error| {
         let state = config.state.display();
         Failure::new(
