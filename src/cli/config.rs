@@ -273,6 +273,7 @@ fn check(args: &CheckArgs, output: &mut Output) -> Exit {
     };
     if let Some(named) = named {
         exit = exit.and(beside(&named, &mut sources, &mut diagnostics));
+        diagnostics.sort();
     }
     if args.strict && !diagnostics.is_empty() {
         for diagnostic in &mut diagnostics.0 {
