@@ -563,7 +563,10 @@ listening ws://127.0.0.1:[..]
     assert!(running.0.wait().unwrap().success());
     let said = place.gw(&["explain", "mine.json"]);
     assert!(!said.out.contains("mismatch"), "{said:?}");
-    assert!(said.out.contains("no token is configured"), "{said:?}");
+    assert!(
+        said.out.starts_with("REJECT token-not-configured"),
+        "{said:?}"
+    );
     let said = place.gw(&["record", "--port", "0", "--out", "no-folder/mine.json"]);
     assert_eq!(said.code, Some(3), "{said:?}");
     assert!(

@@ -247,13 +247,18 @@ fn of_log(args: &Args, path: &str, connection: &str, output: &mut Output) -> Exi
             false => Exit::Success,
         };
     };
+    let style = text::Style {
+        drawn,
+        colour: drawn && colour(std::io::stdout().is_terminal()),
+        all: args.all,
+    };
     let policy = match logged.policy(args.policy.as_deref()) {
         logged::Asked::Policy(path) => load::policy(&path, false),
         logged::Asked::Gone(why) => {
             match args.format {
                 AnswerFormat::Json => output.say_json(&logged.alone_json(&why)),
                 AnswerFormat::Human | AnswerFormat::Plain => {
-                    output.say(&logged.alone_text(&explained, &why, drawn, args.all));
+                    output.say(&logged.alone_text(&explained, &why, style));
                 }
             }
             return match args.exit_code && !logged.admits() {
@@ -281,12 +286,6 @@ fn of_log(args: &Args, path: &str, connection: &str, output: &mut Output) -> Exi
         }
         AnswerFormat::Human | AnswerFormat::Plain => {
             output.say(&logged.head(Some(&compared), &explained.unread, drawn));
-            let colour = drawn && colour(std::io::stdout().is_terminal());
-            let style = text::Style {
-                drawn,
-                colour,
-                all: args.all,
-            };
             output.say(&text::text(&explanation, style));
             output.say(&logged.foot(drawn));
         }

@@ -9,7 +9,8 @@ use super::log::{self, Placed};
 use super::output::Output;
 use crate::decide::Decision;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::facts::{AttributeId, Facts};
+use crate::explain::{self, facts_alone};
+use crate::facts::Facts;
 use crate::journal::{Explained, Kind, Line};
 use crate::policy::Policy;
 use crate::source::{Sources, printable, visible};
@@ -151,9 +152,9 @@ impl Logged {
         &self,
         explained: &Explained,
         why: &str,
-        drawn: bool,
-        all: bool,
+        style: explain::text::Style,
     ) -> String {
+        let drawn = style.drawn;
         let line = self.line();
         let lead = if drawn { "" } else { "log: " };
         let mut text = self.head(None, &explained.unread, drawn);
@@ -173,23 +174,8 @@ impl Logged {
         if drawn {
             text.push('\n');
         }
-        let default = Facts::default();
-        for (id, evidence) in AttributeId::all().zip(&explained.subject.evidence) {
-            let value = id.show(&explained.facts);
-            let told = all || !evidence.is_empty() || value != id.show(&default);
-            if !told {
-                continue;
-            }
-            let (name, value, evidence) = (id.row().name, visible(&value), visible(evidence));
-            text += &match (drawn, evidence.is_empty()) {
-                (true, _) => format!("  {name:<13} {value:<34}  {evidence}")
-                    .trim_end()
-                    .to_owned(),
-                (false, false) => format!("fact: {name} is {value}: {evidence}"),
-                (false, true) => format!("fact: {name} is {value}"),
-            };
-            text.push('\n');
-        }
+        let facts = facts_alone(&explained.facts, &explained.subject);
+        text += &explain::text::facts(&facts, style);
         text + &self.foot(drawn)
     }
 

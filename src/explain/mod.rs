@@ -180,7 +180,7 @@ pub fn account(
     Explanation {
         policy: policy.digest().to_owned(),
         file: policy.name().to_owned(),
-        facts: fact_accounts(facts, subject, decision.by, trace),
+        facts: fact_accounts(facts, subject, &used_by(decision.by, trace)),
         reads: outcome::reads(decision.verdict, facts, subject),
         consequences: outcome::consequences(decision, facts, subject),
         remedy: outcome::remedy(decision, subject),
@@ -251,20 +251,25 @@ fn settled_by(tests: &[SeenTest], facts: &Facts) -> Vec<(AttributeId, String)> {
     settled
 }
 
-fn fact_accounts(
-    facts: &Facts,
-    subject: &Subject,
-    by: ClauseId,
-    trace: &Trace,
-) -> Vec<FactAccount> {
-    let quiet = Facts::default();
-    let used: Vec<AttributeId> = trace
+/// The facts of a connection, without a policy that asks for any.
+#[must_use]
+pub fn facts_alone(facts: &Facts, subject: &Subject) -> Vec<FactAccount> {
+    fact_accounts(facts, subject, &[])
+}
+
+/// The facts that a clause asked for.
+fn used_by(by: ClauseId, trace: &Trace) -> Vec<AttributeId> {
+    trace
         .clauses
         .iter()
         .filter(|seen| seen.id == by)
         .flat_map(|seen| &seen.terms)
         .flat_map(|term| term.tests.iter().map(|test| test.attribute))
-        .collect();
+        .collect()
+}
+
+fn fact_accounts(facts: &Facts, subject: &Subject, used: &[AttributeId]) -> Vec<FactAccount> {
+    let quiet = Facts::default();
     AttributeId::all()
         .map(|attribute| {
             let row = attribute.row();
