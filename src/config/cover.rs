@@ -209,7 +209,7 @@ auth: # token: s3cret
   token: 's3cret # é'
   tokn: s3cret
   password: { env: GW_PASSWORD, file: password, other: s3cret }
-  pasword: { file: 0123456789abcdef }
+  pasword: { file: s3cret }
 trustedProxies: [10.0.0.1, 'https://u:s3cret@x']
 token: s3cret
 log: s3cret
@@ -223,7 +223,7 @@ auth:
   token: ******* * ***
   tokn: ******
   password: { env: GW_PASSWORD, file: password, other: ****** }
-  pasword: { file: **************** }
+  pasword: { file: ****** }
 trustedProxies: [10.0.0.1, ********************]
 token: ******
 log: ******

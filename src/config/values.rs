@@ -527,10 +527,14 @@ impl Reader {
     }
 }
 
-/// Whether a text plainly is the path of a file: what is as long as a secret, and no path, may be
-/// the secret itself.
+/// What files of secrets are called by.
+const CALLED: [&str; 4] = ["key", "password", "secret", "token"];
+
+/// Whether a text plainly is the path of a file of a secret: anything else may be the secret itself.
 pub(super) fn is_path(text: &str) -> bool {
-    text.contains(['/', '.']) || text.len() < SHORTEST
+    let plain = |c: char| c.is_ascii_lowercase() || matches!(c, '-' | '_');
+    let called = CALLED.iter().any(|name| text.contains(name));
+    text.contains(['/', '.']) || (called && text.len() < SHORTEST && text.chars().all(plain))
 }
 
 /// Whether a text can be the name of a variable.
