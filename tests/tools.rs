@@ -387,7 +387,8 @@ fn elsewhere(place: &Place) -> String {
 
 /// A command line as it was printed, run in another folder than the one it was printed in.
 fn run(place: &Place, said: &str, begins: &str) -> Said {
-    let at = said.find(begins).unwrap_or_else(|| panic!("{said}"));
+    assert!(said.contains(begins), "{said}");
+    let at = said.find(begins).unwrap();
     let line = said.get(at..).unwrap().lines().next().unwrap();
     let arguments = line
         .split('\'')

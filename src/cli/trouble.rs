@@ -118,6 +118,10 @@ pub(super) fn details(refusal: &Refusal, advice: &Advice) -> String {
 /// Anything but a refusal.
 pub(super) fn diagnostic(error: &ClientError, advice: &Advice) -> Diagnostic {
     let nobody;
+    let far = format!(
+        "it may be no gateway, or a busy one: `{}` shows how far it gets",
+        advice.same.command("connect")
+    );
     let (code, help) = match error {
         ClientError::Nobody(_) => {
             nobody = match &advice.state {
@@ -143,15 +147,9 @@ pub(super) fn diagnostic(error: &ClientError, advice: &Advice) -> Diagnostic {
             Code::NotAGateway,
             "`gw status` on its own host says whether it is the gateway, and its fingerprint",
         ),
-        ClientError::TooLate { .. } => (
-            Code::NoAnswer,
-            "it may be no gateway, or a busy one: `gw connect` shows how far it gets",
-        ),
+        ClientError::TooLate { .. } => (Code::NoAnswer, &*far),
         ClientError::Closed { .. } => (Code::NoAnswer, "the gateway's log may say why"),
-        ClientError::Protocol { .. } => (
-            Code::NotAGateway,
-            "it may be no gateway: `gw connect` shows how far it gets",
-        ),
+        ClientError::Protocol { .. } => (Code::NotAGateway, &*far),
         ClientError::Http { .. } => (
             Code::NotAGateway,
             "something else may listen there, or the gateway or a proxy refuses the request itself",
