@@ -11,7 +11,6 @@ use serde_json::{Map, Value as Json};
 
 use super::document::{Node, Shape, switch};
 use super::keys::{self, KEYS, Kind};
-use super::strength::SHORTEST;
 use super::values::{is_path, is_variable, tells_secret};
 use crate::diagnostic::suggest::nearest;
 use crate::facts::address::parse_network;
@@ -163,8 +162,14 @@ fn is_of(kind: Kind, text: &str) -> bool {
         Kind::Number { .. } => text.len() < 12 && text.bytes().all(|byte| byte.is_ascii_digit()),
         Kind::Word(words) => words.iter().any(|word| word.name == text),
         Kind::Addresses | Kind::Networks => parse_network(text).is_some(),
-        Kind::File | Kind::Policy | Kind::SwitchOrFile => text.len() < SHORTEST,
-        Kind::Text | Kind::Texts | Kind::Origins | Kind::Secret | Kind::Constants => false,
+        Kind::Policy => text.ends_with(".policy"),
+        Kind::File
+        | Kind::SwitchOrFile
+        | Kind::Text
+        | Kind::Texts
+        | Kind::Origins
+        | Kind::Secret
+        | Kind::Constants => false,
     }
 }
 
