@@ -153,7 +153,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("saphyr_parser", &["src/config/document.rs"]),
     ("json5", &["src/config/openclaw/mod.rs"]),
     ("if_addrs", &["src/host/"]),
-    ("rustix", &["src/host/"]),
+    ("rustix", &["src/host/", "src/pairing/sqlite/files.rs"]),
     (
         "std::time",
         &[

@@ -98,7 +98,7 @@ fn a_recording_need_not_be_compressed() {
 fn constants_of_its_own_come_first() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-    write("base.policy", "gw-policy 1\ndefault → require-pairing\n");
+    write("base.policy", "gw-policy 1\ndefault → approve\n");
     write("middle.policy", "gw-policy 1\nextends \"base.policy\"\n");
     write("mine.policy", "gw-policy 1\nextends \"middle.policy\"\n");
     let policy = folder.path().join("mine.policy");

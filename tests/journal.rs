@@ -303,6 +303,7 @@ fn log() -> (Vec<Line>, Vec<Line>) {
         ),
         at(approved(&connection(0x8b08), &admission, &asks_more), 67),
         Line::lines_dropped(now + 68_000, 12),
+        Line::lines_left_out(now + 69_000, Some("2001:db8:1:2::/64"), 893),
         at(unkept, 69),
         decided(
             "fixtures/issues/55067-other-container/handshake.json",
@@ -574,7 +575,10 @@ const FIELDS: &[(&str, &str)] = &[
     ),
     ("owner.byDeviceToken", "Its device token let it in."),
     ("owner.scopes", "The scopes of that session."),
-    ("dropped", "How many lines are missing before this one."),
+    (
+        "dropped",
+        "How many lines are missing before this one, or were left out.",
+    ),
     ("facts.claimed", "What the client says."),
     ("facts.observed", "What the socket and the headers show."),
     (

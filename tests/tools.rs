@@ -204,7 +204,7 @@ REFUSED  pairing required: device is not approved yet
 1 request waits: gw devices approve REQUEST, or gw devices reject REQUEST
 
 REQUEST   DEVICE        WHO[..]FROM[..]SINCE[..]WOULD GET
-[..]  “owner/u{1b}[2J/u{202e}/nADMITTED” cli/cli [..]  this host, or a proxy  [..]  role operator: operator.read, operator.write
+[..]  “owner/u{1b}[2J/u{202e}/nADMITTED” cli/cli [..]  this host  [..]  role operator: operator.read, operator.write
 
 No device is paired.
 
@@ -226,9 +226,12 @@ No device is paired.
             said.out.contains("+ operator.read, operator.write"),
             "{said:?}"
         );
-        assert!(
-            said.err.contains(&format!("gw devices approve {id}")),
-            "{said:?}"
+        assert_eq!(
+            said.err,
+            format!(
+                "error: not approved: no terminal to ask at: give the whole request id, or --yes\n  \
+                 help: gw devices approve {id}\n"
+            )
         );
     }
     let said = place.gw(&["devices", "approve", id]);
@@ -239,7 +242,7 @@ No device is paired.
 request   [..]
 device    [..]
 says      “owner/u{1b}[2J/u{202e}/nADMITTED” cli/cli [..]
-from      this host, or a proxy; [..]
+from      this host; [..]
 role      + operator
 scopes    + operator.read, operator.write
 approved
@@ -307,6 +310,292 @@ ADMITTED  as operator
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.err.contains("no device begins with"), "{said:?}");
     assert_eq!(place.gw(&knock).code, Some(4));
+}
+
+/// Many requests are counted before they go, and one says yes before where nobody can be asked.
+#[test]
+fn requests_are_rejected_by_where_they_come_from() {
+    let place = Place::new("");
+    let (_gateway, url) = place.serve();
+    let knock = ["connect", "--url", &url, "--token-env", "GW_TEST_TOKEN"];
+    assert_eq!(place.gw(&knock).code, Some(4));
+    let waiting = || {
+        let listed = place.json(&["devices", "list"]);
+        listed["pending"].as_array().unwrap().len()
+    };
+    let reject = |which: &[&str]| place.gw(&[&["devices", "reject"][..], which].concat());
+    let said = reject(&["--from", "203.0.113.0/24", "--yes"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert_eq!(said.err, "error: no request from 203.0.113.0/24 waits\n");
+    let said = reject(&["--all"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert_eq!(
+        said.err,
+        "error: 1 request not rejected: no terminal to ask at: add `--yes`\n"
+    );
+    assert_eq!(waiting(), 1);
+    let said = reject(&["--from", "127.0.0.1", "--yes"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(said.out, "rejected  1 of 1 request from 127.0.0.1\n");
+    assert_eq!(waiting(), 0);
+    assert_eq!(place.gw(&knock).code, Some(4));
+    let all = place.json(&["devices", "reject", "--all", "--yes"]);
+    assert_eq!(all["rejected"].as_array().unwrap().len(), 1);
+    assert_eq!(waiting(), 0);
+}
+
+/// What is shown of a request that took up earlier ones is what approving it gives, and who has an
+/// earlier id is told the new one.
+#[test]
+fn a_request_that_asked_for_more_meanwhile_is_shown_as_what_it_is() {
+    let place = Place::new("");
+    let (_gateway, url) = place.serve();
+    let knock = |scopes: &str| {
+        place.gw(&[
+            "connect",
+            "--url",
+            &url,
+            "--token-file",
+            "token",
+            "--scopes",
+            scopes,
+        ])
+    };
+    let id = || {
+        let listed = place.json(&["devices", "list"]);
+        text(&listed, "/pending/0/requestId").to_owned()
+    };
+    knock("operator.read");
+    let first = id();
+    knock("operator.write");
+    let (second, said) = (id(), knock("operator.read"));
+    assert_ne!(first, second);
+    let [_, refused] = said
+        .out
+        .split("\n\n")
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
+    assert_data_eq!(
+        refused,
+        str![[r#"
+REFUSED  pairing required: device is not approved yet
+  code        NOT_PAIRED, PAIRING_REQUIRED
+  reason      not-paired
+  request     [..]
+  asks for    operator.read
+  would get   operator.read, operator.write: with what it asked for before
+  what helps  Approve this device from the pending pairing requests.
+              gw devices approve [..]
+  closed      1008 pairing required: device is not approved yet (requestId: [..])
+
+"#]]
+    );
+    assert!(refused.contains(&second), "{refused}");
+
+    let replaced = format!(
+        "error: request {first} waits no longer: {second} took it up, with what its device asked \
+         for since\n"
+    );
+    for verb in ["approve", "reject"] {
+        for named in [&first, first.get(..8).unwrap()] {
+            let said = place.gw(&["devices", verb, named]);
+            let help = format!("  help: gw devices {verb} {second}\n");
+            assert_eq!(said.code, Some(1), "{said:?}");
+            assert_eq!(said.err, format!("{replaced}{help}"));
+        }
+    }
+    let call = format!("{{\"requestId\": \"{first}\"}}");
+    let said = place.gw(&["call", "device.pair.approve", &call]);
+    assert!(
+        said.err
+            .contains(&format!("unknown requestId: replaced by {second}")),
+        "{said:?}"
+    );
+
+    let said = place.gw(&["devices", "approve", &second]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(
+        said.out
+            .contains("scopes    + operator.read, operator.write\n")
+            && said
+                .out
+                .ends_with("has now   operator: operator.read, operator.write\n"),
+        "{said:?}"
+    );
+}
+
+/// At the socket a tool leaves nothing behind; as a device it asks for no more than it takes.
+#[test]
+fn tools_ask_for_no_more_than_they_need() {
+    let place = Place::new("");
+    let (_gateway, url) = place.serve();
+    let there = ["--url", &url, "--token-file", "token"];
+    let asked = || {
+        let listed = place.json(&["devices", "list"]);
+        let pending = listed["pending"].as_array().unwrap();
+        let scopes = pending.first().map(|pending| pending["scopes"].clone());
+        for pending in pending {
+            let id = text(pending, "/requestId");
+            assert_eq!(place.gw(&["devices", "reject", id]).code, Some(0));
+        }
+        scopes
+    };
+    for (tool, scopes) in [
+        (&["status"][..], json!(["operator.read"])),
+        (&["policy", "status"], json!(["operator.read"])),
+        (&["policy", "reload"], json!(["operator.admin"])),
+        (&["devices", "list"], json!(["operator.pairing"])),
+        (
+            &["devices", "approve", "--latest"],
+            json!(["operator.pairing"]),
+        ),
+        (
+            &["devices", "remove", "0424c0ffee12"],
+            json!(["operator.pairing"]),
+        ),
+        (&["call", "health"], json!(["operator.read"])),
+        (&["call", "no.such.method"], json!(["operator.read"])),
+        (&["call", "device.pair.list"], json!(["operator.pairing"])),
+        (&["call", "admission.recent"], json!(["operator.admin"])),
+        (
+            &["call", "health", "--scope", "operator.write"],
+            json!(["operator.write"]),
+        ),
+    ] {
+        let said = place.gw(&[tool, &there].concat());
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert_eq!(asked(), Some(scopes), "{tool:?}");
+    }
+    // Whoever approves an administrator has to be one, and asks for it only then.
+    let device = |tools: &[&str]| {
+        let output = place
+            .command(&[tools, &there].concat())
+            .env("XDG_CONFIG_HOME", place.path("other"))
+            .output()
+            .unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    device(&["devices", "list"]);
+    let approve = ["devices", "approve", "--latest", "--yes"];
+    assert_eq!(place.gw(&approve).code, Some(0));
+    let connect = |scope| place.gw(&[&["connect", "--scopes", scope][..], &there].concat());
+    connect("operator.pairing");
+    assert_eq!(device(&approve), "");
+    connect("operator.admin");
+    let said = device(&approve);
+    assert!(
+        said.contains("asks for    operator.admin\n") && said.contains("scope-upgrade"),
+        "{said}"
+    );
+}
+
+/// A policy under which nobody can approve says so before it is served, as it is, and to its owner.
+#[test]
+fn an_owner_who_cannot_come_in_is_told_which_line_is_missing() {
+    const SHUT: &str = "gw-policy 1
+guard [wrong-credentials] auth=failed → reject(as-found)
+[known-device] pairing=paired → approve
+default → require-pairing
+";
+    const OWNER: &str = "[owner] transport=unix and peer-uid=same-user and no-origin → approve";
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let place = Place::new(&format!("listen: {{ port: {port} }}\n"));
+    place.write("my.policy", SHUT);
+    for check in [&["check-policy", "my.policy"][..], &["config", "check"]] {
+        let said = place.gw(check);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        assert!(
+            said.err.contains("[no-way-in]") && said.err.contains(OWNER),
+            "{said:?}"
+        );
+    }
+    let mut serving = place
+        .command(&["serve"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut out, mut err) = (
+        serving.stdout.take().unwrap(),
+        serving.stderr.take().unwrap(),
+    );
+    let mut gateway = Running(serving);
+    listening(BufReader::new(&mut out));
+    for tool in [
+        &["devices", "list"][..],
+        &["devices", "approve", "--latest"],
+        &["status"],
+    ] {
+        let said = place.gw(tool);
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert_data_eq!(
+            &said.err,
+            str![[r#"
+error: the policy of this gateway admits nobody here, not even the user who runs it
+  at the socket  device identity required (DEVICE_IDENTITY_REQUIRED)
+  as a device    pairing required: device is not approved yet (PAIRING_REQUIRED)
+  help: write into its policy, above what decides now: [owner] transport=unix and peer-uid=same-user and no-origin → approve
+
+"#]]
+        );
+    }
+    gateway.0.kill().unwrap();
+    let mut said = String::new();
+    err.read_to_string(&mut said).unwrap();
+    assert!(said.contains("[no-way-in]"), "{said}");
+
+    // What it says helps.
+    place.write(
+        "my.policy",
+        &SHUT.replace("[known", &format!("{OWNER}\n[known")),
+    );
+    let said = place.gw(&["check-policy", "my.policy"]);
+    assert!(!said.err.contains("no-way-in"), "{said:?}");
+    let (_gateway, _) = place.serve_at(&[]);
+    assert_eq!(place.gw(&["devices", "list"]).code, Some(0));
+}
+
+#[test]
+fn a_store_that_is_damaged_is_told_as_that() {
+    let place = Place::new("");
+    let (mut gateway, url) = place.serve();
+    assert_eq!(place.gw(&["devices", "list"]).code, Some(0));
+    place.write("state/gw.sqlite", "");
+    let said = place.gw(&["devices", "list"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert_eq!(
+        said.err,
+        "error: refused: the gateway cannot get at its devices: its log says why\n  code        UNAVAILABLE\n"
+    );
+    let said = place.gw(&["connect", "--url", &url, "--token-file", "token"]);
+    assert_eq!(said.code, Some(4), "{said:?}");
+    assert_data_eq!(
+        said.out.split("\n\n").last().unwrap(),
+        str![[r#"
+REFUSED  the gateway cannot get at its devices
+  code        UNAVAILABLE
+  what helps  try again later; the gateway's log tells its owner what is wrong
+  closed      1013 the gateway cannot get at its devices
+
+"#]]
+    );
+    gateway.0.kill().unwrap();
+    gateway.0.wait().unwrap();
+    for left in ["-wal", "-shm"] {
+        let _ = fs::remove_file(place.path(&format!("state/gw.sqlite{left}")));
+    }
+    let said = place.gw(&["serve", "--port", "0"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let err = said.err.replace("\n  │ ", " ").replace("\n        ", " ");
+    assert!(
+        err.contains("gw.sqlite is damaged: it is empty")
+            && err.contains("put a copy in its place, or move it away")
+            && err.contains("every device has to be approved again"),
+        "{said:?}"
+    );
 }
 
 #[test]
@@ -590,7 +879,7 @@ fn a_wrong_token_is_refused_with_what_helps() {
 REFUSED  unauthorized: gateway token mismatch ([..])
   code        INVALID_REQUEST, AUTH_TOKEN_MISMATCH
   reason      token_mismatch
-  next        retry_with_device_token
+  next        bring the secret that the gateway has; a client that was paired may bring its device token (retry_with_device_token)
   closed      1008 unauthorized: gateway token mismatch [..]
   connection  [..]
   on its host gw explain --connection [..]
@@ -624,6 +913,10 @@ fn a_policy_without_a_rule_for_the_socket_is_met_over_loopback() {
     let status = place.json(&["status"]);
     assert_eq!(text(&status, "/url"), url);
     assert_eq!(text(&status, "/sessions/0/auth"), "token");
+    // Such a policy pairs the tools at once, and asks about each scope that comes later: they have
+    // all of them from the first.
+    let said = place.gw(&["devices", "list"]);
+    assert!(said.out.contains("  operator.admin  "), "{said:?}");
 }
 
 #[test]
@@ -683,6 +976,14 @@ cli/cli  operator  –       its own socket  [..]
     place.write("my.policy", &format!("{POLICY}# mended\n"));
     let said = place.gw(&["policy", "reload"]);
     assert_eq!(said.code, Some(0), "{said:?}");
+    let again = place.gw(&["policy", "reload"]);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert!(
+        again
+            .out
+            .starts_with("unchanged: the files say what is in force already\n"),
+        "{again:?}"
+    );
     let after = place.json(&["policy", "status"]);
     assert_ne!(after["digest"], before["digest"]);
     assert_eq!(after["differs"], json!(false));

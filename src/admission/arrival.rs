@@ -2,24 +2,24 @@
 
 use super::{Admitted, Gate, Permit, Presented, Remembered, Reply, Upgrade, UsedCode};
 use crate::auth;
-use crate::auth::DeviceClaim;
 use crate::auth::bootstrap::find;
+use crate::auth::{Claims, DeviceClaim};
 use crate::decide::{Decision, Law};
 use crate::facts::scopes::covers;
 use crate::facts::{
     Auth, Client, DeviceProof, Facts, HostClass, Ingress, Mode, Pairing, PendingRequest, Role,
-    ScopeSet,
+    ScopeSet, Transport,
 };
 use crate::pairing::change::{Change, Fresh};
 use crate::pairing::course::{Course, Outcome, carry_out};
 use crate::pairing::key::same_key;
-use crate::pairing::record::{Issuer, Via};
+use crate::pairing::record::{Came, Issuer, Pending, Via};
 use crate::pairing::request::{Ask, request};
 use crate::pairing::token::IssuedToken;
 use crate::pairing::{Relation, Standing};
 use crate::verdict::{Grant, PairingReason, Reason, ScopeBound, Verdict};
 use crate::wire::reply::{
-    Context, PairingRefusal, agent_identity, node_identity, pairing_required, refuse,
+    Context, PairingRefusal, Waiting, agent_identity, node_identity, pairing_required, refuse,
 };
 
 /// The build that a dashboard names while it is being developed.
@@ -104,6 +104,7 @@ impl Arrival<'_> {
             client: claims.client,
             mode: claims.mode,
             remote_ip: remote_ip.as_deref(),
+            came: self.came().filter(|_| remote_ip.is_none()),
             browser_origin: self.page().filter(|_| compatibility.pairing.provenance),
             issuer: issuer.as_ref(),
             by_device_token: self.facts.auth == Auth::DeviceToken,
@@ -339,7 +340,16 @@ impl Arrival<'_> {
         }
         let claims = self.presented.connect.claims();
         let pending = after.pending.as_ref();
+        // A stranger is not told either what was asked for by the id that it names.
+        let waiting = pending
+            .filter(|_| self.gate.settings.compatibility.pairing.request_notes)
+            .filter(|pending| key.is_some_and(|key| same_key(&pending.public_key, key)))
+            .filter(|pending| asks_beyond(pending, claims));
         let pairing = PairingRefusal {
+            waiting: waiting.map(|pending| Waiting {
+                roles: pending.roles.as_deref().unwrap_or_default(),
+                scopes: pending.asked_scopes(),
+            }),
             request_id: pending.map(|pending| &*pending.request_id),
             device_id: self.presented.device_id(),
             scopes: &claims.scopes,
@@ -425,6 +435,17 @@ impl Arrival<'_> {
         ip.map(|ip| ip.to_string())
     }
 
+    /// How it comes, where no address is told of it.
+    fn came(&self) -> Option<Came> {
+        match self.facts.transport {
+            Transport::Unix => Some(Came::OwnSocket),
+            Transport::InProcess => Some(Came::InProcess),
+            Transport::Tcp if self.facts.client_ip.is_loopback() => Some(Came::ThisHost),
+            Transport::Tcp if self.facts.forwarded => Some(Came::UnnamedProxy),
+            Transport::Tcp => None,
+        }
+    }
+
     /// The page that speaks, if one does.
     fn page(&self) -> Option<&str> {
         let origin = &self.facts.origin;
@@ -440,6 +461,14 @@ impl Arrival<'_> {
             which: serde_json::Map::new(),
         })
     }
+}
+
+/// Whether a request asks for more than this connection.
+fn asks_beyond(pending: &Pending, claims: &Claims) -> bool {
+    let scopes = pending.asked_scopes().iter();
+    let mut roles = pending.asked_roles();
+    let mut scopes = scopes.filter(|scope| !claims.scopes.contains(scope));
+    scopes.next().is_some() || roles.any(|role| role != claims.role.name())
 }
 
 /// Whether a client is a page that is served by a gateway.

@@ -76,7 +76,8 @@ impl Upgrade {
     /// Whose failures count against this connection, for the [`Limiter`](crate::auth::limiter::Limiter).
     #[must_use]
     pub fn subject(&self, settings: &Settings) -> Subject {
-        Subject::of(settings, self.facts.client_ip, &self.facts.origin)
+        let own = &self.socket.own_addresses;
+        Subject::of(settings, self.facts.client_ip, &self.facts.origin, own)
     }
 }
 

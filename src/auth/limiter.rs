@@ -49,7 +49,8 @@ words! {
 /// Who guesses.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
-    /// A client at an address; of IPv6, the network of 64 bits that it is in.
+    /// A client at an address; of IPv6, the network of 64 bits that it is in, unless this host is
+    /// in it too.
     Client(IpAddr),
     /// A page, in a browser at such an address.
     Browser(IpAddr),
@@ -119,10 +120,13 @@ impl Source {
     }
 }
 
-/// The address itself, or of IPv6 the network whose addresses one client may take in turn.
-fn one_client(ip: IpAddr) -> IpAddr {
-    match ip.is_ipv6() && !ip.is_loopback() {
-        true => network(ip, CLIENT_V6_BITS),
+/// The address itself, or of IPv6 the network whose addresses one client may take in turn. In a
+/// network that this host is in by an address of its `own`, others are neighbours, each by itself.
+fn one_client(ip: IpAddr, own: &[IpAddr]) -> IpAddr {
+    let of = |ip: IpAddr| network(ip, CLIENT_V6_BITS);
+    let neighbour = || own.iter().any(|own| own.is_ipv6() && of(*own) == of(ip));
+    match ip.is_ipv6() && !ip.is_loopback() && !neighbour() {
+        true => of(ip),
         false => ip,
     }
 }
@@ -184,18 +188,29 @@ impl Subject {
     ///
     /// Every page is limited, on this host by itself: any page that the user opens can try
     /// secrets against loopback. Other clients are limited where the settings say so, those on
-    /// this host as a rule not: they could read the secret anyway. All addresses of a network of
-    /// 64 bits are one client, since IPv6 gives every host so many.
+    /// this host as a rule not: they could read the secret anyway. A page of this host may have to
+    /// wait too and not be locked out, since any program here could see to that
+    /// (`delayOwnPages`). All addresses of a network of 64 bits are one client, since IPv6 gives
+    /// every host so many; not where one of `own_addresses` is in it, as its neighbours are.
     #[must_use]
-    pub fn of(settings: &Settings, client_ip: Address, origin: &Origin) -> Self {
+    pub fn of(
+        settings: &Settings,
+        client_ip: Address,
+        origin: &Origin,
+        own_addresses: &[IpAddr],
+    ) -> Self {
         let compatibility = &settings.compatibility;
         let limit = settings.auth.rate_limit;
         let page = !matches!(origin.class(), OriginClass::Absent | OriginClass::Empty);
-        let measure = if page {
+        let exempt = limit.unwrap_or_default().exempt_loopback;
+        let own_page = origin.class() == OriginClass::Loopback && client_ip.is_loopback();
+        let measure = if own_page && exempt && compatibility.delay_own_pages {
+            Measure::Delayed
+        } else if page {
             Measure::Locked
         } else if limit.is_none() && !compatibility.always_limited {
             Measure::Free
-        } else if client_ip.is_loopback() && limit.unwrap_or_default().exempt_loopback {
+        } else if client_ip.is_loopback() && exempt {
             match compatibility.delay_loopback {
                 true => Measure::Delayed,
                 false => Measure::Free,
@@ -205,8 +220,8 @@ impl Subject {
         };
         let source = match client_ip.ip() {
             None => Source::Unknown,
-            Some(ip) if !page => Source::Client(one_client(ip)),
-            Some(ip) if !client_ip.is_loopback() => Source::Browser(one_client(ip)),
+            Some(ip) if !page => Source::Client(one_client(ip, own_addresses)),
+            Some(ip) if !client_ip.is_loopback() => Source::Browser(one_client(ip, own_addresses)),
             Some(_) => page_source(origin, compatibility),
         };
         Subject { source, measure }

@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use super::output::Output;
-use super::reach::{self, AskArgs};
+use super::reach::{self, AskArgs, Asks};
 use super::{Exit, load};
 use crate::facts::Scope;
+use crate::server::scopes_for;
 
 /// The largest parameters, in bytes: as much as a gateway reads.
 const MAX_BYTES: u64 = 26_214_400;
@@ -31,7 +32,7 @@ pub(super) struct Args {
     #[arg(value_name = "JSON")]
     params: Option<String>,
 
-    /// The scopes to come in with; without one, operator.admin
+    /// The scopes to come in with; without one, what the gateway wants for the method
     #[arg(long, value_name = "SCOPE", value_parser = scope)]
     scope: Vec<Scope>,
 
@@ -71,11 +72,11 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             }
         }
     };
-    let scopes = match args.scope.is_empty() {
-        true => &[Scope::Admin],
-        false => &*args.scope,
+    let asks = match args.scope.is_empty() {
+        true => Asks::from(scopes_for(&args.method)),
+        false => Asks::wishing(&args.scope, &args.scope),
     };
-    let answered = reach::ask(&args.ask, scopes, output, async |session, _| {
+    let answered = reach::ask(&args.ask, asks, output, async |session, _| {
         Ok(session.call(&args.method, params).await?)
     });
     match answered {

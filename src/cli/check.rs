@@ -1,11 +1,12 @@
 //! `gw check-policy`: everything that is wrong with policies.
 
 use super::output::{Output, ReportFormat};
-use super::{Exit, constants, load};
+use super::{Exit, constants, load, owner};
 use crate::diagnostic::{Code, Diagnostics, suggest};
 use crate::lang::Checked;
 use crate::lang::parse::parse;
 use crate::policy::{Policy, PolicyError};
+use crate::settings::Settings;
 use crate::source::Sources;
 
 /// Finds everything that is wrong with policies
@@ -63,6 +64,13 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
                 ));
                 let distance = sources.append(policy.sources());
                 all.append(policy.warnings(), distance);
+                // What a release decides it decides under its own constants; theirs are read below.
+                let mut settings = Settings::default();
+                if let Ok(Some(constants)) = constants::of(file) {
+                    settings.compatibility = constants;
+                }
+                let way_in = owner::warning(&policy, &settings);
+                all.append(&Diagnostics(way_in.into_iter().collect()), distance);
             }
             Err(error) if is_vocabulary(&error) => summary.push_str(&format!(
                 "{file}: can be included; it decides nothing by itself\n"

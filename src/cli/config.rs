@@ -9,7 +9,7 @@ use super::check::count;
 use super::output::{AnswerFormat, Output, ReportFormat};
 use super::overrides::OverrideArgs;
 use super::serve::state;
-use super::{Exit, constants, load};
+use super::{Exit, constants, load, owner};
 use crate::config::{
     Config, ConfigError, FILE, Named, Origin, Overrides, Surroundings, TOKEN, Token,
 };
@@ -17,6 +17,7 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 use crate::host::{Local, token};
 use crate::policy::{Policy, PolicyError};
 use crate::server::tls::{Certificates, TlsError};
+use crate::settings::Settings;
 use crate::source::Sources;
 
 /// The largest configuration, in bytes.
@@ -210,8 +211,14 @@ pub(super) fn of_tls(named: &Named, error: &TlsError) -> Diagnostic {
 }
 
 /// What a start would find wrong beside the configuration itself: policy, constants, certificate,
-/// state folder, token. Nothing is written.
-fn beside(named: &Named, sources: &mut Sources, diagnostics: &mut Diagnostics) -> Exit {
+/// state folder, token. Whether the policy lets the owner in is asked under `settings`, where the
+/// configuration gives any. Nothing is written.
+fn beside(
+    named: &Named,
+    settings: Option<&Settings>,
+    sources: &mut Sources,
+    diagnostics: &mut Diagnostics,
+) -> Exit {
     let mut exit = Exit::Success;
     let errors = Certificates::check(&named.tls, &named.state, SystemTime::now());
     for error in &errors {
@@ -239,7 +246,10 @@ fn beside(named: &Named, sources: &mut Sources, diagnostics: &mut Diagnostics) -
                 diagnostics.append(&Diagnostics(vec![*diagnostic]), distance);
                 exit = exit.and(Exit::Failure);
             }
-            (policy.warnings().clone(), policy.sources().clone())
+            let mut found = policy.warnings().clone();
+            let way_in = settings.and_then(|settings| owner::warning(&policy, settings));
+            found.0.extend(way_in);
+            (found, policy.sources().clone())
         }
         Err(error) => {
             exit = exit.and(Exit::of(&error));
@@ -257,22 +267,30 @@ fn beside(named: &Named, sources: &mut Sources, diagnostics: &mut Diagnostics) -
 fn check(args: &CheckArgs, output: &mut Output) -> Exit {
     let file = args.file.named();
     let name = file.or(here()).unwrap_or("the defaults");
-    let (mut exit, mut diagnostics, mut sources, named) = match read(file, &args.overrides) {
+    let (mut exit, mut diagnostics, mut sources, named, settings) = match read(file, &args.overrides)
+    {
         Err(unread) => (
             unread.exit,
             unread.diagnostics,
             unread.sources,
             unread.named.map(|named| *named),
+            None,
         ),
         Ok(config) => (
             Exit::Success,
             config.warnings().clone(),
             config.sources().clone(),
             Some(config.named()),
+            Some(constants::settings(&config)),
         ),
     };
     if let Some(named) = named {
-        exit = exit.and(beside(&named, &mut sources, &mut diagnostics));
+        exit = exit.and(beside(
+            &named,
+            settings.as_ref(),
+            &mut sources,
+            &mut diagnostics,
+        ));
         diagnostics.sort();
     }
     if args.strict && !diagnostics.is_empty() {

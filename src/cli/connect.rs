@@ -15,7 +15,7 @@ const MOST_SENT: usize = 4_000;
 
 /// Knocks at a gateway as a client does, and shows each step of it
 ///
-/// What is sent is shown without its secrets. The answer is told in full: what it was admitted
+/// What is sent is shown in short; `--frame` shows it whole, without its secrets. The answer is told in full: what it was admitted
 /// with, or why not and what helps. The session ends at once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -67,6 +67,10 @@ pub(super) struct Args {
     #[arg(long)]
     no_device: bool,
 
+    /// Show what is sent whole, and what the device signs; their secrets are covered
+    #[arg(long)]
+    frame: bool,
+
     #[command(flatten)]
     ask: AskArgs,
 }
@@ -113,7 +117,7 @@ fn knock(args: &Args, output: &mut Output) -> Result<Exit, Exit> {
     let mut seen = |step: Step| match format {
         AnswerFormat::Json => steps.push(as_json(&step)),
         AnswerFormat::Human | AnswerFormat::Plain => {
-            told.say(&as_text(&step));
+            told.say(&as_text(&step, args.frame));
             told.flush();
         }
     };
@@ -178,7 +182,7 @@ async fn enter(args: &Args, way: &Way, seen: &mut dyn FnMut(Step)) -> Result<Ses
     Ok(door.knock(&knock, device.as_ref(), seen).await?)
 }
 
-fn as_text(step: &Step) -> String {
+fn as_text(step: &Step, whole: bool) -> String {
     let mut text = String::new();
     let mut say = |label: &str, value: &str| text.push_str(&format!("{label:<12}{value}\n"));
     match step {
@@ -195,6 +199,10 @@ fn as_text(step: &Step) -> String {
         Step::Upgraded(status) => say("HTTP", &format!("{status}: a WebSocket from here on")),
         Step::Challenged { nonce, .. } => say("challenge", &clean(nonce)),
         Step::Knocking { signed, params } => {
+            if !whole {
+                say("sent", &in_short(params));
+                return text;
+            }
             if let Some(signed) = signed {
                 say("signed", &cut_line(signed, MOST_SENT));
             }
@@ -203,6 +211,32 @@ fn as_text(step: &Step) -> String {
         }
     }
     text
+}
+
+/// What is said and asked at the door, on one line.
+fn in_short(params: &Value) -> String {
+    let text = |place: &str| {
+        let text = params.pointer(place).and_then(Value::as_str);
+        text.map(clean).unwrap_or_default()
+    };
+    let scopes = params.pointer("/scopes").and_then(Value::as_array);
+    let scopes = scopes.into_iter().flatten().filter_map(Value::as_str);
+    let scopes: Vec<String> = scopes.map(clean).collect();
+    let asks = match scopes.is_empty() {
+        true => "asks no scopes".to_owned(),
+        false => format!("asks {}", scopes.join(", ")),
+    };
+    let (client, mode, role) = (text("/client/id"), text("/client/mode"), text("/role"));
+    let mut sent = vec![format!("connect, as {client}/{mode}"), role, asks];
+    let secrets = params.pointer("/auth").and_then(Value::as_object);
+    let secrets = secrets.into_iter().flat_map(|auth| auth.keys());
+    sent.extend(secrets.map(|name| format!("with a {}", clean(name))));
+    let device: String = text("/device/id").chars().take(12).collect();
+    sent.push(match device.is_empty() {
+        true => "without a device".to_owned(),
+        false => format!("signed by device {device}"),
+    });
+    sent.join("; ")
 }
 
 fn as_json(step: &Step) -> Value {

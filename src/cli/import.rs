@@ -401,7 +401,8 @@ fn open(path: &Path, output: &mut Output) -> Result<Sqlite, Refused> {
     });
     made?;
     Sqlite::open(path, Limits::default()).map_err(|error| {
-        output.complain(&format!("error: {error}\n"));
+        let remedy = error.remedy();
+        output.complain(&format!("error: {error}\n  help: {remedy}\n"));
         Refused(Exit::Input)
     })
 }

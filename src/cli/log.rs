@@ -8,7 +8,7 @@ use super::{Exit, config, load};
 use crate::config::Overrides;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::journal::read::line;
-use crate::journal::{Line, LineError, Upgraded};
+use crate::journal::{Kind, Line, LineError, Upgraded};
 use crate::lang::ReadError;
 use crate::source::{Sources, printable, visible};
 
@@ -222,8 +222,12 @@ pub(super) fn shown(line: &Line) -> String {
     if let Some(upgrade) = &line.upgrade {
         words.push(asks_for_more(upgrade));
     }
-    if let Some(count) = line.dropped {
-        words.push(format!("{count} lines are missing here"));
+    match (line.kind, line.dropped) {
+        (Kind::LinesLeftOut, Some(count)) => {
+            words.push(format!("{count} more that nothing was decided of"));
+        }
+        (_, Some(count)) => words.push(format!("{count} lines are missing here")),
+        (_, None) => {}
     }
     if let Some(request) = &line.request {
         words.push(format!("request {}", visible(request)));

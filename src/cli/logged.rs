@@ -213,7 +213,8 @@ impl Logged {
             | Kind::Unfinished
             | Kind::SessionEnded
             | Kind::PairingChanged
-            | Kind::LinesDropped => Some((now.verdict, now.by)),
+            | Kind::LinesDropped
+            | Kind::LinesLeftOut => Some((now.verdict, now.by)),
         };
         let (shown, clause) = match answer {
             Some((verdict, by)) => (verdict.to_string(), policy.clause_hash(by).to_owned()),

@@ -20,6 +20,7 @@ mod logged;
 mod next;
 mod output;
 mod overrides;
+mod owner;
 mod policy;
 mod reach;
 mod record;

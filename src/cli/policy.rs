@@ -139,6 +139,7 @@ fn reload(ask: &AskArgs, output: &mut Output) -> Exit {
         AnswerFormat::Human | AnswerFormat::Plain => {
             let what = match reloaded.get("reloaded").and_then(Value::as_bool) {
                 Some(true) => "reloaded: it decides from now on",
+                _ if in_force => "unchanged: the files say what is in force already",
                 _ => text("reason").unwrap_or("not reloaded"),
             };
             output.say(&format!("{}\n{}", clean_line(what), told(&status)));

@@ -1,20 +1,28 @@
 //! How the tools find a gateway and come in: by its URL, or as `gw serve` finds its own files.
 
-use std::path::PathBuf;
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
 
+use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 
 use super::Exit;
 use super::config::{Unread, read_with};
 use super::next::Next;
 use super::output::{AnswerFormat, Output, ReportFormat};
-use super::trouble;
+use super::trouble::clean_line;
+use super::{owner, trouble};
 use crate::client::tls::Trust;
-use crate::client::{Asked, ClientError, Device, Door, Knock, Patience, Session, Step, Target};
+use crate::client::{
+    Asked, ClientError, Device, Door, Knock, Patience, Refusal, Session, Step, Target,
+};
 use crate::config::{Config, Overrides, Surroundings as _, Tls, Token, Written};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::facts::Scope;
+use crate::facts::scopes::{ScopeRule, covers};
+use crate::facts::{Role, Scope};
+use crate::handshake::clean;
 use crate::host::claim::listening;
+use crate::host::user::Users;
 use crate::host::{Local, token};
 use crate::secret::Secret;
 use crate::server::tls::Certificates;
@@ -89,6 +97,10 @@ pub(super) struct Way {
     /// Whether the user named a secret. Else it is the one that the gateway itself has.
     named: bool,
     trust: Trust,
+    /// Whether the policy that the configuration names pairs these tools without asking, where
+    /// that is asked: then they leave no request, whatever they ask for.
+    pairs_tools: OnceCell<bool>,
+    config: Option<Box<Config>>,
 }
 
 /// How commands reach the gateway that was asked, for telling the user what to run next.
@@ -186,15 +198,21 @@ impl GatewayArgs {
             if let (Some(config), true, false) = (&config, files_named, named) {
                 token = of_gateway(config);
             }
-            let config = config.filter(|_| files_named || target.is_loopback());
+            let on_loopback = target.is_loopback();
+            let config = config.filter(|_| files_named || on_loopback);
             return Ok(Way {
                 port: Some(target.clone()).filter(|target| matches!(target, Target::Tcp { .. })),
                 places: vec![target],
                 named: token.is_some() || password.is_some(),
                 token,
                 password,
-                trust: config.map_or(trust, |config| trusting(trust, &config)),
+                trust: config
+                    .as_ref()
+                    .map_or(trust, |config| trusting(trust, config)),
                 advice: self.advice(),
+                pairs_tools: OnceCell::new(),
+                // What a policy says of loopback counts where it is known to be that gateway's.
+                config: config.filter(|_| files_named && on_loopback).map(Box::new),
             });
         }
         let config = self
@@ -218,6 +236,8 @@ impl GatewayArgs {
             password,
             named,
             advice: self.advice(),
+            pairs_tools: OnceCell::new(),
+            config: Some(Box::new(config)),
         })
     }
 
@@ -323,10 +343,41 @@ pub(super) fn device() -> Result<Device, String> {
     })
 }
 
+/// The scopes that a tool asks for.
+#[derive(Clone, Copy)]
+pub(super) struct Asks<'a> {
+    /// Where nothing can be left behind: at the gateway's own socket there is no device that a
+    /// request would be kept of, and where a policy pairs without asking nothing waits.
+    wished: &'a [Scope],
+    /// Where a device asks, which leaves a request when it is refused: no more than it takes.
+    least: &'a [Scope],
+}
+
+impl<'a> Asks<'a> {
+    /// What it takes, and what is welcome beside it.
+    pub(super) fn wishing(least: &'a [Scope], wished: &'a [Scope]) -> Self {
+        Asks { wished, least }
+    }
+}
+
+impl<'a> From<&'a [Scope]> for Asks<'a> {
+    fn from(least: &'a [Scope]) -> Self {
+        Asks::wishing(least, &[Scope::Admin])
+    }
+}
+
+impl<'a, const N: usize> From<&'a [Scope; N]> for Asks<'a> {
+    fn from(scopes: &'a [Scope; N]) -> Self {
+        Asks::from(scopes.as_slice())
+    }
+}
+
 /// Why nobody came in.
 pub(super) enum Outside {
     /// The gateway, or what is in between.
     Client(ClientError),
+    /// The gateway does not let the user in who came to its own socket.
+    Owner(Box<Shut>),
     /// These tools have no key.
     NoDevice(String),
 }
@@ -341,6 +392,7 @@ impl Outside {
     ) -> Exit {
         match self {
             Outside::Client(error) => trouble::report(error, advice, format, output),
+            Outside::Owner(shut) => shut.report(format, output),
             Outside::NoDevice(message) => {
                 let diagnostic = Diagnostic::error(Code::UnusableSecret, message.clone())
                     .help("at the gateway's own socket no key is needed");
@@ -349,6 +401,94 @@ impl Outside {
             }
         }
     }
+}
+
+impl Outside {
+    /// The same, told as what it is to the user who came to the gateway's own socket: `before` is
+    /// what they were told there, where this was the second try.
+    fn of_owner(self, socket: &Path, before: Option<Outside>) -> Self {
+        let Outside::Client(ClientError::Refused(refusal)) = self else {
+            return self;
+        };
+        if refusal.is_for_now() {
+            return Outside::Client(ClientError::Refused(refusal));
+        }
+        let before = match before {
+            Some(Outside::Client(ClientError::Refused(before))) => Some(before),
+            Some(_) | None => None,
+        };
+        Outside::Owner(Box::new(Shut {
+            runs_as: owner_of(socket),
+            before,
+            refusal,
+        }))
+    }
+}
+
+/// A gateway that lets the user who came to its own socket in by neither way.
+pub(super) struct Shut {
+    /// The user that runs the gateway, where that is somebody else.
+    runs_as: Option<u32>,
+    /// What was said at the socket, if something was tried after it.
+    before: Option<Box<Refusal>>,
+    /// What was said last.
+    refusal: Box<Refusal>,
+}
+
+impl Shut {
+    fn help(&self) -> String {
+        match self.runs_as {
+            Some(user) => {
+                format!("run this as the user who runs the gateway, whose number is {user}")
+            }
+            None => format!(
+                "write into its policy, above what decides now: {}",
+                owner::RULE
+            ),
+        }
+    }
+
+    fn report(&self, format: AnswerFormat, output: &mut Output) -> Exit {
+        if format == AnswerFormat::Json {
+            output.say_json(&json!({ "error": self.refusal.to_json(), "help": self.help() }));
+            return Exit::Failure;
+        }
+        let who = match self.runs_as {
+            Some(_) => "the policy of this gateway does not admit you at its socket",
+            None => "the policy of this gateway admits nobody here, not even the user who runs it",
+        };
+        let said = |refusal: &Refusal| {
+            let code = refusal.detail_code().unwrap_or(&refusal.code);
+            format!("{} ({})", clean_line(&refusal.message), clean(code))
+        };
+        let tried = match &self.before {
+            Some(before) => vec![
+                ("at the socket", said(before)),
+                ("as a device", said(&self.refusal)),
+            ],
+            None => vec![("at the socket", said(&self.refusal))],
+        };
+        output.complain(&format!("error: {who}\n"));
+        for (how, said) in tried {
+            output.complain(&format!("  {how:<15}{said}\n"));
+        }
+        output.complain(&format!("  help: {}\n", self.help()));
+        Exit::Failure
+    }
+}
+
+/// The user that a socket belongs to, where that is another one than runs this.
+#[cfg(unix)]
+fn owner_of(socket: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    let owner = std::fs::metadata(socket).ok()?.uid();
+    let own = Users::of_this_process()?.own;
+    (owner != own).then_some(owner)
+}
+
+#[cfg(not(unix))]
+fn owner_of(_: &Path) -> Option<u32> {
+    None
 }
 
 impl From<ClientError> for Outside {
@@ -401,35 +541,51 @@ impl Way {
         }
     }
 
-    /// Comes in as the owner's tool, with these scopes.
+    /// Comes in as the owner's tool.
     ///
     /// At the gateway's own socket it comes as the user that it is. A policy that has no rule for
     /// that, as those of OpenClaw's releases, wants a device and the secret: then it comes over
     /// loopback as their command line does, and at the socket only where there is no port.
-    pub(super) async fn enter(&self, scopes: &[Scope]) -> Result<Session, Outside> {
-        let (door, target) = self.open(&Asked::default(), &mut |_| {}).await?;
-        let bare = matches!(target, Target::Unix(_)) && !self.named;
-        let with = if bare { With::Nothing } else { With::Proof };
-        let first = self.come(door, scopes, with).await;
-        let wants_proof = match &first {
-            Ok(session) => session.scopes().is_empty(),
-            Err(Outside::Client(ClientError::Refused(refusal))) => refusal.wants_proof(),
-            Err(_) => false,
+    pub(super) async fn enter(&self, asks: Asks<'_>) -> Result<Session, Outside> {
+        let asked = Asked::default();
+        let (door, target) = self.open(&asked, &mut |_| {}).await?;
+        let socket = match target {
+            Target::Unix(path) if !self.named => path,
+            Target::Unix(_) | Target::Tcp { .. } => {
+                return self.come(door, self.as_device(asks), With::Proof).await;
+            }
         };
-        if !bare || !wants_proof {
-            return first;
+        let mut first = self.come(door, asks.wished, With::Nothing).await;
+        if wants_proof(&first, asks.wished) && asks.wished != asks.least {
+            let here = std::iter::once(target);
+            let (door, _) = self.open_one(here, &asked, &mut |_| {}).await?;
+            first = self.come(door, asks.least, With::Nothing).await;
+        }
+        if !wants_proof(&first, asks.least) {
+            return first.map_err(|outside| outside.of_owner(socket, None));
         }
         let places = self.port.iter().chain(&self.places);
-        let asked = Asked::default();
         let (door, _) = self.open_one(places, &asked, &mut |_| {}).await?;
-        self.come(door, scopes, With::Proof).await
+        let second = self.come(door, self.as_device(asks), With::Proof).await;
+        second.map_err(|outside| outside.of_owner(socket, first.err()))
+    }
+
+    /// What to ask for as a device. Where the policy pairs it without asking, and asks about each
+    /// scope that comes later, as those of OpenClaw's releases do, it is paired with all that it
+    /// will ever want: with less its owner would be shut out by their first question.
+    fn as_device<'a>(&self, asks: Asks<'a>) -> &'a [Scope] {
+        let pairs = self.pairs_tools.get_or_init(|| {
+            let config = self.config.as_deref();
+            config.is_some_and(owner::is_paired_silently)
+        });
+        match pairs {
+            true => asks.wished,
+            false => asks.least,
+        }
     }
 
     async fn come(&self, door: Door, scopes: &[Scope], with: With) -> Result<Session, Outside> {
-        let knock = Knock {
-            scopes: scopes.iter().map(|scope| scope.name().into()).collect(),
-            ..Knock::default()
-        };
+        let knock = knock_for(scopes);
         let (knock, device) = match with {
             With::Nothing => (knock, None),
             With::Proof => {
@@ -438,6 +594,24 @@ impl Way {
             }
         };
         Ok(door.knock(&knock, device.as_ref(), &mut |_| {}).await?)
+    }
+}
+
+/// What the owner's tools say, and ask with these scopes.
+pub(super) fn knock_for(scopes: &[Scope]) -> Knock {
+    Knock {
+        scopes: scopes.iter().map(|scope| scope.name().into()).collect(),
+        ..Knock::default()
+    }
+}
+
+/// Whether somebody was let in without what they asked for, or refused, because nothing proved who
+/// they are.
+fn wants_proof(came: &Result<Session, Outside>, asked: &[Scope]) -> bool {
+    match came {
+        Ok(session) => session.scopes().is_empty() && !asked.is_empty(),
+        Err(Outside::Client(ClientError::Refused(refusal))) => refusal.wants_proof(),
+        Err(_) => false,
     }
 }
 
@@ -459,17 +633,41 @@ pub(super) fn runtime(output: &mut Output) -> Result<Runtime, Exit> {
 }
 
 /// Comes in, does something there, and says what went wrong.
-pub(super) fn ask<T>(
+pub(super) fn ask<'a, T>(
     args: &AskArgs,
-    scopes: &[Scope],
+    asks: impl Into<Asks<'a>>,
     output: &mut Output,
     work: impl AsyncFnOnce(&mut Session, &mut Output) -> Result<T, Trouble>,
+) -> Result<T, Exit> {
+    let first = async |_: &mut Session, _: &mut Output| Ok(((), Vec::new()));
+    let work = async |session: &mut Session, output: &mut Output, ()| work(session, output).await;
+    ask_twice(args, asks.into(), output, first, work)
+}
+
+/// The same in two steps, where only what is found first says which scopes the second takes: it
+/// comes in again with those when it has to.
+pub(super) fn ask_twice<F, T>(
+    args: &AskArgs,
+    asks: Asks<'_>,
+    output: &mut Output,
+    find: impl AsyncFnOnce(&mut Session, &mut Output) -> Result<(F, Vec<Scope>), Trouble>,
+    work: impl AsyncFnOnce(&mut Session, &mut Output, F) -> Result<T, Trouble>,
 ) -> Result<T, Exit> {
     let way = args.gateway.way(output, args.format.report())?;
     let runtime = runtime(output)?;
     let done = runtime.block_on(async {
-        let mut session = way.enter(scopes).await.map_err(Trouble::Outside)?;
-        let done = work(&mut session, output).await;
+        let mut session = way.enter(asks).await?;
+        let found = find(&mut session, output).await;
+        let done = match found {
+            Ok((found, needed)) => {
+                if !holds(&session, &needed) {
+                    session.close().await;
+                    session = way.enter(needed.as_slice().into()).await?;
+                }
+                work(&mut session, output, found).await
+            }
+            Err(trouble) => Err(trouble),
+        };
         session.close().await;
         done
     });
@@ -479,12 +677,25 @@ pub(super) fn ask<T>(
     })
 }
 
+/// Whether a session may do what needs these scopes.
+fn holds(session: &Session, needed: &[Scope]) -> bool {
+    let needed: Vec<&str> = needed.iter().map(|scope| scope.name()).collect();
+    let operator = Role::Operator.name();
+    covers(ScopeRule::default(), operator, &needed, &session.scopes()).is_ok()
+}
+
 /// What went wrong inside.
 pub(super) enum Trouble {
     /// It is still to be told.
     Outside(Outside),
     /// It was told.
     Told(Exit),
+}
+
+impl From<Outside> for Trouble {
+    fn from(outside: Outside) -> Self {
+        Trouble::Outside(outside)
+    }
 }
 
 impl From<ClientError> for Trouble {

@@ -9,6 +9,7 @@ use super::policy;
 use super::reach::{self, AskArgs};
 use super::table::{Table, ago, now_ms};
 use super::trouble::clean_line;
+use crate::client::ClientError;
 use crate::facts::Scope;
 use crate::handshake::clean;
 
@@ -28,9 +29,13 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
-    let asked = reach::ask(&args.ask, &[Scope::Admin], output, async |session, _| {
+    let asked = reach::ask(&args.ask, &[Scope::Read], output, async |session, _| {
         let mut status = session.call("status", json!({})).await?;
-        let devices = session.call("device.pair.list", json!({})).await?;
+        let devices = match session.call("device.pair.list", json!({})).await {
+            // Who reads may not see the devices.
+            Err(ClientError::Refused(refusal)) if !refusal.is_for_now() => Value::Null,
+            devices => devices?,
+        };
         let length = |name: &str| devices.get(name).and_then(Value::as_array).map(Vec::len);
         if let Some(status) = status.as_object_mut() {
             status.insert("url".to_owned(), session.target().into());
@@ -87,18 +92,19 @@ fn told(status: &Value, ask: &AskArgs, table: fn(&Table<5>) -> String) -> String
         let number = number(name).and_then(|number| usize::try_from(number).ok());
         count(number.unwrap_or(0), noun)
     };
-    told.push_str(&format!(
-        "devices   {}, {}{}\n",
-        many("devicesPaired", "device"),
-        many("requestsWaiting", "request"),
-        match number("requestsWaiting") {
-            None | Some(0) => String::new(),
-            Some(_) => format!(
-                " for you: {}",
-                ask.gateway.advice().same.command("devices list")
-            ),
-        }
-    ));
+    let list = ask.gateway.advice().same.command("devices list");
+    told.push_str(&match number("requestsWaiting") {
+        None => format!("devices   `{list}` asks for them\n"),
+        Some(waiting) => format!(
+            "devices   {}, {}{}\n",
+            many("devicesPaired", "device"),
+            many("requestsWaiting", "request"),
+            match waiting {
+                0 => String::new(),
+                _ => format!(" for you: {list}"),
+            }
+        ),
+    });
     let sessions = status.get("sessions").and_then(Value::as_array);
     let rows: Vec<[String; 5]> = sessions
         .into_iter()

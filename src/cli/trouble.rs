@@ -11,6 +11,27 @@ use crate::source::{Sources, printable, shell_word};
 use serde_json::json;
 use std::io::ErrorKind;
 
+/// What OpenClaw's gateways advise a program to do next, and what that is for people.
+const NEXT_STEPS: &[(&str, &str)] = &[
+    (
+        "retry_with_device_token",
+        "bring the secret that the gateway has; a client that was paired may bring its device token",
+    ),
+    (
+        "review_auth_configuration",
+        "compare how the client comes with what the gateway's `auth` wants",
+    ),
+    (
+        "update_auth_configuration",
+        "say where the secret is: the client brings none, or the gateway has none",
+    ),
+    (
+        "update_auth_credentials",
+        "bring another secret: what was sent is not, or no longer, good here",
+    ),
+    ("wait_then_retry", "wait, and try again"),
+];
+
 /// Tells it, to standard error for people.
 pub(super) fn report(
     error: &ClientError,
@@ -76,13 +97,21 @@ pub(super) fn details(refusal: &Refusal, advice: &Advice) -> String {
     }
     for (label, list) in [
         ("asks for", "requestedScopes"),
+        ("would get", "waitingScopes"),
         ("approved", "approvedScopes"),
         ("needs", "requiredScopes"),
     ] {
         let scopes = refusal.list(list);
         if !scopes.is_empty() {
             let scopes: Vec<String> = scopes.into_iter().map(clean).collect();
-            say(label, scopes.join(", "));
+            let scopes = scopes.join(", ");
+            say(
+                label,
+                match list {
+                    "waitingScopes" => format!("{scopes}: with what it asked for before"),
+                    _ => scopes,
+                },
+            );
         }
     }
     if let Some(remedy) = refusal.remedy() {
@@ -95,7 +124,14 @@ pub(super) fn details(refusal: &Refusal, advice: &Advice) -> String {
         say(place, advice.owner.command(&words));
     }
     if let Some(next) = refusal.next_step() {
-        say("next", clean(next));
+        let step = NEXT_STEPS.iter().find(|(word, _)| *word == next);
+        say(
+            "next",
+            match step {
+                Some((word, told)) => format!("{told} ({word})"),
+                None => clean(next),
+            },
+        );
     }
     if let Some(close) = &refusal.close {
         say(

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Error;
@@ -157,9 +157,7 @@ impl Door {
             signed: framed.signed(),
             params: framed.covered(),
         });
-        let frame = json!({
-            "type": "req", "id": "connect", "method": "connect", "params": framed.params(),
-        });
+        let frame = framed.request();
         let deadline = Instant::now() + self.patience.handshake;
         let mut messages = self.messages;
         match timeout_at(deadline, messages.send(&frame)).await {

@@ -63,6 +63,13 @@ pub(super) struct Framed {
 }
 
 impl Knock {
+    /// The request as it is sent, with its secrets; `device` proves itself for the challenge whose
+    /// nonce this is.
+    #[must_use]
+    pub fn request(&self, device: Option<&Device>, nonce: &str, now_ms: u64) -> Value {
+        self.framed(device, nonce, now_ms).request()
+    }
+
     /// The connect frame; `device` proves itself for the challenge.
     pub(super) fn framed(&self, device: Option<&Device>, nonce: &str, now_ms: u64) -> Framed {
         let exposed = |secret: &Option<Secret>| secret.as_ref().map(|it| it.expose().to_owned());
@@ -121,9 +128,9 @@ fn sent(device: &DeviceClaim) -> Value {
 }
 
 impl Framed {
-    /// The parameters of `connect`.
-    pub(super) fn params(&self) -> Value {
-        self.params.clone().into()
+    /// The request that is sent.
+    pub(super) fn request(&self) -> Value {
+        json!({ "type": "req", "id": "connect", "method": "connect", "params": self.params })
     }
 
     /// The same for people: without secrets and without the signature.
@@ -168,9 +175,7 @@ mod tests {
             ..Knock::default()
         };
         let framed = knock.framed(Some(&device), "nonce", 5);
-        let frame = json!({
-            "type": "req", "id": "1", "method": "connect", "params": framed.params(),
-        });
+        let frame = framed.request();
         let rules = Compatibility::default();
         let schema = Schema::of(&rules);
         assert!(connect::parse(&frame, &schema).is_ok());

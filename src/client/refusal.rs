@@ -74,6 +74,12 @@ impl Refusal {
         )
     }
 
+    /// Whether the gateway does not refuse whoever it is, and only cannot go on now.
+    #[must_use]
+    pub fn is_for_now(&self) -> bool {
+        self.code == "UNAVAILABLE"
+    }
+
     /// A list of texts among the details; empty where there is none.
     #[must_use]
     pub fn list(&self, name: &str) -> Vec<&str> {

@@ -93,8 +93,8 @@ pub enum ConnectError {
     },
     /// Nobody whom this host trusts vouches for the certificate.
     #[error(
-        "the certificate of {host} is not trusted: {why}. Its fingerprint is {found}: if `gw status` \
-         says the same on its host, pin it with `--tls-fingerprint {found}`"
+        "the certificate of {host} is not trusted: {why}. If `gw status` says on its host that \
+         this is its fingerprint, pin it: `--tls-fingerprint {found}`"
     )]
     Untrusted {
         /// Who was asked for.

@@ -325,7 +325,7 @@ pub const KEYS: &[Key] = &[
         "limits.connections",
         number(1, 1_000_000),
         "10000",
-        "How many connections there may be in all.",
+        "How many connections there may be in all. A quarter of them may be waiting for their admission; then the oldest of the address that has most gives way.",
     ),
     key(
         "limits.headBytes",

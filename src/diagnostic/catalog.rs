@@ -73,6 +73,7 @@ catalog! {
     NoSuchConnection "no-such-connection" "a connection that a log does not have, or not alone",
     NoSuchRow "no-such-row" "a row of a recording that is not there, or cannot be replayed",
     NotAGateway "not-a-gateway" "something that answers in the place of a gateway",
+    NoWayIn "no-way-in" "a policy under which nobody can approve anybody",
     ReservedName "reserved-name" "a name that would read as something else",
     RiskyConfig "risky-config" "a configuration that opens more than most want",
     Syntax "syntax" "a statement that cannot be read",

@@ -32,7 +32,8 @@ pub fn json(explanation: &Explanation) -> Value {
         "reads": explanation.reads,
         "facts": facts.collect::<Vec<_>>(),
         "clauses": explanation.clauses.iter().map(clause).collect::<Vec<_>>(),
-        "consequences": explanation.consequences,
+        "consequences": explanation.counted.iter().chain(&explanation.consequences)
+            .collect::<Vec<_>>(),
         "notLocal": explanation.not_local,
         "remedy": explanation.remedy,
         "trial": explanation.trial.as_ref().map(|(trial, verdict)| {

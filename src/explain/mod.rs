@@ -11,7 +11,7 @@ mod whereabouts;
 
 use crate::compile::ClauseId;
 use crate::decide::trace::{Seen, SeenTest};
-use crate::decide::{Decision, Trace, traced};
+use crate::decide::{Decision, Law, Trace, traced};
 use crate::facts::scopes::ScopeRule;
 use crate::facts::{AttributeId, Auth, Facts, Kind, Provenance};
 use crate::lang::checked::Role;
@@ -70,6 +70,8 @@ pub struct Explanation {
     pub facts: Vec<FactAccount>,
     /// Guards, then rules, as far as they were looked at.
     pub clauses: Vec<ClauseAccount>,
+    /// What refuses whatever the policy says; nothing where the clause itself does.
+    pub counted: Option<String>,
     /// What the verdict reads like to the one who is refused; nothing when admitted.
     pub reads: Option<String>,
     /// What comes of it, in sentences.
@@ -93,7 +95,7 @@ pub struct FactAccount {
     pub provenance: Provenance,
     /// Where it came from.
     pub evidence: String,
-    /// Whether the clause whose answer it is asked for it.
+    /// Whether the clause whose answer it is asked for it, or it counted whatever that says.
     pub used: bool,
     /// Whether it is worth showing without being asked for.
     pub notable: bool,
@@ -180,7 +182,9 @@ pub fn account(
     Explanation {
         policy: policy.digest().to_owned(),
         file: policy.name().to_owned(),
-        facts: fact_accounts(facts, subject, &used_by(decision.by, trace)),
+        counted: refusing(decision)
+            .map(|law| outcome::counted(law, facts, |name| evidence(name, subject))),
+        facts: fact_accounts(facts, subject, &used_by(decision, facts, trace)),
         reads: outcome::reads(decision.verdict, facts, subject),
         consequences: outcome::consequences(decision, facts, subject),
         remedy: outcome::remedy(decision, subject),
@@ -257,14 +261,17 @@ pub fn facts_alone(facts: &Facts, subject: &Subject) -> Vec<FactAccount> {
     fact_accounts(facts, subject, &[])
 }
 
-/// The facts that a clause asked for.
-fn used_by(by: ClauseId, trace: &Trace) -> Vec<AttributeId> {
+/// The facts that the clause whose answer it is asked for, with the one that counted whatever that
+/// says.
+fn used_by(decision: Decision, facts: &Facts, trace: &Trace) -> Vec<AttributeId> {
+    let counts = refusing(decision).map(|law| outcome::counts(law, facts));
     trace
         .clauses
         .iter()
-        .filter(|seen| seen.id == by)
+        .filter(|seen| seen.id == decision.by)
         .flat_map(|seen| &seen.terms)
         .flat_map(|term| term.tests.iter().map(|test| test.attribute))
+        .chain(counts.and_then(AttributeId::named))
         .collect()
 }
 
@@ -303,6 +310,18 @@ fn fact_accounts(facts: &Facts, subject: &Subject, used: &[AttributeId]) -> Vec<
             }
         })
         .collect()
+}
+
+/// The law that a refusal goes by.
+fn refusing(decision: Decision) -> Option<Law> {
+    decision.law.filter(|_| !decision.verdict.admits())
+}
+
+/// Where the fact of an attribute came from.
+fn evidence(name: &str, subject: &Subject) -> String {
+    let at = AttributeId::named(name).map(|attribute| usize::from(attribute.0));
+    let seen = at.and_then(|at| subject.evidence.get(at));
+    seen.cloned().unwrap_or_default()
 }
 
 /// Whether an unusual value of an attribute says something that others do not.

@@ -3,7 +3,7 @@
 
 use super::Subject;
 use crate::decide::{Decision, Law};
-use crate::facts::{DeviceProof, Facts, Pairing};
+use crate::facts::{Auth, DeviceProof, Facts, Pairing, PendingRequest};
 use crate::verdict::{Grant, PairingReason, ScopeBound, Verdict, show_seconds};
 
 /// What a refusal reads like.
@@ -74,8 +74,8 @@ fn list(names: &[String]) -> String {
 
 pub(super) fn consequences(decision: Decision, facts: &Facts, subject: &Subject) -> Vec<String> {
     let mut sentences = Vec::new();
-    if let Some(law) = decision.law {
-        sentences.push(law_sentence(law).to_owned());
+    if let (Some(law), true) = (decision.law, decision.verdict.admits()) {
+        sentences.push(law_sentence(law, facts).to_owned());
     }
     match decision.verdict {
         Verdict::Reject(reason) => {
@@ -123,17 +123,50 @@ pub(super) fn consequences(decision: Decision, facts: &Facts, subject: &Subject)
     sentences
 }
 
-fn law_sentence(law: Law) -> &'static str {
+/// What counted whatever the policy says, with what was seen of it: `evidence` of the fact.
+pub(super) fn counted(law: Law, facts: &Facts, evidence: impl Fn(&str) -> String) -> String {
+    let sentence = law_sentence(law, facts);
+    let seen = match law {
+        Law::Barred | Law::OutsideRole | Law::RequestWaits => evidence(counts(law, facts)),
+        // The sentence says it.
+        Law::DeviceRequired | Law::NothingToRecord => String::new(),
+    };
+    match seen.is_empty() {
+        true => sentence.to_owned(),
+        false => format!("{sentence} ({seen})"),
+    }
+}
+
+/// The attribute that a law goes by.
+pub(super) fn counts(law: Law, facts: &Facts) -> &'static str {
     match law {
-        Law::Barred => {
-            "whatever a policy says, an authentication or a device proof that failed is refused"
+        Law::Barred if facts.auth == Auth::Failed => "auth",
+        Law::Barred | Law::DeviceRequired | Law::NothingToRecord => "device",
+        Law::OutsideRole => "outside-role",
+        Law::RequestWaits => "pending",
+    }
+}
+
+fn law_sentence(law: Law, facts: &Facts) -> &'static str {
+    match law {
+        Law::Barred if facts.auth == Auth::Failed => {
+            "the authentication failed, and that is refused whatever a policy says"
         }
+        Law::Barred => "the device proof failed, and that is refused whatever a policy says",
         Law::DeviceRequired => {
             "pairing needs a device, and none was sent: the connection is refused instead"
         }
         Law::NothingToRecord => "nothing is recorded: there is no device",
         Law::OutsideRole => {
             "a scope is asked for that is not the role's: it cannot be approved, silently or not"
+        }
+        Law::RequestWaits
+            if matches!(
+                facts.pending,
+                PendingRequest::Wider | PendingRequest::SilentWider
+            ) =>
+        {
+            "an earlier request of this device asks for more and waits for the owner, so nothing is approved silently"
         }
         Law::RequestWaits => {
             "an earlier request of this device waits for the owner, so nothing is approved silently"

@@ -44,6 +44,7 @@ pub fn text(explanation: &Explanation, style: Style) -> String {
     for text in shown
         .consequences
         .iter_mut()
+        .chain(&mut shown.counted)
         .chain(&mut shown.reads)
         .chain(&mut shown.remedy)
         .chain(&mut shown.not_local)
@@ -68,8 +69,8 @@ pub fn facts(facts: &[FactAccount], style: Style) -> String {
     }
     let mut out = String::new();
     match style.drawn {
-        true => facts_table(&shown, style, &mut out),
-        false => facts_told(&shown, style, &mut out),
+        true => facts_table(&shown, false, style, &mut out),
+        false => facts_told(&shown, false, style, &mut out),
     }
     out
 }
@@ -130,15 +131,16 @@ fn drawn(explanation: &Explanation, style: Style) -> String {
         name(by),
         explanation.policy
     );
-    if let Some(reads) = &explanation.reads {
-        let _ = writeln!(out, "{reads}");
+    for sentence in explanation.counted.iter().chain(&explanation.reads) {
+        let _ = writeln!(out, "{sentence}");
     }
     let _ = writeln!(out, "\n  {}", by.text);
     if !by.issues.is_empty() {
         let _ = writeln!(out, "  reported as {}", by.issues.join(", "));
     }
     out.push('\n');
-    facts_table(&explanation.facts, style, &mut out);
+    let counted = explanation.counted.is_some();
+    facts_table(&explanation.facts, counted, style, &mut out);
     out.push('\n');
     clauses_list(explanation, style, &mut out);
     out.push('\n');
@@ -148,7 +150,8 @@ fn drawn(explanation: &Explanation, style: Style) -> String {
     out
 }
 
-fn facts_table(facts: &[FactAccount], style: Style, out: &mut String) {
+/// `counted`: whether something did whatever the deciding line says.
+fn facts_table(facts: &[FactAccount], counted: bool, style: Style, out: &mut String) {
     let shown = facts.iter().filter(|fact| style.all || fact.notable);
     let shown: Vec<&FactAccount> = shown.collect();
     let shown_used = shown.iter().any(|fact| fact.used);
@@ -174,7 +177,11 @@ fn facts_table(facts: &[FactAccount], style: Style, out: &mut String) {
         let _ = writeln!(out, "{line}");
     }
     if shown_used {
-        let _ = writeln!(out, "  (• the deciding line asks for it)");
+        let what = match counted {
+            true => "it counted: for the deciding line, or whatever that says",
+            false => "the deciding line asks for it",
+        };
+        let _ = writeln!(out, "  (• {what})");
     }
 }
 
@@ -294,10 +301,13 @@ fn sentences(explanation: &Explanation) -> Vec<(&'static str, String)> {
 }
 
 /// Sentences, one a line: for logs and screen readers.
-fn facts_told(facts: &[FactAccount], style: Style, out: &mut String) {
+fn facts_told(facts: &[FactAccount], counted: bool, style: Style, out: &mut String) {
     for fact in facts.iter().filter(|fact| style.all || fact.notable) {
         let used = if fact.used {
-            ", used by the deciding clause"
+            match counted {
+                true => ", counted",
+                false => ", used by the deciding clause",
+            }
         } else {
             ""
         };
@@ -323,10 +333,14 @@ fn told(explanation: &Explanation, style: Style) -> String {
     let _ = writeln!(out, "decided by: {}", name(by));
     let _ = writeln!(out, "policy: {} {}", explanation.file, explanation.policy);
     let _ = writeln!(out, "text: {}", by.text);
+    if let Some(counted) = &explanation.counted {
+        let _ = writeln!(out, "counted: {counted}");
+    }
     if let Some(reads) = &explanation.reads {
         let _ = writeln!(out, "reads: {reads}");
     }
-    facts_told(&explanation.facts, style, &mut out);
+    let counted = explanation.counted.is_some();
+    facts_told(&explanation.facts, counted, style, &mut out);
     let worth = |clause: &&ClauseAccount| {
         style.all || clause.matched || !matches!(clause.role, Role::Guard(_))
     };

@@ -6,6 +6,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process;
 
+use super::own;
 use super::token::{private, private_folder};
 
 /// The file that is locked. It stays: whoever removed it could remove the next one's.
@@ -37,7 +38,7 @@ impl Claim {
 /// its socket. Whether it still does is not said here: it may have ended without a word.
 #[must_use]
 pub fn listening(state: &Path) -> Vec<String> {
-    let Ok(file) = File::open(state.join(FILE)) else {
+    let Ok(file) = own::open(File::options().read(true), &state.join(FILE)) else {
         return Vec::new();
     };
     let mut text = String::new();
@@ -86,7 +87,7 @@ pub fn claim(state: &Path) -> Result<Claim, ClaimError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     private(&mut options);
-    let mut file = options.open(&path).map_err(refused)?;
+    let mut file = own::open(&mut options, &path).map_err(refused)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -136,6 +137,22 @@ mod tests {
         claim(&state).unwrap();
         assert!(listening(&state).is_empty(), "it says so anew");
         claim(&folder.path().join("other")).unwrap();
+    }
+
+    /// What it leads to would be emptied.
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_its_place_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let precious = folder.path().join("precious");
+        std::fs::write(&precious, "all of it").unwrap();
+        std::os::unix::fs::symlink(&precious, folder.path().join(FILE)).unwrap();
+        let error = claim(folder.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("gw.lock cannot be locked: it is a link"),
+            "{error}"
+        );
+        assert_eq!(std::fs::read_to_string(&precious).unwrap(), "all of it");
     }
 
     #[cfg(unix)]

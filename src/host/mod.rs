@@ -1,12 +1,13 @@
-//! What the program asks of the host it runs on: its environment, secrets in files, the token
-//! that it makes for itself, that nobody else serves from its state folder, who is at the other
-//! end of a socket, and whether this is a container.
+//! What the program asks of the host it runs on: its environment, secrets in files, whether files
+//! and folders are its user's alone, the token that it makes for itself, that nobody else serves
+//! from its state folder, who is at the other end of a socket, and whether this is a container.
 
 pub mod claim;
 pub mod container;
 pub mod files;
 pub mod identity;
 pub mod interface;
+pub mod own;
 pub mod peer;
 #[cfg(target_os = "linux")]
 mod sock_diag;
@@ -48,7 +49,7 @@ impl Surroundings for Local {
     }
 
     fn secret_file(&self, path: &Path) -> Result<SecretFile, String> {
-        let (text, mode) = read(path, MAX_SECRET)?;
+        let (text, mode) = read(path, MAX_SECRET, Whose::Anybodys)?;
         let secret = Secret::new(&text);
         Ok(SecretFile { secret, mode })
     }
@@ -58,7 +59,7 @@ impl Surroundings for Local {
             let text = (self.built_in)(path).ok_or("there is no such release")?;
             return Ok(text.to_owned());
         }
-        read(Path::new(path), MAX_CONSTANTS).map(|(text, _)| text)
+        read(Path::new(path), MAX_CONSTANTS, Whose::Anybodys).map(|(text, _)| text)
     }
 }
 
@@ -76,8 +77,17 @@ pub fn listening(container: Option<&Container>, interfaces: &[Interface]) -> Hos
     }
 }
 
+/// Whose a file may be.
+#[derive(Clone, Copy, Debug)]
+enum Whose {
+    /// This user's, at this very path: the gateway made it.
+    Ours,
+    /// That of whoever the operator has named: secrets are often reached over links.
+    Anybodys,
+}
+
 /// Reads a text of at most `limit` bytes, with the mode of the file that was read.
-fn read(path: &Path, limit: u64) -> Result<(String, Option<u32>), String> {
+fn read(path: &Path, limit: u64, whose: Whose) -> Result<(String, Option<u32>), String> {
     let said = |error: std::io::Error| {
         if error.kind() == ErrorKind::NotFound {
             "there is no such file".to_owned()
@@ -87,11 +97,16 @@ fn read(path: &Path, limit: u64) -> Result<(String, Option<u32>), String> {
             error.to_string()
         }
     };
-    // Opening a pipe would wait for somebody to write into it.
-    if !fs::metadata(path).map_err(said)?.is_file() {
-        return Err("it is no file".to_owned());
-    }
-    let file = File::open(path).map_err(said)?;
+    let file = match whose {
+        Whose::Ours => own::open(File::options().read(true), path).map_err(said)?,
+        Whose::Anybodys => {
+            // Opening a pipe would wait for somebody to write into it.
+            if !fs::metadata(path).map_err(said)?.is_file() {
+                return Err("it is no file".to_owned());
+            }
+            File::open(path).map_err(said)?
+        }
+    };
     let metadata = file.metadata().map_err(said)?;
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(said)?;

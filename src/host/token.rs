@@ -34,7 +34,8 @@ pub fn made(path: &Path) -> Result<Secret, String> {
         }
     }
     let said = |error: &str| format!("{} cannot be read: {error}", path.display());
-    let (text, mode) = super::read(path, super::MAX_SECRET).map_err(|error| said(&error))?;
+    let (text, mode) =
+        super::read(path, super::MAX_SECRET, super::Whose::Ours).map_err(|error| said(&error))?;
     if mode.is_some_and(|mode| mode & 0o077 != 0) {
         let path = path.display();
         return Err(format!("others may read {path}: run `chmod 600 {path}`"));
@@ -159,6 +160,21 @@ mod tests {
         let error = made(&path).unwrap_err();
         assert!(
             error.contains("chmod 600") && !error.contains(token.expose()),
+            "{error}"
+        );
+    }
+
+    /// Whoever planted it chose the token.
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_its_place_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, planted) = (folder.path().join("token"), folder.path().join("planted"));
+        made(&planted).unwrap();
+        std::os::unix::fs::symlink(&planted, &path).unwrap();
+        let error = made(&path).unwrap_err();
+        assert!(
+            error.contains("token cannot be read: it is a link"),
             "{error}"
         );
     }

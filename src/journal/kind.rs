@@ -15,6 +15,7 @@ words! {
         SessionEnded "session-ended" "the session of an admitted connection ended",
         PairingChanged "pairing-changed" "somebody who may manage devices changed what is remembered",
         LinesDropped "lines-dropped" "lines before this one could not be written",
+        LinesLeftOut "lines-left-out" "connections that nothing was decided of have no line of their own: they were too many",
     }
 }
 
@@ -61,6 +62,7 @@ words! {
         Revoked "revoked" "its device is no longer paired, or its token no longer holds",
         Expired "expired" "the time is over that the policy gave it",
         PolicyChanged "policy-changed" "the policy does not admit it any longer, or not with all its scopes",
+        Unknown "store-failed" "what is remembered of its device could not be looked at",
         ClosedByClient "closed-by-client" "the client closed it",
         Lost "lost" "the socket broke",
         Slow "slow-reader" "more waited for it than may",

@@ -28,7 +28,8 @@ pub struct Line {
     /// The connection. Of a change to a device, the one over which it was asked for.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub connection: Box<str>,
-    /// The address at the other end of the socket, with its port.
+    /// The address at the other end of the socket, with its port; of lines that were left out,
+    /// without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote: Option<Box<str>>,
     /// The address at this end, with its port.
@@ -89,7 +90,7 @@ pub struct Line {
     /// Of a change: who asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
-    /// How many lines are missing before this one.
+    /// How many lines are missing before this one, or were left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropped: Option<u64>,
     /// What was known, by who vouches for it.

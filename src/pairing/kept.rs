@@ -65,6 +65,13 @@ impl Kept {
         self.devices.values().cloned().collect()
     }
 
+    /// Of it what has a request that waits, in the same order.
+    pub(super) fn waiting(&self) -> Vec<Entry> {
+        let all = self.devices.values();
+        let waiting = all.filter(|(standing, _)| standing.pending.is_some());
+        waiting.cloned().collect()
+    }
+
     /// The device whose request waits by this id.
     pub(super) fn device_of_request(&self, request_id: &str) -> Option<Box<str>> {
         let waiting = self.devices.iter().find(|(_, (standing, _))| {

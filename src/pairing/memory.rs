@@ -58,6 +58,10 @@ impl Store for Memory {
         Ok(self.kept().list())
     }
 
+    fn waiting(&self) -> Result<Vec<(Standing, Version)>, StoreError> {
+        Ok(self.kept().waiting())
+    }
+
     fn device_of_request(&self, request_id: &str) -> Result<Option<Box<str>>, StoreError> {
         Ok(self.kept().device_of_request(request_id))
     }

@@ -19,6 +19,7 @@ pub mod memory;
 pub mod record;
 pub mod removal;
 pub mod request;
+pub mod room;
 pub mod rpc;
 pub mod session;
 pub mod sqlite;

@@ -214,6 +214,16 @@ impl Issuer {
     pub const SHARED_SECRET: &str = "shared-gateway-auth";
 }
 
+words! {
+    /// How a connection came of which no address is told.
+    Came {
+        ThisHost "this-host" "over TCP, from the gateway's own host",
+        OwnSocket "own-socket" "at the gateway's own socket",
+        InProcess "in-process" "from the process of the gateway",
+        UnnamedProxy "unnamed-proxy" "through a proxy that is not trusted to say for whom",
+    }
+}
+
 /// A request that waits for the owner.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -265,6 +275,13 @@ pub struct Pending {
     /// The page that asks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub browser_origin: Option<Box<str>>,
+    /// How it came, where there is no address to tell. Our own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub came: Option<Came>,
+    /// The ids of earlier requests that are part of this one, the newest first, as far as they
+    /// are kept ([`MOST_REPLACED`](super::request::MOST_REPLACED)). Our own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<Box<str>>,
 }
 
 impl Pending {

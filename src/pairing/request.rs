@@ -5,11 +5,14 @@
 use super::change::{Change, Decision, Event, Fresh, Write};
 use super::key::{PublicKey, same_key};
 use super::lists::{MOST_SCOPES, bounded, united, within};
-use super::record::{Issuer, Pending};
+use super::record::{Came, Issuer, Pending};
 use super::standing::Standing;
 use crate::facts::{Client, Mode, Role};
 use crate::settings::Compatibility;
 use crate::settings::compatibility::{Repeat, Supersede};
+
+/// How many ids a request remembers that it replaced.
+pub const MOST_REPLACED: usize = 8;
 
 /// What a connection says of its device, and asks for it. That it holds the key is proven.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +37,8 @@ pub struct Ask<'a> {
     pub mode: Mode,
     /// Where it comes from, where that is known and not this host.
     pub remote_ip: Option<&'a str>,
+    /// How it comes, where that is all there is to tell.
+    pub came: Option<Came>,
     /// The page that asks.
     pub browser_origin: Option<&'a str>,
     /// The login that a token for it is to live by: a page's, by the shared secret.
@@ -119,6 +124,7 @@ pub fn request(
             client_id: asked.client_id,
             client_mode: asked.client_mode,
             remote_ip: asked.remote_ip.or(waiting.remote_ip.clone()),
+            came: asked.came.or(waiting.came),
             browser_origin: asked.browser_origin.or(waiting.browser_origin.clone()),
             silent: Some(silent),
             is_repair: Some(is_repair),
@@ -152,7 +158,13 @@ pub fn request(
         // The newest stands alone.
         scopes = bounded(asked.asked_scopes());
     }
+    let earlier = [&waiting.request_id].into_iter().chain(&waiting.replaces);
+    let replaces = match rules.pairing.request_notes {
+        true => earlier.take(MOST_REPLACED).cloned().collect(),
+        false => Vec::new(),
+    };
     let wider = Pending {
+        replaces,
         roles: Some(roles),
         scopes: rules.pairing.list(scopes),
         silent: Some(silent),
@@ -193,6 +205,8 @@ fn written(
         ts: now_ms,
         refreshed_at_ms: None,
         browser_origin: ask.browser_origin.map(Into::into),
+        came: ask.came.filter(|_| rules.pairing.request_notes),
+        replaces: Vec::new(),
     }
 }
 

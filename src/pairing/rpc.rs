@@ -312,8 +312,20 @@ fn asking<'a>(
     });
     let Some((standing, pending)) = waiting else {
         let told = !rules.pairing.roles_need_admin || caller.is_admin(rules);
-        let message = if told { "unknown requestId" } else { denied };
-        return Err(RpcError::invalid(message));
+        if !told {
+            return Err(RpcError::invalid(denied));
+        }
+        let replaced_by = view.standings.iter().find_map(|standing| {
+            let pending = standing.pending.as_ref()?;
+            let live = !pending.is_expired(rules.request_ttl_ms, view.now_ms);
+            let seen = live && caller.may(&pending.device_id, OtherDevices::Hidden, rules);
+            let replaced = pending.replaces.iter().any(|id| &**id == request_id);
+            (seen && replaced).then_some(&pending.request_id)
+        });
+        return Err(RpcError::Invalid(match replaced_by {
+            Some(by) => format!("unknown requestId: replaced by {by}"),
+            None => "unknown requestId".to_owned(),
+        }));
     };
     let may = caller.may(&pending.device_id, OtherDevices::Hidden, rules)
         && caller.may_manage(pending.asked_roles(), rules);

@@ -370,6 +370,10 @@ impl Store for Sqlite {
         Ok(self.current()?.list())
     }
 
+    fn waiting(&self) -> Result<Vec<(Standing, Version)>, StoreError> {
+        Ok(self.current()?.waiting())
+    }
+
     fn device_of_request(&self, request_id: &str) -> Result<Option<Box<str>>, StoreError> {
         Ok(self.current()?.device_of_request(request_id))
     }

@@ -90,6 +90,13 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Failed`].
     fn list(&self) -> Result<Vec<(Standing, Version)>, StoreError>;
 
+    /// What is kept of devices with a request that waits, in the same order.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Failed`].
+    fn waiting(&self) -> Result<Vec<(Standing, Version)>, StoreError>;
+
     /// The device whose request waits by this id.
     ///
     /// # Errors

@@ -248,7 +248,7 @@ impl State {
     /// recorder.
     fn held_back(&mut self, settings: &Settings, admission: &Admission) -> bool {
         let facts = &admission.facts;
-        let subject = Subject::of(settings, facts.client_ip, &facts.origin);
+        let subject = Subject::of(settings, facts.client_ip, &facts.origin, &[]);
         let delay_ms = self.limiter.settle(&subject, &admission.steps, self.now_ms);
         self.now_ms += delay_ms.min(PATIENCE_MS);
         delay_ms >= PATIENCE_MS

@@ -27,13 +27,14 @@ use super::session::{Begun, Session};
 use super::sessions::End;
 use super::snapshot::Snapshot;
 use super::stream::Stream;
+use super::unadmitted::Seat;
 use super::waiting::{Address, Place};
 use super::websocket::{Gone, WebSocket};
 use crate::admission::{
     self, Challenged, RefusedUpgrade, Reply, Upgrade, at_upgrade, refused_upgrade,
 };
 use crate::facts::{PeerUid, Transport};
-use crate::handshake::Socket;
+use crate::handshake::{self, Socket};
 use crate::host::peer::Ends;
 use crate::journal::{Connection, Finish, Line, Unfinished};
 use crate::wire::reply::{HttpReason, HttpRefusal, Server, challenge, event};
@@ -58,9 +59,27 @@ type Taken = (OnUpgrade, Upgrade, Arc<Snapshot>, Place);
 ///
 /// What is needed before admission only is on the heap, and gone after it; so is what is needed
 /// only now and then. A session waits for most of its life.
-pub(super) async fn serve(shared: Arc<Shared>, accepted: Accepted, arriving: Option<Place>) {
-    if let Some(converse) = Box::pin(admitted(shared, accepted, arriving)).await {
+pub(super) async fn serve(
+    shared: Arc<Shared>,
+    accepted: Accepted,
+    arriving: Option<Place>,
+    seat: Option<Seat>,
+) {
+    let admitted = tokio::select! {
+        admitted = Box::pin(admitted(shared, accepted, arriving, seat.as_ref())) => admitted,
+        () = taken(seat.as_ref()) => None,
+    };
+    drop(seat);
+    if let Some(converse) = admitted {
         converse.await;
+    }
+}
+
+/// Done when another connection has taken the place.
+async fn taken(seat: Option<&Seat>) {
+    match seat {
+        Some(seat) => seat.taken().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -71,11 +90,12 @@ async fn admitted(
     shared: Arc<Shared>,
     accepted: Accepted,
     arriving: Option<Place>,
+    seat: Option<&Seat>,
 ) -> Option<Conversation> {
     let patience = Duration::from_millis(shared.options.limits.handshake_timeout_ms);
     let deadline = Instant::now() + patience;
     let entered = tokio::select! {
-        entered = enter(&shared, accepted, deadline) => entered,
+        entered = enter(&shared, accepted, seat, deadline) => entered,
         () = shared.stops() => None,
     };
     drop(arriving);
@@ -88,7 +108,12 @@ async fn admitted(
 const LEAST_HEAD: usize = 8_192;
 
 /// TLS and HTTP: until the connection is a WebSocket, or was answered otherwise.
-async fn enter(shared: &Arc<Shared>, accepted: Accepted, deadline: Instant) -> Option<Entered> {
+async fn enter(
+    shared: &Arc<Shared>,
+    accepted: Accepted,
+    seat: Option<&Seat>,
+    deadline: Instant,
+) -> Option<Entered> {
     let socket = Socket {
         transport: match accepted.peer {
             Some(_) => Transport::Tcp,
@@ -125,6 +150,9 @@ async fn enter(shared: &Arc<Shared>, accepted: Accepted, deadline: Instant) -> O
         // The challenge follows it at once, and goes out with it.
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             hold.hold();
+        }
+        if let (Some(seat), Some((_, upgrade, ..))) = (seat, &*lock(&taken)) {
+            seat.is_of(whose(upgrade));
         }
         async move { Ok::<_, std::convert::Infallible>(answer) }
     });
@@ -191,11 +219,17 @@ fn answer(
     let snapshot = shared.snapshot();
     let head = http::head(&request);
     let refuse = |reason: HttpReason, guard: Option<&RefusedUpgrade>| {
+        let whose = Address::of_client(
+            socket,
+            handshake::at_upgrade(&snapshot.settings, socket, &head).client_ip,
+        );
         let agent = head.values("user-agent").next().map(|(_, agent)| agent);
         let connection = Connection::new(id, socket, agent);
         let guard = guard.map(|guard| (&snapshot.policy, guard));
         let line = Line::upgrade_refused(&connection, now_ms(), reason, guard);
-        shared.record.upgrade_refused(&line, reason, &snapshot);
+        shared
+            .record
+            .upgrade_refused(whose, &line, reason, &snapshot);
         http::refused(&HttpRefusal::of(reason), id)
     };
     if *shared.phase.borrow() != Phase::Open {
@@ -211,17 +245,18 @@ fn answer(
             return refuse(reason, guard.as_ref());
         }
     };
-    let client = match (socket.transport, upgrade.facts().client_ip.ip()) {
-        (Transport::Tcp, Some(ip)) => Address::of(ip),
-        (Transport::Tcp, None) => Address::Unknown,
-        (Transport::Unix | Transport::InProcess, _) => Address::Socket,
-    };
+    let client = Address::of_client(socket, upgrade.facts().client_ip);
     let Some(place) = shared.waiting.enter(client) else {
         return refuse(HttpReason::WaitingSockets, None);
     };
     let upgraded = hyper::upgrade::on(&mut request);
     *lock(taken) = Some((upgraded, upgrade, snapshot, place));
     http::switching(accept, id)
+}
+
+/// Whose connection it is.
+fn whose(upgrade: &Upgrade) -> Address {
+    Address::of_client(upgrade.socket(), upgrade.facts().client_ip)
 }
 
 /// A session, and what it is served over.
@@ -271,7 +306,7 @@ async fn be_admitted(
     };
     let code = close.as_ref().map(|close| close.code);
     let line = Line::unfinished(&connection, now_ms(), Some(&upgrade), why, code);
-    shared.record.unfinished(&connection, &line, why);
+    shared.record.unfinished(whose(&upgrade), &line, why);
     if let Some(close) = close {
         websocket.close(&close).await;
     }
@@ -323,7 +358,7 @@ async fn decide(
             let evidence = upgrade.evidence(&snapshot.settings);
             let line = Line::frame_refused(&connection, time_ms, &upgrade, &reply);
             let line = line.shown_by(evidence);
-            shared.record.frame_refused(&line);
+            shared.record.frame_refused(whose(&upgrade), &line);
             refuse(websocket, &reply, deadline).await;
             return None;
         }

@@ -15,6 +15,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::config::Decisions;
+use crate::host::own;
 use crate::journal::Line;
 
 /// How many lines may wait for the disk. A line has about 2 KiB, so these are 8 MiB at most.
@@ -29,6 +30,21 @@ const GATHER: Duration = Duration::from_millis(10);
 
 /// How often a writer that has nothing to write looks whether its file was moved away.
 const IDLE: Duration = Duration::from_secs(5);
+
+/// The part of each file that lines of strangers may take: whoever can make no other ones does not
+/// push those out.
+const STRANGERS_PART: u64 = 4;
+
+/// What part of a file a line may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Share {
+    /// All of it.
+    Whole,
+    /// A stranger's: it is of a connection that nothing was decided of.
+    Stranger,
+    /// A stranger's: it says that so many had no line.
+    LeftOut(u64),
+}
 
 /// Why the log cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +78,8 @@ struct Counts {
     /// Those of them that no line tells of yet.
     untold: AtomicU64,
     written: AtomicU64,
+    /// Connections of strangers that have no line, since they have their part of the file.
+    left_out: AtomicU64,
 }
 
 impl Counts {
@@ -72,7 +90,7 @@ impl Counts {
 }
 
 enum Message {
-    Line(String),
+    Line(String, Share),
     Flush(Sender<()>),
 }
 
@@ -93,6 +111,7 @@ impl DecisionLog {
             file: None,
             failing: false,
             stuck: false,
+            strangers: Strangers::default(),
             counts: Arc::clone(&counts),
         };
         writer.reopen()?;
@@ -118,15 +137,15 @@ impl DecisionLog {
 
     /// Writes a line, some time soon. It never waits.
     pub fn write(&self, line: &Line) {
-        self.write_text(line.text());
+        self.write_text(line.text(), Share::Whole);
     }
 
     /// Writes the text of a line.
-    pub(super) fn write_text(&self, text: String) {
+    pub(super) fn write_text(&self, text: String, share: Share) {
         let sender = self.sender.read().unwrap_or_else(PoisonError::into_inner);
         let sent = sender
             .as_ref()
-            .is_some_and(|sender| sender.try_send(Message::Line(text)).is_ok());
+            .is_some_and(|sender| sender.try_send(Message::Line(text, share)).is_ok());
         if !sent {
             self.counts.drop_lines(1);
         }
@@ -142,6 +161,11 @@ impl DecisionLog {
     #[must_use]
     pub fn written(&self) -> u64 {
         self.counts.written.load(Ordering::Relaxed)
+    }
+
+    /// How many connections of strangers have no line, since this was asked last.
+    pub(super) fn take_left_out(&self) -> u64 {
+        self.counts.left_out.swap(0, Ordering::Relaxed)
     }
 
     /// Waits until what was given so far is written, or given up; false when that took too long.
@@ -176,7 +200,16 @@ struct Writer {
     failing: bool,
     /// Whether it has been told that a full file stays.
     stuck: bool,
+    strangers: Strangers,
     counts: Arc<Counts>,
+}
+
+/// What strangers have of the file.
+#[derive(Debug, Default)]
+struct Strangers {
+    bytes: u64,
+    /// How many have no line, and none says so yet.
+    left_out: u64,
 }
 
 struct Open {
@@ -202,7 +235,8 @@ impl Writer {
             let more = std::iter::from_fn(|| receiver.try_recv().ok());
             for message in std::iter::once(first).chain(more) {
                 match message {
-                    Message::Line(line) => {
+                    Message::Line(line, share) if !self.takes(&line, share) => {}
+                    Message::Line(line, _) => {
                         batch.push_str(&line);
                         batch.push('\n');
                         lines += 1;
@@ -221,8 +255,34 @@ impl Writer {
                 None => std::thread::sleep(GATHER),
             }
         }
-        // Lines may have been lost after the last one that was written.
+        // Lines may have been lost or left out after the last one that was written.
+        if let Some(line) = self.strangers.told() {
+            self.put(&line, 1);
+        }
         self.put("", 0);
+    }
+
+    /// Whether a line has room in its part of the file; one that has none is counted.
+    fn takes(&mut self, line: &str, share: Share) -> bool {
+        let count = match share {
+            Share::Whole => return true,
+            Share::Stranger => 1,
+            Share::LeftOut(count) => count,
+        };
+        let bytes = self.strangers.bytes + line.len() as u64 + 1;
+        if bytes <= self.decisions.max_bytes / STRANGERS_PART {
+            self.strangers.bytes = bytes;
+            return true;
+        }
+        if self.strangers.left_out == 0 {
+            let file = self.decisions.file.display();
+            tracing::warn!(%file, "connections that end before they are decided have their part of this file: they are counted until the next one begins");
+        }
+        self.strangers.left_out += count;
+        if share == Share::Stranger {
+            self.counts.left_out.fetch_add(1, Ordering::Relaxed);
+        }
+        false
     }
 
     /// Writes lines, or counts them as lost.
@@ -270,7 +330,11 @@ impl Writer {
         if self.is_full(text.len()) {
             // A file that cannot be moved grows: better than lines that are lost.
             match self.rotate() {
-                Ok(()) => self.stuck = false,
+                Ok(()) => {
+                    self.stuck = false;
+                    self.reopen()?;
+                    self.tell_left_out()?;
+                }
                 Err(error) if !self.stuck => {
                     self.stuck = true;
                     tracing::warn!(%error, "the file of decisions is full, and no other is begun");
@@ -281,6 +345,28 @@ impl Writer {
         if self.file.is_none() {
             self.reopen()?;
         }
+        self.write(text)
+    }
+
+    /// Says at the beginning of a file how many strangers had no line in the one before it.
+    fn tell_left_out(&mut self) -> Result<(), LogError> {
+        let left_out = self.strangers.left_out;
+        let Some(line) = self.strangers.told() else {
+            return Ok(());
+        };
+        match self.write(&line) {
+            Ok(()) => {
+                self.counts.written.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(error) => {
+                self.strangers.left_out = left_out;
+                Err(error)
+            }
+        }
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), LogError> {
         let path = self.decisions.file.clone();
         let Some(open) = &mut self.file else {
             return Ok(());
@@ -328,6 +414,7 @@ impl Writer {
     fn reopen(&mut self) -> Result<(), LogError> {
         let path = &self.decisions.file;
         self.file = None;
+        self.strangers.bytes = 0;
         let unwritable = |error| LogError::Unwritable {
             path: path.clone(),
             error,
@@ -368,6 +455,15 @@ impl Writer {
     }
 }
 
+impl Strangers {
+    /// The line that says how many were left out, where some were.
+    fn told(&mut self) -> Option<String> {
+        let count = std::mem::take(&mut self.left_out);
+        let line = Line::lines_left_out(now_ms(), None, count);
+        (count > 0).then(|| format!("{}\n", line.text()))
+    }
+}
+
 /// The name of an older file: FILE.1 is the last that was filled.
 #[must_use]
 pub fn numbered(file: &Path, number: usize) -> PathBuf {
@@ -382,7 +478,7 @@ fn open(path: &Path) -> io::Result<File> {
     options.create(true).append(true).read(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path)?;
+    let file = own::open(&mut options, path)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -546,6 +642,22 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
+    fn a_link_in_its_place_is_not_followed() {
+        let folder = Folder::new(1 << 20, 2);
+        let other = folder.folder.path().join("other");
+        std::fs::write(&other, "precious").unwrap();
+        std::os::unix::fs::symlink(&other, folder.file(0)).unwrap();
+        let error = DecisionLog::open(&folder.decisions).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("cannot be written: it is a link")
+        );
+        assert_eq!(std::fs::read_to_string(&other).unwrap(), "precious");
+    }
+
+    #[cfg(unix)]
+    #[test]
     fn a_folder_that_is_gone_loses_lines_and_says_how_many() {
         let folder = Folder::new(1 << 20, 2);
         let log = folder.log();
@@ -583,6 +695,45 @@ mod tests {
         assert!(log.flush(SOON));
         assert_eq!((log.written(), log.dropped()), (0, 2));
         assert!(log.close(SOON));
+    }
+
+    /// Anybody can make connections that nothing is decided of, as many as they like.
+    #[test]
+    fn strangers_push_out_no_decision() {
+        let length = line(0).text().len() as u64 + 1;
+        let folder = Folder::new(40 * length, 1);
+        let log = folder.log();
+        let mut strangers = 0;
+        for count in 100..160 {
+            log.write(&line(count));
+            for _ in 0..50 {
+                log.write_text(Line::lines_left_out(0, None, 1).text(), Share::Stranger);
+                strangers += 1;
+            }
+            assert!(log.flush(SOON));
+        }
+        assert!(log.close(SOON));
+        assert_eq!(log.dropped(), 0);
+        let read = |number: usize| {
+            let text = std::fs::read_to_string(folder.file(number)).unwrap();
+            let lines = text.lines().map(|text| read::line(text).unwrap());
+            lines.collect::<Vec<Line>>()
+        };
+        let lines = [read(1), read(0)].concat();
+        let decided = lines.iter().filter(|line| line.kind == Kind::LinesDropped);
+        let decided: Vec<u64> = decided.filter_map(|line| line.dropped).collect();
+        let first = 160 - decided.len() as u64;
+        assert_eq!(decided, Vec::from_iter(first..160));
+        // Three quarters of the file that is full.
+        assert!(decided.len() >= 30, "{decided:?}");
+        let told = lines.iter().filter(|line| line.kind == Kind::LinesLeftOut);
+        let told: u64 = told.filter_map(|line| line.dropped).sum();
+        assert!(told <= strangers);
+        // Those of the first file were told of at the beginning of the second.
+        let began = read(0)[0].clone();
+        assert_eq!(began.kind, Kind::LinesLeftOut);
+        assert!(began.dropped > Some(1), "{began:?}");
+        assert!(log.take_left_out() > 1_000);
     }
 
     /// Nobody waits for a disk that does not keep up.

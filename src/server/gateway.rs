@@ -19,14 +19,17 @@ use super::reload::{Files, Load};
 use super::sessions::{End, Sessions};
 use super::snapshot::Snapshot;
 use super::tls::Certificates;
+use super::unadmitted::Unadmitted;
 use super::waiting::Waiting;
 use crate::auth::limiter::Limiter;
 use crate::config::Limits;
 use crate::host::interface::{interfaces, own_addresses};
 use crate::host::peer::Peers;
 use crate::pairing::Standing;
-use crate::pairing::change::{Change, Event};
+use crate::pairing::change::{Change, Event, Write};
 use crate::pairing::key::PublicKey;
+use crate::pairing::record::Pending;
+use crate::pairing::room::gives_way;
 use crate::pairing::rpc::Ends;
 use crate::pairing::store::{Store, StoreError, Version};
 use crate::policy::Policy;
@@ -125,6 +128,8 @@ pub(super) struct Shared {
     pub(super) arriving: Waiting,
     /// WebSockets that are not admitted yet, by client.
     pub(super) waiting: Waiting,
+    /// All that are not admitted yet.
+    pub(super) unadmitted: Unadmitted,
     pub(super) sessions: Sessions,
     /// What became of requests, for those who may manage devices.
     pub(super) events: broadcast::Sender<Arc<Event>>,
@@ -167,6 +172,7 @@ impl Gateway {
             limiter,
             arriving: Waiting::new(options.limits.unadmitted_per_address),
             waiting: Waiting::new(options.limits.unadmitted_per_address),
+            unadmitted: Unadmitted::of(options.limits.connections),
             sessions: Sessions::default(),
             events: broadcast::Sender::new(EVENTS_BEHIND),
             phase: watch::Sender::new(Phase::Open),
@@ -230,17 +236,53 @@ impl Shared {
             return Ok(expected);
         }
         let (shared, change) = (Arc::clone(self), change.clone());
+        let is_new = before.pending.is_none();
         // Once begun it is carried out, also when the connection that asked goes away: what
         // is written is told.
         let written = spawn_blocking(move || {
-            let committing = OwnCommits::begin(&shared.own_commits);
-            let version = shared.store.commit(&change, expected)?;
-            committing.done(1);
-            shared.tell(&change);
-            Ok(version)
+            let asks = match &change.pending {
+                Write::Put(asks) if is_new => asks,
+                Write::Put(_) | Write::Keep | Write::Remove => {
+                    return shared.write(&change, expected);
+                }
+            };
+            shared.make_room(asks, false)?;
+            match shared.write(&change, expected) {
+                Err(StoreError::TooManyRequests) if shared.make_room(asks, true)? => {
+                    shared.write(&change, expected)
+                }
+                written => written,
+            }
         });
         let ended = || StoreError::Failed("the write was given up; try again".into());
         written.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Writes a change and tells of it. It waits for the disk.
+    fn write(&self, change: &Change, expected: Version) -> Result<Version, StoreError> {
+        let committing = OwnCommits::begin(&self.own_commits);
+        let version = self.store.commit(change, expected)?;
+        committing.done(1);
+        self.tell(change);
+        Ok(version)
+    }
+
+    /// Takes away a request that gives way to another one, if one has to; says whether one went.
+    /// It waits for the disk.
+    fn make_room(&self, asks: &Pending, is_full: bool) -> Result<bool, StoreError> {
+        let waiting = self.store.waiting()?;
+        let Some((change, version)) = gives_way(&waiting, asks, is_full, now_ms()) else {
+            return Ok(false);
+        };
+        tracing::debug!(
+            device = %change.device_id,
+            "a request waits no longer: too many of its address do"
+        );
+        match self.write(&change, version) {
+            // Then it is another one, or gone.
+            Ok(_) | Err(StoreError::Conflict) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes when devices were last there.

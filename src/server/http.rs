@@ -5,8 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-    SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use hyper::{Method, Request, Response, StatusCode, Version};
 use serde_json::{Value, json};
@@ -49,6 +50,12 @@ pub(super) fn asked(request: &Request<Incoming>) -> Asked {
         return Asked::Page;
     }
     let broken = |status, message: &str| Asked::BrokenWebSocket(text(status, message));
+    // What follows a head like this is read otherwise by a proxy that believes in the body.
+    let lengths = headers.get_all(CONTENT_LENGTH);
+    let empty = lengths.iter().all(|length| length == "0");
+    if headers.contains_key(TRANSFER_ENCODING) || !empty {
+        return broken(StatusCode::BAD_REQUEST, "a WebSocket begins without a body");
+    }
     if !websocket {
         return broken(
             StatusCode::BAD_REQUEST,

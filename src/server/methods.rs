@@ -10,6 +10,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 
 use super::clock::{now_ms, with_fresh};
 use super::gateway::Shared;
@@ -193,6 +194,23 @@ pub(super) const METHODS: &[Method] = &[
 
 const PAIRING: Needs = Needs::Scope(Scope::Pairing);
 
+/// The scopes that a method takes, as far as its name says; of one that is not the gateway's own,
+/// those of somebody who reads. What a call is about may take more.
+#[must_use]
+pub fn scopes_for(method: &str) -> &'static [Scope] {
+    match METHODS.iter().find(|own| own.name == method) {
+        Some(Method {
+            needs: Needs::Scope(scope),
+            ..
+        }) => std::slice::from_ref(scope),
+        Some(Method {
+            needs: Needs::Nothing,
+            ..
+        })
+        | None => &[Scope::Read],
+    }
+}
+
 /// The names of all methods, as clients are told of them.
 pub(super) fn names(shared: &Shared) -> Vec<&str> {
     let own = METHODS.iter().map(|method| method.name);
@@ -307,6 +325,7 @@ fn identity(caller: &Caller<'_>, _: &Value) -> Result<Value, CallError> {
             code: ErrorCode::Unavailable,
             message: "this gateway has no key of its own".to_owned(),
             details: None,
+            retryable: None,
         }),
     }
 }
@@ -388,8 +407,8 @@ async fn devices(caller: &Caller<'_>, method: &str, params: &Value) -> Result<Va
     };
     caller.shared.write_notes().await;
     for _ in 0..MOST_CONFLICTS {
-        let (reply, before, version) = worked_out(caller, &call)?;
         let shared = caller.shared;
+        let (reply, before, version) = worked_out(caller, &call).await?;
         match shared.commit(&reply.change, &before, version).await {
             Ok(_) => {
                 caller.changed(&call, &reply);
@@ -404,17 +423,22 @@ async fn devices(caller: &Caller<'_>, method: &str, params: &Value) -> Result<Va
 
 /// What a call comes to by what is remembered now, and what that is of the device that it
 /// changes.
-fn worked_out(
+async fn worked_out(
     caller: &Caller<'_>,
     call: &Call,
 ) -> Result<(rpc::Reply, Standing, Version), CallError> {
     let rules = &caller.settings.compatibility;
     let shared = caller.shared;
-    let kept = shared.store.list().map_err(|error| failed(&error))?;
+    // There may be many devices: nobody else waits while they are copied.
+    let store = Arc::clone(&shared.store);
+    let kept = spawn_blocking(move || store.list()).await;
+    let kept = kept.unwrap_or_else(|_| Err(StoreError::Failed("it was given up".into())));
+    let kept = kept.map_err(|error| failed(&error))?;
+    let connected = shared.sessions.devices();
     let (standings, versions): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
     let view = View {
         standings: &standings,
-        is_connected: &|device| !shared.sessions.of_device(device).is_empty(),
+        is_connected: &|device| connected.contains(device),
         now_ms: now_ms(),
         rules,
     };
@@ -441,9 +465,12 @@ fn failed(error: &StoreError) -> CallError {
             StoreError::TooManyDevices => "too many devices are paired: remove some".to_owned(),
             StoreError::TooManyRequests => "too many requests wait".to_owned(),
             // What the store says is for the log.
-            StoreError::Failed(_) => "the gateway cannot keep pairings: see its log".to_owned(),
+            StoreError::Failed(_) => {
+                "the gateway cannot get at its devices: its log says why".to_owned()
+            }
         },
         details: None,
+        retryable: Some(true),
     }
 }
 
@@ -452,6 +479,7 @@ pub(super) fn invalid(message: impl Into<String>) -> CallError {
         code: ErrorCode::InvalidRequest,
         message: message.into(),
         details: None,
+        retryable: None,
     }
 }
 

@@ -40,6 +40,7 @@ words! {
     /// A limit on connections.
     Limit {
         PerAddress "unadmitted-per-address" "too many of one address were waiting for their admission",
+        Unadmitted "unadmitted" "too many in all were waiting for their admission, and most of its address",
         Connections "connections" "too many in all",
     }
 }
@@ -63,6 +64,7 @@ pub struct Metrics {
     reloads: One,
     policy_differs: Gauge,
     log_lines_dropped: Counter<u64, AtomicU64>,
+    log_lines_left_out: Counter<u64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -88,6 +90,7 @@ impl Metrics {
             reloads: Family::default(),
             policy_differs: Gauge::default(),
             log_lines_dropped: Counter::default(),
+            log_lines_left_out: Counter::default(),
         };
         metrics.register();
         metrics.begin_at_zero();
@@ -149,6 +152,11 @@ impl Metrics {
             "decision_log_lines_dropped",
             "Lines of the log of decisions that could not be written",
             self.log_lines_dropped.clone(),
+        );
+        all.register(
+            "decision_log_lines_left_out",
+            "Connections that nothing was decided of, and that were too many for a line each",
+            self.log_lines_left_out.clone(),
         );
     }
 
@@ -252,6 +260,11 @@ impl Metrics {
             .fetch_max(total, Ordering::Relaxed);
     }
 
+    /// So many more connections that nothing was decided of have no line.
+    pub fn log_lines_left_out(&self, count: u64) {
+        self.log_lines_left_out.inc_by(count);
+    }
+
     /// All of it as text, of the type [`CONTENT_TYPE`].
     #[must_use]
     pub fn encode(&self) -> String {
@@ -294,6 +307,7 @@ mod tests {
         metrics.policy_reloaded(false);
         metrics.log_lines_dropped(7);
         metrics.log_lines_dropped(5);
+        metrics.log_lines_left_out(9);
         let page = metrics.encode();
         for line in [
             "gw_decisions_total{verdict=\"approve\",reason=\"none\"} 1",
@@ -313,6 +327,7 @@ mod tests {
             "gw_policy_reloads_total{result=\"failed\"} 1",
             "gw_policy_differs 1",
             "gw_decision_log_lines_dropped_total 7",
+            "gw_decision_log_lines_left_out_total 9",
         ] {
             assert!(page.lines().any(|told| told == line), "{line}\n{page}");
         }
@@ -337,6 +352,6 @@ mod tests {
             .lines()
             .filter(|line| line.starts_with("# HELP gw_"))
             .count();
-        assert_eq!(help, 12);
+        assert_eq!(help, 13);
     }
 }

@@ -13,12 +13,17 @@ const MOST: usize = 10_000;
 
 /// Notes that are not written yet: of each device the last.
 #[derive(Debug, Default)]
-pub(super) struct Notes(Mutex<BTreeMap<Box<str>, (Change, Version)>>);
+pub(super) struct Notes {
+    kept: Mutex<BTreeMap<Box<str>, (Change, Version)>>,
+    /// Held while some are written: whoever wants to see them written waits for those too that
+    /// another one has taken.
+    writing: Mutex<()>,
+}
 
 impl Notes {
     /// Keeps a note; says whether there was room for it.
     pub(super) fn keep(&self, note: &Change, version: Version) -> bool {
-        let mut notes = lock(&self.0);
+        let mut notes = lock(&self.kept);
         if notes.len() >= MOST && !notes.contains_key(&note.device_id) {
             return false;
         }
@@ -29,7 +34,8 @@ impl Notes {
     /// Writes them, and says how many, also when it fails. One of a device that changed
     /// meanwhile is dropped: what it says is no longer the last. It waits for the disk.
     pub(super) fn write(&self, store: &dyn Store) -> (u64, Result<(), StoreError>) {
-        let notes = std::mem::take(&mut *lock(&self.0));
+        let _one = lock(&self.writing);
+        let notes = std::mem::take(&mut *lock(&self.kept));
         let mut written = 0;
         for (note, version) in notes.into_values() {
             match store.commit(&note, version) {

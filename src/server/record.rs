@@ -1,27 +1,59 @@
 //! What is told of connections: lines of the log, counts, and the last of them to look at.
+//!
+//! Lines of connections that nothing was decided of are a stranger's to make. They are counted by
+//! address, and kept apart from the others, which stay as long as if there were none of them.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::decision_log::DecisionLog;
+use super::clock::{now_ms, steady_ms};
+use super::decision_log::{DecisionLog, Share};
 use super::gateway::lock;
 use super::metrics::{Limit, Metrics, Outcome};
 use super::snapshot::Snapshot;
+use super::strangers::{LeftOut, Strangers};
+use super::waiting::Address;
 use crate::admission::{Admission, Reply};
-use crate::journal::{Connection, Finish, Line, Unfinished, read};
+use crate::journal::{Finish, Line, Unfinished, read};
 use crate::verdict::VerdictKind;
 use crate::wire::reply::HttpReason;
 
 /// How many lines may be looked at without the log.
 const RECENT: usize = 256;
 
+/// How many more of connections that nothing was decided of.
+const RECENT_STRANGERS: usize = 64;
+
 /// Tells of connections.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     log: Option<DecisionLog>,
     pub(super) metrics: Metrics,
-    recent: Mutex<VecDeque<Recent>>,
+    strangers: Mutex<Strangers>,
+    recent: Mutex<Lines>,
+}
+
+/// The last lines, each with its number, the oldest first.
+#[derive(Debug, Default)]
+struct Lines {
+    number: u64,
+    decided: VecDeque<(u64, Recent)>,
+    strangers: VecDeque<(u64, Recent)>,
+}
+
+impl Lines {
+    fn keep(&mut self, recent: Recent, share: Share) {
+        let (lines, most) = match share {
+            Share::Whole => (&mut self.decided, RECENT),
+            Share::Stranger | Share::LeftOut(_) => (&mut self.strangers, RECENT_STRANGERS),
+        };
+        if lines.len() == most {
+            lines.pop_front();
+        }
+        lines.push_back((self.number, recent));
+        self.number += 1;
+    }
 }
 
 /// A line, with the policy that it speaks of.
@@ -49,47 +81,77 @@ impl Record {
 
     /// Writes a line, and gives it back.
     pub(super) fn write(&self, line: &Line, snapshot: Option<&Arc<Snapshot>>) -> Recent {
+        self.put(line, snapshot, Share::Whole)
+    }
+
+    fn put(&self, line: &Line, snapshot: Option<&Arc<Snapshot>>, share: Share) -> Recent {
         let recent = Recent {
             text: line.text().into(),
             snapshot: snapshot.cloned(),
         };
         if let Some(log) = &self.log {
-            log.write_text(recent.text.to_string());
+            log.write_text(recent.text.to_string(), share);
             self.metrics.log_lines_dropped(log.dropped());
+            self.metrics.log_lines_left_out(log.take_left_out());
         }
-        let mut kept = lock(&self.recent);
-        if kept.len() == RECENT {
-            kept.pop_front();
-        }
-        kept.push_back(recent.clone());
+        lock(&self.recent).keep(recent.clone(), share);
         recent
+    }
+
+    /// Writes a line of a connection that nothing was decided of, unless its address has as many
+    /// as may be.
+    fn put_strangers(&self, whose: Address, line: &Line, snapshot: Option<&Arc<Snapshot>>) {
+        self.tell_left_out(false);
+        match lock(&self.strangers).admits(whose, steady_ms()) {
+            true => drop(self.put(line, snapshot, Share::Stranger)),
+            false => self.metrics.log_lines_left_out(1),
+        }
+    }
+
+    /// Says how many lines were left out, once a second is over; or now, where it `ends`.
+    pub(super) fn tell_left_out(&self, ends: bool) {
+        let left_out = lock(&self.strangers).left_out(steady_ms(), ends);
+        for LeftOut { address, count } in left_out {
+            let from = address.map(|address| address.to_string());
+            let line = Line::lines_left_out(now_ms(), from.as_deref(), count);
+            self.put(&line, None, Share::LeftOut(count));
+        }
     }
 
     /// The last lines, the newest first.
     pub(super) fn recent(&self) -> Vec<Recent> {
-        lock(&self.recent).iter().rev().cloned().collect()
+        let lines = lock(&self.recent);
+        let mut all: Vec<&(u64, Recent)> = lines.decided.iter().chain(&lines.strangers).collect();
+        all.sort_unstable_by_key(|(number, _)| std::cmp::Reverse(*number));
+        all.into_iter().map(|(_, recent)| recent.clone()).collect()
     }
 
     /// A request was answered over HTTP in place of a WebSocket.
-    pub(super) fn upgrade_refused(&self, line: &Line, reason: HttpReason, by: &Arc<Snapshot>) {
+    pub(super) fn upgrade_refused(
+        &self,
+        whose: Address,
+        line: &Line,
+        reason: HttpReason,
+        by: &Arc<Snapshot>,
+    ) {
         self.metrics.http_refused(reason);
         if reason == HttpReason::WaitingSockets {
             self.metrics.limited(Limit::PerAddress);
         }
-        self.write(line, Some(by));
+        self.put_strangers(whose, line, Some(by));
     }
 
     /// A first message was refused before any policy was asked.
-    pub(super) fn frame_refused(&self, line: &Line) {
+    pub(super) fn frame_refused(&self, whose: Address, line: &Line) {
         self.metrics.handshake(Outcome::Invalid, None);
-        self.write(line, None);
+        self.put_strangers(whose, line, None);
     }
 
     /// A connection ended before it was decided.
-    pub(super) fn unfinished(&self, connection: &Connection, line: &Line, why: Unfinished) {
-        tracing::debug!(connection = %connection.id, peer = ?connection.remote, "closed before connect: {why}");
+    pub(super) fn unfinished(&self, whose: Address, line: &Line, why: Unfinished) {
+        tracing::debug!(connection = %line.connection, peer = ?line.remote, "closed before connect: {why}");
         self.metrics.handshake(Outcome::Unfinished, None);
-        self.write(line, None);
+        self.put_strangers(whose, line, None);
     }
 
     /// A connection was decided, and so answered.
@@ -142,6 +204,7 @@ impl Record {
 
     /// Whatever is not written yet is written, if that does not take too long.
     pub(super) fn close(&self, deadline: Duration) {
+        self.tell_left_out(true);
         if let Some(log) = &self.log
             && !log.close(deadline)
         {

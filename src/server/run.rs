@@ -143,12 +143,20 @@ async fn accept(shared: Arc<Shared>, listener: Listener, room: Arc<Semaphore>) {
                 continue;
             }
         };
+        let seat = accepted.peer.map(|peer| {
+            let (seat, gone) = shared.unadmitted.enter(Address::of(peer.ip()));
+            if let Some(gone) = gone {
+                shared.record.metrics.limited(Limit::Unadmitted);
+                tracing::debug!(address = %gone, "closed: as many as may are not admitted yet, and most of this address");
+            }
+            seat
+        });
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
             let mut phase = shared.phase.subscribe();
             let cut = async { phase.wait_for(|phase| *phase == Phase::Cut).await.is_ok() };
             tokio::select! {
-                () = connection::serve(Arc::clone(&shared), accepted, place) => {}
+                () = connection::serve(Arc::clone(&shared), accepted, place, seat) => {}
                 _ = cut => {}
             }
             drop(permit);

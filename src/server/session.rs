@@ -16,7 +16,7 @@ use super::methods::{self, Caller};
 use super::record::Recent;
 use super::sessions::{End, Live};
 use super::snapshot::Snapshot;
-use crate::admission::{Ended, Permit, still_admitted};
+use crate::admission::{Permit, still_admitted};
 use crate::facts::Scope;
 use crate::journal::{Connection, Finish, Line};
 use crate::pairing::Standing;
@@ -150,7 +150,7 @@ impl Session {
         };
         asked(&*self.shared.store, device).map_err(|error| {
             tracing::error!(%error, "a session ends: its device cannot be looked at");
-            End::Ended(Ended::Revoked)
+            End::Unknown
         })
     }
 
@@ -248,6 +248,7 @@ impl End {
     pub(super) fn finish(self) -> Finish {
         match self {
             End::Ended(ended) => ended.into(),
+            End::Unknown => Finish::Unknown,
             End::Shutdown => Finish::Shutdown,
         }
     }
@@ -256,6 +257,10 @@ impl End {
     pub(super) fn close(self) -> Close {
         match self {
             End::Ended(ended) => ended.close(),
+            // Nothing is said of the device or its token: both are to be kept for another try.
+            End::Unknown => {
+                Close::new(1013, "device access cannot be checked now: try again later")
+            }
             End::Shutdown => Close::new(1012, "service restart"),
         }
     }

@@ -1,6 +1,6 @@
 //! Who is connected: what others may know of each session, and how to reach it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -41,6 +41,8 @@ pub(super) struct Live {
 pub(super) enum End {
     /// It is not admitted any longer.
     Ended(Ended),
+    /// Whether it is still admitted cannot be found out: the store of devices fails.
+    Unknown,
     /// The gateway stops.
     Shutdown,
 }
@@ -128,6 +130,14 @@ impl Sessions {
             .values()
             .filter(|live| live.device.as_deref() == Some(device));
         of_device.cloned().collect()
+    }
+
+    /// The devices that have one.
+    pub(super) fn devices(&self) -> BTreeSet<Box<str>> {
+        let live = lock(&self.live);
+        live.values()
+            .filter_map(|live| live.device.clone())
+            .collect()
     }
 
     /// Has each look whether it is still admitted.

@@ -11,7 +11,7 @@ use super::clock::now_ms;
 use super::gateway::{Shared, lock};
 use super::own_commits::OwnCommits;
 use super::watch::Watch;
-use crate::pairing::store::sweep;
+use crate::pairing::store::{StoreError, sweep};
 
 /// How often what has ended is removed from the store.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -45,6 +45,7 @@ async fn others(shared: &Arc<Shared>) {
     let (mut seen, mut seen_others) = (None, None);
     for beat in 1_u64.. {
         often.tick().await;
+        shared.record.tell_left_out(false);
         if beat.is_multiple_of(NOTES) {
             shared.write_notes().await;
         }
@@ -62,9 +63,10 @@ async fn others(shared: &Arc<Shared>) {
             seen_others = others;
             shared.sessions.ask_all();
         }
-        if let Ok(kept) = shared.store.list() {
-            let waiting = kept.iter().filter(|(kept, _)| kept.pending.is_some());
-            shared.record.metrics.requests_waiting(waiting.count());
+        let store = Arc::clone(&shared.store);
+        let waiting = spawn_blocking(move || Ok::<_, StoreError>(store.waiting()?.len()));
+        if let Ok(Ok(waiting)) = waiting.await {
+            shared.record.metrics.requests_waiting(waiting);
         }
     }
 }

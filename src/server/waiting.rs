@@ -1,15 +1,19 @@
 //! How many connections of one address wait for their admission.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 
 use super::gateway::lock;
+use crate::facts::{self, Transport};
+use crate::handshake::Socket;
 
 /// Whose connections are counted together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Address {
-    /// Those of an address; of IPv6, of its /64, which one host may have all of.
+    /// Those of an address; of IPv6, of its /64, which one host may have all of. This host is one,
+    /// by whichever of its loopback addresses.
     Ip(IpAddr),
     /// Those whose client is not known.
     Unknown,
@@ -20,9 +24,32 @@ pub(super) enum Address {
 impl Address {
     pub(super) fn of(ip: IpAddr) -> Self {
         Address::Ip(match ip.to_canonical() {
+            IpAddr::V4(ip) if ip.is_loopback() => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V4(ip) => IpAddr::V4(ip),
+            IpAddr::V6(ip) if ip.is_loopback() => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() >> 64 << 64).into()),
         })
+    }
+
+    /// Whose a connection is: its client's, where that is known, or else its peer's.
+    pub(super) fn of_client(socket: &Socket, client: facts::Address) -> Self {
+        match (socket.transport, client.ip()) {
+            (Transport::Tcp, Some(ip)) => Address::of(ip),
+            (Transport::Tcp, None) => Address::Unknown,
+            (Transport::Unix | Transport::InProcess, _) => Address::Socket,
+        }
+    }
+}
+
+/// An address, or of IPv6 a network.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Ip(IpAddr::V4(ip)) => write!(f, "{ip}"),
+            Address::Ip(IpAddr::V6(ip)) => write!(f, "{ip}/64"),
+            Address::Unknown => f.write_str("an unknown address"),
+            Address::Socket => f.write_str("the unix socket"),
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! `compatibility`: where releases read or answer the same request differently.
 //!
 //! A default is the newest release's value, or a stricter one; but protocol 3 is spoken too, a
-//! request waits a day, and no build of the dashboard is asked for. A release's own values stand
-//! beside its policy, as `policies/openclaw/VERSION.yaml`; nothing here names a release in code.
+//! request waits a day, no build of the dashboard is asked for, and a page of this host that fails
+//! waits and is not locked out. A release's own values stand beside its policy, as `policies/openclaw/VERSION.yaml`; nothing here names a release in code.
 //! The tables of `docs/settings.md` are made of both.
 
 mod answers;
@@ -93,6 +93,9 @@ pub struct Compatibility {
     /// Whether a loopback client that is never locked out has to wait for its refusal
     /// (2026.9).
     pub delay_loopback: bool,
+    /// Whether a page that this host serves, in a browser on it, waits for its refusal likewise
+    /// and is not locked out (no release).
+    pub delay_own_pages: bool,
 
     /// Which approved scopes cover a requested one.
     pub scope_rule: ScopeRule,
@@ -151,6 +154,7 @@ impl Default for Compatibility {
             count_by_origin: true,
             count_setup_codes: true,
             delay_loopback: true,
+            delay_own_pages: true,
             scope_rule: ScopeRule::RoleBound,
             approved_baseline: ApprovedBaseline::Approved,
             roles_need_tokens: true,

@@ -94,6 +94,11 @@ async fn an_address_may_have_32_sockets_that_say_nothing() {
     }
     let one_more = Raw::new(served.tcp().await);
     assert!(one_more.end().await.is_empty());
+    // This host has many addresses, and is one.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 2], 0).into()).unwrap();
+    let other = Raw::new(socket.connect(served.address).await.unwrap());
+    assert!(other.end().await.is_empty());
     silent.clear();
     let admitted = async {
         loop {
@@ -103,6 +108,30 @@ async fn an_address_may_have_32_sockets_that_say_nothing() {
         }
     };
     soon("an admission", admitted).await.unwrap();
+}
+
+/// Those that are not admitted have a part of the places; whoever comes is not kept out by them.
+#[tokio::test]
+async fn who_is_not_admitted_yet_gives_way_and_a_session_does_not() {
+    let mut plan = open_door();
+    plan.limits.connections = 12;
+    let served = plan.serve();
+    let mut sessions = Vec::new();
+    for _ in 0..6 {
+        sessions.push(served.admit(&Asking::default()).await);
+    }
+    let mut silent = std::collections::VecDeque::new();
+    for _ in 0..30 {
+        silent.push_back(Raw::new(served.tcp().await));
+        if silent.len() > 3 {
+            let oldest = silent.pop_front().unwrap();
+            assert!(oldest.end().await.is_empty());
+        }
+    }
+    sessions.push(served.admit(&Asking::default()).await);
+    for session in &mut sessions {
+        session.call("health", Value::Null).await.unwrap();
+    }
 }
 
 /// What breaks the protocol before admission, and how it is closed.
@@ -510,4 +539,53 @@ fn arbitrary_bytes_leave_the_gateway_serving() {
     });
     assert_eq!(drained.cut, 0);
     runtime.shutdown_timeout(Duration::from_secs(5));
+}
+
+/// Anybody can make connections that nothing is decided of: their lines are few, they say how many
+/// there were, and what was decided is still to be seen.
+#[tokio::test]
+async fn strangers_flush_no_decision_out_of_the_log() {
+    let served = open_door().serve();
+    let mut owner = served
+        .admit(&Asking::default().scopes(&["operator.admin"]))
+        .await;
+    let many = 400;
+    for _ in 0..many {
+        let mut raw = Raw::upgraded(served.tcp().await).await;
+        raw.send(&frame(TEXT, b"{}")).await;
+        raw.closed().await;
+    }
+    let recent = owner
+        .call("admission.recent", json!({ "limit": 1_000 }))
+        .await
+        .unwrap();
+    let kinds = recent["lines"].as_array().unwrap().iter();
+    let decided = kinds.filter(|line| line["kind"] == "decided");
+    assert_eq!(decided.count(), 1);
+    let (_, lines) = served.end().await;
+    let refused = reasons(&lines, Kind::FrameRefused).len() as u64;
+    let left_out = lines.iter().filter(|line| line.kind == Kind::LinesLeftOut);
+    let left_out = left_out.map(|line| {
+        assert_eq!(line.remote.as_deref(), Some("127.0.0.1"));
+        line.dropped.unwrap()
+    });
+    assert_eq!(refused + left_out.sum::<u64>(), many);
+    assert!(refused <= many / 2, "{refused}");
+}
+
+/// A body would be read as messages here, and as another request elsewhere.
+#[tokio::test]
+async fn an_upgrade_with_a_body_is_refused() {
+    let served = door().serve();
+    for (headers, answer) in [
+        ("Content-Length: 4\r\n", "HTTP/1.1 400 "),
+        ("Transfer-Encoding: chunked\r\n", "HTTP/1.1 400 "),
+        ("Content-Length: 0\r\n", "HTTP/1.1 101 "),
+    ] {
+        let mut raw = Raw::new(served.tcp().await);
+        let request = UPGRADE.replace("Host:", &format!("{headers}Host:"));
+        raw.send(request.as_bytes()).await;
+        let head = raw.head().await;
+        assert!(head.starts_with(answer), "{headers}{head}");
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
+use gw::journal::Kind;
 use gw::pairing::{Change, Memory, Standing, Store, StoreError, Version, Write};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -152,6 +153,11 @@ impl Store for Watched {
         self.inner.list()
     }
 
+    fn waiting(&self) -> Result<Vec<(Standing, Version)>, StoreError> {
+        self.see()?;
+        self.inner.waiting()
+    }
+
     fn device_of_request(&self, request_id: &str) -> Result<Option<Box<str>>, StoreError> {
         self.inner.device_of_request(request_id)
     }
@@ -249,8 +255,49 @@ async fn a_store_that_cannot_be_read_is_no_way_in() {
         policy, settings, ..
     } = door();
     served.gateway.put(policy, settings);
+    // It may come back with the token that it has.
     assert_eq!(
         owner.closed().await,
-        Closed::new(1008, "device access revoked")
+        Closed::new(1013, "device access cannot be checked now: try again later")
     );
+    store.blind.store(false, Ordering::SeqCst);
+    served.admit(&Asking::device("owner")).await;
+    let (_, lines) = served.end().await;
+    let ended = lines.iter().find(|line| line.kind == Kind::SessionEnded);
+    assert_eq!(ended.unwrap().reason.as_deref(), Some("store-failed"));
+}
+
+/// Whoever may make requests makes as many as there may be: who else asks is kept all the same, and
+/// so is who asked before.
+#[tokio::test]
+async fn requests_of_one_address_keep_out_nobody_else() {
+    let store = Arc::new(Memory::default());
+    let commit = |device: String, ip: &str, at: usize| {
+        let pending = json!({
+            "requestId": format!("of {device}"), "deviceId": device, "publicKey": "k",
+            "remoteIp": ip, "ts": 1_900_000_000_000_u64 + at as u64,
+        });
+        let change = Change {
+            pending: Write::Put(serde_json::from_value(pending).unwrap()),
+            ..Change::none(&device)
+        };
+        store.commit(&change, Version::NOTHING).unwrap();
+    };
+    commit("honest".to_owned(), "198.51.100.1", 0);
+    for at in 1..1_000 {
+        commit(format!("loud {at}"), "203.0.113.7", at);
+    }
+    let plan = Plan {
+        store: Some(Arc::clone(&store) as _),
+        ..door()
+    };
+    let served = plan.serve();
+    let waiting = served.refuse(&guest("guest")).await;
+    let device = served
+        .store
+        .device_of_request(waiting.request_id())
+        .unwrap();
+    assert!(device.is_some(), "{waiting:?}");
+    let is_kept = |device: &str| store.load(device).unwrap().0.pending.is_some();
+    assert!(is_kept("honest") && !is_kept("loud 1") && is_kept("loud 2"));
 }

@@ -296,7 +296,7 @@ proptest! {
         let mut limiter = Limiter::new(LIMIT);
         let subject = |host| {
             let ip = v6(0x2001_0db8_0000_0001 << 64 | u128::from(host));
-            Subject::of(&settings, Address::new(ip), &origin)
+            Subject::of(&settings, Address::new(ip), &origin, &[])
         };
         let mut guesses = 0;
         for host in hosts {
@@ -307,7 +307,7 @@ proptest! {
         }
         prop_assert_eq!(guesses, LIMIT.max_attempts);
         let other = v6(0x2001_0db8_0000_0002 << 64);
-        let other = Subject::of(&settings, Address::new(other), &origin);
+        let other = Subject::of(&settings, Address::new(other), &origin, &[]);
         prop_assert_eq!(limiter.locks(&other, 0), Locks::default());
     }
 
@@ -379,7 +379,7 @@ fn a_clock_that_goes_back_forgives_nothing() {
 #[test]
 fn a_refusal_on_this_host_comes_slower_each_time() {
     let settings = settings(json!({}), json!({}));
-    let subject = Subject::of(&settings, ip([127, 0, 0, 1]), &Origin::absent());
+    let subject = Subject::of(&settings, ip([127, 0, 0, 1]), &Origin::absent(), &[]);
     let mut limiter = Limiter::new(RateLimit::default());
     let failed = failed_shared();
     let delays: Vec<i64> = (0..7)
@@ -401,14 +401,16 @@ fn who_is_counted_and_how() {
     let page = |text: &str| Origin::parse(text);
     let far = Address::new("2001:db8:1:2:3:4:5:6".parse().unwrap());
     let mapped = Address::new("::ffff:192.168.1.10".parse().unwrap());
-    let quiet = json!({ "alwaysLimited": false, "delayLoopback": false });
+    let quiet = json!({
+        "alwaysLimited": false, "delayLoopback": false, "delayOwnPages": false,
+    });
     let of = |auth: Value, compatibility: &Value, client_ip, origin: &str| {
         let origin = match origin {
             "-" => Origin::absent(),
             text => page(text),
         };
         let settings = settings(auth, compatibility.clone());
-        let subject = Subject::of(&settings, client_ip, &origin);
+        let subject = Subject::of(&settings, client_ip, &origin, &[]);
         (subject.source, subject.measure)
     };
     let (unset, set) = (json!({}), json!({ "rateLimit": {} }));
@@ -468,7 +470,26 @@ fn who_is_counted_and_how() {
         of(unset.clone(), &quiet, loopback, "not an origin"),
         (Source::Pages, Measure::Locked)
     );
-    let together = json!({ "countByOrigin": false });
+    let own_page =
+        |auth: &Value, client_ip, origin| of(auth.clone(), &json!({}), client_ip, origin).1;
+    assert_eq!(
+        own_page(&unset, loopback, "http://localhost:5173"),
+        Measure::Delayed
+    );
+    assert_eq!(
+        own_page(&unset, loopback, "https://evil.example"),
+        Measure::Locked
+    );
+    assert_eq!(
+        own_page(&unset, lan, "http://localhost:5173"),
+        Measure::Locked
+    );
+    let no_exemption = json!({ "rateLimit": { "exemptLoopback": false } });
+    assert_eq!(
+        own_page(&no_exemption, loopback, "http://localhost:5173"),
+        Measure::Locked
+    );
+    let together = json!({ "countByOrigin": false, "delayOwnPages": false });
     assert_eq!(
         of(unset.clone(), &together, loopback, "http://localhost:5173"),
         (Source::Pages, Measure::Locked)
@@ -518,4 +539,31 @@ fn when_a_wrong_shared_secret_counts() {
         let tried = tried(shared, device);
         assert_eq!(counted(rule, tried), expected, "{rule} {tried:?}");
     }
+}
+
+/// Who fails on purpose on the same link locks out himself, and not everybody there.
+#[test]
+fn a_neighbour_is_counted_by_itself() {
+    let settings = settings(json!({}), json!({}));
+    let own = [
+        "2001:db8:1:2::1".parse().unwrap(),
+        "fe80::1".parse().unwrap(),
+    ];
+    let of = |ip: &str| {
+        let ip = Address::new(ip.parse().unwrap());
+        Subject::of(&settings, ip, &Origin::absent(), &own)
+    };
+    let mut limiter = Limiter::of(&settings);
+    for now_ms in 0..100 {
+        for ip in ["2001:db8:1:2::bad", "fe80::bad", "2001:db8:1:3::bad"] {
+            limiter.settle(&of(ip), &failed_shared(), now_ms);
+        }
+    }
+    let is_locked = |ip: &str| limiter.locks(&of(ip), 100).shared.is_some();
+    assert!(is_locked("2001:db8:1:2::bad") && is_locked("fe80::bad"));
+    assert!(!is_locked("2001:db8:1:2::c0de") && !is_locked("fe80::c0de"));
+    assert!(
+        is_locked("2001:db8:1:3::c0de"),
+        "elsewhere one host may have all of them"
+    );
 }

@@ -1,16 +1,14 @@
 //! `gw devices approve`: what a request would get, the owner's yes, and what the device has then.
 
-use std::io::{BufRead as _, IsTerminal as _};
-
 use serde_json::{Value, json};
 
 use super::super::Exit;
 use super::super::output::{AnswerFormat, Output};
-use super::super::reach::{self, AskArgs, Trouble};
+use super::super::reach::{AskArgs, Trouble};
 use super::super::table::{ago, now_ms};
-use super::entry::{Entry, changed, names};
-use super::{device_of, listed, unfound};
-use crate::facts::Scope;
+use super::entry::{Devices, Entry, changed, names};
+use super::{Word, asked, device_of, manage, unfound};
+use crate::source::shell_word;
 
 /// Approves a request: the device may come in with what it asked for
 ///
@@ -22,7 +20,8 @@ use crate::facts::Scope;
 Examples:
   gw devices approve 6f1c2b3a
   gw devices approve --latest
-  gw devices approve 6f1c2b3a-0d5e-4f7a-9b1c-2d3e4f5a6b7c --yes
+  gw devices approve 6f1c2b3a-0d5e-4f7a-9b1c-2d3e4f5a6b7c     the whole id: also without a terminal
+  gw devices approve --latest --yes                           whatever it is
 
 Exit codes: 0 approved, 1 not approved, or the gateway is not reached, 2 wrong command line")]
 pub(super) struct Args {
@@ -42,62 +41,54 @@ pub(super) struct Args {
     ask: AskArgs,
 }
 
-/// Whether what was shown is to be done.
-enum Word {
-    Yes,
-    No,
-    /// Nobody can be asked, and what was named is not surely what was meant.
-    Unsure,
-}
-
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let format = args.ask.format;
-    let approved = reach::ask(
-        &args.ask,
-        &[Scope::Admin],
-        output,
-        async |session, output| {
-            let devices = listed(session).await?;
-            let found = match args.request.as_deref() {
-                Some(id) => devices
-                    .request(id)
-                    .map_err(|error| unfound(&error, &args.ask, output))?,
-                None => match devices.requests().first() {
-                    Some(request) => *request,
-                    None => {
-                        output.complain("error: no request waits\n");
-                        return Err(Trouble::Told(Exit::Failure));
-                    }
-                },
-            };
-            let id = found.text("requestId").to_owned();
-            let shown = granted(found, devices.record(found));
-            match format {
-                // What is granted is seen before the question; programs get the answer alone.
-                AnswerFormat::Json => {}
-                AnswerFormat::Human | AnswerFormat::Plain => output.say(&shown),
-            }
-            output.flush();
-            let whole = args.request.as_deref() == Some(&id);
-            match word(args, whole) {
-                Word::Yes => {}
-                Word::No => {
-                    output.complain("not approved: the request waits on\n");
+    let find = |devices: &Devices, output: &mut Output| {
+        let found = match args.request.as_deref() {
+            Some(id) => devices
+                .request(id)
+                .map_err(|error| unfound(&error, "approve", &args.ask, output))?,
+            None => match devices.requests().first() {
+                Some(request) => *request,
+                None => {
+                    output.complain("error: no request waits\n");
                     return Err(Trouble::Told(Exit::Failure));
                 }
-                Word::Unsure => {
-                    let words = format!("devices approve {}", found.shown("requestId"));
-                    let again = args.ask.gateway.advice().same.command(&words);
-                    output.complain(&format!(
-                        "error: not approved: nobody can be asked here\n  help: {again}\n"
-                    ));
-                    return Err(Trouble::Told(Exit::Failure));
-                }
+            },
+        };
+        let id = found.text("requestId").to_owned();
+        let shown = granted(found, devices.record(found));
+        match format {
+            // What is granted is seen before the question; programs get the answer alone.
+            AnswerFormat::Json => {}
+            AnswerFormat::Human | AnswerFormat::Plain => output.say(&shown),
+        }
+        output.flush();
+        let whole = args.request.as_deref() == Some(&id);
+        match word(args, whole) {
+            Word::Yes => {}
+            Word::No => {
+                output.complain("not approved: the request waits on\n");
+                return Err(Trouble::Told(Exit::Failure));
             }
-            let params = json!({ "requestId": id });
-            Ok(session.call("device.pair.approve", params).await?)
-        },
-    );
+            Word::Unsure => {
+                let words = format!(
+                    "devices approve {}",
+                    shell_word(&found.shown("requestId"))
+                );
+                let again = args.ask.gateway.advice().same.command(&words);
+                output.complain(&format!(
+                    "error: not approved: no terminal to ask at: give the whole request id, or --yes\n  help: {again}\n"
+                ));
+                return Err(Trouble::Told(Exit::Failure));
+            }
+        }
+        Ok((id, found.takes()))
+    };
+    let approved = manage(&args.ask, output, find, async |session, id| {
+        let params = json!({ "requestId": id });
+        session.call("device.pair.approve", params).await
+    });
     match approved {
         Ok(answer) => {
             match format {
@@ -123,10 +114,14 @@ fn granted(request: Entry<'_>, record: Option<Entry<'_>>) -> String {
     let since = ago(request.time("ts"), now_ms());
     say("from", &format!("{}; {since}", request.from()));
     if let Some(record) = record {
-        say(
-            "has",
-            &format!("{}: {}", record.shown_roles(), names(&record.scopes())),
-        );
+        let had = format!("{}: {}", record.shown_roles(), names(&record.scopes()));
+        match request.is_of(record) {
+            true => say("has", &had),
+            false => say(
+                "replaces",
+                &format!("{had}, of another key; that one is out then"),
+            ),
+        }
     }
     for change in record
         .map(|record| changed(request, record))
@@ -161,20 +156,8 @@ pub(super) fn has(device: &Value) -> String {
 }
 
 fn word(args: &Args, whole: bool) -> Word {
-    if args.yes {
-        return Word::Yes;
-    }
-    if !std::io::stdin().is_terminal() || args.ask.format == AnswerFormat::Json {
-        return if whole { Word::Yes } else { Word::Unsure };
-    }
-    let mut question = Output::default();
-    question.complain("approve this? [y/N] ");
-    question.flush();
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    let yes = matches!(answer.trim(), "y" | "Y" | "yes");
-    match read.is_ok() && yes {
-        true => Word::Yes,
-        false => Word::No,
+    match asked("approve this?", args.yes, args.ask.format) {
+        Word::Unsure if whole => Word::Yes,
+        word @ (Word::Yes | Word::No | Word::Unsure) => word,
     }
 }

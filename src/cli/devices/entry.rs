@@ -1,10 +1,17 @@
 //! The list of devices as a gateway gives it, and finding one in it by the beginning of its id.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use serde_json::Value;
 
-use crate::facts::Role;
+use super::super::next::Next;
 use crate::facts::scopes::{ScopeRule, covers};
+use crate::facts::{Role, Scope};
 use crate::handshake::clean;
+use crate::pairing::key::same_key;
+use crate::pairing::record::Came;
+use crate::source::shell_word;
 
 /// Fewer characters than these do not name anything: they were typed by mistake.
 const LEAST: usize = 4;
@@ -21,6 +28,8 @@ pub(super) enum Unfound {
     None(&'static str, String),
     #[error("{0} {1}s begin with `{2}`: name more of it")]
     Several(usize, &'static str, String),
+    #[error("request {0} waits no longer: {1} took it up, with what its device asked for since")]
+    Replaced(String, String),
     #[error("`{1}` is too short to name a {0}: at least {LEAST} characters of its id")]
     Short(&'static str, String),
 }
@@ -28,6 +37,20 @@ pub(super) enum Unfound {
 /// A request or a device, by its JSON.
 #[derive(Clone, Copy)]
 pub(super) struct Entry<'a>(pub(super) &'a Value);
+
+impl Unfound {
+    /// What helps, for `gw devices VERB`.
+    pub(super) fn help(&self, verb: &str, next: &Next) -> String {
+        match self {
+            Unfound::Replaced(_, by) => {
+                next.command(&format!("devices {verb} {}", shell_word(by)))
+            }
+            Unfound::None(..) | Unfound::Several(..) | Unfound::Short(..) => {
+                format!("`{}` shows what there is", next.command("devices list"))
+            }
+        }
+    }
+}
 
 impl Devices {
     pub(super) fn of(listed: Value) -> Self {
@@ -51,7 +74,21 @@ impl Devices {
 
     /// The request that an id or its beginning names.
     pub(super) fn request(&self, id: &str) -> Result<Entry<'_>, Unfound> {
-        one(self.requests(), "requestId", "request", id)
+        let found = one(self.requests(), "requestId", "request", id);
+        match (&found, self.replaced_by(id)) {
+            (Err(Unfound::None(..)), Some((replaced, by))) => {
+                Err(Unfound::Replaced(clean(replaced), by.shown("requestId")))
+            }
+            (_, _) => found,
+        }
+    }
+
+    /// What took the place of the request that an id or its beginning names, with the whole id.
+    fn replaced_by(&self, id: &str) -> Option<(&str, Entry<'_>)> {
+        self.requests().into_iter().find_map(|request| {
+            let mut replaced = request.list("replaces").into_iter();
+            Some((replaced.find(|replaced| replaced.starts_with(id))?, request))
+        })
     }
 
     /// The paired device that an id or its beginning names.
@@ -164,18 +201,48 @@ impl<'a> Entry<'a> {
         who.join(" ")
     }
 
-    /// Where it came from. No address is kept of this host, and of who comes through a proxy that
-    /// is not trusted: the two are not told apart here.
+    /// Where it came from: an address, or how it came where none is told. Releases of OpenClaw
+    /// keep neither of this host, nor of who comes through a proxy that is not trusted.
     pub(super) fn from(self) -> String {
-        match self.shown("remoteIp") {
-            from if from.is_empty() => "this host, or a proxy".to_owned(),
-            from => from,
+        let came = Came::parse(self.text("came")).map(|came| match came {
+            Came::ThisHost => "this host",
+            Came::OwnSocket => "this host, at the gateway's socket",
+            Came::InProcess => "the gateway's own process",
+            Came::UnnamedProxy => "a proxy that is not trusted",
+        });
+        match (self.shown("remoteIp"), came) {
+            (from, _) if !from.is_empty() => from,
+            (_, Some(came)) => came.to_owned(),
+            (_, None) => "this host, or a proxy".to_owned(),
         }
+    }
+
+    /// Whether it came from an address in a network. Where no address is kept of it, it counts as
+    /// this host's.
+    pub(super) fn is_from(self, network: IpNet) -> bool {
+        match self.text("remoteIp") {
+            "" => network.addr().is_loopback(),
+            text => text
+                .parse::<IpAddr>()
+                .is_ok_and(|ip| network.contains(&ip.to_canonical())),
+        }
+    }
+
+    /// Whether the device that asks is the one that was approved: it has its key.
+    pub(super) fn is_of(self, record: Entry<'_>) -> bool {
+        same_key(self.text("publicKey"), record.text("publicKey"))
+    }
+
+    /// What whoever approves it needs.
+    pub(super) fn takes(self) -> Vec<Scope> {
+        to_give(&self.roles(), &self.scopes())
     }
 
     /// What this request asks for that the device does not have: roles, and scopes. What was
     /// revoked it does not have.
     pub(super) fn beyond(self, record: Option<Entry<'a>>) -> (Vec<&'a str>, Vec<&'a str>) {
+        // What was approved for another key is not this device's, and goes.
+        let record = record.filter(|record| self.is_of(*record));
         let revoked = |role: &str| record.is_some_and(|record| record.is_revoked(role));
         let mut had = record.map(Entry::roles).unwrap_or_default();
         had.retain(|role| !revoked(role));
@@ -190,10 +257,26 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// What it takes to give roles and scopes, or to take them: only `operator.admin` manages what is
+/// not an operator's, and nobody gives what they do not hold.
+pub(super) fn to_give(roles: &[&str], scopes: &[&str]) -> Vec<Scope> {
+    let operators = roles.iter().all(|role| *role == Role::Operator.name());
+    let known: Option<Vec<Scope>> = scopes.iter().map(|it| Scope::parse(it.trim())).collect();
+    match known {
+        Some(mut scopes) if operators && !scopes.contains(&Scope::Admin) => {
+            if !scopes.contains(&Scope::Pairing) {
+                scopes.push(Scope::Pairing);
+            }
+            scopes
+        }
+        Some(_) | None => vec![Scope::Admin],
+    }
+}
+
 /// What of a device's description is another one in a request than in its record, in words.
 pub(super) fn changed(request: Entry<'_>, record: Entry<'_>) -> Vec<String> {
     let mut changed = Vec::new();
-    if request.text("publicKey") != record.text("publicKey") {
+    if !request.is_of(record) {
         changed.push(
             "its key is another one than was approved: another device, or one that was set up anew"
                 .to_owned(),

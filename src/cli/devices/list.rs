@@ -6,8 +6,7 @@ use super::super::output::{AnswerFormat, Output};
 use super::super::reach::{self, AskArgs};
 use super::super::table::{Table, ago, now_ms, prefixes};
 use super::entry::{Devices, Entry, names};
-use super::listed;
-use crate::facts::Scope;
+use super::{TO_LIST, listed};
 
 /// Beginnings of ids that are shown, where fewer characters would do.
 const SHORTEST: usize = 8;
@@ -27,7 +26,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
-    let devices = reach::ask(&args.ask, &[Scope::Pairing], output, async |session, _| {
+    let devices = reach::ask(&args.ask, TO_LIST, output, async |session, _| {
         Ok(listed(session).await?)
     });
     let devices = match devices {
@@ -111,6 +110,9 @@ fn gets(request: Entry<'_>, record: Option<Entry<'_>>) -> String {
     }
     match record {
         None => gets.join(": "),
+        Some(record) if !request.is_of(record) => {
+            format!("{}; in the place of another key", gets.join(": "))
+        }
         Some(record) => format!("{}; has {}", gets.join(": "), names(&record.scopes())),
     }
 }

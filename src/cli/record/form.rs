@@ -145,7 +145,7 @@ fn pairing(
         return None;
     }
     let loaded = Sqlite::open(&file, Limits::default())
-        .map_err(|error| error.to_string())
+        .map_err(|error| format!("{error}: {}", error.remedy()))
         .and_then(|store| store.load(device).map_err(|error| error.to_string()));
     let (standing, _) = match loaded {
         Ok(loaded) => loaded,

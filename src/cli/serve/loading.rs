@@ -114,10 +114,7 @@ impl Loading {
             }
             Token::Given | Token::Unused => None,
         };
-        let mut settings = config.settings();
-        if let (Some(constants), false) = (constants, config.says("compatibility")) {
-            settings.compatibility = constants;
-        }
+        let settings = constants::with(&config, constants);
         let mut output = Output::default();
         output.report(config.warnings(), config.sources(), ReportFormat::Human);
         output.report(policy.warnings(), policy.sources(), ReportFormat::Human);

@@ -18,8 +18,9 @@ use super::Exit;
 use super::next::whole;
 use super::output::{Output, ReportFormat, colour};
 use super::overrides::OverrideArgs;
+use super::owner;
 use crate::config::{Host, Level, Limits, Listen};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::host::claim::claim;
 use crate::host::files::raise_limit;
 use crate::host::identity::identity;
@@ -30,8 +31,8 @@ use crate::host::{self, container};
 use crate::pairing::sqlite::Sqlite;
 use crate::pairing::store::{self, Store as _};
 use crate::server::decision_log::DecisionLog;
-use crate::server::tls::Certificates;
-use crate::server::{Drained, Gateway, Listener, Options, run as serve};
+use crate::server::tls::{Certificates, Notice};
+use crate::server::{Drained, Gateway, Listener, Options, Reloaded, run as serve};
 use crate::source::Sources;
 
 /// How long connections may take to end when the gateway stops.
@@ -116,8 +117,15 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     } = loaded;
     let certificates = Certificates::open(&config.tls, &config.state, None, SystemTime::now())
         .map_err(|error| Failure::new(error.message(), error.remedy()))?;
+    let mut made = None;
     for notice in certificates.iter().flat_map(Certificates::notices) {
-        output.complain(&format!("{notice}\n"));
+        match notice {
+            // It is told with the fingerprint, where clients look for that.
+            Notice::Made { path, .. } => made = Some(path),
+            Notice::Renewed { .. } | Notice::ReadableKey(_) => {
+                output.complain(&format!("{notice}\n"));
+            }
+        }
     }
     let claim = claim(&config.state).map_err(|error| {
         let status = loading.next(&config, &[]).command("status");
@@ -138,10 +146,14 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         None => None,
     };
     let store = Sqlite::open(&config.devices_file(), store::Limits::default())
-        .map_err(|error| Failure::new(error.to_string(), "the devices are kept there"))?;
+        .map_err(|error| Failure::new(error.to_string(), error.remedy()))?;
     let kept = store
         .list()
-        .map_err(|error| Failure::new(error.to_string(), "the devices are kept there"))?;
+        .map_err(|error| Failure::new(error.to_string(), "start it again"))?;
+    if let Some(warning) = owner::warning_of(&policy, &settings, &kept) {
+        let found = Diagnostics(vec![warning]);
+        output.report(&found, policy.sources(), ReportFormat::Human);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -180,6 +192,7 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
             .filter(|(kept, _)| kept.record.is_some())
             .count(),
         fingerprint: certificates.as_ref().map(Certificates::fingerprint),
+        certificate: made,
         container: container.as_ref(),
         unavailable: situation.unavailable(),
         requests: kept
@@ -333,7 +346,10 @@ async fn stopped(gateway: Gateway) {
             () = heard(&mut interrupt) => return,
             () = heard(&mut terminate) => return,
             () = heard(&mut hang_up) => {
-                gateway.reload().await;
+                // Whoever sends the signal sees nothing else of it; of all others the log tells.
+                if gateway.reload().await == Reloaded::Unchanged {
+                    tracing::info!("told to load again: policy and settings are unchanged");
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 //! token and the log are, what to try next.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use super::loading::MadeToken;
 use crate::config::{Config, Tls};
@@ -21,6 +22,8 @@ pub(super) struct Start<'a> {
     pub(super) requests: usize,
     /// Of the certificate, where TLS is spoken.
     pub(super) fingerprint: Option<Fingerprint>,
+    /// The certificate, where it was made just now.
+    pub(super) certificate: Option<PathBuf>,
     pub(super) container: Option<&'a Container>,
     /// What to run next.
     pub(super) next: String,
@@ -59,6 +62,9 @@ impl fmt::Display for Start<'_> {
         }
         if let Some(fingerprint) = &self.fingerprint {
             writeln!(f, "TLS       {fingerprint}")?;
+        }
+        if let Some(certificate) = &self.certificate {
+            writeln!(f, "          {}, made just now", certificate.display())?;
         }
         if matches!(self.config.tls, Tls::Off) && self.config.listen.beyond_loopback() {
             writeln!(f, "TLS       off")?;

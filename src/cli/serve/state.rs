@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::host::own::{Shared, shared};
 use crate::host::token::private_folder;
 
 /// Makes the folder where it is not there; one that is there stays as it is.
@@ -26,44 +27,14 @@ fn unmade(state: &Path, error: &std::io::Error) -> (String, String) {
     )
 }
 
-/// Why nothing can be kept in a folder, with what helps; nothing where it is not there yet.
+/// Why nothing can be kept in a folder, with what helps, as far as it can be said before it is made.
 pub(in super::super) fn unfit(state: &Path) -> Option<(String, String)> {
-    let metadata = fs::metadata(state).ok()?;
-    if !metadata.is_dir() {
+    if fs::metadata(state).is_ok_and(|found| !found.is_dir()) {
         return Some((
             format!("the state folder {} is no folder", state.display()),
             "name another one by `--state`".to_owned(),
         ));
     }
-    let (others, help) = shared(&metadata)?;
-    let state = state.display();
-    Some((
-        format!("the state folder {state} {others}"),
-        format!("{help} {state}"),
-    ))
-}
-
-/// How others may get at a folder, with what helps.
-#[cfg(unix)]
-fn shared(metadata: &fs::Metadata) -> Option<(&'static str, &'static str)> {
-    use std::os::unix::fs::MetadataExt as _;
-    let own = crate::host::user::Users::of_this_process().map(|users| users.own);
-    if metadata.mode() & 0o022 != 0 {
-        return Some((
-            "may be written to by others",
-            "name another one by `--state`, or look at what is in it, and then: chmod go-w",
-        ));
-    }
-    if own.is_some_and(|own| metadata.uid() != own && metadata.uid() != 0) {
-        return Some((
-            "belongs to another user",
-            "name another one by `--state`, or give it to the user that runs the gateway: chown USER",
-        ));
-    }
-    None
-}
-
-#[cfg(not(unix))]
-fn shared(_: &fs::Metadata) -> Option<(&'static str, &'static str)> {
-    None
+    let Shared { what, help } = shared(state)?;
+    Some((format!("the state folder {what}"), help))
 }

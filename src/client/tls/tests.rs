@@ -159,12 +159,12 @@ async fn what_no_authority_vouches_for_shows_how_to_pin_it() {
     snapbox::assert_data_eq!(
         told.join("\n"),
         snapbox::str![[r#"
-the certificate of localhost is not trusted: no authority that this host trusts vouches for it. Its fingerprint is SHOWN: if `gw status` says the same on its host, pin it with `--tls-fingerprint SHOWN`
-the certificate of localhost is not trusted: this host has no authorities that it trusts. Its fingerprint is SHOWN: if `gw status` says the same on its host, pin it with `--tls-fingerprint SHOWN`
-the certificate of gateway.example.com is not trusted: it is for other names. Its fingerprint is SHOWN: if `gw status` says the same on its host, pin it with `--tls-fingerprint SHOWN`
-the certificate of [::1] is not trusted: it is for other names. Its fingerprint is SHOWN: if `gw status` says the same on its host, pin it with `--tls-fingerprint SHOWN`
-the certificate of localhost is not trusted: it has expired. Its fingerprint is SHOWN: if `gw status` says the same on its host, pin it with `--tls-fingerprint SHOWN`
-the certificate of localhost is not trusted: it is not valid yet, or the clock of this host is behind. Its fingerprint is SHOWN: if `gw status` says the same on its host, pin it with `--tls-fingerprint SHOWN`
+the certificate of localhost is not trusted: no authority that this host trusts vouches for it. If `gw status` says on its host that this is its fingerprint, pin it: `--tls-fingerprint SHOWN`
+the certificate of localhost is not trusted: this host has no authorities that it trusts. If `gw status` says on its host that this is its fingerprint, pin it: `--tls-fingerprint SHOWN`
+the certificate of gateway.example.com is not trusted: it is for other names. If `gw status` says on its host that this is its fingerprint, pin it: `--tls-fingerprint SHOWN`
+the certificate of [::1] is not trusted: it is for other names. If `gw status` says on its host that this is its fingerprint, pin it: `--tls-fingerprint SHOWN`
+the certificate of localhost is not trusted: it has expired. If `gw status` says on its host that this is its fingerprint, pin it: `--tls-fingerprint SHOWN`
+the certificate of localhost is not trusted: it is not valid yet, or the clock of this host is behind. If `gw status` says on its host that this is its fingerprint, pin it: `--tls-fingerprint SHOWN`
 "#]]
     );
 }

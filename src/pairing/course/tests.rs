@@ -8,6 +8,7 @@ use crate::facts::{Client, Mode, Role};
 use crate::pairing::change::{Decision, Write};
 use crate::pairing::record::{Issuer, Record};
 use crate::pairing::removal::{PRUNE_AFTER_MS, expire, reject, remove, superfluous};
+use crate::pairing::request::MOST_REPLACED;
 use crate::pairing::store::{Store, sweep};
 use crate::pairing::{Denied, Memory, Version};
 use crate::secret::Secret;
@@ -148,6 +149,7 @@ fn ask(scopes: &[Box<str>]) -> Ask<'_> {
         platform: Some("linux"),
         device_family: None,
         remote_ip: None,
+        came: None,
         browser_origin: None,
         issuer: None,
         by_device_token: false,
@@ -194,6 +196,28 @@ fn a_request_keeps_its_id_until_it_asks_for_more() {
         };
         assert_eq!(gateway.events, told, "{rule} {asked:?}");
     }
+}
+
+/// Who has an id from before finds what took it up, among as many as are kept.
+#[test]
+fn a_request_says_which_ids_it_took_up() {
+    let mut gateway = Gateway::new(|_| ());
+    let mut before: Vec<Box<str>> = Vec::new();
+    for round in 0..2 * MOST_REPLACED {
+        let id = gateway.asks(&[&format!("operator.{round}")]);
+        let newest = before.iter().rev().take(MOST_REPLACED);
+        let newest: Vec<Box<str>> = newest.cloned().collect();
+        assert_eq!(gateway.standing.pending.as_ref().unwrap().replaces, newest);
+        before.push(id);
+    }
+    let last = gateway.pending();
+    gateway.asks(&["operator.0"]);
+    assert_eq!(gateway.pending()["replaces"], last["replaces"]);
+
+    let mut release = Gateway::new(|rules| rules.request_notes = false);
+    release.asks(&[READ]);
+    release.asks(&[WRITE]);
+    assert_eq!(release.pending().get("replaces"), None);
 }
 
 #[test]

@@ -18,13 +18,13 @@ pub enum OpenError {
         source: io::Error,
     },
     /// A path that cannot be the database's, or one of the files beside it.
-    #[error("{} is not a file: name a file, or move it away", .path.display())]
+    #[error("{} is not a file", .path.display())]
     NotAFile {
         /// Which.
         path: PathBuf,
     },
     /// Other users could change it, or read its secrets.
-    #[error("{} may be {access} by other users: run `chmod {remedy} {}`", .path.display(), .path.display())]
+    #[error("{} may be {access} by other users", .path.display())]
     Shared {
         /// Which file or folder.
         path: PathBuf,
@@ -33,8 +33,14 @@ pub enum OpenError {
         /// What `chmod` is to be told.
         remedy: &'static str,
     },
+    /// Another user, who is not root either, could change it.
+    #[error("{} belongs to another user", .path.display())]
+    Owned {
+        /// Which file or folder.
+        path: PathBuf,
+    },
     /// The database is gone, and its write-ahead log is not.
-    #[error("{} is missing, but {} is there: put the database back, or move that file away to start anew", .path.display(), .left.display())]
+    #[error("{} is missing, but {} is there", .path.display(), .left.display())]
     Orphan {
         /// Which file is missing.
         path: PathBuf,
@@ -42,7 +48,7 @@ pub enum OpenError {
         left: PathBuf,
     },
     /// Something else is kept in it.
-    #[error("{} is not a store of devices: {how}. name another file; this one was left as it is", .path.display())]
+    #[error("{} is not a store of devices: {how}", .path.display())]
     Foreign {
         /// Which file.
         path: PathBuf,
@@ -50,7 +56,7 @@ pub enum OpenError {
         how: &'static str,
     },
     /// A newer release wrote it.
-    #[error("{} has schema {found}, and this release knows them up to {known}: use the release that wrote it, or a newer one", .path.display())]
+    #[error("{} has schema {found}, and this release knows them up to {known}", .path.display())]
     Newer {
         /// Which file.
         path: PathBuf,
@@ -60,7 +66,7 @@ pub enum OpenError {
         known: i64,
     },
     /// Its content cannot be trusted.
-    #[error("{} is damaged: {how}. put a copy in its place, or move it away with its -wal and -shm files to start anew", .path.display())]
+    #[error("{} is damaged: {how}", .path.display())]
     Damaged {
         /// Which file.
         path: PathBuf,
@@ -68,7 +74,7 @@ pub enum OpenError {
         how: Box<str>,
     },
     /// SQLite failed otherwise.
-    #[error("{} cannot be opened: {how}; {}", .path.display(), .remedy)]
+    #[error("{} cannot be opened: {how}", .path.display())]
     Failed {
         /// Which file.
         path: PathBuf,
@@ -97,7 +103,40 @@ impl fmt::Display for Access {
     }
 }
 
+/// What it means to go on without the file.
+const ANEW: &str = "gw then begins anew, and every device has to be approved again";
+
 impl OpenError {
+    /// What helps.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            OpenError::Io { .. } => {
+                "the devices are kept there: let the user who runs gw read and write it".to_owned()
+            }
+            OpenError::NotAFile { .. } => format!("move it away: {ANEW}"),
+            OpenError::Shared { path, remedy, .. } => {
+                format!("it holds tokens: run `chmod {remedy} {}`", path.display())
+            }
+            OpenError::Owned { path } => format!(
+                "run `chown` on {} as root, or name another folder for the state",
+                path.display()
+            ),
+            OpenError::Orphan { .. } => format!(
+                "put the database back, from a copy of both; or move that file away: {ANEW}"
+            ),
+            OpenError::Foreign { .. } => format!(
+                "it was left as it is: put a copy of the devices in its place, or move it away: \
+                 {ANEW}"
+            ),
+            OpenError::Newer { .. } => "use the release that wrote it, or a newer one".to_owned(),
+            OpenError::Damaged { .. } => format!(
+                "put a copy in its place, or move it away with its -wal and -shm files: {ANEW}"
+            ),
+            OpenError::Failed { remedy, .. } => (*remedy).to_owned(),
+        }
+    }
+
     pub(super) fn io(path: &Path, what: &'static str) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| OpenError::Io { path, what, source }
@@ -143,7 +182,9 @@ pub(super) fn remedy(error: &rusqlite::Error) -> &'static str {
         Some(DatabaseBusy | DatabaseLocked) => {
             "another program keeps it from being written; try again, or end that one"
         }
-        Some(DatabaseCorrupt | NotADatabase) => "restart gw on a copy that is whole",
+        Some(DatabaseCorrupt | NotADatabase) => {
+            "stop gw, put a copy in its place, and start it again"
+        }
         Some(_) | None => "restart gw; what was committed before is kept",
     }
 }

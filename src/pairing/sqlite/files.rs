@@ -194,6 +194,7 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
 /// Whoever may write the folder can put another file in the database's place.
 fn check_folder(folder: &Path) -> Result<(), OpenError> {
     let metadata = fs::metadata(folder).map_err(OpenError::io(folder, "looked at"))?;
+    check_owner(folder, &metadata)?;
     match mode(&metadata) & 0o022 {
         0 => Ok(()),
         _ => Err(OpenError::Shared {
@@ -204,11 +205,31 @@ fn check_folder(folder: &Path) -> Result<(), OpenError> {
     }
 }
 
+/// Its owner may let in whomever they like: this user and root are trusted, others are not.
+#[cfg(unix)]
+fn check_owner(path: &Path, metadata: &Metadata) -> Result<(), OpenError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let own = rustix::process::geteuid().as_raw();
+    match metadata.uid() == own || metadata.uid() == 0 {
+        true => Ok(()),
+        false => Err(OpenError::Owned {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+#[cfg(not(unix))]
+fn check_owner(_: &Path, _: &Metadata) -> Result<(), OpenError> {
+    Ok(())
+}
+
 fn check_file(path: &Path, metadata: &Metadata) -> Result<(), OpenError> {
-    let path = path.to_owned();
     if !metadata.is_file() {
+        let path = path.to_owned();
         return Err(OpenError::NotAFile { path });
     }
+    check_owner(path, metadata)?;
+    let path = path.to_owned();
     let access = match mode(metadata) {
         mode if mode & 0o022 != 0 => Access::Written,
         mode if mode & 0o044 != 0 => Access::Read,

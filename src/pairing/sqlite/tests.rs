@@ -46,7 +46,8 @@ impl Place {
     fn refusal(&self) -> String {
         let folder = fs::canonicalize(self.0.path()).unwrap();
         let folder = format!("{}/", folder.to_str().unwrap());
-        self.open().unwrap_err().to_string().replace(&folder, "")
+        let error = self.open().unwrap_err();
+        format!("{error}: {}", error.remedy()).replace(&folder, "")
     }
 
     fn other(&self) -> Connection {
@@ -339,13 +340,15 @@ fn nobody_else_may_touch_its_files() {
         }
         chmod(&place.beside(what), mode);
         let file = format!("gw.sqlite{what}");
-        let refusal = format!("{file} may be {access} by other users: run `chmod 600 {file}`");
+        let refusal = format!(
+            "{file} may be {access} by other users: it holds tokens: run `chmod 600 {file}`"
+        );
         assert_eq!(place.refusal(), refusal);
         chmod(&place.beside(what), 0o600);
     }
     chmod(place.0.path(), 0o770);
     let refusal = place.refusal();
-    assert!(refusal.contains("may be written by other users: run `chmod go-w "));
+    assert!(refusal.contains("may be written by other users: it holds tokens: run `chmod go-w "));
     chmod(place.0.path(), 0o755);
     assert_eq!(place.open().unwrap().list().unwrap().len(), 1);
 }
@@ -510,15 +513,19 @@ type Spoil = fn(&Place);
 
 #[test]
 fn what_is_wrong_with_a_file_is_said_and_the_file_left_as_it_is() {
-    const MOVE: &str =
-        "put a copy in its place, or move it away with its -wal and -shm files to start anew";
+    const ANEW: &str = "gw then begins anew, and every device has to be approved again";
     let foreign = |how: &str| {
         format!(
-            "gw.sqlite is not a store of devices: {how}. name another file; this one was left as \
-             it is"
+            "gw.sqlite is not a store of devices: {how}: it was left as it is: put a copy of the \
+             devices in its place, or move it away: {ANEW}"
         )
     };
-    let damaged = |how: &str| format!("gw.sqlite is damaged: {how}. {MOVE}");
+    let damaged = |how: &str| {
+        format!(
+            "gw.sqlite is damaged: {how}: put a copy in its place, or move it away with its -wal \
+             and -shm files: {ANEW}"
+        )
+    };
     let cases: [(Spoil, String); 9] = [
         (
             |place| fs::write(place.path(), "").unwrap(),
@@ -583,9 +590,10 @@ fn what_is_wrong_with_a_file_is_said_and_the_file_left_as_it_is() {
             |place| {
                 fs::rename(place.path(), place.beside("-wal")).unwrap();
             },
-            "gw.sqlite is missing, but gw.sqlite-wal is there: put the database back, or move \
-             that file away to start anew"
-                .to_owned(),
+            format!(
+                "gw.sqlite is missing, but gw.sqlite-wal is there: put the database back, from a \
+                 copy of both; or move that file away: {ANEW}"
+            ),
         ),
     ];
     for (spoil, says) in cases {
@@ -612,8 +620,8 @@ fn a_folder_that_is_not_there_and_a_path_that_is_none_are_named() {
         "{error}"
     );
     fs::create_dir(place.path()).unwrap();
-    let says = "gw.sqlite is not a file: name a file, or move it away";
-    assert_eq!(place.refusal(), says);
+    let says = "gw.sqlite is not a file: move it away: ";
+    assert!(place.refusal().starts_with(says), "{}", place.refusal());
 }
 
 #[test]

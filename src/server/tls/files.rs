@@ -9,6 +9,8 @@ use rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::ParsedCertificate;
 
+use crate::host::own;
+
 use super::error::{Found, Key, TlsError, Trouble, Wanted};
 
 /// The largest file, in bytes: a long chain has 20,000.
@@ -50,7 +52,7 @@ impl Files {
 
     /// The certificates of the chain, at least one.
     pub(super) fn read_chain(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-        let (bytes, _) = read(&self.certificate)
+        let (bytes, _) = read(&self.certificate, self.made)
             .map_err(|error| self.bad_certificate(Trouble::Unreadable(error)))?;
         chain(&bytes).map_err(|trouble| self.bad_certificate(trouble))
     }
@@ -58,7 +60,7 @@ impl Files {
     /// The private key, and whether others may read it.
     pub(super) fn read_key(&self) -> Result<(PrivateKeyDer<'static>, bool), TlsError> {
         let (bytes, mode) =
-            read(&self.key).map_err(|error| self.bad_key(Trouble::Unreadable(error)))?;
+            read(&self.key, self.made).map_err(|error| self.bad_key(Trouble::Unreadable(error)))?;
         let key = private_key(&bytes).map_err(|trouble| self.bad_key(trouble))?;
         Ok((key, mode.is_some_and(|mode| mode & OTHERS != 0)))
     }
@@ -163,7 +165,8 @@ fn is_pkcs12(bytes: &[u8]) -> bool {
 }
 
 /// The bytes of a file, and its mode where there are modes.
-fn read(path: &Path) -> Result<(Vec<u8>, Option<u32>), String> {
+/// Reads a file; one that the gateway `made` is this user's, and no link.
+fn read(path: &Path, made: bool) -> Result<(Vec<u8>, Option<u32>), String> {
     let said = |error: std::io::Error| {
         if error.kind() == ErrorKind::NotFound {
             "there is no such file".to_owned()
@@ -173,11 +176,15 @@ fn read(path: &Path) -> Result<(Vec<u8>, Option<u32>), String> {
             error.to_string()
         }
     };
-    // Opening a pipe would wait for somebody to write into it.
-    if !fs::metadata(path).map_err(said)?.is_file() {
-        return Err("it is no file".to_owned());
-    }
-    let file = File::open(path).map_err(said)?;
+    let file = if made {
+        own::open(File::options().read(true), path).map_err(said)?
+    } else {
+        // Opening a pipe would wait for somebody to write into it.
+        if !fs::metadata(path).map_err(said)?.is_file() {
+            return Err("it is no file".to_owned());
+        }
+        File::open(path).map_err(said)?
+    };
     let mode = mode(&file.metadata().map_err(said)?);
     let mut bytes = Vec::new();
     file.take(LARGEST + 1)

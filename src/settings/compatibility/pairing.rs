@@ -14,6 +14,10 @@ pub struct PairingRules {
     pub repeat: Repeat,
     /// Whether an id that another one replaces is announced as rejected (2026.9).
     pub announce_superseded: bool,
+    /// Whether a request says which ids it replaced, so that who has one of them is told the new
+    /// one, and how it came where no address is known; and a refusal says what the request asks
+    /// for by now, where an earlier connection asked for more. No release does.
+    pub request_notes: bool,
     /// What is looked at before a request is approved.
     pub approval: Approval,
     /// Which scopes the tokens of an approval carry.
@@ -63,6 +67,7 @@ impl Default for PairingRules {
             supersede: Supersede::Subset,
             repeat: Repeat::Refresh,
             announce_superseded: true,
+            request_notes: true,
             approval: Approval::Everyone,
             approved_token: ApprovedToken::Kept,
             approval_replaces_tokens: false,

@@ -18,6 +18,9 @@ pub struct CallError {
     /// For programs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub details: Option<Value>,
+    /// Whether the same call may succeed later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retryable: Option<bool>,
 }
 
 impl CallError {
@@ -39,6 +42,7 @@ impl CallError {
             code,
             message: error.to_string(),
             details,
+            retryable: None,
         }
     }
 }

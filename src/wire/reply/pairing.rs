@@ -21,11 +21,23 @@ pub struct PairingRefusal<'a> {
     pub device_id: Option<&'a str>,
     /// The scopes that it asks for, as sent; they are told without white space around them.
     pub scopes: &'a [Box<str>],
+    /// What the request that is kept asks for, where an earlier connection asked for more than
+    /// this one.
+    pub waiting: Option<Waiting<'a>>,
     /// The roles that were approved, where the key of the record is the one presented: a
     /// stranger is not told.
     pub approved_roles: &'a [Box<str>],
     /// The scopes that were approved, on the same condition.
     pub approved_scopes: &'a [Box<str>],
+}
+
+/// What a request asks for that took up earlier ones.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting<'a> {
+    /// The roles.
+    pub roles: &'a [Box<str>],
+    /// The scopes.
+    pub scopes: &'a [Box<str>],
 }
 
 impl PairingRefusal<'_> {
@@ -37,6 +49,7 @@ impl PairingRefusal<'_> {
             request_id: None,
             device_id: None,
             scopes: &[],
+            waiting: None,
             approved_roles: &[],
             approved_scopes: &[],
         }
@@ -91,6 +104,10 @@ pub fn pairing_required(pairing: &PairingRefusal<'_>, context: &Context<'_>) -> 
     tell("deviceId", pairing.device_id.map(Value::from));
     tell("requestedRole", Some(context.role.name().into()));
     tell("requestedScopes", scopes);
+    if let Some(waiting) = pairing.waiting {
+        tell("waitingRoles", list(waiting.roles));
+        tell("waitingScopes", list(waiting.scopes));
+    }
     tell("approvedRoles", list(pairing.approved_roles));
     tell("approvedScopes", list(pairing.approved_scopes));
     let short = format!("pairing required: {}", pairing.reason.name());

@@ -94,8 +94,8 @@ pub fn unkept(error: &StoreError) -> Refusal {
         StoreError::Conflict => ("the pairing of this device is changing", "try again"),
         // What the store says is for the owner's log.
         StoreError::Failed(_) => (
-            "the gateway cannot keep pairings",
-            "have the owner look at the gateway's log",
+            "the gateway cannot get at its devices",
+            "try again later; the gateway's log tells its owner what is wrong",
         ),
     };
     let refusal = Refusal::new(ErrorCode::Unavailable, message);
