@@ -512,18 +512,20 @@ default → require-pairing
             "{said:?}"
         );
     }
-    let mut serving = place
-        .command(&["serve"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (mut out, mut err) = (
-        serving.stdout.take().unwrap(),
-        serving.stderr.take().unwrap(),
-    );
-    let mut gateway = Running(serving);
-    listening(BufReader::new(&mut out));
+    let serve = || {
+        let mut serving = place
+            .command(&["serve"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let out = serving.stdout.take().unwrap();
+        let err = serving.stderr.take().unwrap();
+        let gateway = Running(serving);
+        listening(BufReader::new(out));
+        (gateway, BufReader::new(err))
+    };
+    let (mut gateway, mut err) = serve();
     for tool in [
         &["devices", "list"][..],
         &["devices", "approve", "--latest"],
@@ -554,8 +556,13 @@ error: the policy of this gateway admits nobody here, not even the user who runs
     );
     let said = place.gw(&["check-policy", "my.policy"]);
     assert!(!said.err.contains("no-way-in"), "{said:?}");
-    let (_gateway, _) = place.serve_at(&[]);
+    let (_gateway, err) = serve();
     assert_eq!(place.gw(&["devices", "list"]).code, Some(0));
+
+    // Nor is it lost silently.
+    place.write("my.policy", SHUT);
+    let mut told = err.lines().map(Result::unwrap);
+    assert!(told.any(|line| line.contains("[no-way-in]")));
 }
 
 #[test]

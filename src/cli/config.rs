@@ -267,23 +267,23 @@ fn beside(
 fn check(args: &CheckArgs, output: &mut Output) -> Exit {
     let file = args.file.named();
     let name = file.or(here()).unwrap_or("the defaults");
-    let (mut exit, mut diagnostics, mut sources, named, settings) = match read(file, &args.overrides)
-    {
-        Err(unread) => (
-            unread.exit,
-            unread.diagnostics,
-            unread.sources,
-            unread.named.map(|named| *named),
-            None,
-        ),
-        Ok(config) => (
-            Exit::Success,
-            config.warnings().clone(),
-            config.sources().clone(),
-            Some(config.named()),
-            Some(constants::settings(&config)),
-        ),
-    };
+    let (mut exit, mut diagnostics, mut sources, named, settings) =
+        match read(file, &args.overrides) {
+            Err(unread) => (
+                unread.exit,
+                unread.diagnostics,
+                unread.sources,
+                unread.named.map(|named| *named),
+                None,
+            ),
+            Ok(config) => (
+                Exit::Success,
+                config.warnings().clone(),
+                config.sources().clone(),
+                Some(config.named()),
+                Some(constants::settings(&config)),
+            ),
+        };
     if let Some(named) = named {
         exit = exit.and(beside(
             &named,

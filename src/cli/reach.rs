@@ -169,9 +169,10 @@ impl GatewayArgs {
         let trust = match &self.tls_fingerprint {
             None => Trust::System,
             Some(text) => Trust::Fingerprint(text.parse().map_err(|error| {
-                let help = "`gw status` says it on the gateway's own host";
+                let status = self.advice().owner.command("status");
+                let help = format!("`{status}` says it on the gateway's own host");
                 let message = format!("`--tls-fingerprint`: {error}");
-                wrong(message, help, Code::InvalidTarget, Exit::Usage)
+                wrong(message, &help, Code::InvalidTarget, Exit::Usage)
             })?),
         };
         if let Some(url) = &self.url {

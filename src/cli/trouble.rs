@@ -153,48 +153,58 @@ pub(super) fn details(refusal: &Refusal, advice: &Advice) -> String {
 
 /// Anything but a refusal.
 pub(super) fn diagnostic(error: &ClientError, advice: &Advice) -> Diagnostic {
-    let nobody;
-    let far = format!(
-        "it may be no gateway, or a busy one: `{}` shows how far it gets",
-        advice.same.command("connect")
-    );
+    let status = advice.owner.command("status");
+    let far = || {
+        let connect = advice.same.command("connect");
+        format!("it may be no gateway, or a busy one: `{connect}` shows how far it gets")
+    };
     let (code, help) = match error {
-        ClientError::Nobody(_) => {
-            nobody = match &advice.state {
+        ClientError::Nobody(_) => (
+            Code::CannotReach,
+            match &advice.state {
                 Some(_) => format!("start one: {}", advice.owner.command("serve")),
                 None => {
                     "is `gw serve` running? `--url`, `--state` and `--config` name another gateway"
                         .to_owned()
                 }
-            };
-            (Code::CannotReach, &*nobody)
-        }
+            },
+        ),
         ClientError::Unreachable { error, .. } if error.kind() == ErrorKind::PermissionDenied => (
             Code::CannotReach,
             "the socket is for the user who runs the gateway: run this as that user, or name its \
-             URL by `--url`",
+             URL by `--url`"
+                .to_owned(),
         ),
         ClientError::Unreachable { .. } => (
             Code::CannotReach,
-            "look at the name, the port, and what is in between",
+            "look at the name, the port, and what is in between".to_owned(),
         ),
-        ClientError::Tls(error) => of_tls(error),
+        ClientError::Tls(error) => of_tls(error, &status),
         ClientError::NeedsTls { .. } => (
             Code::NotAGateway,
-            "`gw status` on its own host says whether it is the gateway, and its fingerprint",
+            format!(
+                "`{status}` on its own host says whether it is the gateway, and its fingerprint"
+            ),
         ),
-        ClientError::TooLate { .. } => (Code::NoAnswer, &*far),
-        ClientError::Closed { .. } => (Code::NoAnswer, "the gateway's log may say why"),
-        ClientError::Protocol { .. } => (Code::NotAGateway, &*far),
+        ClientError::TooLate { .. } => (Code::NoAnswer, far()),
+        ClientError::Closed { .. } => (Code::NoAnswer, "the gateway's log may say why".to_owned()),
+        ClientError::Protocol { .. } => (Code::NotAGateway, far()),
         ClientError::Http { .. } => (
             Code::NotAGateway,
-            "something else may listen there, or the gateway or a proxy refuses the request itself",
+            "something else may listen there, or the gateway or a proxy refuses the request itself"
+                .to_owned(),
         ),
         ClientError::Request(_) => (
             Code::InvalidTarget,
-            "write a header as `Name: value`, on one line",
+            "write a header as `Name: value`, on one line".to_owned(),
         ),
-        ClientError::Refused(_) => (Code::NoAnswer, "`gw connect` shows all of the answer"),
+        ClientError::Refused(_) => {
+            let connect = advice.same.command("connect");
+            (
+                Code::NoAnswer,
+                format!("`{connect}` shows all of the answer"),
+            )
+        }
     };
     let mut message = match (error, &advice.state) {
         (ClientError::Nobody(place), Some(state)) => {
@@ -230,29 +240,30 @@ pub(super) fn diagnostic(error: &ClientError, advice: &Advice) -> Diagnostic {
     }
 }
 
-/// What an error of TLS is, and what helps.
-fn of_tls(error: &ConnectError) -> (Code, &'static str) {
+/// What an error of TLS is, and what helps; `status` asks the gateway on its own host.
+fn of_tls(error: &ConnectError, status: &str) -> (Code, String) {
     match error {
-        ConnectError::Pin { .. } | ConnectError::Key(_) => (
+        ConnectError::Pin { .. } | ConnectError::Key(_) | ConnectError::Untrusted { .. } => (
             Code::UntrustedCertificate,
-            "nothing was sent; `gw status` on the gateway's own host says its fingerprint",
-        ),
-        ConnectError::Untrusted { .. } => (
-            Code::UntrustedCertificate,
-            "nothing was sent; a fingerprint that is told on the gateway's own host can be pinned",
+            format!("nothing was sent; `{status}` on the gateway's own host says its fingerprint"),
         ),
         ConnectError::NotTls(_) => (
             Code::NotAGateway,
-            "write `ws://` in place of `wss://` where nobody can listen in between",
+            "write `ws://` in place of `wss://` where nobody can listen in between".to_owned(),
         ),
-        ConnectError::Name(_) => (Code::InvalidTarget, "look at the name in `--url`"),
+        ConnectError::Name(_) => (
+            Code::InvalidTarget,
+            "look at the name in `--url`".to_owned(),
+        ),
         ConnectError::Handshake { .. } => (
             Code::NotAGateway,
-            "something else may listen there: `gw status` on the gateway's own host says its port",
+            format!(
+                "something else may listen there: `{status}` on the gateway's own host says its port"
+            ),
         ),
         ConnectError::Broken { .. } => (
             Code::NoAnswer,
-            "something in between may cut it, or it speaks no TLS: `ws://` asks without",
+            "something in between may cut it, or it speaks no TLS: `ws://` asks without".to_owned(),
         ),
     }
 }

@@ -72,10 +72,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
                 return Err(Trouble::Told(Exit::Failure));
             }
             Word::Unsure => {
-                let words = format!(
-                    "devices approve {}",
-                    shell_word(&found.shown("requestId"))
-                );
+                let words = format!("devices approve {}", shell_word(&found.shown("requestId")));
                 let again = args.ask.gateway.advice().same.command(&words);
                 output.complain(&format!(
                     "error: not approved: no terminal to ask at: give the whole request id, or --yes\n  help: {again}\n"

@@ -42,9 +42,7 @@ impl Unfound {
     /// What helps, for `gw devices VERB`.
     pub(super) fn help(&self, verb: &str, next: &Next) -> String {
         match self {
-            Unfound::Replaced(_, by) => {
-                next.command(&format!("devices {verb} {}", shell_word(by)))
-            }
+            Unfound::Replaced(_, by) => next.command(&format!("devices {verb} {}", shell_word(by))),
             Unfound::None(..) | Unfound::Several(..) | Unfound::Short(..) => {
                 format!("`{}` shows what there is", next.command("devices list"))
             }

@@ -8,11 +8,13 @@ use super::super::config::{here, read_on};
 use super::super::next::{Next, absolute, whole};
 use super::super::output::{Output, ReportFormat};
 use super::super::overrides::OverrideArgs;
-use super::super::{Exit, config, constants, load};
+use super::super::{Exit, config, constants, load, owner};
 use super::state;
 use crate::config::{Config, SecretFile, Surroundings, Token};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::host::{Local, token};
+use crate::pairing::store::Store;
+use crate::pairing::{Standing, Version};
 use crate::policy::Policy;
 use crate::server;
 use crate::settings::Settings;
@@ -143,17 +145,40 @@ impl Loading {
         Next::serving((file, self.overrides.state()), config, urls)
     }
 
-    /// Reads what may change while the gateway runs.
-    pub(super) fn again(&self) -> Result<server::Loaded, String> {
-        match self.load() {
-            Ok(loaded) => Ok(server::Loaded {
-                policy: loaded.policy,
-                settings: loaded.settings,
-                files: loaded.files,
-            }),
-            Err(unloaded) => Err(unloaded.text),
+    /// Reads what may change while the gateway runs, of one that remembers what is in the store.
+    pub(super) fn again(&self, store: &dyn Store) -> Result<server::Loaded, String> {
+        let Loaded {
+            policy,
+            settings,
+            files,
+            mut warnings,
+            ..
+        } = self.load().map_err(|unloaded| unloaded.text)?;
+        // While the store cannot be read nobody comes in anyway.
+        if let Ok(kept) = store.list() {
+            warnings.push_str(&no_way_in(&policy, &settings, &kept));
         }
+        Ok(server::Loaded {
+            policy,
+            settings,
+            files,
+            warnings,
+        })
     }
+}
+
+/// That nobody can approve devices under what is loaded, for people; empty where somebody can.
+pub(super) fn no_way_in(
+    policy: &Policy,
+    settings: &Settings,
+    kept: &[(Standing, Version)],
+) -> String {
+    let mut output = Output::default();
+    if let Some(warning) = owner::warning_of(policy, settings, kept) {
+        let found = Diagnostics(vec![warning]);
+        output.report(&found, policy.sources(), ReportFormat::Human);
+    }
+    output.complaints()
 }
 
 /// This host, with a note of the files that were asked for.

@@ -12,15 +12,14 @@ use std::time::{Duration, SystemTime};
 
 use tokio::runtime::Runtime;
 
-use self::loading::{Loaded, Loading};
+use self::loading::{Loaded, Loading, no_way_in};
 use self::start::Start;
 use super::Exit;
 use super::next::whole;
 use super::output::{Output, ReportFormat, colour};
 use super::overrides::OverrideArgs;
-use super::owner;
 use crate::config::{Host, Level, Limits, Listen};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::host::claim::claim;
 use crate::host::files::raise_limit;
 use crate::host::identity::identity;
@@ -150,10 +149,7 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     let kept = store
         .list()
         .map_err(|error| Failure::new(error.to_string(), "start it again"))?;
-    if let Some(warning) = owner::warning_of(&policy, &settings, &kept) {
-        let found = Diagnostics(vec![warning]);
-        output.report(&found, policy.sources(), ReportFormat::Human);
-    }
+    output.complain(&no_way_in(&policy, &settings, &kept));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -201,19 +197,21 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
             .count(),
     };
     output.say(&start.to_string());
+    let store = Arc::new(store);
+    let remembered = Arc::clone(&store);
     let options = Options {
         limits: within_open_files(config.limits),
         log,
         metrics: config.metrics,
         peers,
-        load: Some(Arc::new(move || loading.again())),
+        load: Some(Arc::new(move || loading.again(&*remembered))),
         watched: files,
         certificates: certificates.clone(),
         identity: Some(identity),
         about: vec![("stateDir", config.state.display().to_string())],
         ..Options::default()
     };
-    let gateway = Gateway::new(policy, settings, Arc::new(store), options)
+    let gateway = Gateway::new(policy, settings, store, options)
         .map_err(|error| Failure::new(error.to_string(), "look at the host"))?;
     output.flush();
     Ok(runtime.block_on(async {
@@ -347,7 +345,7 @@ async fn stopped(gateway: Gateway) {
             () = heard(&mut terminate) => return,
             () = heard(&mut hang_up) => {
                 // Whoever sends the signal sees nothing else of it; of all others the log tells.
-                if gateway.reload().await == Reloaded::Unchanged {
+                if let Reloaded::Unchanged { .. } = gateway.reload().await {
                     tracing::info!("told to load again: policy and settings are unchanged");
                 }
             }
