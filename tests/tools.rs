@@ -386,8 +386,10 @@ REFUSED  pairing required: device is not approved yet
   asks for    operator.read
   would get   operator.read, operator.write: with what it asked for before
   what helps  Approve this device from the pending pairing requests.
-              gw devices approve [..]
+  on its host gw devices approve [..]
   closed      1008 pairing required: device is not approved yet (requestId: [..])
+  connection  [..]
+  on its host gw explain --connection [..]
 
 "#]]
     );
@@ -586,6 +588,8 @@ REFUSED  the gateway cannot get at its devices
   code        UNAVAILABLE
   what helps  try again later; the gateway's log tells its owner what is wrong
   closed      1013 the gateway cannot get at its devices
+  connection  [..]
+  on its host gw explain --connection [..]
 
 "#]]
     );

@@ -184,6 +184,8 @@ mod tests {
                 .ends_with("above, which may be written to by others")
         );
         assert!(found.help.contains("chmod go-w "), "{}", found.help);
+        let none = above.join("deep/not there yet");
+        assert!(shared(&none).is_some(), "it would be made there");
         with_mode(&above, 0o755);
         with_mode(&state, 0o770);
         let found = shared(&state).unwrap();

@@ -246,6 +246,7 @@ async fn a_thousand_handshakes_see_no_half_of_a_reload() {
             policy,
             settings,
             files: Vec::new(),
+            warnings: String::new(),
         })
     };
     let plan = Plan {
