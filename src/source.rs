@@ -265,6 +265,16 @@ pub fn visible(text: &str) -> String {
     shown
 }
 
+/// A text as one word of a shell's command line.
+#[must_use]
+pub fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// Whether a character shows nothing, or changes how others are shown.
 #[must_use]
 pub fn is_hidden(character: char) -> bool {

@@ -4,14 +4,18 @@
 //!
 //! A block's info string says what it is: `policy`, `policy FILE` and `json FILE` for policies
 //! of several files, of which `main.policy` or the first is loaded; `policy padded=BYTES` for
-//! one that is filled up with comments; `console` for command lines, each after `$ `.
+//! one that is filled up with comments; `console` for command lines, each after `$ `. `answer`
+//! is what a listener answers to those after it, and `gateway FLAGS` is a gateway that serves for
+//! them: its port is `PORT` there, and its state folder `STATE`.
 
 #![expect(clippy::unwrap_used, reason = "a harness fails loudly")]
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use gw::Policy;
 use gw::diagnostic::render::{Format, render};
@@ -19,6 +23,7 @@ use gw::diagnostic::{Code, Diagnostics};
 use gw::lang::ReadError;
 use gw::source::Sources;
 use libtest_mimic::{Arguments, Failed, Trial};
+use tempfile::TempDir;
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -80,7 +85,15 @@ fn raises(example: &str, code: Option<Code>) -> Result<(), String> {
         return Err("no example".to_owned());
     }
     if blocks.iter().any(|block| block.info == "console") {
-        return blocks.iter().try_for_each(|block| console(block, code));
+        let mut stand_in = StandIn::default();
+        for block in &blocks {
+            match block.info.split_once(' ').unwrap_or((block.info, "")) {
+                ("answer", _) => stand_in = StandIn::answering(&block.text),
+                ("gateway", flags) => stand_in = StandIn::gateway(flags),
+                (_, _) => console(block, &stand_in, code)?,
+            }
+        }
+        return Ok(());
     }
     let (diagnostics, sources) = load(&blocks)?;
     let mut found: Vec<Code> = diagnostics
@@ -130,9 +143,10 @@ fn load(blocks: &[Block<'_>]) -> Result<(Diagnostics, Sources), String> {
 }
 
 /// Runs `$ gw …`: arguments are separated by spaces, or stand between single quotes.
-fn console(block: &Block<'_>, code: Option<Code>) -> Result<(), String> {
-    for line in block
-        .text
+fn console(block: &Block<'_>, stand_in: &StandIn, code: Option<Code>) -> Result<(), String> {
+    let text = block.text.replace("PORT", &stand_in.port);
+    for line in text
+        .replace("STATE", stand_in.state.path().to_str().unwrap())
         .lines()
         .filter_map(|line| line.strip_prefix("$ gw "))
     {
@@ -144,6 +158,7 @@ fn console(block: &Block<'_>, code: Option<Code>) -> Result<(), String> {
             }
         });
         let output = Command::new(env!("CARGO_BIN_EXE_gw"))
+            .env("XDG_CONFIG_HOME", stand_in.state.path())
             .args(arguments)
             .output()
             .unwrap();
@@ -154,6 +169,72 @@ fn console(block: &Block<'_>, code: Option<Code>) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// What command lines meet; nothing, unless they say so.
+struct StandIn {
+    port: String,
+    state: TempDir,
+    gateway: Option<Child>,
+}
+
+impl Default for StandIn {
+    fn default() -> Self {
+        StandIn {
+            port: "1".to_owned(),
+            state: tempfile::tempdir().unwrap(),
+            gateway: None,
+        }
+    }
+}
+
+impl StandIn {
+    /// Answers every connection with a text, once something was said.
+    fn answering(text: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port().to_string();
+        let answer = text.replace('\n', "\r\n");
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let _ = stream.read(&mut [0; 4_096]);
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        let mut stand_in = StandIn::default();
+        stand_in.port = port;
+        stand_in
+    }
+
+    /// Serves with these flags.
+    fn gateway(flags: &str) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let mut gateway = Command::new(env!("CARGO_BIN_EXE_gw"))
+            .args(["serve", "--port", "0", "--state"])
+            .arg(state.path())
+            .args(flags.split_whitespace())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut first = String::new();
+        let mut lines = BufReader::new(gateway.stdout.take().unwrap());
+        lines.read_line(&mut first).unwrap();
+        let port = first.trim().rsplit(':').next().unwrap().to_owned();
+        StandIn {
+            port,
+            state,
+            gateway: Some(gateway),
+        }
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        if let Some(gateway) = &mut self.gateway {
+            let _ = gateway.kill();
+            let _ = gateway.wait();
+        }
+    }
 }
 
 fn every_page_has_a_code() -> Result<(), String> {

@@ -492,7 +492,10 @@ const FIELDS: &[(&str, &str)] = &[
         "clause",
         "A hash of that clause's own text: it stays when lines above it change.",
     ),
-    ("policy.file", "The policy, as the gateway was given it."),
+    (
+        "policy.file",
+        "The policy, as the gateway was given it; `gw serve` names its whole path.",
+    ),
     (
         "policy.digest",
         "A hash over its texts, as `gw check-policy` prints it.",

@@ -7,7 +7,7 @@
 )]
 
 use std::fs;
-use std::io::{BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -182,8 +182,10 @@ REFUSED  pairing required: device is not approved yet
   request     [..]
   asks for    operator.read, operator.write
   what helps  Approve this device from the pending pairing requests.
-              gw devices approve [..]
+  on its host gw devices approve [..]
   closed      1008 pairing required: device is not approved yet (requestId: [..])
+  connection  [..]
+  on its host gw explain --connection [..]
 
 "#]]
     );
@@ -384,8 +386,10 @@ REFUSED  pairing required: device is not approved yet
   asks for    operator.read
   would get   operator.read, operator.write: with what it asked for before
   what helps  Approve this device from the pending pairing requests.
-              gw devices approve [..]
+  on its host gw devices approve [..]
   closed      1008 pairing required: device is not approved yet (requestId: [..])
+  connection  [..]
+  on its host gw explain --connection [..]
 
 "#]]
     );
@@ -510,18 +514,20 @@ default → require-pairing
             "{said:?}"
         );
     }
-    let mut serving = place
-        .command(&["serve"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (mut out, mut err) = (
-        serving.stdout.take().unwrap(),
-        serving.stderr.take().unwrap(),
-    );
-    let mut gateway = Running(serving);
-    listening(BufReader::new(&mut out));
+    let serve = || {
+        let mut serving = place
+            .command(&["serve"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let out = serving.stdout.take().unwrap();
+        let err = serving.stderr.take().unwrap();
+        let gateway = Running(serving);
+        listening(BufReader::new(out));
+        (gateway, BufReader::new(err))
+    };
+    let (mut gateway, mut err) = serve();
     for tool in [
         &["devices", "list"][..],
         &["devices", "approve", "--latest"],
@@ -552,8 +558,13 @@ error: the policy of this gateway admits nobody here, not even the user who runs
     );
     let said = place.gw(&["check-policy", "my.policy"]);
     assert!(!said.err.contains("no-way-in"), "{said:?}");
-    let (_gateway, _) = place.serve_at(&[]);
+    let (_gateway, err) = serve();
     assert_eq!(place.gw(&["devices", "list"]).code, Some(0));
+
+    // Nor is it lost silently.
+    place.write("my.policy", SHUT);
+    let mut told = err.lines().map(Result::unwrap);
+    assert!(told.any(|line| line.contains("[no-way-in]")));
 }
 
 #[test]
@@ -577,6 +588,8 @@ REFUSED  the gateway cannot get at its devices
   code        UNAVAILABLE
   what helps  try again later; the gateway's log tells its owner what is wrong
   closed      1013 the gateway cannot get at its devices
+  connection  [..]
+  on its host gw explain --connection [..]
 
 "#]]
     );
@@ -626,7 +639,7 @@ fn a_certificate_is_pinned_by_what_the_gateway_s_own_host_says() {
     assert_eq!(said.code, Some(4), "{said:?}");
     assert!(
         said.out
-            .contains("TLS         the certificate is trusted\n"),
+            .contains("TLS         the certificate is the pinned one\n"),
         "{said:?}"
     );
     let other = fingerprint.replace(['a', '1'], "0");
@@ -640,13 +653,228 @@ fn a_certificate_is_pinned_by_what_the_gateway_s_own_host_says() {
         !said.out.contains("sent"),
         "nothing is told to whom is not trusted: {said:?}"
     );
+    // On its own host its certificate is known, by the configuration that is here.
     let said = knock(&[]);
+    assert_eq!(said.code, Some(4), "{said:?}");
+    assert!(
+        said.out
+            .contains("TLS         the certificate is the one of the gateway's own files\n"),
+        "{said:?}"
+    );
+    place.write("other.yaml", "state: other\n");
+    let said = knock(&["--config", "other.yaml"]);
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(
         said.err
             .contains(&format!("--tls-fingerprint {fingerprint}")),
         "{said:?}"
     );
+    assert!(said.err.contains("[untrusted-certificate]"), "{said:?}");
+    let plain = url.replace("wss://", "ws://");
+    let said = place.gw(&["connect", "--url", &plain, "--format", "plain"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(
+        said.err.contains(&format!("{plain} speaks TLS: use {url}")),
+        "{said:?}"
+    );
+}
+
+/// A folder of its own in which the gateway serves without a configuration.
+fn elsewhere(place: &Place) -> String {
+    fs::create_dir(place.path("its own")).unwrap();
+    place.path("its own/state").to_str().unwrap().to_owned()
+}
+
+/// A command line as it was printed, run in another folder than the one it was printed in.
+fn run(place: &Place, said: &str, begins: &str) -> Said {
+    assert!(said.contains(begins), "{said}");
+    let at = said.find(begins).unwrap();
+    let line = said.get(at..).unwrap().lines().next().unwrap();
+    let arguments = line
+        .split('\'')
+        .enumerate()
+        .flat_map(|(index, part)| match index % 2 {
+            1 => vec![part],
+            _ => part.split_whitespace().collect(),
+        });
+    let arguments: Vec<&str> = arguments.skip(1).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let output = place
+        .command(&arguments)
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    Said {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+#[test]
+fn what_is_printed_to_be_run_next_reaches_this_gateway() {
+    let place = Place::new("");
+    let state = elsewhere(&place);
+    place.write("other.policy", POLICY);
+    fs::remove_file(place.path("gw.yaml")).unwrap();
+    let serve = ["--policy", "other.policy", "--state", "its own/state"];
+    let (mut gateway, url) = place.serve_at(&[&["--port", "0"][..], &serve].concat());
+    let named = ["--state", "its own/state"];
+
+    // As a client, at the port that the gateway says in its state folder, with its token.
+    let said = place.gw(&[&["connect", "--tcp"][..], &named].concat());
+    assert_eq!(said.code, Some(4), "{said:?}");
+    assert!(said.out.contains("not-paired"), "{said:?}");
+    let by_url = place.gw(&[&["connect", "--url", &url][..], &named].concat());
+    assert!(by_url.out.contains("not-paired"), "{by_url:?}");
+    let listed = place.gw(&[&["devices", "list"][..], &named].concat());
+    assert!(
+        listed
+            .out
+            .contains("gw devices approve REQUEST --state 'its own/state'"),
+        "{listed:?}"
+    );
+    let status = place.gw(&[&["status"][..], &named].concat());
+    assert!(
+        status
+            .out
+            .contains("gw devices list --state 'its own/state'"),
+        "{status:?}"
+    );
+
+    // Each line as it stands, from any folder.
+    let explained = run(&place, &said.out, "gw explain --connection ");
+    assert_eq!(explained.code, Some(0), "{explained:?}");
+    assert!(
+        explained
+            .out
+            .contains("REQUIRE-PAIRING not-paired   by other.policy:5"),
+        "{explained:?}"
+    );
+    let approved = run(&place, &said.out, "gw devices approve ");
+    assert_eq!(approved.code, Some(0), "{approved:?}");
+    let second = place.gw(&[&["serve", "--port", "0"][..], &serve].concat());
+    assert_eq!(second.code, Some(1), "{second:?}");
+    let claimed = second.err.replace("\n  │", "").replace("\n       ", "");
+    let help = format!("gw status --state '{state}'");
+    assert!(claimed.contains(&help), "{claimed}");
+
+    // Without the policy all that is logged is shown all the same.
+    fs::remove_file(place.path("other.policy")).unwrap();
+    let explained = run(&place, &said.out, "gw explain --connection ");
+    assert_eq!(explained.code, Some(0), "{explained:?}");
+    assert!(
+        explained
+            .out
+            .contains("REQUIRE-PAIRING not-paired   by other.policy:5"),
+        "{explained:?}"
+    );
+    assert!(
+        explained
+            .out
+            .contains("which cannot be read here: there is no such file"),
+        "{explained:?}"
+    );
+    assert!(explained.out.contains("As logged:"), "{explained:?}");
+    let tail = [&["tail", "--no-follow"][..], &named].concat();
+    assert!(place.gw(&tail).out.contains("REQUIRE-PAIRING not-paired"));
+
+    // Where none serves any more, no other is asked.
+    gateway.0.kill().unwrap();
+    gateway.0.wait().unwrap();
+    let said = place.gw(&[&["status", "--format", "plain"][..], &named].concat());
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert_data_eq!(
+        &said.err,
+        str![[r#"
+error: no gateway runs in its own/state: nobody listens at its own/state/gw.sock [cannot-reach]
+  help: start one: gw serve --state '[..]/its own/state'
+
+"#]]
+    );
+}
+
+/// What the first screen of a gateway says, up to its last line.
+fn screen(place: &Place, arguments: &[&str]) -> (Running, String) {
+    let mut child = place
+        .command(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("\nnext ") {
+        assert_ne!(lines.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    (Running(child), said)
+}
+
+#[test]
+fn a_gateway_without_a_socket_is_reached_by_what_it_prints() {
+    let place = Place::new("listen: { socket: false }\ntls: { autoGenerate: true }\n");
+    let policy =
+        "gw-policy 1\nauth=token and loopback → silent-approve\ndefault → require-pairing\n";
+    place.write("my.policy", policy);
+    let (_gateway, said) = screen(&place, &["serve", "--port", "0"]);
+    let listed = run(&place, &said, "gw devices list ");
+    assert_eq!(listed.code, Some(0), "{said}{listed:?}");
+    assert!(said.contains("\nlog       /"), "{said}");
+    assert!(said.contains("/state/decisions.jsonl\n"), "{said}");
+}
+
+#[test]
+fn a_recording_says_what_it_holds_a_knock_against() {
+    let place = Place::new("");
+    fs::remove_file(place.path("gw.yaml")).unwrap();
+    let mut child = place
+        .command(&[
+            "record",
+            "--port",
+            "0",
+            "--state",
+            "state",
+            "--out",
+            "mine.json",
+        ])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    let mut running = Running(child);
+    let mut begins = String::new();
+    while !begins.contains("ws://127.0.0.1:") {
+        assert_ne!(err.read_line(&mut begins).unwrap(), 0, "{begins}");
+    }
+    assert_data_eq!(
+        &begins,
+        str![[r#"
+policy    built-in:default.policy
+state     state
+token     none is known: state/token is not there, and `gw serve` makes it; the recording has none
+listening ws://127.0.0.1:[..]
+
+"#]]
+    );
+    let at = begins.find("ws://").unwrap();
+    let url = begins.get(at..).unwrap().trim();
+    let said = place.gw(&["connect", "--url", url, "--token-file", "token"]);
+    assert_eq!(said.code, Some(4), "{said:?}");
+    assert!(running.0.wait().unwrap().success());
+    let said = place.gw(&["explain", "mine.json"]);
+    assert!(!said.out.contains("mismatch"), "{said:?}");
+    assert!(
+        said.out.starts_with("REJECT token-not-configured"),
+        "{said:?}"
+    );
+    let said = place.gw(&["record", "--port", "0", "--out", "no-folder/mine.json"]);
+    assert_eq!(said.code, Some(3), "{said:?}");
+    assert!(
+        said.err.contains("no-folder/mine.json cannot be written"),
+        "{said:?}"
+    );
+    assert!(!said.err.contains("listening"), "{said:?}");
 }
 
 #[test]
@@ -664,6 +892,8 @@ REFUSED  unauthorized: gateway token mismatch ([..])
   reason      token_mismatch
   next        bring the secret that the gateway has; a client that was paired may bring its device token (retry_with_device_token)
   closed      1008 unauthorized: gateway token mismatch [..]
+  connection  [..]
+  on its host gw explain --connection [..]
 
 "#]]
     );
@@ -734,8 +964,8 @@ fn a_gateway_says_how_it_is_and_what_differs() {
         &said.out,
         str![[r#"
 gateway   [..]gw.sock, version [..], started [..]
-policy    my.policy [..], in force since [..]
-state     state
+policy    [..]my.policy [..], in force since [..]
+state     [..]state
 devices   0 devices, 0 requests
 sessions  1, this one too
 

@@ -1,17 +1,23 @@
 //! `gw config`: what is wrong with a configuration, and what counts.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use serde_json::json;
 
-use super::Exit;
 use super::check::count;
 use super::output::{AnswerFormat, Output, ReportFormat};
 use super::overrides::OverrideArgs;
-use super::{load, owner};
-use crate::config::{Config, ConfigError, FILE, Origin, Overrides, Surroundings};
-use crate::diagnostic::{Diagnostics, Severity};
-use crate::host::Local;
+use super::serve::state;
+use super::{Exit, constants, load, owner};
+use crate::config::{
+    Config, ConfigError, FILE, Named, Origin, Overrides, Surroundings, TOKEN, Token,
+};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
+use crate::host::{Local, token};
+use crate::policy::{Policy, PolicyError};
+use crate::server::tls::{Certificates, TlsError};
+use crate::settings::Settings;
 use crate::source::Sources;
 
 /// The largest configuration, in bytes.
@@ -32,20 +38,21 @@ enum Command {
 
 /// Finds everything that is wrong with a configuration
 ///
-/// Reads the configuration as `gw serve` would, with the secrets and the policy that it names,
-/// and reports all that is wrong in one run, with its place and what to do. Secrets are named by
-/// their key, and never shown.
+/// Reads the configuration as `gw serve` would, with the secrets, the policy, the certificate and
+/// the state folder that it names, and reports all that is wrong in one run, with its place and
+/// what to do. Secrets are named by their key, and never shown.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   gw config check
   gw config check --strict /etc/gw/gw.yaml
+  gw config check --config /etc/gw/gw.yaml --state scratch       as `gw serve` takes them
   gw config check --bind lan --token-env GW_TOKEN
 
 Exit codes: 0 no errors, 1 errors, 2 wrong command line, 3 a file cannot be read")]
 struct CheckArgs {
-    /// The configuration; without one, gw.yaml or, where there is none, the defaults
-    file: Option<String>,
+    #[command(flatten)]
+    file: FileArgs,
 
     /// Let warnings count as errors
     #[arg(long)]
@@ -69,8 +76,8 @@ Examples:
   gw config show --format json /etc/gw/gw.yaml
   gw config show --port 19000 --tls auto")]
 struct ShowArgs {
-    /// The configuration; without one, gw.yaml or, where there is none, the defaults
-    file: Option<String>,
+    #[command(flatten)]
+    file: FileArgs,
 
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
@@ -78,6 +85,24 @@ struct ShowArgs {
 
     #[command(flatten)]
     overrides: OverrideArgs,
+}
+
+/// Which configuration.
+#[derive(Debug, clap::Args)]
+struct FileArgs {
+    /// The configuration; without one, gw.yaml or, where there is none, the defaults
+    #[arg(conflicts_with = "config")]
+    file: Option<String>,
+
+    /// The same, as `gw serve` takes it
+    #[arg(long, value_name = "FILE")]
+    config: Option<String>,
+}
+
+impl FileArgs {
+    fn named(&self) -> Option<&str> {
+        self.file.as_deref().or(self.config.as_deref())
+    }
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
@@ -126,6 +151,7 @@ fn read_over(
             exit: Exit::Input,
             diagnostics: Diagnostics(vec![load::unreadable(file, &error)]),
             sources: Sources::default(),
+            named: None,
         })?),
         None => None,
     };
@@ -134,10 +160,12 @@ fn read_over(
         |ConfigError {
              diagnostics,
              sources,
+             named,
          }| Unread {
             exit: Exit::Failure,
             diagnostics,
             sources,
+            named,
         },
     )
 }
@@ -147,6 +175,7 @@ pub(super) struct Unread {
     exit: Exit,
     diagnostics: Diagnostics,
     sources: Sources,
+    named: Option<Box<Named>>,
 }
 
 impl Unread {
@@ -157,32 +186,113 @@ impl Unread {
     }
 }
 
-fn check(args: &CheckArgs, output: &mut Output) -> Exit {
-    let name = args.file.as_deref().or(here()).unwrap_or("the defaults");
-    let (mut exit, mut diagnostics, sources) = match read(args.file.as_deref(), &args.overrides) {
-        Err(unread) => (unread.exit, unread.diagnostics, unread.sources),
-        Ok(config) => {
-            let mut diagnostics = config.warnings().clone();
-            let mut sources = config.sources().clone();
-            let mut exit = Exit::Success;
-            let (found, texts) = match load::policy(&config.policy, true) {
-                Ok(policy) => {
-                    let mut found = policy.warnings().clone();
-                    found
-                        .0
-                        .extend(owner::warning(&policy, &owner::settings_of(&config)));
-                    (found, policy.sources().clone())
-                }
-                Err(error) => {
-                    exit = Exit::of(&error);
-                    (error.diagnostics, error.sources)
-                }
-            };
-            let distance = sources.append(&texts);
-            diagnostics.append(&found, distance);
-            (exit, diagnostics, sources)
+/// The policy that a configuration names. Of one that is not there nothing but its name can be
+/// shown: the error has no texts then, and its place is in those of the configuration.
+pub(super) fn policy(named: &Named) -> Result<Policy, PolicyError> {
+    load::policy(&named.policy, true).map_err(|mut error| {
+        let unread = error.sources.iter().next().is_none();
+        if !unread || load::is_built_in(&named.policy) {
+            return error;
+        }
+        for diagnostic in &mut error.diagnostics.0 {
+            diagnostic.help.clear();
+            let told = named.at(diagnostic.clone(), "policy");
+            *diagnostic = told.help(format!("check it; {}", named.relative_to("policy")));
+        }
+        error
+    })
+}
+
+/// What is wrong with a certificate, with its place.
+pub(super) fn of_tls(named: &Named, error: &TlsError) -> Diagnostic {
+    let diagnostic = Diagnostic::error(Code::InvalidConfig, error.message());
+    let diagnostic = named.at(diagnostic, &error.key.to_string());
+    diagnostic.help(error.remedy())
+}
+
+/// What a start would find wrong beside the configuration itself: policy, constants, certificate,
+/// state folder, token. Whether the policy lets the owner in is asked under `settings`, where the
+/// configuration gives any. Nothing is written.
+fn beside(
+    named: &Named,
+    settings: Option<&Settings>,
+    sources: &mut Sources,
+    diagnostics: &mut Diagnostics,
+) -> Exit {
+    let mut exit = Exit::Success;
+    let errors = Certificates::check(&named.tls, &named.state, SystemTime::now());
+    for error in &errors {
+        diagnostics.push(of_tls(named, error));
+        exit = exit.and(Exit::Failure);
+    }
+    let mut wrong = |message: String, help: String| {
+        let diagnostic = Diagnostic::error(Code::InvalidConfig, message);
+        diagnostics.push(named.at(diagnostic, "state").help(help));
+        exit = exit.and(Exit::Failure);
+    };
+    if let Some((message, help)) = state::unfit(&named.state) {
+        wrong(message, help);
+    } else if named.token == Token::Generate {
+        let file = named.state.join(TOKEN);
+        // Only the gateway makes one.
+        if let Some(error) = file.exists().then(|| token::made(&file).err()).flatten() {
+            wrong(error, "the made token is kept there".to_owned());
+        }
+    }
+    let (found, texts) = match policy(named) {
+        Ok(policy) => {
+            if let Err((diagnostic, texts)) = constants::of(&named.policy) {
+                let distance = sources.append(&texts);
+                diagnostics.append(&Diagnostics(vec![*diagnostic]), distance);
+                exit = exit.and(Exit::Failure);
+            }
+            let mut found = policy.warnings().clone();
+            let way_in = settings.and_then(|settings| owner::warning(&policy, settings));
+            found.0.extend(way_in);
+            (found, policy.sources().clone())
+        }
+        Err(error) => {
+            exit = exit.and(Exit::of(&error));
+            (error.diagnostics, error.sources)
         }
     };
+    let distance = match texts.iter().next() {
+        Some(_) => sources.append(&texts),
+        None => 0,
+    };
+    diagnostics.append(&found, distance);
+    exit
+}
+
+fn check(args: &CheckArgs, output: &mut Output) -> Exit {
+    let file = args.file.named();
+    let name = file.or(here()).unwrap_or("the defaults");
+    let (mut exit, mut diagnostics, mut sources, named, settings) =
+        match read(file, &args.overrides) {
+            Err(unread) => (
+                unread.exit,
+                unread.diagnostics,
+                unread.sources,
+                unread.named.map(|named| *named),
+                None,
+            ),
+            Ok(config) => (
+                Exit::Success,
+                config.warnings().clone(),
+                config.sources().clone(),
+                Some(config.named()),
+                Some(constants::settings(&config)),
+            ),
+        };
+    if let Some(named) = named {
+        exit = exit.and(beside(
+            &named,
+            settings.as_ref(),
+            &mut sources,
+            &mut diagnostics,
+        ));
+        diagnostics.sort();
+    }
     if args.strict && !diagnostics.is_empty() {
         for diagnostic in &mut diagnostics.0 {
             diagnostic.severity = Severity::Error;
@@ -206,7 +316,7 @@ fn check(args: &CheckArgs, output: &mut Output) -> Exit {
 }
 
 fn show(args: &ShowArgs, output: &mut Output) -> Exit {
-    let config = match read(args.file.as_deref(), &args.overrides) {
+    let config = match read(args.file.named(), &args.overrides) {
         Ok(config) => config,
         Err(unread) => return unread.report(output, args.format.report()),
     };

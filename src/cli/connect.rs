@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::Exit;
 use super::output::{AnswerFormat, Output};
-use super::reach::{self, AskArgs, Outside, Way};
+use super::reach::{self, Advice, AskArgs, Outside, Way};
 use super::trouble::{clean_line, cut_line, details};
-use crate::client::{Asked, ClientError, Knock, Refusal, Session, Step, Target};
+use crate::client::{Asked, ClientError, Knock, Refusal, Session, Step};
 use crate::facts::{Client, Mode, Role};
 use crate::handshake::clean;
 
@@ -59,7 +59,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     display_name: Option<String>,
 
-    /// Come over the port of the configuration, as clients do, and not at the gateway's own socket
+    /// Come over the gateway's port, as clients do, and not at its own socket
     #[arg(long, conflicts_with = "url")]
     tcp: bool,
 
@@ -109,8 +109,7 @@ fn knock(args: &Args, output: &mut Output) -> Result<Exit, Exit> {
     let format = args.ask.format;
     let mut way = args.ask.gateway.way(output, format.report())?;
     if args.tcp {
-        way.places
-            .retain(|place| matches!(place, Target::Tcp { .. }));
+        way.places = way.port.iter().cloned().collect();
     }
     let runtime = reach::runtime(output)?;
     let mut steps: Vec<Value> = Vec::new();
@@ -136,10 +135,10 @@ fn knock(args: &Args, output: &mut Output) -> Result<Exit, Exit> {
         Err(outside) => {
             if format == AnswerFormat::Json && !steps.is_empty() {
                 output.say_json(&json!({ "steps": steps }));
-                outside.report(AnswerFormat::Human, output);
+                outside.report(&way.advice, AnswerFormat::Human, output);
                 return Err(Exit::Failure);
             }
-            return Err(outside.report(format, output));
+            return Err(outside.report(&way.advice, format, output));
         }
     };
     match format {
@@ -151,7 +150,7 @@ fn knock(args: &Args, output: &mut Output) -> Result<Exit, Exit> {
             }
             output.say_json(&document);
         }
-        AnswerFormat::Human | AnswerFormat::Plain => output.say(&answer.text()),
+        AnswerFormat::Human | AnswerFormat::Plain => output.say(&answer.text(&way.advice)),
     }
     Ok(exit)
 }
@@ -197,8 +196,8 @@ fn as_text(step: &Step, whole: bool) -> String {
                 (_, _) => "the gateway's own socket".to_owned(),
             };
             say("connection", &over);
-            if reached.tls {
-                say("TLS", "the certificate is trusted");
+            if let Some(trusted) = reached.trusted {
+                say("TLS", trusted.name());
             }
         }
         Step::Upgraded(status) => say("HTTP", &format!("{status}: a WebSocket from here on")),
@@ -250,7 +249,7 @@ fn as_json(step: &Step) -> Value {
             "step": "connection",
             "peer": reached.peer.map(|peer| peer.to_string()),
             "local": reached.local.map(|local| local.to_string()),
-            "tls": reached.tls,
+            "tls": reached.trusted.is_some(),
         }),
         Step::Upgraded(status) => json!({ "step": "http", "status": status }),
         Step::Challenged { nonce, time_ms } => {
@@ -269,13 +268,13 @@ enum Answer<'a> {
 }
 
 impl Answer<'_> {
-    fn text(&self) -> String {
+    fn text(&self, advice: &Advice) -> String {
         match self {
             Answer::Refused(refusal) => {
                 format!(
                     "\nREFUSED  {}\n{}",
                     clean_line(&refusal.message),
-                    details(refusal)
+                    details(refusal, advice)
                 )
             }
             Answer::Admitted(hello) => {

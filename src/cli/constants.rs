@@ -6,12 +6,12 @@ use std::path::Path;
 
 use super::fact::Problem;
 use super::load;
-use crate::config::FILE;
+use crate::config::{Config, FILE};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::handshake::error::of_shape;
 use crate::lang::ReadError;
 use crate::lang::files::{MAX_FILES_DEEP, extended};
-use crate::settings::Compatibility;
+use crate::settings::{Compatibility, Settings};
 use crate::source::{Source, Sources, Span};
 
 /// The largest such file, in bytes: there is one short line for each constant.
@@ -33,6 +33,21 @@ pub(super) fn of(policy: &str) -> Result<Option<Compatibility>, Problem> {
         }
     }
     Ok(None)
+}
+
+/// The settings of a configuration, with the constants of the policy that it names, unless it says
+/// other ones. Of constants that cannot be read the policy's loading tells.
+pub(super) fn settings(config: &Config) -> Settings {
+    with(config, of(&config.policy).ok().flatten())
+}
+
+/// The same, with constants that were read.
+pub(super) fn with(config: &Config, constants: Option<Compatibility>) -> Settings {
+    let mut settings = config.settings();
+    if let (Some(constants), false) = (constants, config.says("compatibility")) {
+        settings.compatibility = constants;
+    }
+    settings
 }
 
 fn beside(policy: &str) -> Result<Option<Compatibility>, Problem> {

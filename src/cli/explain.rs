@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 
 use super::check::count;
 use super::fact::{self, NamedFacts};
+use super::log::LogArgs;
 use super::output::{AnswerFormat, Output, colour};
 use super::{Exit, constants, load, logged, recorded, recording};
 use crate::claims;
@@ -38,7 +39,8 @@ Examples:
       --row token-loopback/pairing/direct/cli/paired-read/admin/auth-good \
       --policy policies/openclaw/2026.4.22.policy
   gw explain --recorded fixtures/observed/2026.4.22.jsonl.gz      its rows
-  gw explain --log decisions.jsonl --connection 1a015c6d       why was it treated so then?
+  gw explain --connection 1a015c6d                 why was it treated so then?
+  gw explain --log decisions.jsonl --connection 1a015c6d       the same, of another log
   gw explain --log decisions.jsonl --connection 1a015c6d --policy new.policy     and now?
 
 Exit codes: 0 answered, 1 the policy has errors, 2 wrong command line,
@@ -66,18 +68,22 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", requires = "row", conflicts_with = "handshake")]
     step: Option<usize>,
 
-    /// A log of decisions; older files beside it (FILE.1, …) are looked through as well
+    /// A log of decisions; older files beside it (FILE.1, …) are looked through as well. Without
+    /// it, the log of the gateway of --config and --state
     #[arg(
         long,
         value_name = "FILE",
         requires = "connection",
-        conflicts_with_all = ["handshake", "recorded", "fact"]
+        conflicts_with_all = ["handshake", "recorded", "fact", "config", "state"]
     )]
     log: Option<String>,
 
     /// The connection of the log: its id, or as much of its beginning as no other has
-    #[arg(long, value_name = "ID", requires = "log")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["handshake", "recorded", "fact"])]
     connection: Option<String>,
+
+    #[command(flatten)]
+    of: LogArgs,
 
     /// The policy, or `built-in:NAME` (built-in:lan.policy, built-in:openclaw/2026.9.6.policy);
     /// without it, policies/default.policy or, where there is none, the built-in default; with
@@ -104,8 +110,21 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let report = args.format.report();
-    if let (Some(path), Some(connection)) = (&args.log, &args.connection) {
-        return of_log(args, path, connection, output);
+    if let Some(connection) = &args.connection {
+        let path = match &args.log {
+            Some(path) => Ok(path.clone()),
+            None => args.of.file(output, report),
+        };
+        return match path {
+            Ok(path) => of_log(args, &path, connection, output),
+            Err(exit) => exit,
+        };
+    }
+    if args.of.config.is_some() || args.of.state.is_some() {
+        output.complain(
+            "error: say which connection of the log\n  help: `gw tail` lists them, and --connection ID names one\n",
+        );
+        return Exit::Usage;
     }
     if args.handshake.is_none() && args.recorded.is_none() && args.fact.is_empty() {
         output.complain(
@@ -210,10 +229,8 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
 /// Explains a connection of a log.
 fn of_log(args: &Args, path: &str, connection: &str, output: &mut Output) -> Exit {
     let report = args.format.report();
-    let found = logged::find(path, connection, output);
-    let found = found.and_then(|logged| Ok((logged.policy(args.policy.as_deref())?, logged)));
-    let (policy, logged) = match found {
-        Ok(found) => found,
+    let logged = match logged::find((path, args.log.is_some()), connection, output) {
+        Ok(logged) => logged,
         Err((diagnostic, sources)) => {
             output.report_one(*diagnostic, &sources, report);
             return Exit::Input;
@@ -230,7 +247,27 @@ fn of_log(args: &Args, path: &str, connection: &str, output: &mut Output) -> Exi
             false => Exit::Success,
         };
     };
-    let policy = match load::policy(&policy, false) {
+    let style = text::Style {
+        drawn,
+        colour: drawn && colour(std::io::stdout().is_terminal()),
+        all: args.all,
+    };
+    let policy = match logged.policy(args.policy.as_deref()) {
+        logged::Asked::Policy(path) => load::policy(&path, false),
+        logged::Asked::Gone(why) => {
+            match args.format {
+                AnswerFormat::Json => output.say_json(&logged.alone_json(&why)),
+                AnswerFormat::Human | AnswerFormat::Plain => {
+                    output.say(&logged.alone_text(&explained, &why, style));
+                }
+            }
+            return match args.exit_code && !logged.admits() {
+                true => Exit::Refused,
+                false => Exit::Success,
+            };
+        }
+    };
+    let policy = match policy {
         Ok(policy) => policy,
         Err(error) => {
             output.report(&error.diagnostics, &error.sources, report);
@@ -249,12 +286,6 @@ fn of_log(args: &Args, path: &str, connection: &str, output: &mut Output) -> Exi
         }
         AnswerFormat::Human | AnswerFormat::Plain => {
             output.say(&logged.head(Some(&compared), &explained.unread, drawn));
-            let colour = drawn && colour(std::io::stdout().is_terminal());
-            let style = text::Style {
-                drawn,
-                colour,
-                all: args.all,
-            };
             output.say(&text::text(&explanation, style));
             output.say(&logged.foot(drawn));
         }

@@ -168,6 +168,11 @@ pub(super) fn default_policy() -> String {
     }
 }
 
+/// Whether a path names what is part of the program.
+pub(super) fn is_built_in(path: &str) -> bool {
+    path.starts_with(BUILT_IN)
+}
+
 pub(super) fn built_in(path: &str) -> Option<&'static str> {
     let name = path.strip_prefix(BUILT_IN)?;
     SHIPPED

@@ -3,16 +3,64 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _};
 
+use super::output::{Output, ReportFormat};
+use super::{Exit, config, load};
+use crate::config::Overrides;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::journal::read::line;
 use crate::journal::{Kind, Line, LineError, Upgraded};
 use crate::lang::ReadError;
-use crate::source::{printable, visible};
+use crate::source::{Sources, printable, visible};
 
 /// The longest line that is read, in bytes; those that are written have a few thousand.
 pub(super) const MAX_LINE: u64 = 1 << 18;
 
 /// So many bad lines of a file are told one by one.
 const MOST_TOLD: usize = 5;
+
+/// The log of which gateway, where no file is named.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct LogArgs {
+    /// The configuration that names the log; without one, gw.yaml or, where there is none, the
+    /// defaults
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<String>,
+
+    /// The state folder that the log is in
+    #[arg(long, value_name = "DIR")]
+    pub(super) state: Option<String>,
+}
+
+impl LogArgs {
+    /// The file that the gateway writes.
+    pub(super) fn file(&self, output: &mut Output, format: ReportFormat) -> Result<String, Exit> {
+        let overrides = Overrides {
+            state: self.state.clone(),
+            ..Overrides::default()
+        };
+        let config = config::read_with(self.config.as_deref(), &overrides)
+            .map_err(|unread| unread.report(output, format))?;
+        if let Some(decisions) = &config.log.decisions {
+            return Ok(decisions.file.to_string_lossy().into_owned());
+        }
+        let message = "the configuration keeps no log of decisions";
+        let diagnostic = Diagnostic::error(Code::UnreadableFile, message)
+            .help("write `log: { decisions: { file: true } }`, or name a file");
+        output.report_one(diagnostic, &Sources::default(), format);
+        Err(Exit::Input)
+    }
+}
+
+/// A log that was not named cannot be read: where it was looked for, and what names another.
+pub(super) fn unreadable(path: &str, error: &ReadError, named: bool) -> Diagnostic {
+    let mut diagnostic = load::unreadable(path, error);
+    if !named {
+        diagnostic.help.clear();
+        let help = "a gateway that serves writes it: `--state` and `--config` name another one's";
+        diagnostic = diagnostic.help(help);
+    }
+    diagnostic
+}
 
 /// A line of a file that could be read.
 pub(super) struct Placed {

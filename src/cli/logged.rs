@@ -9,6 +9,7 @@ use super::log::{self, Placed};
 use super::output::Output;
 use crate::decide::Decision;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::explain::{self, facts_alone};
 use crate::facts::Facts;
 use crate::journal::{Explained, Kind, Line};
 use crate::policy::Policy;
@@ -16,6 +17,14 @@ use crate::source::{Sources, printable, visible};
 
 /// So many connections are named where the one that was asked for is not there.
 const MOST_NAMED: usize = 5;
+
+/// What is asked about a connection of a log.
+pub(super) enum Asked {
+    /// The policy at this path.
+    Policy(String),
+    /// Nothing: the policy that decided cannot be read, and why.
+    Gone(String),
+}
 
 /// The lines of one connection.
 pub(super) struct Logged {
@@ -26,7 +35,11 @@ pub(super) struct Logged {
 }
 
 /// Finds a connection by its id, or by the beginning of it.
-pub(super) fn find(path: &str, wanted: &str, output: &mut Output) -> Result<Logged, Problem> {
+pub(super) fn find(
+    (path, named): (&str, bool),
+    wanted: &str,
+    output: &mut Output,
+) -> Result<Logged, Problem> {
     let mut own: Vec<Placed> = Vec::new();
     let mut ids: Vec<String> = Vec::new();
     let mut last: Vec<(String, String)> = Vec::new();
@@ -68,7 +81,10 @@ pub(super) fn find(path: &str, wanted: &str, output: &mut Output) -> Result<Logg
     for warning in warnings {
         output.complain(&format!("warning: {warning}\n"));
     }
-    read.map_err(|error| (Box::new(load::unreadable(path, &error)), Sources::default()))?;
+    read.map_err(|error| {
+        let unread = log::unreadable(path, &error, named);
+        (Box::new(unread), Sources::default())
+    })?;
     let whole = ids.iter().any(|id| id == wanted);
     if ids.len() > 1 && !whole {
         let named: Vec<String> = ids.iter().take(MOST_NAMED).map(|id| visible(id)).collect();
@@ -108,26 +124,70 @@ impl Logged {
     }
 
     /// The policy that is asked: the one that was named, or the one that the line names.
-    pub(super) fn policy(&self, named: Option<&str>) -> Result<String, Problem> {
+    pub(super) fn policy(&self, named: Option<&str>) -> Asked {
         if let Some(named) = named {
-            return Ok(named.to_owned());
+            return Asked::Policy(named.to_owned());
         }
         let line = self.line();
         let file = line.policy.as_ref().map(|policy| &*policy.file);
         let Some(file) = file else {
-            return Ok(load::default_policy());
+            return Asked::Policy(load::default_policy());
         };
         match load::policy_text(file, file) {
-            Ok(_) if file != "-" => Ok(file.to_owned()),
-            Ok(_) | Err(_) => Err(missing(
-                format!(
-                    "connection {} was decided by {}, which cannot be read here",
-                    visible(&line.connection),
-                    visible(file)
-                ),
-                "name a policy with --policy; whether it is the same one will be said".to_owned(),
-            )),
+            Ok(_) if file != "-" => Asked::Policy(file.to_owned()),
+            Ok(_) => Asked::Gone("it was read from standard input".to_owned()),
+            Err(error) => Asked::Gone(error.to_string()),
         }
+    }
+
+    /// Whether the client came in.
+    pub(super) fn admits(&self) -> bool {
+        let answer = self.line().answer.as_ref();
+        answer.is_some_and(|answer| answer.admitted)
+    }
+
+    /// All that is logged, where the policy that decided cannot be read any more: what it said, by
+    /// which of its clauses, of which facts.
+    pub(super) fn alone_text(
+        &self,
+        explained: &Explained,
+        why: &str,
+        style: explain::text::Style,
+    ) -> String {
+        let drawn = style.drawn;
+        let line = self.line();
+        let lead = if drawn { "" } else { "log: " };
+        let mut text = self.head(None, &explained.unread, drawn);
+        let by = line.by.as_deref().map(visible).unwrap_or_default();
+        let policy = line.policy.as_ref();
+        let policy = policy.map(|policy| (visible(&policy.file), visible(&policy.digest)));
+        let (file, digest) = policy.unwrap_or_default();
+        let digest: String = digest.chars().take(12).collect();
+        text += &match drawn {
+            true => format!("{}   by {by}   policy {digest}\n", log::what(line)),
+            false => format!("verdict: {}\ndecided by: {by}\n", self.verdict()),
+        };
+        text += &format!("{lead}decided by {file} {digest}, which cannot be read here: {why}\n");
+        text += &format!(
+            "{lead}a copy of it is named by --policy; whether it is the same one is said\n"
+        );
+        if drawn {
+            text.push('\n');
+        }
+        let facts = facts_alone(&explained.facts, &explained.subject);
+        text += &explain::text::facts(&facts, style);
+        text + &self.foot(drawn)
+    }
+
+    /// The same for programs.
+    pub(super) fn alone_json(&self, why: &str) -> Value {
+        json!({
+            "verdict": self.line().verdict,
+            "admitted": self.admits(),
+            "by": self.line().by,
+            "policyUnreadable": why,
+            "logged": self.json(None),
+        })
     }
 
     /// Facts and whom they are about, where the connection came so far that anything was decided.

@@ -17,6 +17,7 @@ mod init;
 mod load;
 mod log;
 mod logged;
+mod next;
 mod output;
 mod overrides;
 mod owner;

@@ -85,6 +85,11 @@ enum TlsFlag {
 }
 
 impl OverrideArgs {
+    /// The state folder that they name.
+    pub(super) fn state(&self) -> Option<&str> {
+        self.state.as_deref()
+    }
+
     /// What they say.
     pub(super) fn overrides(&self) -> Overrides {
         let written = |file: &Option<String>, variable: &Option<String>| {

@@ -87,24 +87,13 @@ pub(super) fn is_paired_silently(config: &Config) -> bool {
     let Ok(policy) = load::policy(&config.policy, false) else {
         return false;
     };
-    let settings = with_secret(&settings_of(config));
+    let settings = with_secret(&constants::settings(config));
     let over_loopback = Coming {
         socket: false,
         proof: true,
         paired: false,
     };
     decided(&policy, &settings, over_loopback).is_some_and(|(_, may)| may)
-}
-
-/// The settings of a configuration, with the constants of the policy that it names.
-pub(super) fn settings_of(config: &Config) -> Settings {
-    let mut settings = config.settings();
-    if let (Ok(Some(constants)), false) =
-        (constants::of(&config.policy), config.says("compatibility"))
-    {
-        settings.compatibility = constants;
-    }
-    settings
 }
 
 /// What is wrong with a policy under which the owner cannot approve.

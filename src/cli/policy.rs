@@ -143,6 +143,7 @@ fn reload(ask: &AskArgs, output: &mut Output) -> Exit {
                 _ => text("reason").unwrap_or("not reloaded"),
             };
             output.say(&format!("{}\n{}", clean_line(what), told(&status)));
+            output.complain(&printable(text("warnings").unwrap_or_default()));
         }
     }
     match in_force {

@@ -7,7 +7,8 @@ use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 
 use super::Exit;
-use super::config::read_with;
+use super::config::{Unread, read_with};
+use super::next::Next;
 use super::output::{AnswerFormat, Output, ReportFormat};
 use super::trouble::clean_line;
 use super::{owner, trouble};
@@ -20,9 +21,11 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::facts::scopes::{ScopeRule, covers};
 use crate::facts::{Role, Scope};
 use crate::handshake::clean;
+use crate::host::claim::listening;
 use crate::host::user::Users;
 use crate::host::{Local, token};
 use crate::secret::Secret;
+use crate::server::tls::Certificates;
 use crate::source::Sources;
 
 /// The name of the tools' own folder, and of their key in it.
@@ -38,12 +41,14 @@ pub(super) struct GatewayArgs {
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 
-    /// Its configuration; without one, gw.yaml or, where there is none, the defaults
-    #[arg(long, value_name = "FILE", conflicts_with = "url")]
+    /// Its configuration; without one, gw.yaml or, where there is none, the defaults. Beside --url
+    /// it says where the token and the certificate are
+    #[arg(long, value_name = "FILE")]
     config: Option<String>,
 
-    /// Its state folder
-    #[arg(long, value_name = "DIR", conflicts_with = "url")]
+    /// Its state folder: a gateway that serves from another one is not asked. Beside --url it says
+    /// where the token and the certificate are
+    #[arg(long, value_name = "DIR")]
     state: Option<String>,
 
     /// A file that holds the shared token
@@ -62,7 +67,8 @@ pub(super) struct GatewayArgs {
     #[arg(long, value_name = "NAME")]
     password_env: Option<String>,
 
-    /// The SHA-256 of its certificate, when no authority of this host vouches for it
+    /// The SHA-256 of its certificate, when no authority of this host vouches for it; that of a
+    /// gateway on this host is known from its state folder
     #[arg(long, value_name = "HEX")]
     tls_fingerprint: Option<String>,
 }
@@ -82,6 +88,10 @@ pub(super) struct AskArgs {
 pub(super) struct Way {
     /// The places, the best first.
     pub(super) places: Vec<Target>,
+    /// Where it is over TCP, as clients come.
+    pub(super) port: Option<Target>,
+    /// Commands that reach the same gateway.
+    pub(super) advice: Advice,
     token: Option<Secret>,
     password: Option<Secret>,
     /// Whether the user named a secret. Else it is the one that the gateway itself has.
@@ -91,6 +101,19 @@ pub(super) struct Way {
     /// that is asked: then they leave no request, whatever they ask for.
     pairs_tools: OnceCell<bool>,
     config: Option<Box<Config>>,
+}
+
+/// How commands reach the gateway that was asked, for telling the user what to run next.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Advice {
+    /// As this command was run.
+    pub(super) same: Next,
+    /// As its owner, on the gateway's own host.
+    pub(super) owner: Next,
+    /// Whether that host may be another one.
+    pub(super) elsewhere: bool,
+    /// The state folder that was named.
+    pub(super) state: Option<String>,
 }
 
 /// What a client comes with, beside what it says and asks.
@@ -103,33 +126,31 @@ enum With {
 }
 
 impl GatewayArgs {
-    /// The same for another command line, with a space before each.
-    pub(super) fn flags(&self) -> String {
-        let named = [
-            ("--url", &self.url),
-            ("--config", &self.config),
-            ("--state", &self.state),
-            ("--token-file", &self.token_file),
-            ("--token-env", &self.token_env),
-            ("--password-file", &self.password_file),
-            ("--password-env", &self.password_env),
-            ("--tls-fingerprint", &self.tls_fingerprint),
+    /// How commands reach the same gateway.
+    pub(super) fn advice(&self) -> Advice {
+        let (config, state) = (self.config.as_deref(), self.state.as_deref());
+        let flags = [
+            ("--url", self.url.as_deref()),
+            ("--config", config),
+            ("--state", state),
+            ("--token-file", self.token_file.as_deref()),
+            ("--token-env", self.token_env.as_deref()),
+            ("--password-file", self.password_file.as_deref()),
+            ("--password-env", self.password_env.as_deref()),
+            ("--tls-fingerprint", self.tls_fingerprint.as_deref()),
         ];
-        let named = named.into_iter().filter_map(|(flag, value)| {
-            let value = clean(value.as_deref()?);
-            let bare = |c: char| c.is_ascii_alphanumeric() || "/._-:".contains(c);
-            Some(match value.chars().all(bare) {
-                true => format!(" {flag} {value}"),
-                false => format!(" {flag} '{}'", value.replace('\'', "'\\''")),
-            })
-        });
-        named.collect()
+        Advice {
+            same: Next::new(&flags),
+            owner: Next::on_host(config, state),
+            elsewhere: self.url.is_some() && config.is_none() && state.is_none(),
+            state: self.state.clone(),
+        }
     }
 
     /// Finds where the gateway may be. Complains when what is said cannot be used.
     pub(super) fn way(&self, output: &mut Output, format: ReportFormat) -> Result<Way, Exit> {
-        let mut wrong = |message: String, help: &str, exit| {
-            let diagnostic = Diagnostic::error(Code::CannotReach, message).help(help);
+        let mut wrong = |message: String, help: &str, code, exit| {
+            let diagnostic = Diagnostic::error(code, message).help(help);
             output.report_one(diagnostic, &Sources::default(), format);
             exit
         };
@@ -138,6 +159,7 @@ impl GatewayArgs {
                 wrong(
                     message,
                     "a secret stands in a file for you alone, or in the environment",
+                    Code::UnusableSecret,
                     Exit::Input,
                 )
             })
@@ -147,66 +169,117 @@ impl GatewayArgs {
         let trust = match &self.tls_fingerprint {
             None => Trust::System,
             Some(text) => Trust::Fingerprint(text.parse().map_err(|error| {
-                let help = "`gw status` says it on the gateway's own host";
-                wrong(format!("`--tls-fingerprint`: {error}"), help, Exit::Usage)
+                let status = self.advice().owner.command("status");
+                let help = format!("`{status}` says it on the gateway's own host");
+                let message = format!("`--tls-fingerprint`: {error}");
+                wrong(message, &help, Code::InvalidTarget, Exit::Usage)
             })?),
         };
         if let Some(url) = &self.url {
             let target = Target::parse(url).map_err(|error| {
                 let help = "gw status --url wss://gateway.example:18789 --token-file FILE";
-                wrong(
-                    format!("`--url` cannot be used: {error}"),
-                    help,
-                    Exit::Usage,
-                )
+                let message = format!("`--url` cannot be used: {error}");
+                wrong(message, help, Code::InvalidTarget, Exit::Usage)
             })?;
             if self.tls_fingerprint.is_some() && !target.is_tls() {
                 let message =
                     "`--tls-fingerprint` names a certificate, and without TLS there is none";
                 let help = "write `wss://` in place of `ws://`; nothing was sent";
-                return Err(wrong(message.to_owned(), help, Exit::Usage));
+                let code = Code::InvalidTarget;
+                return Err(wrong(message.to_owned(), help, code, Exit::Usage));
             }
+            let files_named = self.config.is_some() || self.state.is_some();
+            let config = match self.read() {
+                Ok(config) => Some(config),
+                // Of a gateway elsewhere nothing here needs to be right.
+                Err(_) if !files_named => None,
+                Err(unread) => return Err(unread.report(output, format)),
+            };
+            let named = token.is_some() || password.is_some();
+            if let (Some(config), true, false) = (&config, files_named, named) {
+                token = of_gateway(config);
+            }
+            let on_loopback = target.is_loopback();
+            let config = config.filter(|_| files_named || on_loopback);
             return Ok(Way {
+                port: Some(target.clone()).filter(|target| matches!(target, Target::Tcp { .. })),
                 places: vec![target],
                 named: token.is_some() || password.is_some(),
                 token,
                 password,
-                trust,
+                trust: config
+                    .as_ref()
+                    .map_or(trust, |config| trusting(trust, config)),
+                advice: self.advice(),
                 pairs_tools: OnceCell::new(),
-                config: None,
+                // What a policy says of loopback counts where it is known to be that gateway's.
+                config: config.filter(|_| files_named && on_loopback).map(Box::new),
             });
         }
-        let overrides = Overrides {
-            state: self.state.clone(),
-            ..Overrides::default()
-        };
-        let config = read_with(self.config.as_deref(), &overrides)
+        let config = self
+            .read()
             .map_err(|unread| unread.report(output, format))?;
         let named = token.is_some() || password.is_some();
         if !named {
             token = of_gateway(&config);
         }
+        let port = port(&config, self.state.is_some());
+        let socket = config.listen.socket.clone().map(Target::Unix);
+        // Whoever names a state folder means the gateway that serves from it, and its socket says
+        // whether there is one.
+        let only_socket = self.state.is_some() && socket.is_some();
+        let second = port.clone().filter(|_| !only_socket);
         Ok(Way {
-            places: places(&config),
+            places: socket.into_iter().chain(second).collect(),
+            port,
+            trust: trusting(trust, &config),
             token,
             password,
             named,
-            trust,
+            advice: self.advice(),
             pairs_tools: OnceCell::new(),
             config: Some(Box::new(config)),
         })
     }
+
+    fn read(&self) -> Result<Config, Unread> {
+        let overrides = Overrides {
+            state: self.state.clone(),
+            ..Overrides::default()
+        };
+        read_with(self.config.as_deref(), &overrides)
+    }
 }
 
-fn places(config: &Config) -> Vec<Target> {
-    let socket = config.listen.socket.clone().map(Target::Unix);
-    let port = Target::Tcp {
+/// Where the gateway of a configuration is over TCP: as it says itself in its state folder, else as
+/// it is configured. Of a state folder that was named, only what it says itself counts: another
+/// gateway may be where it is not.
+fn port(config: &Config, state_named: bool) -> Option<Target> {
+    let said = listening(&config.state).into_iter();
+    let mut said: Vec<Target> = said
+        .filter_map(|url| Target::parse(&url).ok())
+        .filter(|target| matches!(target, Target::Tcp { .. }))
+        .map(Target::from_this_host)
+        .collect();
+    said.sort_by_key(|target| !target.is_loopback());
+    let configured = || Target::Tcp {
         tls: !matches!(config.tls, Tls::Off),
         host: "127.0.0.1".into(),
         port: config.listen.port,
         path: "/".into(),
     };
-    socket.into_iter().chain([port]).collect()
+    match said.into_iter().next() {
+        None if !state_named => Some(configured()),
+        said => said,
+    }
+}
+
+/// What is trusted of a gateway of this host: what was said, else its own certificate too.
+fn trusting(said: Trust, config: &Config) -> Trust {
+    match (said, Certificates::known(&config.tls, &config.state)) {
+        (Trust::System, Some(known)) => Trust::Known(known),
+        (said, _) => said,
+    }
 }
 
 /// The shared token that a gateway of this host has.
@@ -312,12 +385,17 @@ pub(super) enum Outside {
 
 impl Outside {
     /// Tells it.
-    pub(super) fn report(&self, format: AnswerFormat, output: &mut Output) -> Exit {
+    pub(super) fn report(
+        &self,
+        advice: &Advice,
+        format: AnswerFormat,
+        output: &mut Output,
+    ) -> Exit {
         match self {
-            Outside::Client(error) => trouble::report(error, format, output),
+            Outside::Client(error) => trouble::report(error, advice, format, output),
             Outside::Owner(shut) => shut.report(format, output),
             Outside::NoDevice(message) => {
-                let diagnostic = Diagnostic::error(Code::CannotReach, message.clone())
+                let diagnostic = Diagnostic::error(Code::UnusableSecret, message.clone())
                     .help("at the gateway's own socket no key is needed");
                 output.report_one(diagnostic, &Sources::default(), format.report());
                 Exit::Failure
@@ -487,7 +565,7 @@ impl Way {
         if !wants_proof(&first, asks.least) {
             return first.map_err(|outside| outside.of_owner(socket, None));
         }
-        let places = self.places.iter().rev();
+        let places = self.port.iter().chain(&self.places);
         let (door, _) = self.open_one(places, &asked, &mut |_| {}).await?;
         let second = self.come(door, self.as_device(asks), With::Proof).await;
         second.map_err(|outside| outside.of_owner(socket, first.err()))
@@ -595,7 +673,7 @@ pub(super) fn ask_twice<F, T>(
         done
     });
     done.map_err(|trouble| match trouble {
-        Trouble::Outside(outside) => outside.report(args.format, output),
+        Trouble::Outside(outside) => outside.report(&way.advice, args.format, output),
         Trouble::Told(exit) => exit,
     })
 }

@@ -50,13 +50,15 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     };
     match args.ask.format {
         AnswerFormat::Json => output.say_json(&status),
-        AnswerFormat::Human => output.say(&told(&status, Table::drawn)),
-        AnswerFormat::Plain => output.say(&told(&status, |table| table.told("session"))),
+        AnswerFormat::Human => output.say(&told(&status, &args.ask, Table::drawn)),
+        AnswerFormat::Plain => {
+            output.say(&told(&status, &args.ask, |table| table.told("session")));
+        }
     }
     Exit::Success
 }
 
-fn told(status: &Value, table: fn(&Table<5>) -> String) -> String {
+fn told(status: &Value, ask: &AskArgs, table: fn(&Table<5>) -> String) -> String {
     let text = |value: &Value, name: &str| {
         let text = value.get(name).and_then(Value::as_str);
         text.map_or_else(|| "–".to_owned(), clean)
@@ -90,16 +92,16 @@ fn told(status: &Value, table: fn(&Table<5>) -> String) -> String {
         let number = number(name).and_then(|number| usize::try_from(number).ok());
         count(number.unwrap_or(0), noun)
     };
+    let list = ask.gateway.advice().same.command("devices list");
     told.push_str(&match number("requestsWaiting") {
-        None => "devices   `gw devices list` asks for them\n".to_owned(),
+        None => format!("devices   `{list}` asks for them\n"),
         Some(waiting) => format!(
             "devices   {}, {}{}\n",
             many("devicesPaired", "device"),
             many("requestsWaiting", "request"),
-            if waiting == 0 {
-                ""
-            } else {
-                " for you: gw devices list"
+            match waiting {
+                0 => String::new(),
+                _ => format!(" for you: {list}"),
             }
         ),
     });

@@ -10,11 +10,9 @@ use std::time::{Duration, SystemTime};
 use clap::ValueEnum;
 use notify::{RecursiveMode, Watcher as _};
 
-use super::log::{self, MAX_LINE};
+use super::Exit;
+use super::log::{self, LogArgs, MAX_LINE};
 use super::output::{Output, ReportFormat};
-use super::overrides::OverrideArgs;
-use super::{Exit, config, load};
-use crate::diagnostic::{Code, Diagnostic};
 use crate::journal::{Moment, read};
 use crate::lang::ReadError;
 use crate::source::{Sources, printable, visible};
@@ -25,24 +23,29 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Follows the log of decisions
 ///
 /// One line for each connection that was decided, and for what became of it: when, the verdict,
-/// who, from where, by which rule, and the id that `gw explain --log FILE --connection ID` wants.
-/// Without a file, the one that the configuration names.
+/// who, from where, by which rule, and the id that `gw explain --connection ID` wants. Without a
+/// file, the one of the gateway whose configuration and state folder these are.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   gw tail
   gw tail --since 10m --no-follow
   gw tail -n 0 --format json | jq 'select(.verdict == \"reject\")'
+  gw tail --state scratch
   gw tail /var/lib/gw/decisions.jsonl
 
 Exit codes: 0 read, 2 wrong command line, 3 the log cannot be read")]
 pub(super) struct Args {
     /// The log; without one, that of the configuration
+    #[arg(conflicts_with_all = ["log", "config", "state"])]
     file: Option<String>,
 
-    /// The configuration; without one, gw.yaml or, where there is none, the defaults
-    #[arg(long, value_name = "FILE", conflicts_with = "file")]
-    config: Option<String>,
+    /// The same, as `gw explain` takes it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "state"])]
+    log: Option<String>,
+
+    #[command(flatten)]
+    of: LogArgs,
 
     /// How many lines to begin with
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 10)]
@@ -85,9 +88,13 @@ fn since(text: &str) -> Result<Moment, String> {
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
-    let path = match path(args, output) {
-        Ok(path) => path,
-        Err(exit) => return exit,
+    let named = args.file.clone().or(args.log.clone());
+    let path = match &named {
+        Some(path) => path.clone(),
+        None => match args.of.file(output, ReportFormat::Human) {
+            Ok(path) => path,
+            Err(exit) => return exit,
+        },
     };
     let mut printer = Printer {
         format: args.format,
@@ -102,7 +109,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         let waits = error == ReadError::NotFound && !args.no_follow;
         if !waits {
             output.report_one(
-                load::unreadable(&path, &error),
+                log::unreadable(&path, &error, named.is_some()),
                 &Sources::default(),
                 ReportFormat::Human,
             );
@@ -118,27 +125,6 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         printer.flush();
     }
     Exit::Success
-}
-
-/// The file that is named, or the one of the configuration.
-fn path(args: &Args, output: &mut Output) -> Result<String, Exit> {
-    if let Some(file) = &args.file {
-        return Ok(file.clone());
-    }
-    let config = config::read(args.config.as_deref(), &OverrideArgs::default())
-        .map_err(|unread| unread.report(output, ReportFormat::Human))?;
-    match &config.log.decisions {
-        Some(decisions) => Ok(decisions.file.to_string_lossy().into_owned()),
-        None => {
-            let diagnostic = Diagnostic::error(
-                Code::UnreadableFile,
-                "the configuration keeps no log of decisions",
-            )
-            .help("write `log: { decisions: { file: true } }`, or name a file");
-            output.report_one(diagnostic, &Sources::default(), ReportFormat::Human);
-            Err(Exit::Input)
-        }
-    }
 }
 
 /// Prints what is there: the last lines, or those since a time, of all files of the log. The

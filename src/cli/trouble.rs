@@ -2,10 +2,12 @@
 
 use super::Exit;
 use super::output::{AnswerFormat, Output};
+use super::reach::Advice;
+use crate::client::tls::ConnectError;
 use crate::client::{ClientError, Refusal};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::handshake::clean;
-use crate::source::{Sources, printable};
+use crate::source::{Sources, printable, shell_word};
 use serde_json::json;
 use std::io::ErrorKind;
 
@@ -31,7 +33,12 @@ const NEXT_STEPS: &[(&str, &str)] = &[
 ];
 
 /// Tells it, to standard error for people.
-pub(super) fn report(error: &ClientError, format: AnswerFormat, output: &mut Output) -> Exit {
+pub(super) fn report(
+    error: &ClientError,
+    advice: &Advice,
+    format: AnswerFormat,
+    output: &mut Output,
+) -> Exit {
     match (error, format) {
         (ClientError::Refused(refusal), AnswerFormat::Json) => {
             output.say_json(&json!({ "error": refusal.to_json() }));
@@ -41,10 +48,14 @@ pub(super) fn report(error: &ClientError, format: AnswerFormat, output: &mut Out
                 "error: refused: {}\n",
                 clean_line(&refusal.message)
             ));
-            output.complain(&details(refusal));
+            output.complain(&details(refusal, advice));
         }
         (_, _) => {
-            output.report_one(diagnostic(error), &Sources::default(), format.report());
+            output.report_one(
+                diagnostic(error, advice),
+                &Sources::default(),
+                format.report(),
+            );
         }
     }
     Exit::Failure
@@ -70,7 +81,7 @@ pub(super) fn cut_line(text: &str, most: usize) -> String {
 }
 
 /// All that a refusal says beside its message, a line for each.
-pub(super) fn details(refusal: &Refusal) -> String {
+pub(super) fn details(refusal: &Refusal, advice: &Advice) -> String {
     let mut lines: Vec<(&str, String)> = Vec::new();
     let mut say = |label, text: String| lines.push((label, text));
     let code = match refusal.detail_code() {
@@ -106,8 +117,11 @@ pub(super) fn details(refusal: &Refusal) -> String {
     if let Some(remedy) = refusal.remedy() {
         say("what helps", clean_line(remedy));
     }
+    // What only the owner may do is done where the gateway runs.
+    let place = if advice.elsewhere { "on its host" } else { "" };
     if let Some(request) = refusal.request_id() {
-        say("", format!("gw devices approve {}", clean(request)));
+        let words = format!("devices approve {}", shell_word(&clean(request)));
+        say(place, advice.owner.command(&words));
     }
     if let Some(next) = refusal.next_step() {
         let step = NEXT_STEPS.iter().find(|(word, _)| *word == next);
@@ -125,6 +139,12 @@ pub(super) fn details(refusal: &Refusal) -> String {
             format!("{} {}", close.code, clean_line(&close.reason)),
         );
     }
+    if let Some(connection) = &refusal.connection {
+        let connection = clean(connection);
+        let words = format!("explain --connection {}", shell_word(&connection));
+        say("connection", connection);
+        say(place, advice.owner.command(&words));
+    }
     let lines = lines
         .iter()
         .map(|(label, text)| format!("  {label:<12}{text}").trim_end().to_owned() + "\n");
@@ -132,32 +152,118 @@ pub(super) fn details(refusal: &Refusal) -> String {
 }
 
 /// Anything but a refusal.
-pub(super) fn diagnostic(error: &ClientError) -> Diagnostic {
-    let help = match error {
-        ClientError::Nobody(_) => {
-            "is `gw serve` running? `--url`, `--state` and `--config` name another gateway"
-        }
-        ClientError::Unreachable { error, .. } if error.kind() == ErrorKind::PermissionDenied => {
+pub(super) fn diagnostic(error: &ClientError, advice: &Advice) -> Diagnostic {
+    let status = advice.owner.command("status");
+    let far = || {
+        let connect = advice.same.command("connect");
+        format!("it may be no gateway, or a busy one: `{connect}` shows how far it gets")
+    };
+    let (code, help) = match error {
+        ClientError::Nobody(_) => (
+            Code::CannotReach,
+            match &advice.state {
+                Some(_) => format!("start one: {}", advice.owner.command("serve")),
+                None => {
+                    "is `gw serve` running? `--url`, `--state` and `--config` name another gateway"
+                        .to_owned()
+                }
+            },
+        ),
+        ClientError::Unreachable { error, .. } if error.kind() == ErrorKind::PermissionDenied => (
+            Code::CannotReach,
             "the socket is for the user who runs the gateway: run this as that user, or name its \
              URL by `--url`"
-        }
-        ClientError::Unreachable { .. } => "look at the name, the port, and what is in between",
-        ClientError::Tls(_) => "`gw status` on the gateway's own host says its fingerprint",
-        ClientError::TooLate { .. } | ClientError::Protocol { .. } => {
-            "it may be no gateway, or a busy one: `gw connect` shows how far it gets"
-        }
-        ClientError::Http { .. } => {
+                .to_owned(),
+        ),
+        ClientError::Unreachable { .. } => (
+            Code::CannotReach,
+            "look at the name, the port, and what is in between".to_owned(),
+        ),
+        ClientError::Tls(error) => of_tls(error, &status),
+        ClientError::NeedsTls { .. } => (
+            Code::NotAGateway,
+            format!(
+                "`{status}` on its own host says whether it is the gateway, and its fingerprint"
+            ),
+        ),
+        ClientError::TooLate { .. } => (Code::NoAnswer, far()),
+        ClientError::Closed { .. } => (Code::NoAnswer, "the gateway's log may say why".to_owned()),
+        ClientError::Protocol { .. } => (Code::NotAGateway, far()),
+        ClientError::Http { .. } => (
+            Code::NotAGateway,
             "something else may listen there, or the gateway or a proxy refuses the request itself"
+                .to_owned(),
+        ),
+        ClientError::Request(_) => (
+            Code::InvalidTarget,
+            "write a header as `Name: value`, on one line".to_owned(),
+        ),
+        ClientError::Refused(_) => {
+            let connect = advice.same.command("connect");
+            (
+                Code::NoAnswer,
+                format!("`{connect}` shows all of the answer"),
+            )
         }
-        ClientError::Request(_) => "write a header as `Name: value`, on one line",
-        ClientError::Closed { .. } => "the gateway's log may say why",
-        ClientError::Refused(_) => "`gw connect` shows all of the answer",
     };
-    let mut message = error.to_string();
-    if let ClientError::Http { body, .. } = error
-        && !body.is_empty()
+    let mut message = match (error, &advice.state) {
+        (ClientError::Nobody(place), Some(state)) => {
+            let state = printable(state);
+            match place.is_empty() {
+                true => format!("no gateway runs in {state}"),
+                false => format!("no gateway runs in {state}: nobody listens at {place}"),
+            }
+        }
+        (error, _) => error.to_string(),
+    };
+    let mut connection = None;
+    if let ClientError::Http {
+        body,
+        connection: id,
+        ..
+    } = error
     {
-        message = format!("{message}: {}", clean_line(body));
+        if !body.is_empty() {
+            message = format!("{message}: {}", clean_line(body));
+        }
+        connection = id.as_deref().map(clean);
     }
-    Diagnostic::error(Code::CannotReach, message).help(help)
+    let diagnostic = Diagnostic::error(code, message).help(help);
+    match connection {
+        None => diagnostic,
+        Some(id) => {
+            let words = format!("explain --connection {}", shell_word(&id));
+            let place = if advice.elsewhere { " on its host" } else { "" };
+            let explained = advice.owner.command(&words);
+            diagnostic.help(format!("it is explained{place} by: {explained}"))
+        }
+    }
+}
+
+/// What an error of TLS is, and what helps; `status` asks the gateway on its own host.
+fn of_tls(error: &ConnectError, status: &str) -> (Code, String) {
+    match error {
+        ConnectError::Pin { .. } | ConnectError::Key(_) | ConnectError::Untrusted { .. } => (
+            Code::UntrustedCertificate,
+            format!("nothing was sent; `{status}` on the gateway's own host says its fingerprint"),
+        ),
+        ConnectError::NotTls(_) => (
+            Code::NotAGateway,
+            "write `ws://` in place of `wss://` where nobody can listen in between".to_owned(),
+        ),
+        ConnectError::Name(_) => (
+            Code::InvalidTarget,
+            "look at the name in `--url`".to_owned(),
+        ),
+        ConnectError::Handshake { .. } => (
+            Code::NotAGateway,
+            format!(
+                "something else may listen there: `{status}` on the gateway's own host says its port"
+            ),
+        ),
+        ConnectError::Broken { .. } => (
+            Code::NoAnswer,
+            "something in between may cut it, or it speaks no TLS: `ws://` asks without".to_owned(),
+        ),
+    }
 }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::error::{ClientError, Waited};
 use super::target::Target;
-use super::tls::{Connector, Trust};
+use super::tls::{ConnectError, Connector, Trust, Trusted};
 
 /// A stream of bytes, whatever it goes over.
 pub(crate) trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -47,8 +47,8 @@ pub struct Reached {
     pub peer: Option<SocketAddr>,
     /// This end; TCP only.
     pub local: Option<SocketAddr>,
-    /// Whether TLS is spoken.
-    pub tls: bool,
+    /// Why the certificate is trusted; nothing where no TLS is spoken.
+    pub trusted: Option<Trusted>,
 }
 
 /// Connects to where a gateway is.
@@ -80,10 +80,10 @@ pub(super) async fn dial(
             let stream = connected
                 .map_err(|_| late(Waited::Connection))?
                 .map_err(|error| unreachable(target, error))?;
-            let reached = Reached {
+            let mut reached = Reached {
                 peer: stream.peer_addr().ok(),
                 local: stream.local_addr().ok(),
-                tls: *tls,
+                trusted: None,
             };
             if !tls {
                 return Ok((Box::new(stream), reached));
@@ -92,8 +92,28 @@ pub(super) async fn dial(
                 .map_err(|error| unreachable(target, io::Error::other(error)))?;
             let connected = timeout(patience.connection, connector.connect(host, stream)).await;
             let stream = connected.map_err(|_| late(Waited::Tls))??;
+            reached.trusted = Some(connector.trusted(&stream));
             Ok((Box::new(stream), reached))
         }
+    }
+}
+
+/// Whether TLS is spoken where no answer came without it. It is asked over a connection of its
+/// own, on which nothing of the client's is sent.
+pub(super) async fn speaks_tls(target: &Target, patience: Patience) -> bool {
+    if !matches!(target, Target::Tcp { tls: false, .. }) {
+        return false;
+    }
+    match dial(&target.with_tls(true), Trust::System, patience).await {
+        Ok(_) => true,
+        Err(ClientError::Tls(error)) => match error {
+            ConnectError::Pin { .. }
+            | ConnectError::Untrusted { .. }
+            | ConnectError::Key(_)
+            | ConnectError::Handshake { .. } => true,
+            ConnectError::NotTls(_) | ConnectError::Name(_) | ConnectError::Broken { .. } => false,
+        },
+        Err(_) => false,
     }
 }
 

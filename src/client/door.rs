@@ -6,18 +6,20 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::device::Device;
-use super::dial::{Bytes, Patience, Reached, dial};
+use super::dial::{Bytes, Patience, Reached, dial, speaks_tls};
 use super::error::{ClientError, Waited};
 use super::knock::{ID, Knock};
 use super::messages::Messages;
 use super::session::{Session, answer};
 use super::target::Target;
 use super::tls::Trust;
+use crate::wire::reply::CONNECTION_ID;
 
 /// The most of another answer than a WebSocket that is kept, in bytes.
 const MOST_BODY: usize = 4_096;
@@ -34,6 +36,7 @@ pub struct Asked {
 pub struct Door {
     messages: Messages,
     nonce: Box<str>,
+    connection: Option<String>,
     patience: Patience,
 }
 
@@ -110,10 +113,19 @@ impl Door {
             client_async_with_config(request, stream, Some(config())),
         )
         .await;
-        let (websocket, response) = answered
-            .map_err(|_| late(Waited::Http))?
-            .map_err(|error| http(&name, error))?;
+        let (websocket, response) = match answered.map_err(|_| late(Waited::Http))? {
+            Ok(upgraded) => upgraded,
+            Err(error) if may_want_tls(&error) && speaks_tls(target, patience).await => {
+                let over_tls = target.with_tls(true).to_string();
+                return Err(ClientError::NeedsTls {
+                    target: name,
+                    over_tls,
+                });
+            }
+            Err(error) => return Err(http(&name, error)),
+        };
         seen(Step::Upgraded(response.status().as_u16()));
+        let connection = connection(response.headers());
         let mut messages = Messages::new(websocket, name.clone());
         let first = timeout(patience.handshake, messages.next()).await;
         let first = first.map_err(|_| late(Waited::Challenge))??;
@@ -128,6 +140,7 @@ impl Door {
         Ok(Door {
             messages,
             nonce,
+            connection,
             patience,
         })
     }
@@ -187,6 +200,7 @@ impl Door {
                 Some(Ok(hello)) => return Ok((hello, messages)),
                 Some(Err(mut refusal)) => {
                     refusal.close = messages.close_frame().await;
+                    refusal.connection = self.connection;
                     return Err(ClientError::Refused(Box::new(refusal)));
                 }
             }
@@ -209,16 +223,20 @@ fn http(target: &str, error: Error) -> ClientError {
     match error {
         Error::Http(response) => {
             let status = response.status().as_u16();
+            let connection = connection(response.headers());
             let body = response.into_body().unwrap_or_default();
             let body = body.get(..MOST_BODY.min(body.len())).unwrap_or_default();
             ClientError::Http {
                 target,
                 status,
                 body: String::from_utf8_lossy(body).trim().to_owned(),
+                connection,
             }
         }
         Error::Io(error) => ClientError::Unreachable { target, error },
-        Error::ConnectionClosed | Error::AlreadyClosed => ClientError::Closed {
+        Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Protocol(ProtocolError::HandshakeIncomplete) => ClientError::Closed {
             target,
             close: None,
         },
@@ -233,6 +251,31 @@ fn http(target: &str, error: Error) -> ClientError {
             target,
             what: error.to_string(),
         },
+    }
+}
+
+/// The id that a gateway gives a connection, as it says in its HTTP answer.
+fn connection(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(CONNECTION_ID)?.to_str().ok()?;
+    Some(id.to_owned())
+}
+
+/// Whether a server that speaks TLS may have answered so: it says no HTTP, or that it is asked
+/// wrongly.
+fn may_want_tls(error: &Error) -> bool {
+    match error {
+        Error::Http(response) => response.status() == StatusCode::BAD_REQUEST,
+        Error::Io(_)
+        | Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Protocol(_)
+        | Error::HttpFormat(_)
+        | Error::Utf8(_) => true,
+        Error::Tls(_)
+        | Error::Capacity(_)
+        | Error::WriteBufferFull(_)
+        | Error::AttackAttempt
+        | Error::Url(_) => false,
     }
 }
 

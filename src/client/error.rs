@@ -55,6 +55,14 @@ pub enum ClientError {
     /// Whoever listens there is not trusted, or speaks no TLS.
     #[error(transparent)]
     Tls(#[from] ConnectError),
+    /// TLS is spoken there, and it was asked without.
+    #[error("{target} speaks TLS: use {over_tls}")]
+    NeedsTls {
+        /// Who.
+        target: String,
+        /// The same place, with TLS.
+        over_tls: String,
+    },
     /// It took too long.
     #[error("{target} keeps us waiting for {}", what.name())]
     TooLate {
@@ -72,6 +80,8 @@ pub enum ClientError {
         status: u16,
         /// The beginning of what else it says.
         body: String,
+        /// The id that the gateway gave the connection, if it said.
+        connection: Option<String>,
     },
     /// The request cannot be made of this.
     #[error("no HTTP request can be made of it: {0}")]

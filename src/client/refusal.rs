@@ -18,6 +18,9 @@ pub struct Refusal {
     /// How the connection was closed, where it was.
     #[serde(skip)]
     pub close: Option<Close>,
+    /// The id that the gateway gave the connection, where it was the connection that was refused.
+    #[serde(skip)]
+    pub connection: Option<String>,
 }
 
 impl Refusal {
@@ -98,6 +101,9 @@ impl Refusal {
             if let Some(close) = &self.close {
                 let close = json!({ "code": close.code, "reason": close.reason });
                 object.insert("closed".to_owned(), close);
+            }
+            if let Some(connection) = &self.connection {
+                object.insert("connection".to_owned(), connection.as_str().into());
             }
         }
         error

@@ -55,6 +55,7 @@ pub(super) fn answer(message: &Value, id: &str) -> Option<Result<Value, Refusal>
         message: "refused, and not said why".to_owned(),
         details: error.clone(),
         close: None,
+        connection: None,
     });
     Some(Err(refusal))
 }

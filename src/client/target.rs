@@ -1,6 +1,7 @@
 //! Where a gateway is: a unix socket, or a URL without secrets.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::source::visible;
@@ -57,6 +58,55 @@ impl Target {
             Target::Tcp { tls, .. } => *tls,
             Target::Unix(_) => false,
         }
+    }
+
+    /// Whether it is this host, by its own addresses.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Target::Unix(_) => true,
+            Target::Tcp { host, .. } => {
+                let bare = host.trim_start_matches('[').trim_end_matches(']');
+                let address = bare.parse::<IpAddr>();
+                bare.eq_ignore_ascii_case("localhost") || address.is_ok_and(|it| it.is_loopback())
+            }
+        }
+    }
+
+    /// Where a listener of this host is reached from it: one at every address, at its own.
+    #[must_use]
+    pub fn from_this_host(self) -> Self {
+        match self {
+            Target::Tcp {
+                tls,
+                host,
+                port,
+                path,
+            } => {
+                let host = match &*host {
+                    "0.0.0.0" => "127.0.0.1".into(),
+                    "[::]" => "[::1]".into(),
+                    _ => host,
+                };
+                Target::Tcp {
+                    tls,
+                    host,
+                    port,
+                    path,
+                }
+            }
+            Target::Unix(_) => self,
+        }
+    }
+
+    /// The same port, with TLS or without.
+    #[must_use]
+    pub fn with_tls(&self, tls: bool) -> Self {
+        let mut other = self.clone();
+        if let Target::Tcp { tls: spoken, .. } = &mut other {
+            *spoken = tls;
+        }
+        other
     }
 
     /// Reads a URL, `unix:PATH`, or an absolute path.

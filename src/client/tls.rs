@@ -29,11 +29,48 @@ pub enum Trust {
     /// One certificate, whoever vouches for it, whatever its names, and valid or not: as OpenClaw's
     /// clients pin.
     Fingerprint(Fingerprint),
+    /// The authorities that this host trusts, or one certificate that is known from the gateway's
+    /// own files.
+    Known(Fingerprint),
+}
+
+impl Trust {
+    /// The certificate that is trusted whoever vouches for it.
+    fn certificate(self) -> Option<Fingerprint> {
+        match self {
+            Trust::System => None,
+            Trust::Fingerprint(certificate) | Trust::Known(certificate) => Some(certificate),
+        }
+    }
+}
+
+/// Why a gateway's certificate was trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trusted {
+    /// An authority of this host vouches for it.
+    Authority,
+    /// It is the pinned one.
+    Pinned,
+    /// It is the one of the gateway's own files.
+    Known,
+}
+
+impl Trusted {
+    /// The same, for people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Trusted::Authority => "an authority that this host trusts vouches for the certificate",
+            Trusted::Pinned => "the certificate is the pinned one",
+            Trusted::Known => "the certificate is the one of the gateway's own files",
+        }
+    }
 }
 
 /// Makes TLS connections to gateways that it trusts.
 #[derive(Clone, Debug)]
 pub struct Connector {
+    trust: Trust,
     config: Arc<ClientConfig>,
 }
 
@@ -152,7 +189,7 @@ impl Connector {
     /// [`Error`] where the cryptography does not have TLS 1.2 and 1.3.
     pub fn new(trust: Trust) -> Result<Connector, Error> {
         let roots = match trust {
-            Trust::System => system_roots(),
+            Trust::System | Trust::Known(_) => system_roots(),
             Trust::Fingerprint(_) => RootCertStore::empty(),
         };
         Connector::with_roots(trust, roots)
@@ -178,6 +215,7 @@ impl Connector {
         // A connection that is resumed shows no certificate, and each is to be looked at.
         config.resumption = Resumption::disabled();
         Ok(Connector {
+            trust,
             config: Arc::new(config),
         })
     }
@@ -203,6 +241,18 @@ impl Connector {
         let connector = TlsConnector::from(self.config());
         let connected = connector.connect(name, stream).await;
         connected.map_err(|error| ConnectError::of(host, error))
+    }
+
+    /// Why the other end of a connection that was made is trusted.
+    pub(super) fn trusted<S>(&self, stream: &TlsStream<S>) -> Trusted {
+        let (_, session) = stream.get_ref();
+        let shown = session.peer_certificates().and_then(<[_]>::first);
+        let shown = shown.map(Fingerprint::of);
+        match self.trust {
+            Trust::Fingerprint(_) => Trusted::Pinned,
+            Trust::Known(known) if shown == Some(known) => Trusted::Known,
+            Trust::Known(_) | Trust::System => Trusted::Authority,
+        }
     }
 }
 
@@ -299,10 +349,10 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let found = Fingerprint::of(end_entity);
+        if self.trust.certificate() == Some(found) {
+            return Ok(ServerCertVerified::assertion());
+        }
         if let Trust::Fingerprint(expected) = self.trust {
-            if found == expected {
-                return Ok(ServerCertVerified::assertion());
-            }
             return Err(Found::Pin { expected, found }.into());
         }
         let Some(authorities) = &self.authorities else {

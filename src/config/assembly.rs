@@ -8,8 +8,8 @@ use super::document::{self, Broken, Node, Shape};
 use super::shown::{self, Origin};
 use super::values::{self, Place, Value, Values};
 use super::{
-    Config, ConfigError, Decisions, Level, Limits, Listen, Log, Overrides, Surroundings, Tls,
-    constants, cover, folder, risks,
+    Config, ConfigError, Decisions, Level, Limits, Listen, Log, Named, Overrides, Surroundings,
+    Tls, constants, cover, folder, risks,
 };
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::facts::Bind;
@@ -43,6 +43,7 @@ pub(super) fn assemble(
                 return Err(ConfigError {
                     diagnostics,
                     sources,
+                    named: None,
                 });
             }
         },
@@ -67,9 +68,17 @@ pub(super) fn assemble(
     let log = assembly.log(&state);
     diagnostics.sort();
     if diagnostics.has_errors() {
+        let named = Named {
+            policy: policy.into(),
+            tls,
+            state,
+            token: credentials.plan(),
+            places: given.places(),
+        };
         return Err(ConfigError {
             diagnostics,
             sources,
+            named: Some(Box::new(named)),
         });
     }
     let mode = credentials.mode();
@@ -91,6 +100,7 @@ pub(super) fn assemble(
         warnings: diagnostics,
         sources,
         shown: Vec::new(),
+        places: given.places(),
     };
     config.shown = shown::list(&given, &config, &config.sources, &state_origin);
     Ok(config)
@@ -288,10 +298,16 @@ impl Assembly<'_> {
                 match self.surroundings.constants(&path) {
                     Ok(text) => self.constants_of(&path, &text),
                     Err(error) => {
-                        let help = if named {
-                            "docs/settings.md lists the releases; write `built-in:openclaw/VERSION`"
-                        } else {
-                            "check the path; it is relative to the configuration"
+                        let help = match (named, given.place) {
+                            (true, _) => {
+                                "docs/settings.md lists the releases; write `built-in:openclaw/VERSION`"
+                            }
+                            (false, Place::File(_)) => {
+                                "check the path; it is relative to the configuration"
+                            }
+                            (false, Place::Flag(_)) => {
+                                "check the path; it is relative to the folder that you are in"
+                            }
                         };
                         self.wrong(
                             "compatibility",

@@ -1,17 +1,19 @@
 //! A configuration's text with its secrets covered, for showing where it is wrong.
 //!
 //! Each covered byte is a `*`, so that places stay where they are. What a known key of another
-//! kind holds is left; what stands anywhere else may be a secret in the wrong place. Comments are
+//! kind holds is left, and so is a port or an address under a name that is nearly such a key; what
+//! stands anywhere else may be a secret in the wrong place. Comments are
 //! left out: people keep old secrets in them.
 
 use std::ops::Range;
 
 use serde_json::{Map, Value as Json};
 
-use super::document::{Node, Shape};
+use super::document::{Node, Shape, switch};
 use super::keys::{self, KEYS, Kind};
-use super::values::{is_variable, tells_secret};
+use super::values::{is_path, is_variable, tells_secret};
 use crate::diagnostic::suggest::nearest;
+use crate::facts::address::parse_network;
 use crate::settings::Compatibility;
 
 /// The text with its secrets covered; of a text that could not be read only known names are left.
@@ -119,14 +121,55 @@ fn harmless(path: &str, text: &str) -> bool {
         Some(Kind::Switch | Kind::Number { .. }) => text.len() < 12,
         Some(_) => true,
         None => match path.rsplit_once('.') {
+            _ if meant(path).is_some_and(|kind| is_of(kind, text)) => true,
             Some((key, "env")) => {
                 is_secret(key)
                     && is_variable(text)
                     && !text.contains(|c: char| c.is_ascii_lowercase())
             }
-            Some((key, "file")) => is_secret(key) && text.contains(['/', '.']),
+            Some((key, "file")) => is_secret(key) && is_path(text),
             Some(_) | None => path == "tls" && text == "off",
         },
+    }
+}
+
+/// The kind of the key that a name without a meaning was probably meant for; nothing where that may
+/// have been a secret.
+fn meant(path: &str) -> Option<Kind> {
+    let (group, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let known = keys::below(group);
+    let elsewhere = KEYS
+        .iter()
+        .find(|key| key.path.rsplit('.').next() == Some(name));
+    let key = match elsewhere {
+        Some(key) => key,
+        None => {
+            let near = nearest(name, known.iter().copied())?;
+            let path = match group {
+                "" => near.to_owned(),
+                group => format!("{group}.{near}"),
+            };
+            keys::find(&path)?
+        }
+    };
+    Some(key.kind)
+}
+
+/// Whether a text is plainly of a kind, and no secret.
+fn is_of(kind: Kind, text: &str) -> bool {
+    match kind {
+        Kind::Switch => switch(text).is_some(),
+        Kind::Number { .. } => text.len() < 12 && text.bytes().all(|byte| byte.is_ascii_digit()),
+        Kind::Word(words) => words.iter().any(|word| word.name == text),
+        Kind::Addresses | Kind::Networks => parse_network(text).is_some(),
+        Kind::Policy => text.ends_with(".policy"),
+        Kind::File
+        | Kind::SwitchOrFile
+        | Kind::Text
+        | Kind::Texts
+        | Kind::Origins
+        | Kind::Secret
+        | Kind::Constants => false,
     }
 }
 
@@ -170,22 +213,28 @@ auth: # token: s3cret
   mode: tokn
   token: 's3cret # é'
   tokn: s3cret
-  password: { env: GW_PASSWORD, file: ./password, other: s3cret }
+  password: { env: GW_PASSWORD, file: password, other: s3cret }
+  pasword: { file: s3cret }
 trustedProxies: [10.0.0.1, 'https://u:s3cret@x']
 token: s3cret
 log: s3cret
-listen: { port: 18789, bind: lan }
+listen: { port: 18789, bind: lan, prot: 18789, adresses: [127.0.0.1], bnid: s3cret }
+port: s3cret
+polcy: my.policy
 ";
         let shown = "\
 auth:                
   mode: tokn
   token: ******* * ***
   tokn: ******
-  password: { env: GW_PASSWORD, file: ./password, other: ****** }
+  password: { env: GW_PASSWORD, file: password, other: ****** }
+  pasword: { file: ****** }
 trustedProxies: [10.0.0.1, ********************]
 token: ******
 log: ******
-listen: { port: 18789, bind: lan }
+listen: { port: 18789, bind: lan, prot: 18789, adresses: [127.0.0.1], bnid: ****** }
+port: ******
+polcy: my.policy
 ";
         let covered = covered(text, parse(text).ok().as_ref());
         let tidy = |text: &str| {

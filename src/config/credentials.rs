@@ -5,11 +5,12 @@
 use std::path::PathBuf;
 
 use super::strength::{Weakness, weakness};
-use super::values::{Place, Value, Values, Written};
+use super::values::{Place, Value, Values, Written, is_path, is_variable};
 use super::{Surroundings, Token};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 use crate::facts::AuthMode;
 use crate::secret::Secret;
+use crate::source::shell_word;
 
 /// What proves a client.
 #[derive(Debug, Default)]
@@ -56,7 +57,7 @@ pub(super) fn find(
         match read(path, written, given.place, resolve, surroundings) {
             Ok(secret) => Some(secret),
             Err(diagnostic) => {
-                diagnostics.push(placed(*diagnostic, given.place, ""));
+                diagnostics.push(placed(*diagnostic, path, given.place, ""));
                 None
             }
         }
@@ -72,9 +73,12 @@ pub(super) fn find(
             Code::InvalidConfig,
             "`auth.token` and `auth.password` are both set, and nothing says which one counts",
         );
-        let diagnostic = placed(diagnostic, first, "the token");
-        let diagnostic = placed(diagnostic, second, "the password")
-            .help("write `mode: token` or `mode: password` under `auth`, or remove one of them");
+        let diagnostic = placed(diagnostic, "auth.token", first, "the token");
+        let diagnostic = placed(diagnostic, "auth.password", second, "the password").help(words(
+            second,
+            "write `mode: token` or `mode: password` under `auth`, or remove one of them",
+            "say which by `--auth token` or `--auth password`, or leave one of them out",
+        ));
         diagnostics.push(diagnostic);
     }
     match mode {
@@ -83,9 +87,13 @@ pub(super) fn find(
                 Code::InvalidConfig,
                 "`auth.mode` is `password`, and there is no `auth.password`",
             );
-            let diagnostic = at(diagnostic, values, "auth.mode")
-                .help("write `password: { file: PATH }` under `auth`");
-            diagnostics.push(diagnostic);
+            let help = words_at(
+                values,
+                "auth.mode",
+                "write `password: { file: PATH }` under `auth`",
+                "name it by `--password-file FILE` or `--password-env NAME`",
+            );
+            diagnostics.push(at(diagnostic, values, "auth.mode").help(help));
         }
         Some(AuthMode::TrustedProxy) => trusted_proxy(values, diagnostics),
         Some(AuthMode::None | AuthMode::Password | AuthMode::Token) | None => {}
@@ -113,13 +121,14 @@ fn trusted_proxy(values: &Values, diagnostics: &mut Diagnostics) {
     {
         missing(
             "there is no `auth.trustedProxy.userHeader`",
-            "name the header in which the proxy names the user",
+            "name the header in which the proxy names the user: `userHeader` under \
+             `auth.trustedProxy` of the configuration",
         );
     }
     if values.texts("trustedProxies").is_empty() && !wrong("trustedProxies") {
         missing(
             "there are no `trustedProxies`",
-            "list the addresses of the proxies",
+            "list the addresses of the proxies in the configuration",
         );
     }
     if values.has("auth.token") {
@@ -140,21 +149,44 @@ fn read(
     let unsafe_secret = |message: String, help: &str| {
         Box::new(Diagnostic::error(Code::UnsafeSecret, message).help(help))
     };
+    let kind = path.rsplit('.').next().unwrap_or(path);
     let secret = match written {
         Written::Inline(secret) => secret.clone(),
         Written::Variable(name) => {
             let text = surroundings.variable(name).ok_or_else(|| {
-                let message = format!("`{path}`: the environment has no variable of this name");
-                let help = "set it where the gateway is started, or use `{ file: PATH }`";
+                // What is no usual name may be the secret itself.
+                let usual = is_variable(name) && !name.contains(|c: char| c.is_ascii_lowercase());
+                let named = match (usual, place) {
+                    (true, Place::Flag(_)) => format!("no variable `{name}`"),
+                    (_, _) => "no variable of this name".to_owned(),
+                };
+                let message = format!("`{path}`: the environment has {named}");
+                let help = words(
+                    place,
+                    "set it where the gateway is started, or use `{ file: PATH }`".to_owned(),
+                    format!("set it where the gateway is started, or use `--{kind}-file FILE`"),
+                );
                 Box::new(Diagnostic::error(Code::InvalidConfig, message).help(help))
             })?;
             Secret::new(&text)
         }
-        Written::File(file) => {
-            let file = resolve(file, place);
+        Written::File(text) => {
+            let file = resolve(text, place);
             let found = surroundings.secret_file(&file).map_err(|error| {
-                let message = format!("`{path}`: the file cannot be read: {error}");
-                let help = "write the secret into it, or leave `token` out and have one made";
+                let named = match is_path(text) {
+                    true => format!(" {}", file.display()),
+                    false => String::new(),
+                };
+                let message = format!("`{path}`: the file{named} cannot be read: {error}");
+                let help = match (kind, place) {
+                    ("token", Place::File(_)) => {
+                        "write the secret into it, or leave `token` out and have one made"
+                    }
+                    ("token", Place::Flag(_)) => {
+                        "write the secret into it, or leave the flag out and have one made"
+                    }
+                    (_, _) => "write the secret into it, with `chmod 600`",
+                };
                 Box::new(Diagnostic::error(Code::InvalidConfig, message).help(help))
             })?;
             if found.mode.is_some_and(|mode| mode & OTHERS != 0) {
@@ -165,7 +197,7 @@ fn read(
                     )
                     .help(format!(
                         "run `chmod 600 {}`",
-                        quoted(&file.to_string_lossy())
+                        shell_word(&file.to_string_lossy())
                     )),
                 ));
             }
@@ -180,36 +212,60 @@ fn read(
         )),
         Some(weak) => Err(unsafe_secret(
             format!("`{path}` {weak}"),
-            "make one with `openssl rand -base64 32`, or leave `auth.token` out and have one made",
+            match (kind, place) {
+                ("token", Place::File(_)) => {
+                    "make one with `openssl rand -base64 32`, or leave `auth.token` out and have one made"
+                }
+                ("token", Place::Flag(_)) => {
+                    "make one with `openssl rand -base64 32`, or leave the flag out and have one made"
+                }
+                (_, _) => "make one with `openssl rand -base64 32`",
+            },
         )),
     }
 }
 
-/// A path as a shell takes it.
-fn quoted(path: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-    if !path.is_empty() && path.chars().all(plain) {
-        path.to_owned()
-    } else {
-        format!("'{}'", path.replace('\'', "'\\''"))
-    }
-}
-
-/// A diagnostic with the place of a value.
-pub(super) fn placed(mut diagnostic: Diagnostic, place: Place, label: &str) -> Diagnostic {
+/// A diagnostic about a key, with the place of its value. To whom said it by a flag it speaks of
+/// the flag.
+pub(super) fn placed(
+    mut diagnostic: Diagnostic,
+    path: &str,
+    place: Place,
+    label: &str,
+) -> Diagnostic {
     match place {
         Place::File(span) => diagnostic.label(span, label),
         Place::Flag(flag) => {
-            diagnostic.message = format!("{} (by {flag})", diagnostic.message);
+            let key = format!("`{path}`");
+            diagnostic.message = match diagnostic.message.contains(&key) {
+                true => diagnostic.message.replacen(&key, &format!("`{flag}`"), 1),
+                false => format!("{} (by {flag})", diagnostic.message),
+            };
             diagnostic
         }
+    }
+}
+
+/// What helps, for whom wrote it in the file and for whom said it by a flag.
+fn words<T>(place: Place, in_file: T, by_flag: T) -> T {
+    match place {
+        Place::File(_) => in_file,
+        Place::Flag(_) => by_flag,
+    }
+}
+
+/// The same for a key, where it is given.
+pub(super) fn words_at<T>(values: &Values, path: &str, in_file: T, by_flag: T) -> T {
+    match values.get(path) {
+        Some(given) => words(given.place, in_file, by_flag),
+        None => in_file,
     }
 }
 
 /// A diagnostic with the place of a key, where it is given.
 pub(super) fn at(diagnostic: Diagnostic, values: &Values, path: &str) -> Diagnostic {
     match values.get(path) {
-        Some(given) => placed(diagnostic, given.place, ""),
+        Some(given) => placed(diagnostic, path, given.place, ""),
         None => diagnostic,
     }
 }
@@ -233,7 +289,12 @@ pub(super) fn warnings(values: &Values, mode: AuthMode, diagnostics: &mut Diagno
         };
         if !counts && mode != AuthMode::TrustedProxy {
             let message = format!("`{path}` does not count in the mode `{mode}`");
-            warn(path, message, "remove it, or say another `auth.mode`");
+            let help = words(
+                given.place,
+                "remove it, or say another `auth.mode`",
+                "leave it out, or say another mode by `--auth`",
+            );
+            warn(path, message, help);
         }
         if let (Value::Secret(Written::Inline(_)), Place::File(_)) = (&given.value, given.place) {
             let message = format!("`{path}` stands in the configuration itself");

@@ -24,7 +24,7 @@ mod values;
 
 use std::path::{Path, PathBuf};
 
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::source::Sources;
@@ -35,6 +35,7 @@ pub use overrides::{BindTo, Overrides, TlsOverride};
 pub use shown::{Origin, Shown};
 pub use surroundings::{SecretFile, Surroundings};
 pub use values::Written;
+use values::{Place, Places};
 
 /// The name of a configuration where none is named.
 pub const FILE: &str = "gw.yaml";
@@ -68,6 +69,42 @@ pub struct Config {
     warnings: Diagnostics,
     sources: Sources,
     shown: Vec<Shown>,
+    places: Places,
+}
+
+/// What a configuration names, and somebody else reads: the policy, the certificate, what is kept.
+/// It is there as well when the configuration itself is none.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// As [`Config::policy`].
+    pub policy: Box<str>,
+    /// As [`Config::tls`].
+    pub tls: Tls,
+    /// As [`Config::state`].
+    pub state: PathBuf,
+    /// As [`Config::token`].
+    pub token: Token,
+    places: Places,
+}
+
+impl Named {
+    /// A diagnostic about what stands at a key, with its place: that in the file, or the flag.
+    #[must_use]
+    pub fn at(&self, diagnostic: Diagnostic, key: &str) -> Diagnostic {
+        match self.places.get(key) {
+            Some(place) => credentials::placed(diagnostic, key, place, ""),
+            None => diagnostic,
+        }
+    }
+
+    /// What a path at a key is relative to, for people.
+    #[must_use]
+    pub fn relative_to(&self, key: &str) -> &'static str {
+        match self.places.get(key) {
+            Some(Place::File(_)) => "the path is relative to the configuration",
+            Some(Place::Flag(_)) | None => "the path is relative to the folder that you are in",
+        }
+    }
 }
 
 /// TLS at the listener.
@@ -160,6 +197,8 @@ pub struct ConfigError {
     pub diagnostics: Diagnostics,
     /// The texts that it is wrong in.
     pub sources: Sources,
+    /// What it names all the same, if it could be read so far.
+    pub named: Option<Box<Named>>,
 }
 
 impl std::fmt::Display for ConfigError {
@@ -207,6 +246,18 @@ impl Config {
     #[must_use]
     pub fn shown(&self) -> &[Shown] {
         &self.shown
+    }
+
+    /// What it names, and somebody else reads.
+    #[must_use]
+    pub fn named(&self) -> Named {
+        Named {
+            policy: self.policy.clone(),
+            tls: self.tls.clone(),
+            state: self.state.clone(),
+            token: self.token,
+            places: self.places.clone(),
+        }
     }
 
     /// Whether something is said of a key, by the file, a flag or the environment.

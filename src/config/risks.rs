@@ -1,6 +1,6 @@
 //! What a configuration opens wider than most want, as warnings.
 
-use super::credentials::at;
+use super::credentials::{at, words_at};
 use super::values::{Place, Values};
 use super::{Listen, Tls};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
@@ -63,7 +63,12 @@ pub(super) fn find(
         warn(
             "auth.mode",
             &format!("the gateway {may} beyond this host, and nobody has to prove anything"),
-            "say another `auth.mode`, or `bind: loopback`",
+            words_at(
+                values,
+                "auth.mode",
+                "say another `auth.mode`, or `bind: loopback`",
+                "say another mode by `--auth`, or `--bind loopback`",
+            ),
         );
     }
     if beyond && *tls == Tls::Off {
@@ -72,7 +77,12 @@ pub(super) fn find(
             &format!(
                 "the gateway {may} beyond this host without TLS: secrets can be read on the way"
             ),
-            "give `tls` a certificate, or say `autoGenerate: true` there, or put a proxy with TLS in front",
+            words_at(
+                values,
+                "listen.bind",
+                "give `tls` a certificate, or say `autoGenerate: true` there, or put a proxy with TLS in front",
+                "have a certificate made by `--tls auto`, or name one by `--tls-certificate`, or put a proxy with TLS in front",
+            ),
         );
     }
     if values.switch("auth.allowTailscale") {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{Name, Node, Shape, switch};
 use super::keys::{self, GROUPS, KEYS, Key, Kind};
+use super::strength::SHORTEST;
 use crate::diagnostic::suggest::did_you_mean;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::facts::Word;
@@ -75,7 +76,23 @@ pub(super) struct Values {
     wrong: BTreeSet<&'static str>,
 }
 
+/// Where values come from, by key.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Places(BTreeMap<&'static str, Place>);
+
+impl Places {
+    pub(super) fn get(&self, path: &str) -> Option<Place> {
+        self.0.get(path).copied()
+    }
+}
+
 impl Values {
+    /// Where what is given comes from.
+    pub(super) fn places(&self) -> Places {
+        let given = self.given.iter();
+        Places(given.map(|(path, given)| (*path, given.place)).collect())
+    }
+
     pub(super) fn get(&self, path: &str) -> Option<&Given> {
         self.given.get(path)
     }
@@ -508,6 +525,16 @@ impl Reader {
             }
         }
     }
+}
+
+/// What files of secrets are called by.
+const CALLED: [&str; 4] = ["key", "password", "secret", "token"];
+
+/// Whether a text plainly is the path of a file of a secret: anything else may be the secret itself.
+pub(super) fn is_path(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || matches!(c, '-' | '_');
+    let called = CALLED.iter().any(|name| text.contains(name));
+    text.contains(['/', '.']) || (called && text.len() < SHORTEST && text.chars().all(plain))
 }
 
 /// Whether a text can be the name of a variable.

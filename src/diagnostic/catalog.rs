@@ -46,7 +46,7 @@ macro_rules! catalog {
 }
 
 catalog! {
-    CannotReach "cannot-reach" "a gateway that is not reached, or does not answer",
+    CannotReach "cannot-reach" "a gateway that is not reached",
     CannotServe "cannot-serve" "a gateway that cannot start",
     ConfusableText "confusable-text" "text that does not read as it is stored",
     ContradictoryFacts "contradictory-facts" "facts that no connection can have at once",
@@ -63,14 +63,17 @@ catalog! {
     InvalidConstants "invalid-constants" "a file of constants that cannot be read",
     InvalidFact "invalid-fact" "a fact on the command line that cannot be read",
     InvalidHandshake "invalid-handshake" "a recorded handshake that cannot be read",
+    InvalidTarget "invalid-target" "a gateway that is named so that it cannot be asked",
     MisplacedStatement "misplaced-statement" "a statement where it cannot stand",
     MissingDefault "missing-default" "a policy that does not say what happens to all others",
     MissingEdition "missing-edition" "a file that does not begin with its edition",
     MixedOperators "mixed-operators" "`and` with `or`, without parentheses",
     NestedTooDeeply "nested-too-deeply" "conditions or files nested beyond the limit",
-    NoSuchConnection "no-such-connection" "a connection that a log does not have, or not alone, or whose policy is not here",
+    NoAnswer "no-answer" "a gateway that is there, and gives no answer",
+    NoSuchConnection "no-such-connection" "a connection that a log does not have, or not alone",
     NoSuchRow "no-such-row" "a row of a recording that is not there, or cannot be replayed",
     NoWayIn "no-way-in" "a policy under which nobody can approve anybody",
+    NotAGateway "not-a-gateway" "something that answers in the place of a gateway",
     ReservedName "reserved-name" "a name that would read as something else",
     RiskyConfig "risky-config" "a configuration that opens more than most want",
     Syntax "syntax" "a statement that cannot be read",
@@ -85,6 +88,8 @@ catalog! {
     UnknownVerdict "unknown-verdict" "a verdict, reason or argument that does not exist",
     UnreadableFile "unreadable-file" "a file that cannot be read",
     UnsafeSecret "unsafe-secret" "a secret that others can read or guess",
+    UntrustedCertificate "untrusted-certificate" "a certificate that nobody vouches for, or another one than the pinned one",
+    UnusableSecret "unusable-secret" "a secret to come in with that is not there, or is none",
 }
 
 #[cfg(test)]

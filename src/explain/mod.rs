@@ -184,7 +184,7 @@ pub fn account(
         file: policy.name().to_owned(),
         counted: refusing(decision)
             .map(|law| outcome::counted(law, facts, |name| evidence(name, subject))),
-        facts: fact_accounts(facts, subject, decision, trace),
+        facts: fact_accounts(facts, subject, &used_by(decision, facts, trace)),
         reads: outcome::reads(decision.verdict, facts, subject),
         consequences: outcome::consequences(decision, facts, subject),
         remedy: outcome::remedy(decision, subject),
@@ -255,26 +255,33 @@ fn settled_by(tests: &[SeenTest], facts: &Facts) -> Vec<(AttributeId, String)> {
     settled
 }
 
-fn fact_accounts(
-    facts: &Facts,
-    subject: &Subject,
-    decision: Decision,
-    trace: &Trace,
-) -> Vec<FactAccount> {
+/// The facts of a connection, without a policy that asks for any.
+#[must_use]
+pub fn facts_alone(facts: &Facts, subject: &Subject) -> Vec<FactAccount> {
+    fact_accounts(facts, subject, &[])
+}
+
+/// The facts that the clause whose answer it is asked for, with the one that counted whatever that
+/// says.
+fn used_by(decision: Decision, facts: &Facts, trace: &Trace) -> Vec<AttributeId> {
     let counts = refusing(decision).map(|law| outcome::counts(law, facts));
-    let quiet = Facts::default();
-    let used: Vec<AttributeId> = trace
+    trace
         .clauses
         .iter()
         .filter(|seen| seen.id == decision.by)
         .flat_map(|seen| &seen.terms)
         .flat_map(|term| term.tests.iter().map(|test| test.attribute))
-        .collect();
+        .chain(counts.and_then(AttributeId::named))
+        .collect()
+}
+
+fn fact_accounts(facts: &Facts, subject: &Subject, used: &[AttributeId]) -> Vec<FactAccount> {
+    let quiet = Facts::default();
     AttributeId::all()
         .map(|attribute| {
             let row = attribute.row();
             let value = attribute.show(facts);
-            let used = used.contains(&attribute) || counts == Some(row.name);
+            let used = used.contains(&attribute);
             let always = [
                 "peer", "host", "origin", "client", "role", "scopes", "auth", "device", "pairing",
             ];

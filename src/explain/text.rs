@@ -58,6 +58,23 @@ pub fn text(explanation: &Explanation, style: Style) -> String {
     }
 }
 
+/// Facts alone, as [`text`] shows them.
+#[must_use]
+pub fn facts(facts: &[FactAccount], style: Style) -> String {
+    let mut shown = facts.to_vec();
+    for fact in &mut shown {
+        for text in [&mut fact.value, &mut fact.evidence] {
+            *text = line(text);
+        }
+    }
+    let mut out = String::new();
+    match style.drawn {
+        true => facts_table(&shown, false, style, &mut out),
+        false => facts_told(&shown, false, style, &mut out),
+    }
+    out
+}
+
 /// How wide lists of names may grow, in columns.
 const WIDTH: usize = 100;
 
@@ -122,7 +139,8 @@ fn drawn(explanation: &Explanation, style: Style) -> String {
         let _ = writeln!(out, "  reported as {}", by.issues.join(", "));
     }
     out.push('\n');
-    facts_table(explanation, style, &mut out);
+    let counted = explanation.counted.is_some();
+    facts_table(&explanation.facts, counted, style, &mut out);
     out.push('\n');
     clauses_list(explanation, style, &mut out);
     out.push('\n');
@@ -132,12 +150,10 @@ fn drawn(explanation: &Explanation, style: Style) -> String {
     out
 }
 
-fn facts_table(explanation: &Explanation, style: Style, out: &mut String) {
-    let shown: Vec<&FactAccount> = explanation
-        .facts
-        .iter()
-        .filter(|fact| style.all || fact.notable)
-        .collect();
+/// `counted`: whether something did whatever the deciding line says.
+fn facts_table(facts: &[FactAccount], counted: bool, style: Style, out: &mut String) {
+    let shown = facts.iter().filter(|fact| style.all || fact.notable);
+    let shown: Vec<&FactAccount> = shown.collect();
     let shown_used = shown.iter().any(|fact| fact.used);
     let width =
         |of: fn(&FactAccount) -> usize| shown.iter().map(|fact| of(fact)).max().unwrap_or(0);
@@ -161,9 +177,9 @@ fn facts_table(explanation: &Explanation, style: Style, out: &mut String) {
         let _ = writeln!(out, "{line}");
     }
     if shown_used {
-        let what = match explanation.counted {
-            Some(_) => "it counted: for the deciding line, or whatever that says",
-            None => "the deciding line asks for it",
+        let what = match counted {
+            true => "it counted: for the deciding line, or whatever that says",
+            false => "the deciding line asks for it",
         };
         let _ = writeln!(out, "  (• {what})");
     }
@@ -285,28 +301,12 @@ fn sentences(explanation: &Explanation) -> Vec<(&'static str, String)> {
 }
 
 /// Sentences, one a line: for logs and screen readers.
-fn told(explanation: &Explanation, style: Style) -> String {
-    let mut out = String::new();
-    let by = &explanation.by;
-    let _ = writeln!(out, "verdict: {}", explanation.decision.verdict);
-    let _ = writeln!(out, "decided by: {}", name(by));
-    let _ = writeln!(out, "policy: {} {}", explanation.file, explanation.policy);
-    let _ = writeln!(out, "text: {}", by.text);
-    if let Some(counted) = &explanation.counted {
-        let _ = writeln!(out, "counted: {counted}");
-    }
-    if let Some(reads) = &explanation.reads {
-        let _ = writeln!(out, "reads: {reads}");
-    }
-    for fact in explanation
-        .facts
-        .iter()
-        .filter(|fact| style.all || fact.notable)
-    {
+fn facts_told(facts: &[FactAccount], counted: bool, style: Style, out: &mut String) {
+    for fact in facts.iter().filter(|fact| style.all || fact.notable) {
         let used = if fact.used {
-            match explanation.counted {
-                Some(_) => ", counted",
-                None => ", used by the deciding clause",
+            match counted {
+                true => ", counted",
+                false => ", used by the deciding clause",
             }
         } else {
             ""
@@ -324,6 +324,23 @@ fn told(explanation: &Explanation, style: Style) -> String {
             fact.provenance
         );
     }
+}
+
+fn told(explanation: &Explanation, style: Style) -> String {
+    let mut out = String::new();
+    let by = &explanation.by;
+    let _ = writeln!(out, "verdict: {}", explanation.decision.verdict);
+    let _ = writeln!(out, "decided by: {}", name(by));
+    let _ = writeln!(out, "policy: {} {}", explanation.file, explanation.policy);
+    let _ = writeln!(out, "text: {}", by.text);
+    if let Some(counted) = &explanation.counted {
+        let _ = writeln!(out, "counted: {counted}");
+    }
+    if let Some(reads) = &explanation.reads {
+        let _ = writeln!(out, "reads: {reads}");
+    }
+    let counted = explanation.counted.is_some();
+    facts_told(&explanation.facts, counted, style, &mut out);
     let worth = |clause: &&ClauseAccount| {
         style.all || clause.matched || !matches!(clause.role, Role::Guard(_))
     };

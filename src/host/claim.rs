@@ -1,8 +1,8 @@
-//! That one gateway serves from a state folder: a file in it that is locked for as long. Tools
-//! that only read or change what is remembered there claim nothing.
+//! That one gateway serves from a state folder: a file in it that is locked for as long, and says
+//! where the gateway listens. Tools that only read or change what is remembered there claim nothing.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -16,8 +16,40 @@ const FILE: &str = "gw.lock";
 /// however it ends.
 #[derive(Debug)]
 pub struct Claim {
-    _lock: File,
+    lock: File,
 }
+
+impl Claim {
+    /// Says where the gateway listens, for the tools of its owner: [`listening`] reads it.
+    ///
+    /// # Errors
+    ///
+    /// What the file system says.
+    pub fn say(&self, urls: &[String]) -> io::Result<()> {
+        let mut file = &self.lock;
+        file.set_len(0)?;
+        file.seek(SeekFrom::Start(0))?;
+        writeln!(file, "{}", process::id())?;
+        urls.iter().try_for_each(|url| writeln!(file, "{url}"))
+    }
+}
+
+/// Where the gateway that claimed a state folder last says that it listens: URLs, and the path of
+/// its socket. Whether it still does is not said here: it may have ended without a word.
+#[must_use]
+pub fn listening(state: &Path) -> Vec<String> {
+    let Ok(file) = own::open(File::options().read(true), &state.join(FILE)) else {
+        return Vec::new();
+    };
+    let mut text = String::new();
+    match file.take(MOST).read_to_string(&mut text) {
+        Ok(_) => text.lines().skip(1).map(str::to_owned).collect(),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// As much of the file is read, in bytes.
+const MOST: u64 = 1 << 14;
 
 /// Why a state folder is not claimed.
 #[derive(Debug, thiserror::Error)]
@@ -69,15 +101,16 @@ pub fn claim(state: &Path) -> Result<Claim, ClaimError> {
     file.set_len(0)
         .and_then(|()| writeln!(file, "{}", process::id()))
         .map_err(refused)?;
-    Ok(Claim { _lock: file })
+    Ok(Claim { lock: file })
 }
 
 /// Who has the lock, as far as the file says so: it may just be written, or not be readable while
 /// it is locked.
 fn holder(file: File) -> Box<str> {
     let mut text = String::new();
-    let read = file.take(64).read_to_string(&mut text);
-    match (read, text.trim().parse::<u32>()) {
+    let read = file.take(MOST).read_to_string(&mut text);
+    let first = text.lines().next().unwrap_or_default();
+    match (read, first.trim().parse::<u32>()) {
         (Ok(_), Ok(id)) => format!("process {id}").into(),
         (Ok(_) | Err(_), _) => "another process".into(),
     }
@@ -95,8 +128,14 @@ mod tests {
         let error = claim(&state).unwrap_err().to_string();
         let who = format!("process {} serves from ", process::id());
         assert!(error.starts_with(&who), "{error}");
+        assert!(listening(&state).is_empty());
+        first.say(&["ws://127.0.0.1:5".to_owned()]).unwrap();
+        assert_eq!(listening(&state), ["ws://127.0.0.1:5"]);
+        let error = claim(&state).unwrap_err().to_string();
+        assert!(error.starts_with(&who), "{error}");
         drop(first);
         claim(&state).unwrap();
+        assert!(listening(&state).is_empty(), "it says so anew");
         claim(&folder.path().join("other")).unwrap();
     }
 

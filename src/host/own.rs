@@ -65,12 +65,14 @@ fn is_trusted(uid: u32) -> bool {
 }
 
 /// How others may get at what is kept in a folder: it is theirs, they may write to it, or they may
-/// put another one in its place.
+/// put another one in its place. Of one that is not there yet the folders above it are looked at.
 #[cfg(unix)]
 #[must_use]
 pub fn shared(folder: &Path) -> Option<Shared> {
     use std::os::unix::fs::MetadataExt as _;
-    let metadata = std::fs::metadata(folder).ok()?;
+    let Ok(metadata) = std::fs::metadata(folder) else {
+        return over_all(folder);
+    };
     let shown = folder.display();
     if metadata.mode() & 0o022 != 0 {
         return Some(Shared {
@@ -89,10 +91,21 @@ pub fn shared(folder: &Path) -> Option<Shared> {
             ),
         });
     }
-    let real = std::fs::canonicalize(folder).ok()?;
-    real.ancestors()
-        .skip(1)
-        .find_map(|above| over(folder, above))
+    over_all(folder)
+}
+
+/// How others could put another folder in the place of one, by those above it that are there.
+#[cfg(unix)]
+fn over_all(folder: &Path) -> Option<Shared> {
+    let whole = std::path::absolute(folder).ok()?;
+    let mut above = whole.ancestors();
+    let there = above.find_map(|above| Some((above, std::fs::canonicalize(above).ok()?)));
+    let (nearest, real) = there?;
+    let mut above = real.ancestors();
+    if nearest == whole {
+        above.next();
+    }
+    above.find_map(|above| over(folder, above))
 }
 
 /// Elsewhere folders belong to their user by where they are.
@@ -171,6 +184,8 @@ mod tests {
                 .ends_with("above, which may be written to by others")
         );
         assert!(found.help.contains("chmod go-w "), "{}", found.help);
+        let none = above.join("deep/not there yet");
+        assert!(shared(&none).is_some(), "it would be made there");
         with_mode(&above, 0o755);
         with_mode(&state, 0o770);
         let found = shared(&state).unwrap();

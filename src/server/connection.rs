@@ -248,7 +248,7 @@ fn answer(
         shared
             .record
             .upgrade_refused(whose, &line, reason, &snapshot);
-        http::refused(&HttpRefusal::of(reason))
+        http::refused(&HttpRefusal::of(reason), id)
     };
     if *shared.phase.borrow() != Phase::Open {
         return refuse(HttpReason::Closed, None);
@@ -269,7 +269,7 @@ fn answer(
     };
     let upgraded = hyper::upgrade::on(&mut request);
     *lock(taken) = Some((upgraded, upgrade, snapshot, place));
-    http::switching(accept)
+    http::switching(accept, id)
 }
 
 /// Whose connection it is.

@@ -18,7 +18,7 @@ use super::gateway::{Phase, Shared, lock};
 use super::metrics;
 use crate::facts::{HostClass, Ingress, OriginClass};
 use crate::handshake::{Http, Socket, at_upgrade};
-use crate::wire::reply::HttpRefusal;
+use crate::wire::reply::{CONNECTION_ID, HttpRefusal};
 
 /// An answer, whole.
 pub(super) type Answer = Response<Full<Bytes>>;
@@ -101,18 +101,26 @@ pub(super) fn asked(request: &Request<Incoming>) -> Asked {
 
 /// The answer that turns a connection into a WebSocket. No extension and no subprotocol is
 /// taken up.
-pub(super) fn switching(accept: HeaderValue) -> Answer {
+pub(super) fn switching(accept: HeaderValue, connection: &str) -> Answer {
     let mut answer = Response::new(Full::default());
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = answer.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    named(answer, connection)
+}
+
+/// The same with the id of its connection, by which it is found in the log.
+fn named(mut answer: Answer, connection: &str) -> Answer {
+    if let Ok(id) = HeaderValue::from_str(connection) {
+        answer.headers_mut().insert(CONNECTION_ID, id);
+    }
     answer
 }
 
 /// The answer to a request that the policy or a limit refuses.
-pub(super) fn refused(refusal: &HttpRefusal) -> Answer {
+pub(super) fn refused(refusal: &HttpRefusal, connection: &str) -> Answer {
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::FORBIDDEN);
     let mut answer = body(status, refusal.content_type, refusal.body.clone());
     for (name, value) in &refusal.headers {
@@ -120,7 +128,7 @@ pub(super) fn refused(refusal: &HttpRefusal) -> Answer {
             answer.headers_mut().insert(*name, value);
         }
     }
-    answer
+    named(answer, connection)
 }
 
 /// The answer to anything but a WebSocket.

@@ -397,8 +397,8 @@ fn admission_explain(caller: &Caller<'_>, params: &Value) -> Result<Value, CallE
     match live.map(|live| live.line.clone()).or_else(recent) {
         Some(line) => explained(&line),
         None => Err(invalid(
-            "no such connection is known any more: `gw explain --log FILE --connection ID` \
-             asks the log of decisions",
+            "no such connection is known any more: `gw explain --connection ID` asks the log of \
+             decisions",
         )),
     }
 }

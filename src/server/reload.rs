@@ -27,6 +27,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// The files that it was read from: when one of them changes it is loaded again.
     pub files: Vec<PathBuf>,
+    /// What loads and is not what most want, for people; empty where there is nothing to say.
+    pub warnings: String,
 }
 
 /// How the files stand to what is in force.
@@ -43,10 +45,18 @@ pub(super) struct Files {
 /// What became of loading again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reloaded {
-    /// Another policy or other settings are in force; the policy's digest.
-    Replaced(Box<str>),
+    /// Another policy or other settings are in force.
+    Replaced {
+        /// The policy's digest.
+        policy: Box<str>,
+        /// As [`Loaded::warnings`].
+        warnings: String,
+    },
     /// The files are what is in force already.
-    Unchanged,
+    Unchanged {
+        /// As [`Loaded::warnings`].
+        warnings: String,
+    },
     /// The files cannot be loaded, and what was in force stays; why.
     Kept(String),
     /// The gateway was not told where they are kept.
@@ -56,16 +66,28 @@ pub enum Reloaded {
 impl Reloaded {
     /// As `policy.reload` answers it.
     pub(super) fn to_json(&self) -> Value {
-        match self {
-            Reloaded::Replaced(digest) => json!({ "reloaded": true, "policy": digest }),
-            Reloaded::Unchanged => json!({ "reloaded": false, "reason": "nothing changed" }),
+        let (mut reply, warnings) = match self {
+            Reloaded::Replaced { policy, warnings } => {
+                (json!({ "reloaded": true, "policy": policy }), &**warnings)
+            }
+            Reloaded::Unchanged { warnings } => {
+                let reply = json!({ "reloaded": false, "reason": "nothing changed" });
+                (reply, &**warnings)
+            }
             Reloaded::Kept(why) => {
-                json!({ "reloaded": false, "reason": "the files cannot be loaded", "error": why })
+                let reason = "the files cannot be loaded";
+                let reply = json!({ "reloaded": false, "reason": reason, "error": why });
+                (reply, "")
             }
             Reloaded::Unknown => {
-                json!({ "reloaded": false, "reason": "policy and settings are not from files" })
+                let reason = "policy and settings are not from files";
+                (json!({ "reloaded": false, "reason": reason }), "")
             }
+        };
+        if let (false, Some(reply)) = (warnings.is_empty(), reply.as_object_mut()) {
+            reply.insert("warnings".to_owned(), warnings.into());
         }
+        reply
     }
 }
 
@@ -89,6 +111,7 @@ impl Shared {
             policy,
             settings,
             files,
+            warnings,
         } = match loaded {
             Ok(loaded) => loaded,
             Err(why) => {
@@ -112,12 +135,18 @@ impl Shared {
         drop(known);
         let now = self.snapshot();
         if now.policy.digest() == policy.digest() && now.settings == settings {
-            return Reloaded::Unchanged;
+            return Reloaded::Unchanged { warnings };
         }
         let digest = policy.digest().into();
+        if !warnings.is_empty() {
+            tracing::warn!("policy and settings are loaded, with warnings\n{warnings}");
+        }
         tracing::info!(policy = %policy_name(&policy), digest = short(policy.digest()), "in force");
         Gateway(Arc::clone(self)).put(policy, settings);
-        Reloaded::Replaced(digest)
+        Reloaded::Replaced {
+            policy: digest,
+            warnings,
+        }
     }
 
     /// Takes up another certificate.

@@ -214,6 +214,60 @@ impl Certificates {
         }))
     }
 
+    /// What is wrong with the certificate that a configuration asks for, all of it: what
+    /// [`Certificates::open`] would say of it, one after another. Nothing is written.
+    #[must_use]
+    pub fn check(tls: &Tls, state: &Path, now: SystemTime) -> Vec<TlsError> {
+        match tls {
+            Tls::Off => Vec::new(),
+            Tls::Files { certificate, key } => {
+                let files = Files {
+                    certificate: certificate.clone(),
+                    key: key.clone(),
+                    made: false,
+                };
+                let (chain, own) = (files.read_chain().err(), files.read_key().err());
+                let unread: Vec<TlsError> = chain.into_iter().chain(own).collect();
+                match unread.is_empty() {
+                    true => given(&files, now.into()).err().into_iter().collect(),
+                    false => unread,
+                }
+            }
+            Tls::Generated { names } => {
+                let generated = match Generated::new(state, names, None) {
+                    Ok(generated) => generated,
+                    Err(error) => return vec![error],
+                };
+                let files = generated.files();
+                if !files.certificate.exists() && !files.key.exists() {
+                    return Vec::new();
+                }
+                match Pair::read(&files) {
+                    Ok(pair) if pair.exposed => vec![files.bad_key(Trouble::Exposed)],
+                    Ok(_) => Vec::new(),
+                    Err(error) => vec![error],
+                }
+            }
+        }
+    }
+
+    /// What clients on the gateway's own host may pin: the SHA-256 of the certificate that its
+    /// files hold, if they hold one. Whether it is of use is not asked.
+    #[must_use]
+    pub fn known(tls: &Tls, state: &Path) -> Option<Fingerprint> {
+        let certificate = match tls {
+            Tls::Files { certificate, .. } => certificate.clone(),
+            // A flag of the gateway's may have asked for one that the configuration does not.
+            Tls::Off | Tls::Generated { .. } => state.join(generated::CERTIFICATE),
+        };
+        let files = Files {
+            key: certificate.clone(),
+            certificate,
+            made: false,
+        };
+        files.read_chain().ok()?.first().map(Fingerprint::of)
+    }
+
     /// What new connections are accepted with. It follows [`Certificates::reload`].
     #[must_use]
     pub fn server_config(&self) -> Arc<ServerConfig> {

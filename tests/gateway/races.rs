@@ -246,6 +246,7 @@ async fn a_thousand_handshakes_see_no_half_of_a_reload() {
             policy,
             settings,
             files: Vec::new(),
+            warnings: String::new(),
         })
     };
     let plan = Plan {
@@ -268,7 +269,7 @@ async fn a_thousand_handshakes_see_no_half_of_a_reload() {
             while knocks.recv().await.is_some() {
                 match swaps % 2 {
                     0 => gateway.put(policy.clone(), settings.clone()),
-                    _ => assert!(matches!(gateway.reload().await, Reloaded::Replaced(_))),
+                    _ => assert!(matches!(gateway.reload().await, Reloaded::Replaced { .. })),
                 }
                 swaps += 1;
             }
@@ -443,6 +444,7 @@ async fn an_edited_policy_is_in_force_and_a_broken_one_is_told() {
                 policy,
                 settings: settings(json!({})),
                 files: vec![file.clone()],
+                warnings: "mind this\n".to_owned(),
             })
         }
     };
@@ -450,6 +452,7 @@ async fn an_edited_policy_is_in_force_and_a_broken_one_is_told() {
         policy,
         settings,
         files,
+        ..
     } = load().unwrap();
     let plan = Plan {
         policy,
@@ -484,7 +487,13 @@ async fn an_edited_policy_is_in_force_and_a_broken_one_is_told() {
     served.admit(&Asking::default()).await;
 
     write("client=cli and auth=token → approve\ndefault → reject(not-permitted)");
-    assert_eq!(served.gateway.reload().await, Reloaded::Unchanged);
+    let warnings = "mind this\n".to_owned();
+    assert_eq!(
+        served.gateway.reload().await,
+        Reloaded::Unchanged { warnings }
+    );
+    let reloaded = cli.call("policy.reload", json!({})).await.unwrap();
+    assert_eq!(reloaded["warnings"], "mind this\n");
     let status = cli.call("policy.status", json!({})).await.unwrap();
     assert_eq!(status["differs"], false);
 }

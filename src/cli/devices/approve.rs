@@ -8,6 +8,7 @@ use super::super::reach::{AskArgs, Trouble};
 use super::super::table::{ago, now_ms};
 use super::entry::{Devices, Entry, changed, names};
 use super::{Word, asked, device_of, manage, unfound};
+use crate::source::shell_word;
 
 /// Approves a request: the device may come in with what it asked for
 ///
@@ -71,10 +72,10 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
                 return Err(Trouble::Told(Exit::Failure));
             }
             Word::Unsure => {
+                let words = format!("devices approve {}", shell_word(&found.shown("requestId")));
+                let again = args.ask.gateway.advice().same.command(&words);
                 output.complain(&format!(
-                    "error: not approved: no terminal to ask at: give the whole request id, or --yes\n  help: gw devices approve {}{}\n",
-                    found.shown("requestId"),
-                    args.ask.gateway.flags()
+                    "error: not approved: no terminal to ask at: give the whole request id, or --yes\n  help: {again}\n"
                 ));
                 return Err(Trouble::Told(Exit::Failure));
             }

@@ -5,11 +5,13 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde_json::Value;
 
+use super::super::next::Next;
 use crate::facts::scopes::{ScopeRule, covers};
 use crate::facts::{Role, Scope};
 use crate::handshake::clean;
 use crate::pairing::key::same_key;
 use crate::pairing::record::Came;
+use crate::source::shell_word;
 
 /// Fewer characters than these do not name anything: they were typed by mistake.
 const LEAST: usize = 4;
@@ -38,11 +40,11 @@ pub(super) struct Entry<'a>(pub(super) &'a Value);
 
 impl Unfound {
     /// What helps, for `gw devices VERB`.
-    pub(super) fn help(&self, verb: &str, flags: &str) -> String {
+    pub(super) fn help(&self, verb: &str, next: &Next) -> String {
         match self {
-            Unfound::Replaced(_, by) => format!("gw devices {verb} {by}{flags}"),
+            Unfound::Replaced(_, by) => next.command(&format!("devices {verb} {}", shell_word(by))),
             Unfound::None(..) | Unfound::Several(..) | Unfound::Short(..) => {
-                format!("`gw devices list{flags}` shows what there is")
+                format!("`{}` shows what there is", next.command("devices list"))
             }
         }
     }

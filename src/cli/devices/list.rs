@@ -40,19 +40,22 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             output.say(&requests.told("request"));
             output.say(&paired.told("device"));
         }
-        AnswerFormat::Human => output.say(&drawn(&devices, &requests, &paired)),
+        AnswerFormat::Human => output.say(&drawn(&args.ask, &devices, &requests, &paired)),
     }
     Exit::Success
 }
 
-fn drawn(devices: &Devices, requests: &Table<6>, paired: &Table<6>) -> String {
+fn drawn(ask: &AskArgs, devices: &Devices, requests: &Table<6>, paired: &Table<6>) -> String {
     let waiting = match devices.requests().len() {
         0 => "No request waits.\n".to_owned(),
         waiting => {
             let noun = count(waiting, "request");
             let verb = if waiting == 1 { "waits" } else { "wait" };
+            let same = ask.gateway.advice().same;
             format!(
-                "{noun} {verb}: gw devices approve REQUEST, or gw devices reject REQUEST\n\n{}",
+                "{noun} {verb}: {}, or {}\n\n{}",
+                same.command("devices approve REQUEST"),
+                same.command("devices reject REQUEST"),
                 requests.drawn()
             )
         }

@@ -60,7 +60,7 @@ async fn listed(session: &mut Session) -> Result<Devices, ClientError> {
 
 /// Complains that what was named for a verb is not there, or not alone.
 fn unfound(unfound: &Unfound, verb: &str, ask: &AskArgs, output: &mut Output) -> Trouble {
-    let help = unfound.help(verb, &ask.gateway.flags());
+    let help = unfound.help(verb, &ask.gateway.advice().same);
     output.complain(&format!("error: {unfound}\n  help: {help}\n"));
     Trouble::Told(Exit::Failure)
 }

@@ -80,10 +80,10 @@ fn nobody(why: impl Into<String>) -> Silent {
 
 impl Door {
     /// Listens where the gateway would. Within a runtime only.
-    pub(super) fn new(config: &Config) -> Result<Self, (String, &'static str)> {
+    pub(super) fn new(config: &Config) -> Result<Self, (String, String)> {
         let now = SystemTime::now();
         let certificates = Certificates::open(&config.tls, &config.state, None, now)
-            .map_err(|error| (error.to_string(), "TLS is configured under `tls`"))?;
+            .map_err(|error| (error.message(), error.remedy()))?;
         let container = container::detect(Path::new("/"), |name| std::env::var(name).ok());
         let host = host::listening(container.as_ref(), &interfaces());
         let mut listeners: Vec<TcpListener> = Vec::new();
@@ -104,7 +104,8 @@ impl Door {
                     return Err((
                         format!("{address} cannot be listened at: {error}"),
                         "a gateway may listen there: `--port 0` takes a free port, and the client \
-                         has to be told of it",
+                         has to be told of it"
+                            .to_owned(),
                     ));
                 }
             }

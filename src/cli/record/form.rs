@@ -83,12 +83,11 @@ fn settings(config: &Config, sent: &dyn Fn(&Secret) -> String) -> Value {
     }
     put(&mut form, "bind", settings.bind.name().into());
     put(&mut form, "auth.mode", settings.auth.mode().name().into());
-    // A token that is made at the start is there already, or will be another one than any sent.
+    // Where none is made yet there is none that the one sent could be held against.
     let made = match config.token {
         Token::Generate => {
             let file = config.token_file();
-            let made = file.exists().then(|| token::made(&file).ok()).flatten();
-            Some(made.unwrap_or_else(|| Secret::new("none-is-made-yet")))
+            file.exists().then(|| token::made(&file).ok()).flatten()
         }
         Token::Given | Token::Unused => None,
     };

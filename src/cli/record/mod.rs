@@ -4,8 +4,8 @@ mod door;
 mod form;
 mod head;
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,8 +14,9 @@ use super::config::read;
 use super::output::{Output, ReportFormat};
 use super::overrides::OverrideArgs;
 use super::{load, reach};
-use crate::config::Config;
+use crate::config::{Config, Token};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::facts::AuthMode;
 use crate::handshake;
 use crate::source::{Sources, printable};
 use door::{Door, Seen, Silent};
@@ -71,6 +72,10 @@ fn record(args: &Args, output: &mut Output) -> Result<(), Exit> {
         ));
         return Err(Exit::Input);
     }
+    if args.out != "-" {
+        writable(&args.out).map_err(|error| unwritten(args, &error, output))?;
+    }
+    output.complain(&told(&config));
     let runtime = reach::runtime(output)?;
     let seen = runtime.block_on(async {
         let mut failed = |message: String, help: &str| {
@@ -78,7 +83,7 @@ fn record(args: &Args, output: &mut Output) -> Result<(), Exit> {
             output.report_one(diagnostic, &Sources::default(), ReportFormat::Human);
             Exit::Failure
         };
-        let door = Door::new(&config).map_err(|(message, help)| failed(message, help))?;
+        let door = Door::new(&config).map_err(|(message, help)| failed(message, &help))?;
         for url in &door.urls {
             output.complain(&format!("listening {url}\n"));
         }
@@ -98,6 +103,44 @@ fn record(args: &Args, output: &mut Output) -> Result<(), Exit> {
         })
     })?;
     write(args, &config, &seen, output)
+}
+
+/// Tries whether a file can be made: a client that has knocked does not come back for another try.
+fn writable(path: &str) -> io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).open(path)?;
+    fs::remove_file(path)
+}
+
+fn unwritten(args: &Args, error: &io::Error, output: &mut Output) -> Exit {
+    output.complain(&printable(&format!(
+        "error: {} cannot be written: {error}\n  help: name another file by --out\n",
+        args.out
+    )));
+    Exit::Input
+}
+
+/// What the knock is held against: the policy, the state folder, and the secret.
+fn told(config: &Config) -> String {
+    let secret = match config.settings().auth.mode() {
+        AuthMode::Token if config.token != Token::Generate => {
+            "the token that is configured".to_owned()
+        }
+        AuthMode::Token if config.token_file().exists() => {
+            config.token_file().display().to_string()
+        }
+        AuthMode::Token => format!(
+            "none is known: {} is not there, and `gw serve` makes it; the recording has none",
+            config.token_file().display()
+        ),
+        AuthMode::Password => "none is asked for, but a password".to_owned(),
+        AuthMode::None => "none is asked for".to_owned(),
+        AuthMode::TrustedProxy => "none is asked for: a proxy names the user".to_owned(),
+    };
+    printable(&format!(
+        "policy    {}\nstate     {}\ntoken     {secret}\n",
+        config.policy,
+        config.state.display()
+    ))
 }
 
 /// Why there is no file, and what was seen.
@@ -135,10 +178,7 @@ fn write(args: &Args, config: &Config, seen: &Seen, output: &mut Output) -> Resu
     let written = options
         .open(&args.out)
         .and_then(|mut file| file.write_all(text.as_bytes()));
-    if let Err(error) = written {
-        output.complain(&format!("error: {} cannot be written: {error}\n", args.out));
-        return Err(Exit::Input);
-    }
+    written.map_err(|error| unwritten(args, &error, output))?;
     output.say(&printable(&format!(
         "recorded  {}; it holds the client's secrets, and only you may read it\n",
         args.out

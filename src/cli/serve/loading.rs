@@ -2,17 +2,19 @@
 //! while the gateway runs.
 
 use std::cell::RefCell;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::super::config::{here, read_on};
+use super::super::next::{Next, absolute, whole};
 use super::super::output::{Output, ReportFormat};
 use super::super::overrides::OverrideArgs;
-use super::super::{Exit, constants, load};
+use super::super::{Exit, config, constants, load, owner};
+use super::state;
 use crate::config::{Config, SecretFile, Surroundings, Token};
-use crate::diagnostic::{Code, Diagnostic};
-use crate::host::own::Shared;
-use crate::host::{self, Local, token};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::host::{Local, token};
+use crate::pairing::store::Store;
+use crate::pairing::{Standing, Version};
 use crate::policy::Policy;
 use crate::server;
 use crate::settings::Settings;
@@ -80,9 +82,21 @@ impl Loading {
             let text = output.complaints();
             Unloaded { text, exit }
         })?;
-        let policy = load::policy(&config.policy, true).map_err(|error| {
+        // What is told of them is read elsewhere, from another folder.
+        if &*config.policy != "-" && !load::is_built_in(&config.policy) {
+            config.policy = whole(&config.policy).into();
+        }
+        config.state = absolute(&config.state);
+        if let Some(decisions) = &mut config.log.decisions {
+            decisions.file = absolute(&decisions.file);
+        }
+        let policy = config::policy(&config.named()).map_err(|error| {
+            let texts = match error.sources.iter().next() {
+                Some(_) => &error.sources,
+                None => config.sources(),
+            };
             Unloaded::new(Exit::of(&error), |output| {
-                output.report(&error.diagnostics, &error.sources, ReportFormat::Human);
+                output.report(&error.diagnostics, texts, ReportFormat::Human);
             })
         })?;
         let constants = constants::of(&config.policy).map_err(|(diagnostic, sources)| {
@@ -90,7 +104,7 @@ impl Loading {
                 output.report_one(*diagnostic, &sources, ReportFormat::Human);
             })
         })?;
-        make_private(&config)?;
+        state::make(&config.state).map_err(|(message, help)| Unloaded::failed(message, &help))?;
         let token = match config.token {
             Token::Generate => {
                 let file = config.token_file();
@@ -102,10 +116,7 @@ impl Loading {
             }
             Token::Given | Token::Unused => None,
         };
-        let mut settings = config.settings();
-        if let (Some(constants), false) = (constants, config.says("compatibility")) {
-            settings.compatibility = constants;
-        }
+        let settings = constants::with(&config, constants);
         let mut output = Output::default();
         output.report(config.warnings(), config.sources(), ReportFormat::Human);
         output.report(policy.warnings(), policy.sources(), ReportFormat::Human);
@@ -128,17 +139,46 @@ impl Loading {
         })
     }
 
-    /// Reads what may change while the gateway runs.
-    pub(super) fn again(&self) -> Result<server::Loaded, String> {
-        match self.load() {
-            Ok(loaded) => Ok(server::Loaded {
-                policy: loaded.policy,
-                settings: loaded.settings,
-                files: loaded.files,
-            }),
-            Err(unloaded) => Err(unloaded.text),
-        }
+    /// Commands that reach the gateway that serves this.
+    pub(super) fn next(&self, config: &Config, urls: &[String]) -> Next {
+        let file = self.config.as_deref().or(here());
+        Next::serving((file, self.overrides.state()), config, urls)
     }
+
+    /// Reads what may change while the gateway runs, of one that remembers what is in the store.
+    pub(super) fn again(&self, store: &dyn Store) -> Result<server::Loaded, String> {
+        let Loaded {
+            policy,
+            settings,
+            files,
+            mut warnings,
+            ..
+        } = self.load().map_err(|unloaded| unloaded.text)?;
+        // While the store cannot be read nobody comes in anyway.
+        if let Ok(kept) = store.list() {
+            warnings.push_str(&no_way_in(&policy, &settings, &kept));
+        }
+        Ok(server::Loaded {
+            policy,
+            settings,
+            files,
+            warnings,
+        })
+    }
+}
+
+/// That nobody can approve devices under what is loaded, for people; empty where somebody can.
+pub(super) fn no_way_in(
+    policy: &Policy,
+    settings: &Settings,
+    kept: &[(Standing, Version)],
+) -> String {
+    let mut output = Output::default();
+    if let Some(warning) = owner::warning_of(policy, settings, kept) {
+        let found = Diagnostics(vec![warning]);
+        output.report(&found, policy.sources(), ReportFormat::Human);
+    }
+    output.complaints()
 }
 
 /// This host, with a note of the files that were asked for.
@@ -170,28 +210,5 @@ impl Surroundings for Noting {
             self.files.borrow_mut().push(path.into());
         }
         HOST.constants(path)
-    }
-}
-
-/// The state folder, which only its owner may look into.
-fn make_private(config: &Config) -> Result<(), Unloaded> {
-    let state = &config.state;
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(state).map_err(|error| {
-        let message = format!(
-            "the state folder {} cannot be made: {error}",
-            state.display()
-        );
-        Unloaded::failed(message, "name another one by `--state`")
-    })?;
-    // Before anything is written there: who may write beside the gateway may plant links.
-    match host::own::shared(state) {
-        None => Ok(()),
-        Some(Shared { what, help }) => {
-            Err(Unloaded::failed(format!("the state folder {what}"), &help))
-        }
     }
 }

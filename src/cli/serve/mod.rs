@@ -2,6 +2,7 @@
 
 mod loading;
 mod start;
+pub(super) mod state;
 
 use std::io::{self, ErrorKind, IsTerminal as _};
 use std::net::SocketAddr;
@@ -11,14 +12,14 @@ use std::time::{Duration, SystemTime};
 
 use tokio::runtime::Runtime;
 
-use self::loading::{Loaded, Loading};
+use self::loading::{Loaded, Loading, no_way_in};
 use self::start::Start;
 use super::Exit;
+use super::next::whole;
 use super::output::{Output, ReportFormat, colour};
 use super::overrides::OverrideArgs;
-use super::owner;
 use crate::config::{Host, Level, Limits, Listen};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::host::claim::claim;
 use crate::host::files::raise_limit;
 use crate::host::identity::identity;
@@ -114,7 +115,7 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         ..
     } = loaded;
     let certificates = Certificates::open(&config.tls, &config.state, None, SystemTime::now())
-        .map_err(|error| Failure::new(error.to_string(), "TLS is configured under `tls`"))?;
+        .map_err(|error| Failure::new(error.message(), error.remedy()))?;
     let mut made = None;
     for notice in certificates.iter().flat_map(Certificates::notices) {
         match notice {
@@ -125,8 +126,13 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
             }
         }
     }
-    let _claim = claim(&config.state)
-        .map_err(|error| Failure::new(error.to_string(), "`gw status` asks whether it serves"))?;
+    let claim = claim(&config.state).map_err(|error| {
+        let status = loading.next(&config, &[]).command("status");
+        Failure::new(
+            error.to_string(),
+            format!("`{status}` asks whether it serves"),
+        )
+    })?;
     let identity = identity(&config.state)
         .map_err(|error| Failure::new(error, "the gateway's own key is kept there"))?;
     let log = match &config.log.decisions {
@@ -143,10 +149,7 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     let kept = store
         .list()
         .map_err(|error| Failure::new(error.to_string(), "start it again"))?;
-    if let Some(warning) = owner::warning_of(&policy, &settings, &kept) {
-        let found = Diagnostics(vec![warning]);
-        output.report(&found, policy.sources(), ReportFormat::Human);
-    }
+    output.complain(&no_way_in(&policy, &settings, &kept));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -159,6 +162,18 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     let container = container::detect(Path::new("/"), |name| std::env::var(name).ok());
     let host = host::listening(container.as_ref(), &interfaces());
     let listeners = listeners(&runtime, &config.listen, host, certificates.as_ref())?;
+    let urls: Vec<String> = listeners
+        .iter()
+        .map(Listener::url)
+        .map(from_anywhere)
+        .collect();
+    claim.say(&urls).map_err(|error| {
+        let state = config.state.display();
+        Failure::new(
+            format!("where it listens cannot be written in {state}: {error}"),
+            "the tools of its owner read it there",
+        )
+    })?;
     let peers = Arc::new(Peers::open());
     let socket = config.listen.socket.as_deref();
     let situation = Situation::of(&peers, container.clone(), socket);
@@ -166,7 +181,8 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         config: &config,
         policy: &policy,
         token: token.as_ref(),
-        urls: listeners.iter().map(Listener::url).collect(),
+        next: loading.next(&config, &urls).command("devices list"),
+        urls,
         devices: kept
             .iter()
             .filter(|(kept, _)| kept.record.is_some())
@@ -181,25 +197,35 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
             .count(),
     };
     output.say(&start.to_string());
+    let store = Arc::new(store);
+    let remembered = Arc::clone(&store);
     let options = Options {
         limits: within_open_files(config.limits),
         log,
         metrics: config.metrics,
         peers,
-        load: Some(Arc::new(move || loading.again())),
+        load: Some(Arc::new(move || loading.again(&*remembered))),
         watched: files,
         certificates: certificates.clone(),
         identity: Some(identity),
         about: vec![("stateDir", config.state.display().to_string())],
         ..Options::default()
     };
-    let gateway = Gateway::new(policy, settings, Arc::new(store), options)
+    let gateway = Gateway::new(policy, settings, store, options)
         .map_err(|error| Failure::new(error.to_string(), "look at the host"))?;
     output.flush();
     Ok(runtime.block_on(async {
         let stop = stopped(gateway.clone());
         serve(gateway, listeners, stop, PATIENCE).await
     }))
+}
+
+/// A URL, or the path of a socket as it is from any folder.
+fn from_anywhere(place: String) -> String {
+    match place.contains("://") {
+        true => place,
+        false => whole(&place),
+    }
 }
 
 /// How many files the gateway keeps for itself: its store, its log, its own sockets.
@@ -245,7 +271,7 @@ fn listeners(
             Err(error) if is_missing(&error) && address.is_ipv6() && !listeners.is_empty() => {
                 tracing::debug!(%address, %error, "not listened at");
             }
-            Err(error) => return Err(not_listening(address, &error)),
+            Err(error) => return Err(not_listening(address, certificates.is_some(), &error)),
         }
     }
     #[cfg(unix)]
@@ -272,11 +298,22 @@ fn is_missing(error: &io::Error) -> bool {
 /// A kernel without IPv6 says so; the standard library has no kind for it.
 const EAFNOSUPPORT: i32 = 97;
 
-fn not_listening(address: SocketAddr, error: &io::Error) -> Failure {
+fn not_listening(address: SocketAddr, tls: bool, error: &io::Error) -> Failure {
     let known = |kind: ErrorKind| error.kind() == kind;
+    let taken;
     let help = if known(ErrorKind::AddrInUse) {
-        "something listens there already: `gw status` asks whether it is a gateway; \
-         `--port` names another port"
+        let scheme = if tls { "wss" } else { "ws" };
+        let port = address.port();
+        let local = match (address.ip().is_unspecified(), address.is_ipv6()) {
+            (true, false) => format!("127.0.0.1:{port}"),
+            (true, true) => format!("[::1]:{port}"),
+            (false, _) => address.to_string(),
+        };
+        taken = format!(
+            "something listens there already: `gw connect --url {scheme}://{local} --no-device` \
+             shows whether it is a gateway; `--port` names another port"
+        );
+        &*taken
     } else if known(ErrorKind::AddrNotAvailable) {
         "it is no address of this host: see `ip address`"
     } else if known(ErrorKind::PermissionDenied) {
@@ -308,7 +345,7 @@ async fn stopped(gateway: Gateway) {
             () = heard(&mut terminate) => return,
             () = heard(&mut hang_up) => {
                 // Whoever sends the signal sees nothing else of it; of all others the log tells.
-                if gateway.reload().await == Reloaded::Unchanged {
+                if let Reloaded::Unchanged { .. } = gateway.reload().await {
                     tracing::info!("told to load again: policy and settings are unchanged");
                 }
             }

@@ -1,5 +1,5 @@
 //! The first thing that an operator reads of a gateway: where it is, what decides, where the
-//! token is, what to try next.
+//! token and the log are, what to try next.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -25,6 +25,8 @@ pub(super) struct Start<'a> {
     /// The certificate, where it was made just now.
     pub(super) certificate: Option<PathBuf>,
     pub(super) container: Option<&'a Container>,
+    /// What to run next.
+    pub(super) next: String,
     /// What cannot be known of connections here.
     pub(super) unavailable: Vec<Unavailable>,
 }
@@ -51,6 +53,9 @@ impl fmt::Display for Start<'_> {
                 writeln!(f, ", {devices} devices, {requests} requests wait")?;
             }
         }
+        if let Some(decisions) = &self.config.log.decisions {
+            writeln!(f, "log       {}", decisions.file.display())?;
+        }
         if let Some(token) = self.token {
             let new = if token.new { ", made just now" } else { "" };
             writeln!(f, "token     {}{new}", token.file.display())?;
@@ -70,6 +75,6 @@ impl fmt::Display for Start<'_> {
         for Unavailable { fact, why, helps } in &self.unavailable {
             writeln!(f, "unknown   {fact}: {why}; {helps}")?;
         }
-        writeln!(f, "next      gw devices list")
+        writeln!(f, "next      {}", self.next)
     }
 }

@@ -82,6 +82,7 @@ pub fn import(name: &str, text: &str, options: &Options) -> Result<Import, Confi
         ConfigError {
             diagnostics: Diagnostics(vec![diagnostic]),
             sources,
+            named: None,
         }
     })?;
     let mut taking = taking::Taking::new(options);

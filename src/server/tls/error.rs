@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use super::Fingerprint;
 use super::date::Date;
+use crate::source::shell_word;
 
 /// Why there is no certificate, or not the new one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{key}`: {} {trouble}: {}{}", path.display(), trouble.remedy(*key, path), Kept(*kept))]
+#[error("{}: {}{}", self.message(), self.remedy(), Kept(*kept))]
 pub struct TlsError {
     /// The key of the configuration.
     pub key: Key,
@@ -19,6 +20,20 @@ pub struct TlsError {
     pub trouble: Trouble,
     /// The certificate that stays in force, where one was.
     pub kept: Option<Fingerprint>,
+}
+
+impl TlsError {
+    /// What is wrong with which file.
+    #[must_use]
+    pub fn message(&self) -> String {
+        format!("`{}`: {} {}", self.key, self.path.display(), self.trouble)
+    }
+
+    /// What to do.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        self.trouble.remedy(self.key, &self.path)
+    }
 }
 
 /// The keys of the configuration that speak of certificates.
@@ -162,7 +177,7 @@ impl Trouble {
         if let Key::Generated = key {
             return self.remedy_of_made(path);
         }
-        let path = quoted(path);
+        let path = shell_word(&path.to_string_lossy());
         match self {
             Trouble::Unreadable(_) => {
                 "write the path of a file there that the gateway may read".to_owned()
@@ -208,7 +223,7 @@ impl Trouble {
     /// What to do about a file that the gateway made for itself.
     fn remedy_of_made(&self, path: &Path) -> String {
         match self {
-            Trouble::Exposed => format!("run `chmod 600 {}`", quoted(path)),
+            Trouble::Exposed => format!("run `chmod 600 {}`", shell_word(&path.to_string_lossy())),
             Trouble::Unwritable(_) => {
                 "let the gateway write in its state folder, and see that there is room".to_owned()
             }
@@ -271,16 +286,6 @@ fn instead(wanted: Wanted, found: Found, path: &str) -> String {
             Found::PrivateKey | Found::PublicKey | Found::DerCertificate | Found::Other,
         ) => format!("write the path of a {wanted} in PEM there, which begins with `-----BEGIN`"),
     }
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.into_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// That the one from before stays.

@@ -4,6 +4,10 @@ use serde_json::{Value, json};
 
 use crate::verdict::Reason;
 
+/// The header in which an answer names its connection, as the log does. It is the gateway's own:
+/// the protocol names a connection only to those that are admitted.
+pub const CONNECTION_ID: &str = "x-gw-connection";
+
 /// Why an upgrade is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HttpReason {

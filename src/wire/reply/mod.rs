@@ -19,7 +19,7 @@ pub use challenge::challenge;
 pub use context::Context;
 pub use frames::{event, response};
 pub use hello::{Issued, Server, Session, hello};
-pub use http::{HttpReason, HttpRefusal};
+pub use http::{CONNECTION_ID, HttpReason, HttpRefusal};
 pub use pairing::{PairingRefusal, Waiting, pairing_required};
 pub use refusal::{
     Refusal, agent_identity, connect_error, mismatch, node_identity, refuse, starting, unkept,
