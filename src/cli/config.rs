@@ -9,7 +9,7 @@ use super::check::count;
 use super::output::{AnswerFormat, Output, ReportFormat};
 use super::overrides::OverrideArgs;
 use super::serve::state;
-use super::{Exit, constants, load, owner};
+use super::{Exit, constants, load, owner, upstream};
 use crate::config::{
     Config, ConfigError, FILE, Named, Origin, Overrides, Surroundings, TOKEN, Token,
 };
@@ -223,6 +223,11 @@ fn beside(
     let errors = Certificates::check(&named.tls, &named.state, SystemTime::now());
     for error in &errors {
         diagnostics.push(of_tls(named, error));
+        exit = exit.and(Exit::Failure);
+    }
+    let behind = named.upstream.as_ref();
+    if let Some(Err(diagnostic)) = behind.map(|behind| upstream::target(named, behind)) {
+        diagnostics.push(*diagnostic);
         exit = exit.and(Exit::Failure);
     }
     let mut wrong = |message: String, help: String| {

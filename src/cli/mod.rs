@@ -33,6 +33,7 @@ mod table;
 mod tail;
 mod test;
 mod trouble;
+mod upstream;
 
 use std::process::ExitCode;
 

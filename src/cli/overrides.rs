@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use clap::ValueEnum;
 
-use crate::config::{BindTo, Level, Overrides, TlsOverride, Written};
+use crate::config::{BindTo, Level, Overrides, TlsOverride, UpstreamKind, Written};
 use crate::facts::{AuthMode, Bind};
 
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -63,6 +63,22 @@ pub(super) struct OverrideArgs {
     #[arg(long, value_name = "FILE", requires = "tls_certificate")]
     tls_key: Option<String>,
 
+    /// The server behind the gateway: ws://HOST:PORT, or wss://
+    #[arg(long, value_name = "URL")]
+    upstream: Option<String>,
+
+    /// What the server behind is: openclaw, or plain
+    #[arg(long, value_name = "KIND", value_parser = kind)]
+    upstream_kind: Option<UpstreamKind>,
+
+    /// A file that holds the token of the server behind
+    #[arg(long, value_name = "FILE", conflicts_with = "upstream_token_env")]
+    upstream_token_file: Option<String>,
+
+    /// A variable of the environment that holds the token of the server behind
+    #[arg(long, value_name = "NAME")]
+    upstream_token_env: Option<String>,
+
     /// Which release's reading to follow: built-in:openclaw/VERSION, or a file
     #[arg(long, value_name = "CONSTANTS")]
     compatibility: Option<String>,
@@ -113,6 +129,9 @@ impl OverrideArgs {
             token: written(&self.token_file, &self.token_env),
             password: written(&self.password_file, &self.password_env),
             tls,
+            upstream: self.upstream.clone(),
+            upstream_kind: self.upstream_kind,
+            upstream_token: written(&self.upstream_token_file, &self.upstream_token_env),
             compatibility: self.compatibility.clone(),
             level: self.log_level,
             metrics: self.metrics,
@@ -132,6 +151,10 @@ fn bind(text: &str) -> Result<BindTo, String> {
 fn mode(text: &str) -> Result<AuthMode, String> {
     AuthMode::parse(text)
         .ok_or_else(|| "it is not `none`, `password`, `token` or `trusted-proxy`".to_owned())
+}
+
+fn kind(text: &str) -> Result<UpstreamKind, String> {
+    UpstreamKind::parse(text).ok_or_else(|| "it is not `openclaw` or `plain`".to_owned())
 }
 
 fn level(text: &str) -> Result<Level, String> {

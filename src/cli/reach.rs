@@ -352,12 +352,23 @@ pub(super) struct Asks<'a> {
     wished: &'a [Scope],
     /// Where a device asks, which leaves a request when it is refused: no more than it takes.
     least: &'a [Scope],
+    /// Whether the server behind the gateway is meant, where there is one.
+    behind: bool,
 }
 
 impl<'a> Asks<'a> {
+    /// The same, of the server behind the gateway.
+    pub(super) fn of_behind(self, behind: bool) -> Self {
+        Asks { behind, ..self }
+    }
+
     /// What it takes, and what is welcome beside it.
     pub(super) fn wishing(least: &'a [Scope], wished: &'a [Scope]) -> Self {
-        Asks { wished, least }
+        Asks {
+            wished,
+            least,
+            behind: false,
+        }
     }
 }
 
@@ -553,21 +564,25 @@ impl Way {
         let socket = match target {
             Target::Unix(path) if !self.named => path,
             Target::Unix(_) | Target::Tcp { .. } => {
-                return self.come(door, self.as_device(asks), With::Proof).await;
+                return self
+                    .come(door, asks, self.as_device(asks), With::Proof)
+                    .await;
             }
         };
-        let mut first = self.come(door, asks.wished, With::Nothing).await;
+        let mut first = self.come(door, asks, asks.wished, With::Nothing).await;
         if wants_proof(&first, asks.wished) && asks.wished != asks.least {
             let here = std::iter::once(target);
             let (door, _) = self.open_one(here, &asked, &mut |_| {}).await?;
-            first = self.come(door, asks.least, With::Nothing).await;
+            first = self.come(door, asks, asks.least, With::Nothing).await;
         }
         if !wants_proof(&first, asks.least) {
             return first.map_err(|outside| outside.of_owner(socket, None));
         }
         let places = self.port.iter().chain(&self.places);
         let (door, _) = self.open_one(places, &asked, &mut |_| {}).await?;
-        let second = self.come(door, self.as_device(asks), With::Proof).await;
+        let second = self
+            .come(door, asks, self.as_device(asks), With::Proof)
+            .await;
         second.map_err(|outside| outside.of_owner(socket, first.err()))
     }
 
@@ -585,8 +600,17 @@ impl Way {
         }
     }
 
-    async fn come(&self, door: Door, scopes: &[Scope], with: With) -> Result<Session, Outside> {
-        let knock = knock_for(scopes);
+    async fn come(
+        &self,
+        door: Door,
+        asks: Asks<'_>,
+        scopes: &[Scope],
+        with: With,
+    ) -> Result<Session, Outside> {
+        let knock = Knock {
+            gateway_only: !asks.behind,
+            ..knock_for(scopes)
+        };
         let (knock, device) = match with {
             With::Nothing => (knock, None),
             With::Proof => {
@@ -602,6 +626,7 @@ impl Way {
 pub(super) fn knock_for(scopes: &[Scope]) -> Knock {
     Knock {
         scopes: scopes.iter().map(|scope| scope.name().into()).collect(),
+        gateway_only: true,
         ..Knock::default()
     }
 }

@@ -8,6 +8,7 @@ use crate::auth::claims::{Claims, Credentials, DeviceClaim};
 use crate::auth::device::{PayloadVersion, payload};
 use crate::facts::{Client, Mode, Role};
 use crate::secret::Secret;
+use crate::wire::connect::GATEWAY_ONLY;
 
 /// The id of the request.
 pub(super) const ID: &str = "connect";
@@ -32,6 +33,8 @@ pub struct Knock {
     pub token: Option<Secret>,
     /// The shared password.
     pub password: Option<Secret>,
+    /// Whether it has to do with the gateway alone, also where there is a server behind it.
+    pub gateway_only: bool,
 }
 
 impl Default for Knock {
@@ -44,6 +47,7 @@ impl Default for Knock {
             scopes: Vec::new(),
             token: None,
             password: None,
+            gateway_only: false,
         }
     }
 }
@@ -104,6 +108,9 @@ impl Knock {
         put("client", client);
         put("role", self.role.name().into());
         put("scopes", json!(self.scopes));
+        if self.gateway_only {
+            put("caps", json!([GATEWAY_ONLY]));
+        }
         let mut auth = Map::new();
         for (name, secret) in [("token", token), ("password", password)] {
             if let Some(secret) = secret {

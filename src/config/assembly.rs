@@ -9,7 +9,7 @@ use super::shown::{self, Origin};
 use super::values::{self, Place, Value, Values};
 use super::{
     Config, ConfigError, Decisions, Level, Limits, Listen, Log, Named, Overrides, Surroundings,
-    Tls, constants, cover, folder, risks,
+    Tls, Upstream, constants, cover, folder, risks, upstream,
 };
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::facts::Bind;
@@ -63,7 +63,8 @@ pub(super) fn assemble(
     let listen = assembly.listen(&state);
     let tls = assembly.tls();
     let policy = assembly.policy();
-    let credentials = assembly.credentials();
+    let mut credentials = assembly.credentials();
+    let upstream = assembly.upstream(&mut credentials);
     let compatibility = assembly.compatibility();
     let log = assembly.log(&state);
     diagnostics.sort();
@@ -73,6 +74,7 @@ pub(super) fn assemble(
             tls,
             state,
             token: credentials.plan(),
+            upstream,
             places: given.places(),
         };
         return Err(ConfigError {
@@ -93,6 +95,7 @@ pub(super) fn assemble(
         policy: policy.into(),
         state,
         token,
+        upstream,
         limits: limits(&given),
         log,
         metrics: given.switch("metrics"),
@@ -274,6 +277,50 @@ impl Assembly<'_> {
     fn credentials(&mut self) -> credentials::Credentials {
         let resolve = |text: &str, place: Place| resolve(&self.base, text, place);
         credentials::find(self.values, &resolve, self.surroundings, self.diagnostics)
+    }
+
+    /// The server behind. A key that needs one and stands alone is a mistake.
+    fn upstream(&mut self, credentials: &mut credentials::Credentials) -> Option<Upstream> {
+        let [token, password] = std::mem::take(&mut credentials.upstream);
+        let own = [&credentials.token, &credentials.password];
+        for (key, secret) in [("upstream.token", &token), ("upstream.password", &password)] {
+            if secret.is_some() && own.contains(&secret) {
+                self.wrong(
+                    key,
+                    &format!(
+                        "`{key}` is the secret of this gateway too: whoever has it may go past"
+                    ),
+                    "give the server behind a secret that only this gateway knows",
+                );
+            }
+        }
+        if token.is_some() && password.is_some() {
+            self.wrong(
+                "upstream.password",
+                "`upstream.token` and `upstream.password` are both set",
+                "remove the one that the server behind does not ask for",
+            );
+        }
+        let found = upstream::find(self.values, token, password);
+        if found.is_none() && !self.values.mentions("upstream.url") {
+            let alone = [
+                "kind",
+                "token",
+                "password",
+                "fingerprint",
+                "paths",
+                "timeoutMs",
+            ];
+            let keys = alone.map(|key| format!("upstream.{key}"));
+            if let Some(key) = keys.iter().find(|key| self.values.mentions(key)) {
+                self.wrong(
+                    key,
+                    &format!("`{key}` stands without `upstream.url`"),
+                    "write `url: ws://HOST:PORT` under `upstream`",
+                );
+            }
+        }
+        found
     }
 
     fn compatibility(&mut self) -> Compatibility {

@@ -18,6 +18,8 @@ pub(super) struct Credentials {
     pub(super) mode: Option<AuthMode>,
     pub(super) token: Option<Secret>,
     pub(super) password: Option<Secret>,
+    /// Those of the server behind: its token, its password.
+    pub(super) upstream: [Option<Secret>; 2],
 }
 
 impl Credentials {
@@ -64,6 +66,7 @@ pub(super) fn find(
     };
     let token = secret("auth.token");
     let password = secret("auth.password");
+    let upstream = ["upstream.token", "upstream.password"].map(secret);
     let mode = values.text("auth.mode").and_then(AuthMode::parse);
     let place = |path| values.get(path).map(|given| given.place);
     let (token_place, password_place) = (place("auth.token"), place("auth.password"));
@@ -102,6 +105,7 @@ pub(super) fn find(
         mode,
         token,
         password,
+        upstream,
     }
 }
 

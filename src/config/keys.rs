@@ -1,6 +1,7 @@
 //! THE TABLE of keys: every name that may stand in a configuration, what may stand there, and
 //! what it says. Reading, `gw init`, `gw config show` and docs/configuration.md are made of it.
 
+use super::UpstreamKind;
 use crate::facts::word::words;
 use crate::facts::{AuthMode, Bind, Word};
 
@@ -309,6 +310,48 @@ pub const KEYS: &[Key] = &[
         "built-in:openclaw/2026.4.22",
         "Which release's reading of a request to follow; docs/settings.md lists the names.",
     ),
+    unset(
+        "upstream.url",
+        Kind::Text,
+        "ws://127.0.0.1:18790",
+        "The server behind the gateway: who is admitted speaks with it. Without one the gateway answers by itself.",
+    ),
+    key(
+        "upstream.kind",
+        Kind::Word(UpstreamKind::WORDS),
+        "openclaw",
+        "What it is.",
+    ),
+    unset(
+        "upstream.token",
+        Kind::Secret,
+        "{ file: upstream-token }",
+        "Its shared token, which only this gateway should know.",
+    ),
+    unset(
+        "upstream.password",
+        Kind::Secret,
+        "{ file: upstream-password }",
+        "Its shared password, where it asks for one.",
+    ),
+    unset(
+        "upstream.fingerprint",
+        Kind::Text,
+        "9c43…c956",
+        "The SHA-256 of its certificate, for `wss://` with one that no authority of this host vouches for.",
+    ),
+    unset(
+        "upstream.paths",
+        Kind::Texts,
+        "[/, /assets/]",
+        "What may be asked of it over HTTP; of a gateway of OpenClaw its Control UI where nothing is said, of any other server nothing.",
+    ),
+    key(
+        "upstream.timeoutMs",
+        number(100, 60_000),
+        "10000",
+        "How long it may take to let a client in, in milliseconds.",
+    ),
     key(
         "limits.handshakeTimeoutMs",
         number(250, 120_000),
@@ -396,6 +439,10 @@ pub const GROUPS: &[(&str, &str)] = &[
     ("controlUi", "The browser dashboard."),
     ("nodes", "Devices that serve commands."),
     ("nodes.pairing", "What is paired without asking."),
+    (
+        "upstream",
+        "The server behind the gateway, where there is one.",
+    ),
     ("limits", "What nobody may use up."),
     ("log", "What is written down."),
     ("log.decisions", "The file of decisions."),

@@ -20,6 +20,7 @@ mod shown;
 pub mod strength;
 mod surroundings;
 pub mod template;
+mod upstream;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ pub use listen::{Host, Listen};
 pub use overrides::{BindTo, Overrides, TlsOverride};
 pub use shown::{Origin, Shown};
 pub use surroundings::{SecretFile, Surroundings};
+pub use upstream::{Upstream, UpstreamKind};
 pub use values::Written;
 use values::{Place, Places};
 
@@ -59,6 +61,8 @@ pub struct Config {
     pub state: PathBuf,
     /// Whether the token has to be made.
     pub token: Token,
+    /// The server behind, where there is one.
+    pub upstream: Option<Upstream>,
     /// What nobody may use up.
     pub limits: Limits,
     /// What is written down.
@@ -84,6 +88,8 @@ pub struct Named {
     pub state: PathBuf,
     /// As [`Config::token`].
     pub token: Token,
+    /// As [`Config::upstream`].
+    pub upstream: Option<Upstream>,
     places: Places,
 }
 
@@ -256,6 +262,7 @@ impl Config {
             tls: self.tls.clone(),
             state: self.state.clone(),
             token: self.token,
+            upstream: self.upstream.clone(),
             places: self.places.clone(),
         }
     }

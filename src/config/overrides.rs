@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::Written;
 use super::keys::Level;
 use super::values::{Place, Value, Values};
+use super::{UpstreamKind, Written};
 use crate::facts::{AuthMode, Bind};
 
 /// What the command line says. Paths are relative to the folder that the user is in.
@@ -26,6 +26,12 @@ pub struct Overrides {
     pub password: Option<Written>,
     /// `--tls`, `--tls-certificate` with `--tls-key`.
     pub tls: Option<TlsOverride>,
+    /// `--upstream`.
+    pub upstream: Option<String>,
+    /// `--upstream-kind`.
+    pub upstream_kind: Option<UpstreamKind>,
+    /// `--upstream-token-file`, `--upstream-token-env`.
+    pub upstream_token: Option<Written>,
     /// `--compatibility`.
     pub compatibility: Option<String>,
     /// `--log-level`.
@@ -85,6 +91,17 @@ impl Overrides {
         if let Some(password) = &self.password {
             let flag = flag(password, "--password-file", "--password-env");
             put("auth.password", Value::Secret(password.clone()), flag);
+        }
+        if let Some(url) = &self.upstream {
+            put("upstream.url", Value::Text(url.clone()), "--upstream");
+        }
+        if let Some(kind) = self.upstream_kind {
+            let name = Value::Text(kind.name().to_owned());
+            put("upstream.kind", name, "--upstream-kind");
+        }
+        if let Some(token) = &self.upstream_token {
+            let flag = flag(token, "--upstream-token-file", "--upstream-token-env");
+            put("upstream.token", Value::Secret(token.clone()), flag);
         }
         if let Some(constants) = &self.compatibility {
             put(

@@ -40,7 +40,7 @@ use crate::host::peer::Ends;
 use crate::journal::{Connection, Finish, Line, Unfinished};
 use crate::relay::{Granted, Link, Upstream};
 use crate::wire::reply::{HttpReason, HttpRefusal, Server, challenge, event, upstream_away};
-use crate::wire::{Close, Limits};
+use crate::wire::{Close, Limits, connect};
 
 /// A connection that became a WebSocket and is not admitted yet.
 struct Entered {
@@ -483,9 +483,6 @@ async fn decide(
     })
 }
 
-/// What a client says that has to do with the gateway only, among its `caps`.
-pub(crate) const GATEWAY_ONLY: &str = "gateway-only";
-
 /// The way to the upstream, where there is one that the client is for.
 async fn opened(
     shared: &Arc<Shared>,
@@ -500,7 +497,7 @@ async fn opened(
     let frame: Value = serde_json::from_slice(message).map_err(|_| ())?;
     let params = frame.get("params").and_then(Value::as_object).ok_or(())?;
     let caps = params.get("caps").and_then(Value::as_array);
-    if caps.is_some_and(|caps| caps.iter().any(|cap| cap == GATEWAY_ONLY)) {
+    if caps.is_some_and(|caps| caps.iter().any(|cap| cap == connect::GATEWAY_ONLY)) {
         return Ok(None);
     }
     let granted = Granted {

@@ -216,7 +216,8 @@ pub fn scopes_for(method: &str) -> &'static [Scope] {
 const OF_THE_UPSTREAM: [&str; 3] = ["health", "status", "gateway.identity.get"];
 
 /// Whether the gateway answers a method also where there is an upstream.
-pub(super) fn stays(name: &str) -> bool {
+#[must_use]
+pub fn stays(name: &str) -> bool {
     !OF_THE_UPSTREAM.contains(&name) && METHODS.iter().any(|method| method.name == name)
 }
 

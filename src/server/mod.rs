@@ -43,6 +43,6 @@ pub use clock::NoRandomness;
 pub use gateway::{Gateway, Options};
 pub use in_process::{Identity, InProcess, NotAnswered, NotConnected};
 pub use listener::Listener;
-pub use methods::{Answer, Caller, Methods, NoOther, scopes_for};
+pub use methods::{Answer, Caller, Methods, NoOther, scopes_for, stays};
 pub use reload::{Load, Loaded, Reloaded};
 pub use run::{Drained, run};

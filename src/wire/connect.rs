@@ -12,6 +12,10 @@ use super::version::{Mismatch, negotiate};
 use crate::auth::{Claims, Credentials, DeviceClaim};
 use crate::facts::{Client, Mode, Role};
 
+/// Among `caps`: the client has to do with the gateway alone. Where a server is behind, none is
+/// spoken with for it.
+pub const GATEWAY_ONLY: &str = "gateway-only";
+
 /// A connect frame that keeps the protocol's schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connect {

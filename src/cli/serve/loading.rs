@@ -8,7 +8,7 @@ use super::super::config::{here, read_on};
 use super::super::next::{Next, absolute, whole};
 use super::super::output::{Output, ReportFormat};
 use super::super::overrides::OverrideArgs;
-use super::super::{Exit, config, constants, load, owner};
+use super::super::{Exit, config, constants, load, owner, upstream};
 use super::state;
 use crate::config::{Config, SecretFile, Surroundings, Token};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
@@ -99,6 +99,13 @@ impl Loading {
                 output.report(&error.diagnostics, texts, ReportFormat::Human);
             })
         })?;
+        if let Some(behind) = &config.upstream {
+            upstream::target(&config.named(), behind).map_err(|diagnostic| {
+                Unloaded::new(Exit::Failure, |output| {
+                    output.report_one(*diagnostic, config.sources(), ReportFormat::Human);
+                })
+            })?;
+        }
         let constants = constants::of(&config.policy).map_err(|(diagnostic, sources)| {
             Unloaded::new(Exit::Failure, |output| {
                 output.report_one(*diagnostic, &sources, ReportFormat::Human);

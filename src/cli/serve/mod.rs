@@ -18,6 +18,7 @@ use super::Exit;
 use super::next::whole;
 use super::output::{Output, ReportFormat, colour};
 use super::overrides::OverrideArgs;
+use super::upstream;
 use crate::config::{Host, Level, Limits, Listen};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::host::claim::claim;
@@ -29,6 +30,7 @@ use crate::host::unavailable::Situation;
 use crate::host::{self, container};
 use crate::pairing::sqlite::Sqlite;
 use crate::pairing::store::{self, Store as _};
+use crate::relay::Upstream;
 use crate::server::decision_log::DecisionLog;
 use crate::server::tls::{Certificates, Notice};
 use crate::server::{Drained, Gateway, Listener, Options, Reloaded, run as serve};
@@ -144,6 +146,13 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         })?),
         None => None,
     };
+    let behind = match &config.upstream {
+        Some(configured) => Some(
+            upstream::options(&config.named(), configured, &config.state)
+                .map_err(|wrong| Failure::new(wrong.message, wrong.help.concat()))?,
+        ),
+        None => None,
+    };
     let store = Sqlite::open(&config.devices_file(), store::Limits::default())
         .map_err(|error| Failure::new(error.to_string(), error.remedy()))?;
     let kept = store
@@ -200,6 +209,7 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     let store = Arc::new(store);
     let remembered = Arc::clone(&store);
     let options = Options {
+        upstream: behind.map(|options| Arc::new(Upstream::new(options))),
         limits: within_open_files(config.limits),
         log,
         metrics: config.metrics,

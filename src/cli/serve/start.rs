@@ -44,6 +44,9 @@ impl fmt::Display for Start<'_> {
             self.config.policy,
             digest.get(..12).unwrap_or(digest)
         )?;
+        if let Some(behind) = &self.config.upstream {
+            writeln!(f, "behind    {} ({})", behind.url, behind.kind)?;
+        }
         let state = self.config.state.display();
         write!(f, "state     {state}")?;
         match (self.devices, self.requests) {

@@ -1,0 +1,80 @@
+//! The server behind the gateway, from what a configuration says of it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::client::Target;
+use crate::client::tls::Trust;
+use crate::config::{Named, Upstream as Configured, UpstreamKind};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::host::token;
+use crate::relay::{Kind, Login, Options, Root};
+use crate::server::tls::Fingerprint;
+
+/// The secret in the state folder that devices of clients are made of.
+const ROOT: &str = "upstream.key";
+
+/// Where it is and whom it is taken for; nothing is read for it but what is configured.
+pub(super) fn target(
+    named: &Named,
+    configured: &Configured,
+) -> Result<(Target, Trust), Box<Diagnostic>> {
+    let wrong = |key: &str, message: String, help: &str| {
+        let diagnostic = Diagnostic::error(Code::InvalidConfig, message);
+        Box::new(named.at(diagnostic, key).help(help))
+    };
+    let target = Target::parse(&configured.url).map_err(|error| {
+        let message = format!("`upstream.url`: {error}");
+        wrong(
+            "upstream.url",
+            message,
+            "write `ws://HOST:PORT`, or `wss://`",
+        )
+    })?;
+    let trust = match &configured.fingerprint {
+        None => Trust::System,
+        Some(text) => Trust::Fingerprint(text.parse::<Fingerprint>().map_err(|error| {
+            let message = format!("`upstream.fingerprint`: {error}");
+            let help = "write the SHA-256 of its certificate, 64 digits";
+            wrong("upstream.fingerprint", message, help)
+        })?),
+    };
+    if configured.fingerprint.is_some() && !target.is_tls() {
+        let message = "`upstream.fingerprint` does not count: no TLS is spoken".to_owned();
+        return Err(wrong(
+            "upstream.fingerprint",
+            message,
+            "write `wss://` in `upstream.url`, or remove the fingerprint",
+        ));
+    }
+    Ok((target, trust))
+}
+
+/// How it is reached. What devices are made of is made where there is none.
+pub(super) fn options(
+    named: &Named,
+    configured: &Configured,
+    state: &Path,
+) -> Result<Options, Box<Diagnostic>> {
+    let (target, trust) = target(named, configured)?;
+    let root = token::made(&state.join(ROOT)).map_err(|error| {
+        let diagnostic = Diagnostic::error(Code::CannotServe, error);
+        Box::new(diagnostic.help("what clients are called by the server behind is made of it"))
+    })?;
+    let login = match (&configured.token, &configured.password) {
+        (Some(token), _) => Login::Token(token.clone()),
+        (None, Some(password)) => Login::Password(password.clone()),
+        (None, None) => Login::None,
+    };
+    Ok(Options {
+        target,
+        kind: match configured.kind {
+            UpstreamKind::OpenClaw => Kind::OpenClaw,
+            UpstreamKind::Plain => Kind::Plain,
+        },
+        login,
+        trust,
+        root: Root::new(root),
+        patience: Duration::from_millis(configured.patience_ms),
+    })
+}
