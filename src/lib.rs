@@ -66,6 +66,7 @@ pub mod lang;
 pub mod pairing;
 pub mod policy;
 pub mod recorded;
+pub mod relay;
 pub mod secret;
 pub mod server;
 pub mod settings;

@@ -155,7 +155,11 @@ fn knock(args: &Args, output: &mut Output) -> Result<Exit, Exit> {
     Ok(exit)
 }
 
-async fn enter(args: &Args, way: &Way, seen: &mut dyn FnMut(Step)) -> Result<Session, Outside> {
+async fn enter(
+    args: &Args,
+    way: &Way,
+    seen: &mut (dyn FnMut(Step) + Send),
+) -> Result<Session, Outside> {
     let mut headers = args.header.clone();
     if let Some(origin) = &args.origin {
         headers.push(("Origin".to_owned(), origin.clone()));

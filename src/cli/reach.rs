@@ -503,7 +503,7 @@ impl Way {
     pub(super) async fn open(
         &self,
         asked: &Asked,
-        seen: &mut dyn FnMut(Step),
+        seen: &mut (dyn FnMut(Step) + Send),
     ) -> Result<(Door, &Target), ClientError> {
         self.open_one(self.places.iter(), asked, seen).await
     }
@@ -512,7 +512,7 @@ impl Way {
         &'a self,
         places: impl Iterator<Item = &'a Target>,
         asked: &Asked,
-        seen: &mut dyn FnMut(Step),
+        seen: &mut (dyn FnMut(Step) + Send),
     ) -> Result<(Door, &'a Target), ClientError> {
         let mut nobody: Vec<String> = Vec::new();
         for target in places {

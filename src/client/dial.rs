@@ -15,7 +15,7 @@ use super::target::Target;
 use super::tls::{ConnectError, Connector, Trust, Trusted};
 
 /// A stream of bytes, whatever it goes over.
-pub(super) trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytes for T {}
 

@@ -4,16 +4,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::device::Device;
-use super::dial::{Patience, Reached, dial, speaks_tls};
+use super::dial::{Bytes, Patience, Reached, dial, speaks_tls};
 use super::error::{ClientError, Waited};
-use super::knock::Knock;
+use super::knock::{ID, Knock};
 use super::messages::Messages;
 use super::session::{Session, answer};
 use super::target::Target;
@@ -81,7 +82,7 @@ impl Door {
         trust: Trust,
         asked: &Asked,
         patience: Patience,
-        seen: &mut dyn FnMut(Step),
+        seen: &mut (dyn FnMut(Step) + Send),
     ) -> Result<Door, ClientError> {
         let name = target.to_string();
         let late = |what| ClientError::TooLate {
@@ -107,7 +108,11 @@ impl Door {
         }
         let (stream, reached) = dial(target, trust, patience).await?;
         seen(Step::Reached(reached));
-        let answered = timeout(patience.handshake, client_async(request, stream)).await;
+        let answered = timeout(
+            patience.handshake,
+            client_async_with_config(request, stream, Some(config())),
+        )
+        .await;
         let (websocket, response) = match answered.map_err(|_| late(Waited::Http))? {
             Ok(upgraded) => upgraded,
             Err(error) if may_want_tls(&error) && speaks_tls(target, patience).await => {
@@ -150,17 +155,38 @@ impl Door {
         self,
         knock: &Knock,
         device: Option<&Device>,
-        seen: &mut dyn FnMut(Step),
+        seen: &mut (dyn FnMut(Step) + Send),
     ) -> Result<Session, ClientError> {
         let framed = knock.framed(device, &self.nonce, now_ms());
         seen(Step::Knocking {
             signed: framed.signed(),
             params: framed.covered(),
         });
-        let frame = framed.request();
+        let patience = self.patience.call;
+        let (hello, messages) = self.asked(&framed.request(), ID).await?;
+        Ok(Session::new(messages, hello, patience))
+    }
+
+    /// What a device has to sign.
+    pub(crate) fn nonce(&self) -> &str {
+        &self.nonce
+    }
+
+    /// Sends a connect frame of this id as it is, and waits for the answer. Gives its payload, and
+    /// what messages go over from then on.
+    pub(crate) async fn present(
+        self,
+        frame: &Value,
+        id: &str,
+    ) -> Result<(Value, WebSocketStream<Box<dyn Bytes>>), ClientError> {
+        let (hello, messages) = self.asked(frame, id).await?;
+        Ok((hello, messages.into_websocket()))
+    }
+
+    async fn asked(self, frame: &Value, id: &str) -> Result<(Value, Messages), ClientError> {
         let deadline = Instant::now() + self.patience.handshake;
         let mut messages = self.messages;
-        match timeout_at(deadline, messages.send(&frame)).await {
+        match timeout_at(deadline, messages.send(frame)).await {
             Ok(sent) => sent?,
             Err(_) => return Err(messages.late(Waited::Admission)),
         }
@@ -169,9 +195,9 @@ impl Door {
                 Ok(message) => message?,
                 Err(_) => return Err(messages.late(Waited::Admission)),
             };
-            match answer(&message, "connect") {
+            match answer(&message, id) {
                 None => {}
-                Some(Ok(hello)) => return Ok(Session::new(messages, hello, self.patience.call)),
+                Some(Ok(hello)) => return Ok((hello, messages)),
                 Some(Err(mut refusal)) => {
                     refusal.close = messages.close_frame().await;
                     refusal.connection = self.connection;
@@ -180,6 +206,15 @@ impl Door {
             }
         }
     }
+}
+
+/// How much is read at once. The library's own value takes 128 KiB of every connection.
+const READ_BYTES: usize = 4_096;
+
+fn config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BYTES)
+        .write_buffer_size(0)
 }
 
 /// What the HTTP request came to, when it is no WebSocket.

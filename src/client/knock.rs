@@ -9,6 +9,9 @@ use crate::auth::device::{PayloadVersion, payload};
 use crate::facts::{Client, Mode, Role};
 use crate::secret::Secret;
 
+/// The id of the request.
+pub(super) const ID: &str = "connect";
+
 /// What stands in the place of a secret.
 const COVERED: &str = "•••";
 
@@ -130,7 +133,7 @@ fn sent(device: &DeviceClaim) -> Value {
 impl Framed {
     /// The request that is sent.
     pub(super) fn request(&self) -> Value {
-        json!({ "type": "req", "id": "connect", "method": "connect", "params": self.params })
+        json!({ "type": "req", "id": ID, "method": "connect", "params": self.params })
     }
 
     /// The same for people: without secrets and without the signature.

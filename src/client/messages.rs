@@ -54,6 +54,11 @@ impl Messages {
         }
     }
 
+    /// What they go over, for messages of any kind.
+    pub(super) fn into_websocket(self) -> WebSocketStream<Box<dyn Bytes>> {
+        self.websocket
+    }
+
     /// How the gateway closes the connection that it has done with, if it says.
     pub(super) async fn close_frame(&mut self) -> Option<Close> {
         let closed = async {

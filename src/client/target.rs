@@ -166,6 +166,19 @@ impl Target {
         })
     }
 
+    /// The origin of a page that comes from there.
+    pub(crate) fn origin(&self) -> String {
+        match self {
+            Target::Unix(_) => "http://localhost".to_owned(),
+            Target::Tcp {
+                tls, host, port, ..
+            } => {
+                let scheme = if *tls { "https" } else { "http" };
+                format!("{scheme}://{host}:{port}")
+            }
+        }
+    }
+
     /// As a request names it: the `Host` header, and the URL that the library wants.
     pub(super) fn url(&self) -> String {
         match self {

@@ -12,7 +12,7 @@ use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -23,6 +23,7 @@ use super::held::{Held, Hold};
 use super::http::{self, Asked};
 use super::listener::Accepted;
 use super::methods;
+use super::relayed::{self, Relayed};
 use super::session::{Begun, Session};
 use super::sessions::End;
 use super::snapshot::Snapshot;
@@ -31,13 +32,14 @@ use super::unadmitted::Seat;
 use super::waiting::{Address, Place};
 use super::websocket::{Gone, WebSocket};
 use crate::admission::{
-    self, Challenged, RefusedUpgrade, Reply, Upgrade, at_upgrade, refused_upgrade,
+    self, Challenged, Permit, RefusedUpgrade, Reply, Upgrade, at_upgrade, refused_upgrade,
 };
-use crate::facts::{PeerUid, Transport};
+use crate::facts::{OriginClass, PeerUid, Transport};
 use crate::handshake::{self, Socket};
 use crate::host::peer::Ends;
 use crate::journal::{Connection, Finish, Line, Unfinished};
-use crate::wire::reply::{HttpReason, HttpRefusal, Server, challenge, event};
+use crate::relay::{Granted, Link, Upstream};
+use crate::wire::reply::{HttpReason, HttpRefusal, Server, challenge, event, upstream_away};
 use crate::wire::{Close, Limits};
 
 /// A connection that became a WebSocket and is not admitted yet.
@@ -99,9 +101,25 @@ async fn admitted(
         () = shared.stops() => None,
     };
     drop(arriving);
-    let (websocket, session) = be_admitted(&shared, entered?, deadline).await?;
+    let Admitted {
+        websocket,
+        session,
+        relay,
+    } = be_admitted(&shared, entered?, deadline).await?;
     // An argument takes its size twice.
-    Some(Box::pin(converse(Box::new(websocket), Box::new(session))))
+    let (websocket, session) = (Box::new(websocket), Box::new(session));
+    Some(match relay {
+        None => Box::pin(converse(websocket, session)),
+        Some((upstream, link)) => {
+            let relayed = Relayed {
+                websocket,
+                session,
+                link,
+                upstream,
+            };
+            Box::pin(relayed.serve())
+        }
+    })
 }
 
 /// The least that `hyper` reads a head with.
@@ -260,7 +278,12 @@ fn whose(upgrade: &Upgrade) -> Address {
 }
 
 /// A session, and what it is served over.
-type Admitted = (WebSocket, Session);
+struct Admitted {
+    websocket: WebSocket,
+    session: Session,
+    /// Whom it speaks with, where that is not the gateway itself.
+    relay: Option<(Arc<Upstream>, Link)>,
+}
 
 /// Challenge and connect frame, then decision and answer.
 async fn be_admitted(
@@ -375,15 +398,30 @@ async fn decide(
         snapshot,
         version,
         delay_ms,
-        unkept,
+        mut unkept,
     } = decided;
+    let took = began.elapsed();
+    let relay = match (&unkept, &admission.reply, &admission.permit) {
+        (None, Reply::Admitted(admitted), Some(permit)) => {
+            let page = upgrade.facts().origin.class() != OriginClass::Absent;
+            let opened = Box::pin(opened(shared, &connection, message, permit, page));
+            opened.await.unwrap_or_else(|()| {
+                unkept = Some(Reply::Refused {
+                    id: admitted.id.clone(),
+                    refusal: Box::new(upstream_away()),
+                });
+                None
+            })
+        }
+        (_, _, _) => None,
+    };
     let line = Line::decided(&connection, &snapshot.policy, &admission).shown_by(evidence);
     let (reply, line) = match &unkept {
         None => (&admission.reply, line),
         Some(reply) => (reply, line.unkept(reply)),
     };
     let record = &shared.record;
-    let line = record.decided(&line, &admission, reply, &snapshot, began.elapsed());
+    let line = record.decided(&line, &admission, reply, &snapshot, took);
     if delay_ms > 0 {
         let delay = Duration::from_millis(delay_ms.unsigned_abs());
         tokio::select! {
@@ -418,7 +456,19 @@ async fn decide(
     };
     // What happens from here on it hears, after the answer.
     session.listen();
-    let hello = hello(&session, admitted, &snapshot.settings.compatibility);
+    let compatibility = &snapshot.settings.compatibility;
+    let mut most = shared.options.limits.message_bytes;
+    let (hello, relay) = match relay {
+        None => (hello(&session, admitted, compatibility), None),
+        Some((upstream, mut link)) => {
+            let behind = link.take_hello();
+            most = takes(&behind).unwrap_or(most);
+            let server = Server::new(&shared.options.version, &session.live.connection);
+            let ours = admitted.hello(&server, compatibility);
+            let hello = relayed::hello(admitted, ours, behind, upstream.names());
+            (hello, Some((upstream, link)))
+        }
+    };
     match timeout_at(deadline, websocket.send(hello)).await {
         Ok(Ok(())) => {}
         Ok(Err(_)) | Err(_) => {
@@ -426,8 +476,58 @@ async fn decide(
             return None;
         }
     }
-    let most = shared.options.limits.message_bytes;
-    Some((websocket.widened(most).await, session))
+    Some(Admitted {
+        websocket: websocket.widened(most).await,
+        session,
+        relay,
+    })
+}
+
+/// What a client says that has to do with the gateway only, among its `caps`.
+pub(crate) const GATEWAY_ONLY: &str = "gateway-only";
+
+/// The way to the upstream, where there is one that the client is for.
+async fn opened(
+    shared: &Arc<Shared>,
+    connection: &Connection,
+    message: &[u8],
+    permit: &Permit,
+    from_page: bool,
+) -> Result<Option<(Arc<Upstream>, Link)>, ()> {
+    let Some(upstream) = &shared.options.upstream else {
+        return Ok(None);
+    };
+    let frame: Value = serde_json::from_slice(message).map_err(|_| ())?;
+    let params = frame.get("params").and_then(Value::as_object).ok_or(())?;
+    let caps = params.get("caps").and_then(Value::as_array);
+    if caps.is_some_and(|caps| caps.iter().any(|cap| cap == GATEWAY_ONLY)) {
+        return Ok(None);
+    }
+    let granted = Granted {
+        params,
+        client: permit.client(),
+        mode: permit.mode(),
+        role: permit.role(),
+        scopes: permit.scopes(),
+    };
+    let opened = upstream.open(&granted, permit.device_id(), from_page).await;
+    match opened {
+        Ok(link) => Ok(Some((Arc::clone(upstream), link))),
+        Err(error) => {
+            tracing::warn!(
+                connection = %connection.id,
+                upstream = %upstream.options().target,
+                "the upstream does not take a client: {error}"
+            );
+            Err(())
+        }
+    }
+}
+
+/// How many bytes a message may have that the upstream takes.
+fn takes(hello: &Value) -> Option<usize> {
+    let most = hello.pointer("/policy/maxPayload")?.as_u64()?;
+    usize::try_from(most).ok()
 }
 
 /// The answer to whom is admitted.
@@ -538,13 +638,13 @@ async fn converse(mut websocket: Box<WebSocket>, mut session: Box<Session>) {
     }
 }
 
-fn shutdown() -> String {
+pub(super) fn shutdown() -> String {
     event("shutdown", &json!({ "reason": "the gateway stops" }))
 }
 
 /// The next event for a session that hears of them. What it was too slow for is dropped: the
 /// list still has it.
-async fn heard(
+pub(super) async fn heard(
     events: &mut Option<broadcast::Receiver<Arc<crate::pairing::change::Event>>>,
 ) -> String {
     let Some(events) = events else {

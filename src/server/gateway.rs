@@ -33,6 +33,7 @@ use crate::pairing::room::gives_way;
 use crate::pairing::rpc::Ends;
 use crate::pairing::store::{Store, StoreError, Version};
 use crate::policy::Policy;
+use crate::relay::Upstream;
 use crate::settings::Settings;
 
 /// How many events of pairing a session may be behind; older ones are dropped for it. The
@@ -51,6 +52,8 @@ pub struct Options {
     pub limits: Limits,
     /// What a session may call beside what the gateway itself answers.
     pub methods: Arc<dyn Methods>,
+    /// The server behind, where there is one.
+    pub upstream: Option<Arc<Upstream>>,
     /// Where policy and settings come from when they are loaded again.
     pub load: Option<Arc<Load>>,
     /// The file of decisions, where there is one.
@@ -75,6 +78,7 @@ impl Default for Options {
             version: env!("CARGO_PKG_VERSION").into(),
             limits: Limits::default(),
             methods: Arc::new(NoOther),
+            upstream: None,
             load: None,
             log: None,
             metrics: false,

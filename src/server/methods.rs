@@ -23,6 +23,7 @@ use crate::journal::{Line, read};
 use crate::pairing::Standing;
 use crate::pairing::rpc::{self, Call, RpcError, View};
 use crate::pairing::store::{StoreError, Version};
+use crate::relay::Upstream;
 use crate::settings::Settings;
 use crate::wire::reply::{CallError, ErrorCode};
 
@@ -211,6 +212,14 @@ pub fn scopes_for(method: &str) -> &'static [Scope] {
     }
 }
 
+/// What an upstream answers in the place of the gateway, where there is one.
+const OF_THE_UPSTREAM: [&str; 3] = ["health", "status", "gateway.identity.get"];
+
+/// Whether the gateway answers a method also where there is an upstream.
+pub(super) fn stays(name: &str) -> bool {
+    !OF_THE_UPSTREAM.contains(&name) && METHODS.iter().any(|method| method.name == name)
+}
+
 /// The names of all methods, as clients are told of them.
 pub(super) fn names(shared: &Shared) -> Vec<&str> {
     let own = METHODS.iter().map(|method| method.name);
@@ -289,12 +298,25 @@ fn status(caller: &Caller<'_>, _: &Value) -> Result<Value, CallError> {
         "sessions": sessions,
         "tls": shared.tls_status(),
     });
+    if let (Some(upstream), Some(object)) = (&shared.options.upstream, status.as_object_mut()) {
+        object.insert("upstream".to_owned(), upstream_status(upstream));
+    }
     if let (true, Some(object)) = (detailed, status.as_object_mut()) {
         for (name, value) in &shared.options.about {
             object.insert((*name).to_owned(), value.as_str().into());
         }
     }
     Ok(status)
+}
+
+fn upstream_status(upstream: &Upstream) -> Value {
+    let trouble = upstream.trouble();
+    json!({
+        "url": upstream.options().target.to_string(),
+        "kind": upstream.options().kind.name(),
+        "connections": upstream.open_now(),
+        "trouble": trouble.map(|trouble| json!({ "atMs": trouble.at_ms, "what": trouble.what })),
+    })
 }
 
 fn session(live: &Live, detailed: bool) -> Value {

@@ -24,6 +24,7 @@ pub mod metrics;
 mod notes;
 mod own_commits;
 mod record;
+mod relayed;
 mod reload;
 mod run;
 mod session;

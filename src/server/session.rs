@@ -4,6 +4,7 @@
 //! [`super::in_process`] over memory.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -39,10 +40,14 @@ pub(super) struct Session {
     finish: (Finish, Option<u16>),
     /// What it is to hear of, if it hears of requests that wait.
     pub(super) events: Option<broadcast::Receiver<Arc<Event>>>,
-    /// When it ends by itself, by what was remembered when it was last looked after.
-    until_ms: Option<i64>,
-    unauthorized: u32,
+    /// When it ends by itself, by what was remembered when it was last looked after; [`NEVER`]
+    /// when it does not.
+    until_ms: AtomicI64,
+    unauthorized: AtomicU32,
 }
+
+/// The end of a session that has none.
+const NEVER: i64 = i64::MAX;
 
 /// How a store is asked for a device.
 type Asked = fn(&(dyn Store + 'static), &str) -> Result<(Standing, Version), StoreError>;
@@ -91,8 +96,8 @@ impl Session {
             permit,
             finish: (Finish::Shutdown, None),
             events: None,
-            until_ms: None,
-            unauthorized: 0,
+            until_ms: AtomicI64::new(NEVER),
+            unauthorized: AtomicU32::new(0),
         };
         // It is among the others now, and hears of what changes; what changed before it is
         // asked here.
@@ -106,7 +111,12 @@ impl Session {
         }
     }
 
-    fn check_after(&mut self, snapshot: &Arc<Snapshot>, version: Version) -> Result<(), End> {
+    fn lasts(&self, until_ms: Option<i64>) {
+        self.until_ms
+            .store(until_ms.unwrap_or(NEVER), Ordering::Relaxed);
+    }
+
+    fn check_after(&self, snapshot: &Arc<Snapshot>, version: Version) -> Result<(), End> {
         if *self.shared.phase.borrow() != Phase::Open {
             return Err(End::Shutdown);
         }
@@ -114,7 +124,7 @@ impl Session {
         let (standing, now) = self.remembered(<dyn Store>::last_seen)?;
         match now == version && Arc::ptr_eq(&self.shared.snapshot(), snapshot) {
             true => {
-                self.until_ms = self.permit.until_ms_by(&standing);
+                self.lasts(self.permit.until_ms_by(&standing));
                 Ok(())
             }
             false => self.check(),
@@ -127,8 +137,8 @@ impl Session {
     }
 
     /// Whether it is still admitted. When that cannot be found out it is not.
-    pub(super) fn check(&mut self) -> Result<(), End> {
-        self.until_ms = self.look()?;
+    pub(super) fn check(&self) -> Result<(), End> {
+        self.lasts(self.look()?);
         Ok(())
     }
 
@@ -156,9 +166,10 @@ impl Session {
 
     /// When to look after it next: at the next tick, or when it ends by itself.
     pub(super) fn deadline(&self, next_tick: Instant) -> Instant {
-        let Some(until_ms) = self.until_ms else {
+        let until_ms = self.until_ms.load(Ordering::Relaxed);
+        if until_ms == NEVER {
             return next_tick;
-        };
+        }
         let left_ms = until_ms.saturating_sub(now_ms()).max(0).unsigned_abs();
         let end = Instant::now().checked_add(Duration::from_millis(left_ms));
         end.map_or(next_tick, |end| end.min(next_tick))
@@ -213,7 +224,7 @@ impl Session {
     }
 
     /// Answers a message with a text, or says how the connection is to be closed; perhaps both.
-    pub(super) async fn answer(&mut self, message: &[u8]) -> (Option<String>, Option<Close>) {
+    pub(super) async fn answer(&self, message: &[u8]) -> (Option<String>, Option<Close>) {
         let snapshot = self.shared.snapshot();
         let most = self.shared.options.limits.message_bytes;
         let schema = Schema::of(&snapshot.settings.compatibility);
@@ -232,13 +243,15 @@ impl Session {
         let answer = methods::call(&caller, &request.method, request.params).await;
         let text = response(&request.id, answer.as_ref());
         let unauthorized = answer.is_err_and(|error| methods::is_unauthorized(&error));
-        self.unauthorized = if unauthorized {
-            self.unauthorized + 1
-        } else {
-            0
+        let in_a_row = match unauthorized {
+            true => self.unauthorized.fetch_add(1, Ordering::Relaxed) + 1,
+            false => {
+                self.unauthorized.store(0, Ordering::Relaxed);
+                0
+            }
         };
-        let close = (self.unauthorized > MOST_UNAUTHORIZED)
-            .then(|| Close::new(1008, "repeated unauthorized calls"));
+        let close =
+            (in_a_row > MOST_UNAUTHORIZED).then(|| Close::new(1008, "repeated unauthorized calls"));
         (Some(text), close)
     }
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
@@ -27,7 +28,10 @@ const CLOSING: Duration = Duration::from_secs(2);
 
 /// A WebSocket, the gateway's end.
 #[derive(Debug)]
-pub(super) struct WebSocket(WebSocketStream<Ahead<Held<Stream>>>);
+pub(super) struct WebSocket(Wire);
+
+/// What its messages go over.
+type Wire = WebSocketStream<Ahead<Held<Stream>>>;
 
 /// Why nothing more comes.
 #[derive(Debug)]
@@ -66,6 +70,12 @@ impl WebSocket {
         let read = stream.take_behind();
         let config = Some(config(most));
         WebSocket(WebSocketStream::from_partially_read(stream, read, Role::Server, config).await)
+    }
+
+    /// Both ways, for as long as they are needed apart.
+    pub(super) fn split(self) -> (ToClient, FromClient) {
+        let (to, from) = self.0.split();
+        (ToClient(to), FromClient(from))
     }
 
     /// The payload of the next message; text and binary count alike.
@@ -116,6 +126,38 @@ impl WebSocket {
             }) {}
         };
         let _ = timeout(CLOSING, confirmed).await;
+    }
+}
+
+/// The way to the client.
+pub(super) struct ToClient(SplitSink<Wire, Message>);
+
+/// The way from the client.
+pub(super) struct FromClient(SplitStream<Wire>);
+
+impl ToClient {
+    /// Sends a message. It waits while the client takes none.
+    pub(super) async fn send(&mut self, message: Message) -> Result<(), Gone> {
+        self.0.send(message).await.map_err(|_| Gone::Lost)
+    }
+}
+
+impl FromClient {
+    /// The next message, text or binary. It may be asked again when it was not waited for.
+    pub(super) async fn next(&mut self) -> Result<Message, Gone> {
+        loop {
+            match self.0.next().await {
+                Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => return Ok(message),
+                Some(Ok(Message::Close(_))) | None => return Err(Gone::Left),
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Err(error)) => return Err(gone(&error)),
+            }
+        }
+    }
+
+    /// Both ways as one again.
+    pub(super) fn whole(self, to: ToClient) -> Option<WebSocket> {
+        self.0.reunite(to.0).ok().map(WebSocket)
     }
 }
 

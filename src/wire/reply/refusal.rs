@@ -106,6 +106,20 @@ pub fn unkept(error: &StoreError) -> Refusal {
     }
 }
 
+/// The answer to a connection that is admitted, when the server behind does not take it. Why is for
+/// the owner's log.
+#[must_use]
+pub fn upstream_away() -> Refusal {
+    let message = "the server behind the gateway cannot be reached";
+    let remedy = "try again later; the gateway's log and `gw status` tell its owner what is wrong";
+    let refusal = Refusal::new(ErrorCode::Unavailable, message);
+    Refusal {
+        close: Close::new(TRY_AGAIN, message),
+        retryable: Some(true),
+        ..refusal.with(json!({ "reason": "upstream-unavailable", "remediationHint": remedy }))
+    }
+}
+
 /// The answer to a connection that is refused for a reason.
 #[must_use]
 pub fn refuse(reason: Reason, context: &Context<'_>) -> Refusal {

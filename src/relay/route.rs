@@ -1,0 +1,106 @@
+//! Where a message goes: on, or no further than here. No more of it is read than that takes.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+/// The part of a message that says where it goes. A field that is there twice is no answer: the
+/// two ends may take another one of them each.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default)]
+    method: Cow<'a, str>,
+    #[serde(borrow, default)]
+    event: Cow<'a, str>,
+}
+
+/// Where a message of a client goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// To the upstream.
+    On,
+    /// It is the gateway's to answer.
+    Here,
+    /// Nobody can say for sure what it is.
+    Nonsense,
+}
+
+/// What begins so is about devices that come in here. What is behind has none but ours.
+const OURS: [&str; 2] = ["device.pair.", "device.token."];
+
+/// Where a message of a client goes; `own` are further methods that the gateway answers.
+#[must_use]
+pub fn of_request(message: &[u8], own: impl Fn(&str) -> bool) -> Route {
+    match serde_json::from_slice::<Envelope<'_>>(message) {
+        Ok(envelope) if is_ours(&envelope.method) || own(&envelope.method) => Route::Here,
+        Ok(_) => Route::On,
+        Err(_) => Route::Nonsense,
+    }
+}
+
+/// Whether a message of the upstream goes to the client: its devices are nobody's business, and
+/// what it is that cannot be read is the client's to find out.
+#[must_use]
+pub fn passes(message: &[u8]) -> bool {
+    // Most messages are told by their first bytes.
+    serde_json::from_slice::<Envelope<'_>>(message)
+        .map_or(true, |envelope| !is_ours(&envelope.event))
+}
+
+fn is_ours(name: &str) -> bool {
+    OURS.iter().any(|ours| name.starts_with(ours))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_surely_not_ours_goes_on() {
+        let own = |method: &str| method == "policy.status";
+        let deep = format!(
+            r#"{{"method":"chat.send","params":{}1{}}}"#,
+            "[".repeat(5_000),
+            "]".repeat(5_000)
+        );
+        for (message, route) in [
+            (r#"{"type":"req","id":"1","method":"health"}"#, Route::On),
+            (r#"{"method":"device.pair.approve"}"#, Route::Here),
+            (r#"{"method":"device.pair.anything"}"#, Route::Here),
+            (r#"{"m\u0065thod":"device.token\u002erotate"}"#, Route::Here),
+            (r#"{"method":"policy.status"}"#, Route::Here),
+            (r#"{"params":{"method":"device.pair.list"}}"#, Route::On),
+            (
+                r#"{"method":"device.pair.list","method":"health"}"#,
+                Route::Nonsense,
+            ),
+            (
+                r#"{"method":"health","method":"device.pair.list"}"#,
+                Route::Nonsense,
+            ),
+            (r#"{"method":["device.pair.list"]}"#, Route::Nonsense),
+            ("device.pair.list", Route::Nonsense),
+            ("", Route::Nonsense),
+            (
+                r#"{"method":"chat.send","params":{"text":"\ud800"}}"#,
+                Route::On,
+            ),
+            (r#"{"method":"chat.send","params":1e999}"#, Route::On),
+            (&deep, Route::On),
+        ] {
+            assert_eq!(of_request(message.as_bytes(), own), route, "{message:.60}");
+        }
+    }
+
+    #[test]
+    fn events_of_devices_behind_are_not_told() {
+        for (message, told) in [
+            (r#"{"type":"event","event":"tick","payload":{}}"#, true),
+            (r#"{"type":"event","event":"device.pair.requested"}"#, false),
+            (r#"{"type":"res","id":"device.pair.list","ok":true}"#, true),
+            ("what is this", true),
+        ] {
+            assert_eq!(passes(message.as_bytes()), told, "{message}");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The server behind: where it is, how the gateway comes in there, and how it went last.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::timeout;
+
+use super::connect::{self, Granted};
+use super::device::{Root, Who};
+use super::error::NoLink;
+use super::link::Link;
+use super::names::Names;
+use crate::client::tls::Trust;
+use crate::client::{Asked, ClientError, Door, Patience, Refusal, Target};
+use crate::facts::Role;
+use crate::secret::Secret;
+
+/// What speaks behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A gateway of OpenClaw: clients say who they are in its protocol.
+    OpenClaw,
+    /// Any WebSocket server: clients say who they are by a bearer token.
+    Plain,
+}
+
+impl Kind {
+    /// Its name in a configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::OpenClaw => "openclaw",
+            Kind::Plain => "plain",
+        }
+    }
+}
+
+/// What the gateway shows the upstream.
+#[derive(Clone, Debug)]
+pub enum Login {
+    /// Nothing.
+    None,
+    /// The shared token of the upstream.
+    Token(Secret),
+    /// Its password.
+    Password(Secret),
+}
+
+/// How an upstream is reached.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where it is.
+    pub target: Target,
+    /// What it speaks.
+    pub kind: Kind,
+    /// How the gateway comes in.
+    pub login: Login,
+    /// Whom it is taken for over TLS.
+    pub trust: Trust,
+    /// What the devices of clients are made of.
+    pub root: Root,
+    /// How long it may take to let a client in.
+    pub patience: Duration,
+}
+
+/// What went wrong last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// When, in Unix milliseconds.
+    pub at_ms: i64,
+    /// What.
+    pub what: Box<str>,
+}
+
+/// A server behind the gateway.
+#[derive(Debug)]
+pub struct Upstream {
+    pub(super) options: Options,
+    names: Names,
+    trouble: Mutex<Option<Trouble>>,
+    open: AtomicUsize,
+}
+
+/// A connection that counts among those that are open, until it is dropped.
+#[derive(Debug)]
+pub struct Open(Arc<Upstream>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Upstream {
+    /// One that nobody is connected to yet.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Upstream {
+            options,
+            names: Names::default(),
+            trouble: Mutex::default(),
+            open: AtomicUsize::new(0),
+        }
+    }
+
+    /// How it is reached.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// What devices are called there.
+    #[must_use]
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// What went wrong last, if nothing went well since.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.last().clone()
+    }
+
+    /// How many connections are open.
+    #[must_use]
+    pub fn open_now(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Counts a connection as open.
+    #[must_use]
+    pub fn count(self: &Arc<Self>) -> Open {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        Open(Arc::clone(self))
+    }
+
+    fn last(&self) -> std::sync::MutexGuard<'_, Option<Trouble>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps in mind how it went.
+    pub(super) fn went<T>(&self, result: Result<T, NoLink>) -> Result<T, NoLink> {
+        *self.last() = result.as_ref().err().map(|error| Trouble {
+            at_ms: now_ms(),
+            what: error.to_string().into(),
+        });
+        result
+    }
+
+    /// Learns what a node is called behind.
+    pub fn learn_node(&self, device: &str) {
+        let who = Who {
+            device: Some(device),
+            client: crate::facts::Client::NodeHost,
+            role: Role::Node,
+            scopes: &[],
+        };
+        if let Some(made) = self.options.root.device(&who) {
+            self.names.learn(device, made.id(), true);
+        }
+    }
+
+    /// Comes in as a client that was admitted here. With `from_page` it was a browser's page,
+    /// which is taken for one of the upstream's own.
+    ///
+    /// # Errors
+    ///
+    /// [`NoLink`].
+    pub async fn open(
+        &self,
+        granted: &Granted<'_>,
+        device_here: Option<&str>,
+        from_page: bool,
+    ) -> Result<Link, NoLink> {
+        let coming = self.come_in(granted, device_here, from_page);
+        let came = timeout(self.options.patience, coming).await;
+        self.went(came.unwrap_or(Err(NoLink::Late(self.options.patience))))
+    }
+
+    async fn come_in(
+        &self,
+        granted: &Granted<'_>,
+        device_here: Option<&str>,
+        from_page: bool,
+    ) -> Result<Link, NoLink> {
+        let Options {
+            target,
+            login,
+            trust,
+            root,
+            patience,
+            ..
+        } = &self.options;
+        let who = Who {
+            device: device_here,
+            client: granted.client,
+            role: granted.role,
+            scopes: granted.scopes,
+        };
+        let device = root.device(&who).ok_or(NoLink::NoKey)?;
+        if let Some(here) = device_here {
+            self.names
+                .learn(here, device.id(), granted.role == Role::Node);
+        }
+        let mut asked = Asked::default();
+        if from_page {
+            asked.headers.push(("origin".to_owned(), target.origin()));
+        }
+        let patience = Patience {
+            connection: *patience,
+            handshake: *patience,
+            call: *patience,
+        };
+        let door = Door::open(target, trust.clone(), &asked, patience, &mut |_| {}).await?;
+        let now_ms = u64::try_from(now_ms()).unwrap_or_default();
+        let frame = connect::frame(granted, login, &device, door.nonce(), now_ms);
+        match door.present(&frame, connect::ID).await {
+            Ok((hello, websocket)) => Ok(Link { websocket, hello }),
+            Err(ClientError::Refused(refusal)) => Err(refused(&refusal, device.id())),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What the upstream refuses is the gateway's to solve, never the client's.
+fn refused(refusal: &Refusal, device: &str) -> NoLink {
+    let remedy = match refusal.code.as_str() {
+        "NOT_PAIRED" => Some(match refusal.request_id() {
+            Some(request) => format!(
+                "; approve the device {device} of this gateway there: \
+                 `openclaw devices approve {request}`"
+            ),
+            None => format!("; approve the device {device} of this gateway there"),
+        }),
+        _ => refusal
+            .detail_code()
+            .filter(|code| code.starts_with("AUTH_"))
+            .map(|_| "; look at `upstream.token`: it is the secret of the upstream".to_owned()),
+    };
+    NoLink::Refused {
+        code: refusal.code.as_str().into(),
+        message: refusal.message.as_str().into(),
+        remedy: remedy.map(Into::into),
+    }
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
+}
