@@ -212,7 +212,7 @@ impl Upstream {
             handshake: *patience,
             call: *patience,
         };
-        let door = Door::open(target, trust.clone(), &asked, patience, &mut |_| {}).await?;
+        let door = Door::open(target, *trust, &asked, patience, &mut |_| {}).await?;
         let now_ms = u64::try_from(now_ms()).unwrap_or_default();
         let frame = connect::frame(granted, login, &device, door.nonce(), now_ms);
         match door.present(&frame, connect::ID).await {

@@ -138,10 +138,10 @@ impl Shared {
             return Reloaded::Unchanged { warnings };
         }
         let digest = policy.digest().into();
+        tracing::info!(policy = %policy_name(&policy), digest = short(policy.digest()), "in force");
         if !warnings.is_empty() {
             tracing::warn!("policy and settings are loaded, with warnings\n{warnings}");
         }
-        tracing::info!(policy = %policy_name(&policy), digest = short(policy.digest()), "in force");
         Gateway(Arc::clone(self)).put(policy, settings);
         Reloaded::Replaced {
             policy: digest,
