@@ -129,7 +129,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that may do what the pure half may not.
-const WORLD: [&str; 6] = ["cli", "client", "host", "lib", "main", "server"];
+const WORLD: [&str; 7] = ["cli", "client", "host", "lib", "main", "relay", "server"];
 
 /// Names, with the files that may use them.
 const RESERVED: &[(&str, &[&str])] = &[
@@ -161,10 +161,14 @@ const RESERVED: &[(&str, &[&str])] = &[
             "src/client/",
             "src/host/",
             "src/journal/moment.rs",
+            "src/relay/",
             "src/server/",
         ],
     ),
-    ("tokio", &["src/cli/", "src/client/", "src/server/"]),
+    (
+        "tokio",
+        &["src/cli/", "src/client/", "src/relay/", "src/server/"],
+    ),
     ("hyper", &["src/server/"]),
     ("rustls", &["src/client/", "src/server/"]),
     ("tracing", &["src/cli/", "src/server/"]),
