@@ -6,7 +6,7 @@ use super::output::Output;
 use super::reach::{self, AskArgs, Asks};
 use super::{Exit, load};
 use crate::facts::Scope;
-use crate::server::{scopes_for, stays};
+use crate::server::{is_ours, scopes_for};
 
 /// The largest parameters, in bytes: as much as a gateway reads.
 const MAX_BYTES: u64 = 26_214_400;
@@ -76,7 +76,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         true => Asks::from(scopes_for(&args.method)),
         false => Asks::wishing(&args.scope, &args.scope),
     };
-    let asks = asks.of_behind(!stays(&args.method));
+    let asks = asks.of_behind(!is_ours(&args.method));
     let answered = reach::ask(&args.ask, asks, output, async |session, _| {
         Ok(session.call(&args.method, params).await?)
     });

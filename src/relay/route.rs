@@ -28,11 +28,11 @@ pub enum Route {
 /// What begins so is about devices that come in here. What is behind has none but ours.
 const OURS: [&str; 2] = ["device.pair.", "device.token."];
 
-/// Where a message of a client goes; `own` are further methods that the gateway answers.
+/// Where a message of a client goes; `own` are the methods that the gateway answers.
 #[must_use]
 pub fn of_request(message: &[u8], own: impl Fn(&str) -> bool) -> Route {
     match serde_json::from_slice::<Envelope<'_>>(message) {
-        Ok(envelope) if is_ours(&envelope.method) || own(&envelope.method) => Route::Here,
+        Ok(envelope) if own(&envelope.method) => Route::Here,
         Ok(_) => Route::On,
         Err(_) => Route::Nonsense,
     }
@@ -47,7 +47,9 @@ pub fn passes(message: &[u8]) -> bool {
         .map_or(true, |envelope| !is_ours(&envelope.event))
 }
 
-fn is_ours(name: &str) -> bool {
+/// Whether a method or an event is about devices that come in here.
+#[must_use]
+pub fn is_ours(name: &str) -> bool {
     OURS.iter().any(|ours| name.starts_with(ours))
 }
 
@@ -57,7 +59,7 @@ mod tests {
 
     #[test]
     fn only_what_is_surely_not_ours_goes_on() {
-        let own = |method: &str| method == "policy.status";
+        let own = |method: &str| is_ours(method) || method == "policy.status";
         let deep = format!(
             r#"{{"method":"chat.send","params":{}1{}}}"#,
             "[".repeat(5_000),

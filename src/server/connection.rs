@@ -32,7 +32,7 @@ use super::unadmitted::Seat;
 use super::waiting::{Address, Place};
 use super::websocket::{Gone, WebSocket};
 use crate::admission::{
-    self, Challenged, Permit, RefusedUpgrade, Reply, Upgrade, at_upgrade, refused_upgrade,
+    self, Admission, Challenged, RefusedUpgrade, Reply, Upgrade, at_upgrade, refused_upgrade,
 };
 use crate::facts::{OriginClass, PeerUid, Transport};
 use crate::handshake::{self, Socket};
@@ -401,19 +401,15 @@ async fn decide(
         mut unkept,
     } = decided;
     let took = began.elapsed();
-    let relay = match (&unkept, &admission.reply, &admission.permit) {
-        (None, Reply::Admitted(admitted), Some(permit)) => {
-            let page = upgrade.facts().origin.class() != OriginClass::Absent;
-            let opened = Box::pin(opened(shared, &connection, message, permit, page));
-            opened.await.unwrap_or_else(|()| {
-                unkept = Some(Reply::Refused {
-                    id: admitted.id.clone(),
-                    refusal: Box::new(upstream_away()),
-                });
+    let page = upgrade.facts().origin.class() != OriginClass::Absent;
+    let relay = match unkept.is_none() {
+        true => Box::pin(opened(shared, &connection, message, &admission, page))
+            .await
+            .unwrap_or_else(|away| {
+                unkept = Some(away);
                 None
-            })
-        }
-        (_, _, _) => None,
+            }),
+        false => None,
     };
     let line = Line::decided(&connection, &snapshot.policy, &admission).shown_by(evidence);
     let (reply, line) = match &unkept {
@@ -483,19 +479,32 @@ async fn decide(
     })
 }
 
-/// The way to the upstream, where there is one that the client is for.
-async fn opened(
+/// The way to the upstream for whom is admitted, where there is one that the client is for.
+///
+/// # Errors
+///
+/// What the client is answered in the place of its admission.
+pub(super) async fn opened(
     shared: &Arc<Shared>,
     connection: &Connection,
     message: &[u8],
-    permit: &Permit,
+    admission: &Admission,
     from_page: bool,
-) -> Result<Option<(Arc<Upstream>, Link)>, ()> {
-    let Some(upstream) = &shared.options.upstream else {
+) -> Result<Option<(Arc<Upstream>, Link)>, Reply> {
+    let (Some(upstream), Reply::Admitted(admitted), Some(permit)) = (
+        &shared.options.upstream,
+        &admission.reply,
+        &admission.permit,
+    ) else {
         return Ok(None);
     };
-    let frame: Value = serde_json::from_slice(message).map_err(|_| ())?;
-    let params = frame.get("params").and_then(Value::as_object).ok_or(())?;
+    let away = || Reply::Refused {
+        id: admitted.id.clone(),
+        refusal: Box::new(upstream_away()),
+    };
+    let frame: Value = serde_json::from_slice(message).map_err(|_| away())?;
+    let params = frame.get("params").and_then(Value::as_object);
+    let params = params.ok_or_else(away)?;
     let caps = params.get("caps").and_then(Value::as_array);
     if caps.is_some_and(|caps| caps.iter().any(|cap| cap == connect::GATEWAY_ONLY)) {
         return Ok(None);
@@ -508,17 +517,16 @@ async fn opened(
         scopes: permit.scopes(),
     };
     let opened = upstream.open(&granted, permit.device_id(), from_page).await;
-    match opened {
-        Ok(link) => Ok(Some((Arc::clone(upstream), link))),
-        Err(error) => {
+    opened
+        .map(|link| Some((Arc::clone(upstream), link)))
+        .map_err(|error| {
             tracing::warn!(
                 connection = %connection.id,
                 upstream = %upstream.options().target,
                 "the upstream does not take a client: {error}"
             );
-            Err(())
-        }
-    }
+            away()
+        })
 }
 
 /// How many bytes a message may have that the upstream takes.

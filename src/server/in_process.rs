@@ -10,8 +10,11 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::admit::{Arrived, Decided, Undecided, admit};
+use super::behind::Behind;
 use super::clock::{now_ms, uuid};
+use super::connection::opened;
 use super::gateway::Gateway;
+use super::methods::is_ours;
 use super::session::{Begun, Session};
 use super::sessions::End;
 use crate::admission::{Challenged, Reply, Upgrade, at_upgrade};
@@ -78,11 +81,17 @@ pub enum NotAnswered {
 }
 
 /// A session over memory. It ends when it is dropped.
-pub struct InProcess(Session);
+pub struct InProcess {
+    session: Arc<Session>,
+    /// The server behind, where there is one.
+    behind: Option<Behind>,
+}
 
 impl fmt::Debug for InProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("InProcess").field(&self.0.live).finish()
+        f.debug_tuple("InProcess")
+            .field(&self.session.live)
+            .finish()
     }
 }
 
@@ -140,20 +149,30 @@ impl Gateway {
             evidence,
             snapshot,
             version,
-            unkept,
+            mut unkept,
             ..
         } = decided.map_err(|undecided| match undecided {
             Undecided::Frame { reply, .. } | Undecided::Failed { reply, .. } => refused(&reply),
         })?;
         let id = uuid().map_err(|error| NotConnected::Ended(error.to_string().into()))?;
         let connection = Connection::of(&id, &upgrade);
+        let took = began.elapsed();
+        let relay = match unkept.is_none() {
+            true => opened(shared, &connection, message.as_bytes(), &admission, false)
+                .await
+                .unwrap_or_else(|away| {
+                    unkept = Some(away);
+                    None
+                }),
+            false => None,
+        };
         let line = Line::decided(&connection, &snapshot.policy, &admission).shown_by(evidence);
         let (reply, line) = match &unkept {
             None => (&admission.reply, line),
             Some(reply) => (reply, line.unkept(reply)),
         };
         let record = &shared.record;
-        let line = record.decided(&line, &admission, reply, &snapshot, began.elapsed());
+        let line = record.decided(&line, &admission, reply, &snapshot, took);
         let (Reply::Admitted(_), Some(permit)) = (reply, admission.permit) else {
             return Err(refused(reply));
         };
@@ -164,16 +183,18 @@ impl Gateway {
             snapshot,
             version,
         };
-        Session::begin(Arc::clone(shared), permit, begun)
-            .map(InProcess)
-            .map_err(|end| NotConnected::Ended(said(end)))
+        let session = Session::begin(Arc::clone(shared), permit, begun)
+            .map_err(|end| NotConnected::Ended(said(end)))?;
+        let session = Arc::new(session);
+        let behind = relay.map(|(upstream, link)| Behind::new(upstream, link, &session));
+        Ok(InProcess { session, behind })
     }
 }
 
 /// It ends like any other.
 impl Drop for InProcess {
     fn drop(&mut self) {
-        self.0.ends(Finish::ClosedByClient, None);
+        self.session.ends(Finish::ClosedByClient, None);
     }
 }
 
@@ -181,13 +202,13 @@ impl InProcess {
     /// The connection, as the log names it.
     #[must_use]
     pub fn connection(&self) -> &str {
-        &self.0.live.connection
+        &self.session.live.connection
     }
 
     /// What the session may do.
     #[must_use]
     pub fn scopes(&self) -> &[Box<str>] {
-        &self.0.live.scopes
+        &self.session.live.scopes
     }
 
     /// Calls a method. Whether the session is still admitted is asked each time.
@@ -196,8 +217,14 @@ impl InProcess {
     ///
     /// [`NotAnswered`].
     pub async fn call(&self, method: &str, params: Value) -> Result<Value, NotAnswered> {
-        self.0.look().map_err(|end| NotAnswered::Ended(said(end)))?;
-        let answer = self.0.call(method, params).await;
+        let session = &self.session;
+        session
+            .look()
+            .map_err(|end| NotAnswered::Ended(said(end)))?;
+        let answer = match &self.behind {
+            Some(behind) if !is_ours(method) => behind.call(method, &params).await,
+            Some(_) | None => session.call(method, params).await,
+        };
         answer.map_err(NotAnswered::Failed)
     }
 }

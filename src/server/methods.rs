@@ -23,7 +23,7 @@ use crate::journal::{Line, read};
 use crate::pairing::Standing;
 use crate::pairing::rpc::{self, Call, RpcError, View};
 use crate::pairing::store::{StoreError, Version};
-use crate::relay::Upstream;
+use crate::relay::{Upstream, route};
 use crate::settings::Settings;
 use crate::wire::reply::{CallError, ErrorCode};
 
@@ -215,10 +215,12 @@ pub fn scopes_for(method: &str) -> &'static [Scope] {
 /// What an upstream answers in the place of the gateway, where there is one.
 const OF_THE_UPSTREAM: [&str; 3] = ["health", "status", "gateway.identity.get"];
 
-/// Whether the gateway answers a method also where there is an upstream.
+/// Whether the gateway answers a method also where there is an upstream: what it has itself, and
+/// whatever is about devices.
 #[must_use]
-pub fn stays(name: &str) -> bool {
-    !OF_THE_UPSTREAM.contains(&name) && METHODS.iter().any(|method| method.name == name)
+pub fn is_ours(name: &str) -> bool {
+    let has = || METHODS.iter().any(|method| method.name == name);
+    route::is_ours(name) || (!OF_THE_UPSTREAM.contains(&name) && has())
 }
 
 /// The names of all methods, as clients are told of them.

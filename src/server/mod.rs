@@ -11,6 +11,7 @@
 
 mod admit;
 mod ahead;
+mod behind;
 mod clock;
 mod connection;
 pub mod decision_log;
@@ -43,6 +44,6 @@ pub use clock::NoRandomness;
 pub use gateway::{Gateway, Options};
 pub use in_process::{Identity, InProcess, NotAnswered, NotConnected};
 pub use listener::Listener;
-pub use methods::{Answer, Caller, Methods, NoOther, scopes_for, stays};
+pub use methods::{Answer, Caller, Methods, NoOther, is_ours, scopes_for};
 pub use reload::{Load, Loaded, Reloaded};
 pub use run::{Drained, run};

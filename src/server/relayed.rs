@@ -162,7 +162,7 @@ async fn answered_here(
         Message::Binary(bytes) => bytes,
         Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => &[],
     };
-    match route::of_request(bytes, methods::stays) {
+    match route::of_request(bytes, methods::is_ours) {
         route::Route::On => return Ok(Some(message)),
         route::Route::Here | route::Route::Nonsense => {}
     }

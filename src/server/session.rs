@@ -3,8 +3,8 @@
 //! What it speaks over is not known here: [`super::connection`] serves one over a WebSocket,
 //! [`super::in_process`] over memory.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use super::clock::now_ms;
-use super::gateway::{Phase, Shared};
+use super::gateway::{Phase, Shared, lock};
 use super::methods::{self, Caller};
 use super::record::Recent;
 use super::sessions::{End, Live};
@@ -37,7 +37,7 @@ pub(super) struct Session {
     pub(super) live: Arc<Live>,
     permit: Permit,
     /// Why it ended, and with which code. One that is cut ended with the gateway.
-    finish: (Finish, Option<u16>),
+    finish: Mutex<(Finish, Option<u16>)>,
     /// What it is to hear of, if it hears of requests that wait.
     pub(super) events: Option<broadcast::Receiver<Arc<Event>>>,
     /// When it ends by itself, by what was remembered when it was last looked after; [`NEVER`]
@@ -68,7 +68,7 @@ pub(super) struct Begun {
 impl Drop for Session {
     fn drop(&mut self) {
         self.shared.sessions.leave(&self.live);
-        let (why, close) = self.finish;
+        let (why, close) = *lock(&self.finish);
         let device = self.permit.device_id();
         let line = Line::session_ended(&self.live.told, now_ms(), device, why, close);
         tracing::debug!(connection = %self.live.connection, ?close, "session ended: {why}");
@@ -90,11 +90,11 @@ impl Session {
             .sessions
             .enter(connection, &permit, from, line, now_ms());
         shared.record.metrics.session_began();
-        let mut session = Session {
+        let session = Session {
             shared,
             live,
             permit,
-            finish: (Finish::Shutdown, None),
+            finish: Mutex::new((Finish::Shutdown, None)),
             events: None,
             until_ms: AtomicI64::new(NEVER),
             unauthorized: AtomicU32::new(0),
@@ -132,8 +132,8 @@ impl Session {
     }
 
     /// It ends now: why, and with which code it is closed.
-    pub(super) fn ends(&mut self, why: Finish, close: Option<u16>) {
-        self.finish = (why, close);
+    pub(super) fn ends(&self, why: Finish, close: Option<u16>) {
+        *lock(&self.finish) = (why, close);
     }
 
     /// Whether it is still admitted. When that cannot be found out it is not.
