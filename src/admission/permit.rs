@@ -144,7 +144,8 @@ fn is_recorded(facts: &Facts) -> bool {
     matches!(facts.pairing, Pairing::Paired | Pairing::Upgrade)
 }
 
-/// The token that the admission itself put in the place of the one that let the device in.
+/// The token that the admission itself put in the place of the one that let the device in; the
+/// same one, where it carries other scopes now.
 fn renewed(arrival: &Arrival<'_>, change: &Change) -> Option<Secret> {
     if arrival.facts.auth != Auth::DeviceToken || change.record.is_keep() {
         return None;
@@ -152,11 +153,11 @@ fn renewed(arrival: &Arrival<'_>, change: &Change) -> Option<Secret> {
     let of_role = |standing: &Standing| {
         let record = standing.record.as_ref();
         let token = record.and_then(|record| record.token(arrival.facts.role.name()));
-        token.map(|token| token.token.clone())
+        token.map(|token| (token.token.clone(), token.scopes.clone()))
     };
     let before = arrival.remembered.standing;
     let after = of_role(&change.apply(before))?;
-    (of_role(before)? != after).then_some(after)
+    (of_role(before)? != after).then_some(after.0)
 }
 
 /// Whether a session may go on, under a policy, settings and a standing that may have changed.

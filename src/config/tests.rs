@@ -138,6 +138,7 @@ fn every_default_and_example_is_of_its_kind() {
             let said = plain_words(&error);
             let alone = [
                 "without `tls.",
+                "without `upstream.url`",
                 "does not count, because",
                 "cannot be read: there is no such file",
             ];
