@@ -350,7 +350,7 @@ pub const KEYS: &[Key] = &[
         "upstream.timeoutMs",
         number(100, 60_000),
         "10000",
-        "How long it may take to let a client in, in milliseconds.",
+        "How long each of its answers may take until it has let a client in, in milliseconds.",
     ),
     key(
         "limits.handshakeTimeoutMs",

@@ -60,7 +60,8 @@ pub struct Options {
     pub trust: Trust,
     /// What the devices of clients are made of.
     pub root: Root,
-    /// How long it may take to let a client in.
+    /// How long each of its answers may take until it has let a client in; all of them together
+    /// twice as long.
     pub patience: Duration,
 }
 
@@ -174,8 +175,9 @@ impl Upstream {
         from_page: bool,
     ) -> Result<Link, NoLink> {
         let coming = self.come_in(granted, device_here, from_page);
-        let came = timeout(self.options.patience, coming).await;
-        self.went(came.unwrap_or(Err(NoLink::Late(self.options.patience))))
+        let longest = self.options.patience * 2;
+        let came = timeout(longest, coming).await;
+        self.went(came.unwrap_or(Err(NoLink::Late(longest))))
     }
 
     async fn come_in(

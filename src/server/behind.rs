@@ -4,24 +4,33 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::gateway::lock;
 use super::session::Session;
 use super::sessions::Live;
 use crate::relay::{Came, FromUpstream, Link, Open, ToUpstream, Upstream};
+use crate::wire::Close;
 use crate::wire::reply::{CallError, ErrorCode};
+
+/// How long the server may take to hear of the end.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// Whoever waits for the answer with an id. Nothing once the connection is over.
 type Waiting = Arc<Mutex<Option<HashMap<String, oneshot::Sender<Value>>>>>;
 
+/// The way there. Nothing once the connection is over.
+type To = Arc<tokio::sync::Mutex<Option<ToUpstream>>>;
+
 /// A connection to the server behind, for calls.
 pub(super) struct Behind {
-    to: tokio::sync::Mutex<ToUpstream>,
+    to: To,
     waiting: Waiting,
     calls: AtomicU64,
     upstream: Arc<Upstream>,
@@ -41,15 +50,22 @@ impl Behind {
     pub(super) fn new(upstream: Arc<Upstream>, link: Link, session: &Arc<Session>) -> Self {
         let (to, from) = link.split();
         let waiting: Waiting = Arc::new(Mutex::new(Some(HashMap::new())));
+        let to: To = Arc::new(tokio::sync::Mutex::new(Some(to)));
+        let reader = {
+            let (upstream, waiting, to) = (upstream.clone(), waiting.clone(), to.clone());
+            let (session, live) = (Arc::downgrade(session), Arc::clone(&session.live));
+            async move {
+                read(from, &upstream, &waiting, session, &live).await;
+                // Those that wait hear that nothing comes.
+                *lock(&waiting) = None;
+                if let Some(mut to) = to.lock().await.take() {
+                    let _ = timeout(CLOSING, to.close(&Close::new(1000, ""))).await;
+                }
+            }
+        };
         Behind {
-            reader: tokio::spawn(read(
-                from,
-                Arc::clone(&upstream),
-                Arc::clone(&waiting),
-                Arc::downgrade(session),
-                Arc::clone(&session.live),
-            )),
-            to: tokio::sync::Mutex::new(to),
+            reader: tokio::spawn(reader),
+            to,
             waiting,
             calls: AtomicU64::new(0),
             _open: upstream.count(),
@@ -71,14 +87,11 @@ impl Behind {
         }
         let names = self.upstream.names();
         let text = names.asked(frame.to_string().into());
-        if self
-            .to
-            .lock()
-            .await
-            .send(Message::Text(text))
-            .await
-            .is_err()
-        {
+        let sent = match &mut *self.to.lock().await {
+            Some(to) => to.send(Message::Text(text)).await.is_ok(),
+            None => false,
+        };
+        if !sent {
             return Err(gone());
         }
         let mut answer = answered.await.map_err(|_| gone())?;
@@ -95,10 +108,10 @@ impl Behind {
 /// Gives each answer to whom it is for, until the connection or the session ends.
 async fn read(
     mut from: FromUpstream,
-    upstream: Arc<Upstream>,
-    waiting: Waiting,
+    upstream: &Upstream,
+    waiting: &Waiting,
     session: Weak<Session>,
-    live: Arc<Live>,
+    live: &Live,
 ) {
     loop {
         let message = tokio::select! {
@@ -130,8 +143,6 @@ async fn read(
             let _ = waits.send(message);
         }
     }
-    // Those that wait hear that nothing comes.
-    *lock(&waiting) = None;
 }
 
 fn gone() -> CallError {

@@ -13,6 +13,7 @@ mod handshakes;
 mod lanes;
 mod limits;
 mod races;
+mod relays;
 mod stores;
 
 #[path = "../support/client.rs"]
@@ -27,3 +28,5 @@ mod served;
     reason = "handshakes are not made here: they are made over a socket"
 )]
 mod sign;
+#[path = "../support/upstream.rs"]
+mod upstream;
