@@ -88,6 +88,9 @@ fn told(status: &Value, ask: &AskArgs, table: fn(&Table<5>) -> String) -> String
             told.push_str(&format!("{label:<10}{}\n", clean_line(value)));
         }
     }
+    if let Some(behind) = status.get("upstream") {
+        told.push_str(&of_behind(behind));
+    }
     let many = |name: &str, noun: &str| {
         let number = number(name).and_then(|number| usize::try_from(number).ok());
         count(number.unwrap_or(0), noun)
@@ -128,5 +131,30 @@ fn told(status: &Value, ask: &AskArgs, table: fn(&Table<5>) -> String) -> String
         ["client", "role", "device", "from", "since"],
         rows,
     )));
+    told
+}
+
+/// The server behind: where it is, who speaks with it, and what went wrong last.
+fn of_behind(behind: &Value) -> String {
+    let text = |place: &str| {
+        let text = behind.pointer(place).and_then(Value::as_str);
+        text.map(clean_line).unwrap_or_default()
+    };
+    let connections = behind.get("connections").and_then(Value::as_u64);
+    let connections = usize::try_from(connections.unwrap_or(0)).unwrap_or(usize::MAX);
+    let mut told = format!(
+        "behind    {} ({}), {}\n",
+        text("/url"),
+        text("/kind"),
+        count(connections, "connection")
+    );
+    if behind.pointer("/trouble/what").is_some() {
+        let at = behind.pointer("/trouble/atMs").and_then(Value::as_i64);
+        told.push_str(&format!(
+            "          the last client was not taken, {}: {}\n",
+            ago(at, now_ms()),
+            text("/trouble/what")
+        ));
+    }
     told
 }

@@ -135,7 +135,7 @@ async fn read(
         let Some(id) = id.filter(|_| message.get("type").is_some_and(|kind| kind == "res")) else {
             continue;
         };
-        let waits = lock(&waiting)
+        let waits = lock(waiting)
             .as_mut()
             .and_then(|waiting| waiting.remove(id));
         if let Some(waits) = waits {

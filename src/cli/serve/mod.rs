@@ -21,6 +21,7 @@ use super::overrides::OverrideArgs;
 use super::upstream;
 use crate::config::{Host, Level, Limits, Listen};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::facts::Role;
 use crate::host::claim::claim;
 use crate::host::files::raise_limit;
 use crate::host::identity::identity;
@@ -208,8 +209,17 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     output.say(&start.to_string());
     let store = Arc::new(store);
     let remembered = Arc::clone(&store);
+    let behind = behind.map(|options| Arc::new(Upstream::new(options)));
+    if let Some(behind) = &behind {
+        // Nodes that are not there now are spoken of all the same.
+        let records = kept.iter().filter_map(|(kept, _)| kept.record.as_ref());
+        let node = |role: &str| role == Role::Node.name();
+        for record in records.filter(|record| record.approved_roles().any(node)) {
+            behind.learn_node(&record.device_id);
+        }
+    }
     let options = Options {
-        upstream: behind.map(|options| Arc::new(Upstream::new(options))),
+        upstream: behind,
         limits: within_open_files(config.limits),
         log,
         metrics: config.metrics,
