@@ -16,14 +16,13 @@ use crate::served::{Plan, Served, rules};
 use crate::upstream::{Arrival, Behind, Manner, SECRET, upstream};
 
 const PATIENT: Duration = Duration::from_secs(20);
+const SHORT: Duration = Duration::from_millis(50);
 
 /// A gateway with a server behind it.
 async fn relaying(manner: Manner, plan: Plan) -> (Served, Behind) {
     // One that says nothing is given up soon.
-    let patience = match manner {
-        Manner::Silent | Manner::Deaf => Duration::from_millis(50),
-        _ => PATIENT,
-    };
+    let silent = matches!(manner, Manner::Silent | Manner::Deaf);
+    let patience = if silent { SHORT } else { PATIENT };
     let behind = Behind::serve(manner).await;
     let plan = Plan {
         options: Options {

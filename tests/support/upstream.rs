@@ -11,7 +11,7 @@ use gw::client::tls::Trust;
 use gw::relay::{Kind, Login, Options, Root, Upstream};
 use gw::secret::Secret;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
@@ -100,17 +100,16 @@ pub(crate) fn upstream(address: SocketAddr, patience: Duration) -> Arc<Upstream>
 }
 
 async fn answer(mut stream: TcpStream, manner: Manner) -> Option<Arrival> {
-    match manner {
-        Manner::NoWebSocket => {
-            let page = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
-            let _ = stream.write_all(page).await;
-            return None;
-        }
-        Manner::Deaf => {
-            tokio::time::sleep(Duration::from_secs(3_600)).await;
-            return None;
-        }
-        _ => {}
+    if manner == Manner::NoWebSocket {
+        let page = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+        let _ = stream.write_all(page).await;
+        return None;
+    }
+    if manner == Manner::Deaf {
+        // Until the other end has had enough.
+        let mut scratch = [0; 512];
+        while stream.read(&mut scratch).await.is_ok_and(|read| read > 0) {}
+        return None;
     }
     let config = WebSocketConfig::default()
         .read_buffer_size(4_096)
