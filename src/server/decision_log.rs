@@ -125,6 +125,8 @@ impl DecisionLog {
             .name("gw-decisions".to_owned())
             .spawn(move || {
                 writer.run(&receiver);
+                // Whoever hears of the end may open the file.
+                drop(writer);
                 let _ = end.send(());
             })
             .map_err(unwritable)?;
