@@ -26,3 +26,35 @@ pub enum NoLink {
     #[error("the cryptography of this host fails")]
     NoKey,
 }
+
+/// Why the upstream gives no answer over HTTP, or not all of it.
+#[derive(Debug, thiserror::Error)]
+pub enum NoAnswer {
+    /// It is not there.
+    #[error("{0}")]
+    Away(#[from] ClientError),
+    /// It took too long.
+    #[error("it did not answer a request within {} s", .0.as_secs())]
+    Late(std::time::Duration),
+    /// What it says is no HTTP.
+    #[error("its answer to a request is no HTTP: {}", told(.0))]
+    NoHttp(#[from] hyper::Error),
+    /// It goes on in another protocol, which nobody asked it for.
+    #[error("it answers a request with 101, for which it was not asked")]
+    Switches,
+    /// It was gone in the middle.
+    #[error("it broke off in the middle of an answer: {}", told(.0))]
+    BrokeOff(hyper::Error),
+    /// It said nothing more in the middle.
+    #[error("it stopped for {} s in the middle of an answer", .0.as_secs())]
+    Stopped(std::time::Duration),
+}
+
+/// With what is behind it, which the library does not say by itself.
+fn told(error: &hyper::Error) -> String {
+    use std::error::Error as _;
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
