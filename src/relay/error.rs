@@ -36,9 +36,12 @@ pub enum NoAnswer {
     /// It took too long.
     #[error("it did not answer a request within {} s", .0.as_secs())]
     Late(std::time::Duration),
-    /// What it says is no HTTP.
-    #[error("its answer to a request is no HTTP: {}", told(.0))]
-    NoHttp(#[from] hyper::Error),
+    /// The client did not send all of its request.
+    #[error("the client did not send all of its request")]
+    NotSent(hyper::Error),
+    /// It closed the connection in place of an answer, or what it says is no HTTP.
+    #[error("it gives no answer in HTTP: {}", told(.0))]
+    NoHttp(hyper::Error),
     /// It goes on in another protocol, which nobody asked it for.
     #[error("it answers a request with 101, for which it was not asked")]
     Switches,
@@ -48,6 +51,16 @@ pub enum NoAnswer {
     /// It said nothing more in the middle.
     #[error("it stopped for {} s in the middle of an answer", .0.as_secs())]
     Stopped(std::time::Duration),
+}
+
+/// The client's doing is told apart from the upstream's.
+impl From<hyper::Error> for NoAnswer {
+    fn from(error: hyper::Error) -> Self {
+        match error.is_user() {
+            true => NoAnswer::NotSent(error),
+            false => NoAnswer::NoHttp(error),
+        }
+    }
 }
 
 /// With what is behind it, which the library does not say by itself.

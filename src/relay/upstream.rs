@@ -150,6 +150,9 @@ impl Upstream {
     /// Keeps in mind how it went over HTTP. Whoever asks need not be known, so that one trouble is
     /// told once.
     pub(super) fn answered<T>(&self, result: Result<T, NoAnswer>) -> Result<T, NoAnswer> {
+        if let Err(NoAnswer::NotSent(_)) = &result {
+            return result;
+        }
         let trouble = result.as_ref().err().map(|error| Trouble {
             at_ms: now_ms(),
             what: error.to_string().into(),
