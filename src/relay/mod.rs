@@ -5,27 +5,20 @@
 //! ([`route`]) and what is called otherwise there ([`Names`]) is known here; who may come in, and
 //! the client's own connection, are not.
 //!
-//! [`Upstream::fetch`] asks it over HTTP for what [`Paths`] lists, as nobody in particular.
+//! [`http`] asks it for pages and their parts, as nobody in particular.
 
 mod connect;
 mod device;
 mod error;
-mod fetch;
-mod head;
+pub mod http;
 mod link;
 mod names;
-mod pace;
-pub mod paths;
 pub mod route;
 mod upstream;
 
 pub use connect::Granted;
 pub use device::{Root, Who};
-pub use error::{NoAnswer, NoLink};
-pub use fetch::FromBehind;
-pub use head::Stays;
+pub use error::NoLink;
 pub use link::{Came, FromUpstream, Gone, Link, ToUpstream};
 pub use names::Names;
-pub use pace::{Pace, Paced};
-pub use paths::Paths;
 pub use upstream::{Kind, Login, Open, Options, Trouble, Upstream};

@@ -8,10 +8,10 @@ use tokio::time::timeout;
 
 use super::connect::{self, Granted};
 use super::device::{Root, Who};
-use super::error::{NoAnswer, NoLink};
+use super::error::NoLink;
+use super::http::{NoAnswer, Paths};
 use super::link::Link;
 use super::names::Names;
-use super::paths::Paths;
 use crate::client::tls::Trust;
 use crate::client::{Asked, ClientError, Door, Patience, Refusal, Target};
 use crate::facts::Role;

@@ -34,13 +34,15 @@ use super::unadmitted::Seat;
 use super::waiting::{Address, Place};
 use super::websocket::{Gone, WebSocket};
 use crate::admission::{
-    self, Admission, Challenged, RefusedUpgrade, Reply, Upgrade, at_upgrade, refused_upgrade,
+    self, Admission, Challenged, RefusedUpgrade, Reply, Upgrade, at_upgrade, refused_page,
+    refused_upgrade,
 };
 use crate::facts::{OriginClass, PeerUid, Transport};
 use crate::handshake::{self, Http, Socket};
 use crate::host::peer::Ends;
 use crate::journal::{Connection, Finish, Line, Unfinished};
-use crate::relay::{Granted, Link, Pace, Upstream};
+use crate::relay::http::Pace;
+use crate::relay::{Granted, Link, Upstream};
 use crate::wire::reply::{HttpReason, HttpRefusal, Server, challenge, event, upstream_away};
 use crate::wire::{Close, Limits, connect};
 
@@ -258,7 +260,7 @@ fn upgraded(
     accept: HeaderValue,
     taken: &Mutex<Option<Taken>>,
 ) -> http::Answer {
-    let (upgrade, snapshot, place) = match guarded(door, &http::head(&request)) {
+    let (upgrade, snapshot, place) = match guarded(door, &http::head(&request), What::WebSocket) {
         Ok(passed) => passed,
         Err(answer) => return answer,
     };
@@ -270,10 +272,18 @@ fn upgraded(
     http::switching(accept, door.id)
 }
 
+/// What a request asks for.
+#[derive(Clone, Copy)]
+pub(super) enum What {
+    WebSocket,
+    Page,
+}
+
 /// What a request passes before anything is done for it; the answer where it does not.
 pub(super) fn guarded(
     door: &Doorway<'_>,
     head: &Http,
+    what: What,
 ) -> Result<(Upgrade, Arc<Snapshot>, Place), http::Answer> {
     let Doorway {
         shared, socket, id, ..
@@ -306,6 +316,13 @@ pub(super) fn guarded(
             return refuse(reason, guard.as_ref());
         }
     };
+    let refused = match what {
+        What::WebSocket => None,
+        What::Page => refused_page(snapshot.gate(), &upgrade),
+    };
+    if let Some(guard) = refused {
+        return refuse(guard.http(), Some(&guard));
+    }
     let Some(place) = shared.waiting.enter(whose(&upgrade)) else {
         return refuse(HttpReason::WaitingSockets, None);
     };

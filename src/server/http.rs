@@ -19,7 +19,7 @@ use super::metrics;
 use super::page::Passing;
 use crate::facts::{HostClass, Ingress, OriginClass};
 use crate::handshake::{Http, Socket, at_upgrade};
-use crate::relay::{NoAnswer, Stays};
+use crate::relay::http::{NoAnswer, Stays};
 use crate::wire::reply::{CONNECTION_ID, HttpRefusal};
 
 /// An answer: one of ours, whole, or one of the upstream.

@@ -11,11 +11,11 @@ use hyper::Request;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::http::request;
 
-use super::connection::{Doorway, guarded, whose};
+use super::connection::{Doorway, What, guarded, whose};
 use super::http::{self, Answer};
 use super::waiting::Place;
-use crate::relay::paths::Path;
-use crate::relay::{FromBehind, NoAnswer, Pace, Paced, Upstream};
+use crate::relay::Upstream;
+use crate::relay::http::{FromBehind, NoAnswer, Pace, Paced, Path};
 
 /// What the gateway answers itself, whatever is listed.
 const OWN: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
@@ -51,7 +51,7 @@ pub(super) async fn answer(
         Ok(head) => head,
         Err(answer) => return answer,
     };
-    let (upgrade, _, place) = match guarded(door, &judged) {
+    let (upgrade, _, place) = match guarded(door, &judged, What::Page) {
         Ok(passed) => passed,
         Err(answer) => return answer,
     };

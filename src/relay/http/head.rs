@@ -1,4 +1,4 @@
-//! The heads of requests and answers over HTTP, as they are sent on. Of a request goes on what the
+//! The heads of requests and answers, as they are sent on. Of a request goes on what the
 //! table names; of an answer all but what is between the upstream and the gateway.
 
 use hyper::header::{

@@ -1,5 +1,5 @@
-//! One request over HTTP to the upstream, and its answer: a connection for each, and bodies that
-//! pass as they are taken. Nobody is logged in by it: what the upstream gives to anybody is given.
+//! One request to the upstream, and its answer: a connection for each, and bodies that pass as they
+//! are taken.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,11 +14,10 @@ use hyper_util::rt::TokioIo;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::error::NoAnswer;
 use super::head::{self, Stays};
 use super::pace::{Pace, Paced};
-use super::upstream::Upstream;
-use crate::client::{Patience, dial};
+use crate::client::{ClientError, Patience, dial};
+use crate::relay::Upstream;
 
 /// The largest head of an answer, and how much of an answer waits for the client to take it.
 const MOST_HELD: usize = 64 * 1_024;
@@ -148,5 +147,50 @@ impl Body for FromBehind {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+/// Why the upstream gives no answer over HTTP, or not all of it.
+#[derive(Debug, thiserror::Error)]
+pub enum NoAnswer {
+    /// It is not there.
+    #[error("{0}")]
+    Away(#[from] ClientError),
+    /// It took too long.
+    #[error("it did not answer a request within {} s", .0.as_secs())]
+    Late(Duration),
+    /// The client did not send all of its request.
+    #[error("the client did not send all of its request")]
+    NotSent(hyper::Error),
+    /// It closed the connection in place of an answer, or what it says is no HTTP.
+    #[error("it gives no answer in HTTP: {}", told(.0))]
+    NoHttp(hyper::Error),
+    /// It goes on in another protocol, which nobody asked it for.
+    #[error("it answers a request with 101, for which it was not asked")]
+    Switches,
+    /// It was gone in the middle.
+    #[error("it broke off in the middle of an answer: {}", told(.0))]
+    BrokeOff(hyper::Error),
+    /// It said nothing more in the middle.
+    #[error("it stopped for {} s in the middle of an answer", .0.as_secs())]
+    Stopped(Duration),
+}
+
+/// The client's doing is told apart from the upstream's.
+impl From<hyper::Error> for NoAnswer {
+    fn from(error: hyper::Error) -> Self {
+        match error.is_user() {
+            true => NoAnswer::NotSent(error),
+            false => NoAnswer::NoHttp(error),
+        }
+    }
+}
+
+/// With what is behind it, which the library does not say by itself.
+fn told(error: &hyper::Error) -> String {
+    use std::error::Error as _;
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
     }
 }

@@ -1,4 +1,4 @@
-//! Which requests of HTTP go to the upstream, by method and path: a list of those that may, and
+//! Which requests go to the upstream, by method and path: a list of those that may, and
 //! the one form that a path is compared in. Whatever the two ends could read differently is no path.
 
 use std::fmt;
