@@ -70,14 +70,13 @@ pub fn at_upgrade(program: &Program, facts: &Facts) -> Option<(ClauseId, Reason)
 /// guard refuses it that asks only for the socket and the head.
 #[must_use]
 pub fn of_page(program: &Program, facts: &Facts) -> Option<(ClauseId, Reason)> {
-    program.guards.iter().find_map(|guard| match guard.answer {
-        Answer::Reject(reason)
-            if asks_by(program, guard, Stage::Upgrade)
-                && holds(program, guard, facts, &mut ()) =>
-        {
-            Some((guard.id, reason))
-        }
-        _ => None,
+    program.guards.iter().find_map(|guard| {
+        let Answer::Reject(reason) = guard.answer else {
+            return None;
+        };
+        let refuses =
+            asks_by(program, guard, Stage::Upgrade) && holds(program, guard, facts, &mut ());
+        refuses.then_some((guard.id, reason))
     })
 }
 

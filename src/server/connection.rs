@@ -262,7 +262,7 @@ fn upgraded(
 ) -> http::Answer {
     let (upgrade, snapshot, place) = match guarded(door, &http::head(&request), What::WebSocket) {
         Ok(passed) => passed,
-        Err(answer) => return answer,
+        Err(refusal) => return http::refused(&refusal, door.id),
     };
     if let Some(seat) = door.seat {
         seat.is_of(whose(&upgrade));
@@ -279,12 +279,12 @@ pub(super) enum What {
     Page,
 }
 
-/// What a request passes before anything is done for it; the answer where it does not.
+/// What a request passes before anything is done for it. A refusal is written down.
 pub(super) fn guarded(
     door: &Doorway<'_>,
     head: &Http,
     what: What,
-) -> Result<(Upgrade, Arc<Snapshot>, Place), http::Answer> {
+) -> Result<(Upgrade, Arc<Snapshot>, Place), HttpRefusal> {
     let Doorway {
         shared, socket, id, ..
     } = *door;
@@ -301,7 +301,7 @@ pub(super) fn guarded(
         shared
             .record
             .upgrade_refused(whose, &line, reason, &snapshot);
-        Err(http::refused(&HttpRefusal::of(reason), id))
+        Err(HttpRefusal::of(reason))
     };
     if *shared.phase.borrow() != Phase::Open {
         return refuse(HttpReason::Closed, None);

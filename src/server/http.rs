@@ -23,7 +23,7 @@ use crate::relay::http::{NoAnswer, Stays};
 use crate::wire::reply::{CONNECTION_ID, HttpRefusal};
 
 /// An answer: one of ours, whole, or one of the upstream.
-pub(super) type Answer = Response<Either<Full<Bytes>, Passing>>;
+pub(super) type Answer = Response<Either<Full<Bytes>, Box<Passing>>>;
 
 /// After how many seconds the upstream may be there again.
 const AGAIN: &str = "5";
@@ -198,14 +198,16 @@ pub(super) fn no_answer(why: &NoAnswer) -> Answer {
             StatusCode::SERVICE_UNAVAILABLE,
             "The server behind the gateway cannot be reached. Try again later.",
         ),
-        NoAnswer::NotSent(_) => (StatusCode::BAD_REQUEST, "The request ended before its body."),
-        NoAnswer::NoHttp(_)
-        | NoAnswer::Switches
-        | NoAnswer::BrokeOff(_)
-        | NoAnswer::Stopped(_) => (
-            StatusCode::BAD_GATEWAY,
-            "The server behind the gateway gives no answer that can be passed on. Try again later.",
+        NoAnswer::NotSent(_) => (
+            StatusCode::BAD_REQUEST,
+            "The request ended before its body.",
         ),
+        NoAnswer::NoHttp(_) | NoAnswer::Switches | NoAnswer::BrokeOff(_) | NoAnswer::Stopped(_) => {
+            (
+                StatusCode::BAD_GATEWAY,
+                "The server behind the gateway gives no answer that can be passed on. Try again later.",
+            )
+        }
     };
     let mut answer = text(status, message);
     let again = HeaderValue::from_static(AGAIN);

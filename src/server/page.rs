@@ -15,7 +15,7 @@ use super::connection::{Doorway, What, guarded, whose};
 use super::http::{self, Answer};
 use super::waiting::Place;
 use crate::relay::Upstream;
-use crate::relay::http::{FromBehind, NoAnswer, Pace, Paced, Path};
+use crate::relay::http::{FromBehind, NoAnswer, Pace, Paced, Path, Stays};
 
 /// What the gateway answers itself, whatever is listed.
 const OWN: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
@@ -49,11 +49,11 @@ pub(super) async fn answer(
     let (asked, body) = request.into_parts();
     let head = match head(upstream, &asked) {
         Ok(head) => head,
-        Err(answer) => return answer,
+        Err(stays) => return http::stays(&stays),
     };
     let (upgrade, _, place) = match guarded(door, &judged, What::Page) {
         Ok(passed) => passed,
-        Err(answer) => return answer,
+        Err(refusal) => return http::refused(&refusal, door.id),
     };
     if let Some(seat) = door.seat {
         seat.is_of(whose(&upgrade));
@@ -62,22 +62,22 @@ pub(super) async fn answer(
     let body = Paced::new(body, Arc::clone(pace), patience, patience);
     match upstream.fetch(head, body).await {
         Ok(answer) => answer.map(|body| {
-            Either::Right(Passing {
+            Either::Right(Box::new(Passing {
                 body: Paced::new(body, Arc::clone(pace), patience, KEPT),
                 _place: place,
-            })
+            }))
         }),
         Err(error) => http::no_answer(&error),
     }
 }
 
-/// The head that goes to the upstream, or the answer to what does not.
-fn head(upstream: &Upstream, asked: &request::Parts) -> Result<request::Parts, Answer> {
+/// The head that goes to the upstream.
+fn head(upstream: &Upstream, asked: &request::Parts) -> Result<request::Parts, Stays> {
     let is_own = |path: Path| OWN.iter().any(|own| path.is_within(own));
     if Path::parse(asked.uri.path()).is_ok_and(is_own) {
-        return Err(http::nothing());
+        return Err(Stays::NotListed);
     }
-    upstream.passes(asked).map_err(|stays| http::stays(&stays))
+    upstream.passes(asked)
 }
 
 impl Body for Passing {

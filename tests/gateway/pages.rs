@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::client::{Asking, Io, soon};
+use crate::client::{Io, soon};
 use crate::handshakes::{door, http};
 use crate::raw::{Raw, UPGRADE};
 use crate::served::{Plan, Served, rules, settings};
@@ -161,7 +161,9 @@ async fn answer(stream: &mut Box<dyn Io>, request: &str, written: &AtomicU64) {
                 .lines()
                 .find_map(|line| line.strip_prefix("host: "))
                 .unwrap();
-            format!("HTTP/1.1 302 Found\r\nLocation: http://{host}/chat\r\nContent-Length: 0\r\n\r\n")
+            format!(
+                "HTTP/1.1 302 Found\r\nLocation: http://{host}/chat\r\nContent-Length: 0\r\n\r\n"
+            )
         }
         "/assets/same" => "HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n\r\n".to_owned(),
         _ => "HTTP/1.1 404 Not Found\r\nContent-Length: 6\r\n\r\nbehind".to_owned(),
@@ -215,8 +217,18 @@ async fn what_is_listed_is_answered_by_the_server_behind() {
         ("GET /assets/chunked", 200, "second", "content-length"),
         ("GET /assets/until-the-end", 200, "all", "content-length"),
         ("GET /assets/same", 304, "etag: \"1\"", "content-length"),
-        ("GET /assets/no", 404, "behind", "This is a WebSocket gateway"),
-        ("GET /assets/elsewhere", 302, "location: /chat\r\n", "127.0.0.1"),
+        (
+            "GET /assets/no",
+            404,
+            "behind",
+            "This is a WebSocket gateway",
+        ),
+        (
+            "GET /assets/elsewhere",
+            302,
+            "location: /chat\r\n",
+            "127.0.0.1",
+        ),
     ] {
         let (found, answer) = ask(&served, line, "").await;
         assert_eq!(found, status, "{line}: {answer}");
@@ -351,6 +363,27 @@ async fn who_may_not_come_in_may_not_ask_for_pages() {
     }
 }
 
+/// A page of elsewhere is refused by the default policy, which looks at its origin with the connect
+/// frame only; the gateway's own page is not.
+#[tokio::test]
+async fn the_default_policy_refuses_foreign_pages_here_too() {
+    let behind = Behind::listen(None).await;
+    let (mut plan, _) = plan(reached(&behind.url, &CONTROL_UI));
+    plan.policy = Plan::default().policy;
+    let served = plan.serve();
+    let own = format!("Origin: http://{}\r\n", served.address);
+    for (origin, status) in [
+        ("Origin: https://elsewhere.example\r\n", 403),
+        ("Origin: null\r\n", 403),
+        ("", 200),
+        (&own, 200),
+    ] {
+        let (found, answer) = ask(&served, "GET /", origin).await;
+        assert_eq!(found, status, "{origin}: {answer}");
+    }
+    assert_eq!(behind.seen().len(), 2);
+}
+
 /// As a browser does: several connections that are kept, and a WebSocket beside them.
 #[tokio::test]
 async fn a_page_is_loaded_over_connections_that_are_kept() {
@@ -386,8 +419,13 @@ async fn a_page_is_loaded_over_connections_that_are_kept() {
 async fn a_large_answer_passes_whole_to_who_reads_slowly() {
     let (served, _behind) = in_front().await;
     let mut raw = Raw::new(served.tcp().await);
-    raw.send(b"GET /assets/large HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    assert!(raw.head().await.contains(&format!("content-length: {LARGE}\r\n")));
+    raw.send(b"GET /assets/large HTTP/1.1\r\nHost: h\r\n\r\n")
+        .await;
+    assert!(
+        raw.head()
+            .await
+            .contains(&format!("content-length: {LARGE}\r\n"))
+    );
     for block in 0..LARGE / 1_024 {
         let byte = u8::try_from(block % 251).unwrap();
         assert_eq!(raw.body(1_024).await, [byte; 1_024], "block {block}");
@@ -404,7 +442,8 @@ async fn who_reads_nothing_is_cut_off() {
     });
     let served = plan.serve();
     let mut raw = Raw::new(served.tcp().await);
-    raw.send(b"GET /assets/endless HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    raw.send(b"GET /assets/endless HTTP/1.1\r\nHost: h\r\n\r\n")
+        .await;
     assert!(raw.head().await.starts_with("HTTP/1.1 200 "));
     // Of an endless answer there is an end only where the gateway makes one.
     soon("an end", async {
@@ -453,8 +492,18 @@ async fn no_answer_is_told_without_its_reason() {
         (&nobody, "/", 503, "nobody listens at"),
         (&behind.url, "/assets/silent", 503, "did not answer"),
         (&behind.url, "/assets/gone", 502, "gives no answer in HTTP"),
-        (&behind.url, "/assets/nonsense", 502, "gives no answer in HTTP"),
-        (&behind.url, "/assets/long-head", 502, "gives no answer in HTTP"),
+        (
+            &behind.url,
+            "/assets/nonsense",
+            502,
+            "gives no answer in HTTP",
+        ),
+        (
+            &behind.url,
+            "/assets/long-head",
+            502,
+            "gives no answer in HTTP",
+        ),
         (&behind.url, "/assets/switches", 502, "101"),
     ] {
         let (plan, upstream) = plan(Options {
@@ -485,7 +534,10 @@ async fn a_body_is_passed_on_where_the_path_takes_one() {
     assert!(raw.head().await.starts_with("HTTP/1.1 404 "));
     assert_eq!(raw.body(6).await, b"behind");
     let seen = behind.seen();
-    assert!(seen[0].ends_with("content-length: 11\r\n\r\nhello world"), "{seen:?}");
+    assert!(
+        seen[0].ends_with("content-length: 11\r\n\r\nhello world"),
+        "{seen:?}"
+    );
     for (length, status) in [
         ("Content-Length: 1048577\r\n", "413"),
         ("Transfer-Encoding: chunked\r\n", "411"),
@@ -556,5 +608,4 @@ async fn requests_count_among_what_a_client_may_have_waiting() {
         while ask(&served, "GET /", client).await.0 != 200 {}
     })
     .await;
-    served.open().await.connect(&Asking::device("owner")).await.unwrap_err();
 }

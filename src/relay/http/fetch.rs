@@ -70,10 +70,7 @@ impl Upstream {
         self.answered(answered)
     }
 
-    async fn ask<B>(
-        self: &Arc<Self>,
-        request: Request<B>,
-    ) -> Result<Response<FromBehind>, NoAnswer>
+    async fn ask<B>(self: &Arc<Self>, request: Request<B>) -> Result<Response<FromBehind>, NoAnswer>
     where
         B: Body + Send + 'static,
         B::Data: Send,

@@ -263,10 +263,13 @@ mod tests {
         );
     }
 
+    /// Method, URI, headers, and why it stays.
+    type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], Option<Stays>);
+
     #[test]
     fn what_two_ends_could_read_differently_stays() {
         let host = ("host", "gw");
-        let cases: [(&str, &str, &[(&str, &str)], Option<Stays>); 20] = [
+        let cases: [Case<'_>; 20] = [
             ("GET", "/", &[host], None),
             ("GET", "http://gw/", &[host], None),
             ("GET", "http://GW/", &[host], None),
@@ -298,7 +301,11 @@ mod tests {
             (
                 "POST",
                 "/hooks/",
-                &[host, ("content-length", "5"), ("transfer-encoding", "chunked")],
+                &[
+                    host,
+                    ("content-length", "5"),
+                    ("transfer-encoding", "chunked"),
+                ],
                 Some(Stays::Length),
             ),
             (
@@ -347,7 +354,10 @@ mod tests {
             ("set-cookie", "a=b"),
             ("set-cookie", "c=d"),
         ] {
-            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+            headers.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
         }
         answer(&mut headers, &target);
         let names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();

@@ -414,7 +414,11 @@ mod tests {
             ("/healthzx", false),
             ("/x/healthz", false),
         ] {
-            assert_eq!(Path::parse(path).unwrap().is_within("/healthz"), own, "{path}");
+            assert_eq!(
+                Path::parse(path).unwrap().is_within("/healthz"),
+                own,
+                "{path}"
+            );
         }
     }
 }
