@@ -21,8 +21,8 @@ use crate::relay::http::{FromBehind, NoAnswer, Pace, Paced, Path, Stays};
 const OWN: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// How long a connection is kept for another request. A browser asks for the parts of a page at
-/// once.
-const KEPT: Duration = Duration::from_secs(5);
+/// once; but the last of an answer may still be on its way to a slow one.
+const KEPT: Duration = Duration::from_secs(10);
 
 /// How often the upstream's own time a connection has: the upstream is found out first.
 const TIMES: u32 = 3;

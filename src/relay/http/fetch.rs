@@ -20,7 +20,7 @@ use crate::client::{ClientError, Patience, dial};
 use crate::relay::Upstream;
 
 /// The largest head of an answer, and how much of an answer waits for the client to take it.
-const MOST_HELD: usize = 64 * 1_024;
+const MOST_HELD: usize = 32 * 1_024;
 
 /// The body of an answer, as it comes.
 #[derive(Debug)]

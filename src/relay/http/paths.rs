@@ -12,7 +12,7 @@ const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 /// What the pages of OpenClaw's Control UI are made of. Beside its files and what it is told of its
 /// gateway, these are the pages that it gives itself an address for: one that is loaded again asks
 /// for them.
-pub const CONTROL_UI: [&str; 36] = [
+pub const CONTROL_UI: [&str; 29] = [
     "/",
     "/index.html",
     "/assets/",
@@ -30,17 +30,11 @@ pub const CONTROL_UI: [&str; 36] = [
     "/__openclaw/control-ui-config.json",
     "/avatar/",
     "/agents",
-    "/ai-agents",
-    "/appearance",
-    "/automation",
     "/channels",
     "/chat",
-    "/communications",
     "/config",
     "/cron",
     "/debug",
-    "/dreaming",
-    "/infrastructure",
     "/instances",
     "/logs",
     "/nodes",
@@ -48,7 +42,6 @@ pub const CONTROL_UI: [&str; 36] = [
     "/sessions",
     "/skills",
     "/usage",
-    "/workboard",
 ];
 
 /// The largest body of a request, in bytes, unless it is said otherwise.
