@@ -174,6 +174,10 @@ impl Upstream {
             at_ms: now_ms(),
             what: error.to_string().into(),
         });
+        // Who lets a client in is there; pages may do without that.
+        if result.is_ok() {
+            *lock(&self.trouble_http) = None;
+        }
         result
     }
 
