@@ -192,8 +192,8 @@ async fn enter(
         }
         Ok::<_, std::convert::Infallible>(answer)
     });
-    // Every answer of ours but that of an upgrade says that it is the last one. Said here, it would stand
-    // beside `Upgrade` in that answer too, which strict clients refuse.
+    // Every answer of ours but that of an upgrade says that it is the last one. Said here, it would
+    // stand beside `Upgrade` in that answer too, which strict clients refuse.
     let connection = http1::Builder::new()
         .max_buf_size(shared.options.limits.head_bytes.max(LEAST_HEAD))
         .serve_connection(TokioIo::new(Held::new(stream, hold.clone())), service)
