@@ -169,9 +169,9 @@ const RESERVED: &[(&str, &[&str])] = &[
         "tokio",
         &["src/cli/", "src/client/", "src/relay/", "src/server/"],
     ),
-    ("hyper", &["src/server/"]),
+    ("hyper", &["src/relay/", "src/server/"]),
     ("rustls", &["src/client/", "src/server/"]),
-    ("tracing", &["src/cli/", "src/server/"]),
+    ("tracing", &["src/cli/", "src/relay/", "src/server/"]),
 ];
 
 fn root() -> &'static Path {

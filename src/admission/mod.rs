@@ -105,7 +105,7 @@ pub use event::{AccessUpgrade, Event};
 pub use permit::{Ended, Permit, still_admitted};
 pub use presented::{Challenged, Presented, present};
 pub use reply::{Admitted, Reply};
-pub use upgrade::{RefusedUpgrade, Upgrade, at_upgrade, refused_upgrade};
+pub use upgrade::{RefusedUpgrade, Upgrade, at_upgrade, refused_page, refused_upgrade};
 
 use arrival::{Arrival, Done};
 

@@ -81,7 +81,7 @@ impl Upgrade {
     }
 }
 
-/// A request that a guard `at upgrade` refuses, for whoever logs it.
+/// A request that a guard refuses before there is a WebSocket, for whoever logs it.
 #[derive(Clone, Debug)]
 pub struct RefusedUpgrade {
     /// The facts of the socket and the head; those of the connect frame are defaults.
@@ -113,7 +113,32 @@ fn answered(reason: Reason) -> HttpReason {
 #[must_use]
 pub fn refused_upgrade(gate: Gate<'_>, socket: &Socket, http: &Http) -> Option<RefusedUpgrade> {
     let facts = handshake::at_upgrade(gate.settings, socket, http);
-    let (by, reason) = decide::at_upgrade(gate.policy.program(), &facts)?;
+    let refused = decide::at_upgrade(gate.policy.program(), &facts)?;
+    Some(refusal(gate, socket, http, facts, refused))
+}
+
+/// The guard that refuses a request that is no upgrade, if one does. No connect frame follows it,
+/// so that each guard answers now that asks only for the socket and the head.
+#[must_use]
+pub fn refused_page(gate: Gate<'_>, upgrade: &Upgrade) -> Option<RefusedUpgrade> {
+    let facts = upgrade.facts.clone();
+    let refused = decide::of_page(gate.policy.program(), &facts)?;
+    Some(refusal(
+        gate,
+        &upgrade.socket,
+        &upgrade.http,
+        facts,
+        refused,
+    ))
+}
+
+fn refusal(
+    gate: Gate<'_>,
+    socket: &Socket,
+    http: &Http,
+    facts: Facts,
+    (by, reason): (ClauseId, Reason),
+) -> RefusedUpgrade {
     let settings = gate.settings;
     let head = Head {
         settings,
@@ -121,12 +146,12 @@ pub fn refused_upgrade(gate: Gate<'_>, socket: &Socket, http: &Http) -> Option<R
         http,
     };
     let evidence = handshake::beyond_facts_at_upgrade(head, &facts);
-    Some(RefusedUpgrade {
+    RefusedUpgrade {
         facts,
         by,
         reason,
         evidence,
-    })
+    }
 }
 
 /// Decides what can be decided when only the socket and the HTTP head are known.

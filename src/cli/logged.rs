@@ -203,9 +203,11 @@ impl Logged {
         let line = self.line();
         let then = line.policy.as_ref();
         let answer = match line.kind {
-            // Before the upgrade only guards `at upgrade` are asked.
+            // Before the upgrade only guards `at upgrade` are asked, and of a page those that
+            // ask for no more than the head.
             Kind::UpgradeRefused => {
-                let found = crate::decide::at_upgrade(policy.program(), facts);
+                let found = crate::decide::at_upgrade(policy.program(), facts)
+                    .or_else(|| crate::decide::of_page(policy.program(), facts));
                 found.map(|(by, reason)| (crate::verdict::Verdict::Reject(reason), by))
             }
             Kind::Decided

@@ -8,6 +8,7 @@ use crate::client::tls::Trust;
 use crate::config::{Named, Upstream as Configured, UpstreamKind};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::host::token;
+use crate::relay::http::{CONTROL_UI, Paths};
 use crate::relay::{Kind, Login, Options, Root};
 use crate::server::tls::Fingerprint;
 
@@ -47,7 +48,25 @@ pub(super) fn target(
             "write `wss://` in `upstream.url`, or remove the fingerprint",
         ));
     }
+    // Whoever checks a configuration hears of these too.
+    paths(named, configured)?;
     Ok((target, trust))
+}
+
+/// Which requests go there over HTTP.
+fn paths(named: &Named, configured: &Configured) -> Result<Paths, Box<Diagnostic>> {
+    let found = match (&configured.paths, configured.kind) {
+        (Some(texts), _) => Paths::parse(texts),
+        (None, UpstreamKind::OpenClaw) => Paths::parse(CONTROL_UI),
+        (None, UpstreamKind::Plain) => Ok(Paths::default()),
+    };
+    found.map_err(|error| {
+        let message = format!("`upstream.paths`: {error}");
+        let diagnostic = Diagnostic::error(Code::InvalidConfig, message);
+        let help = "write a path, `/assets/` for all that begins with it, and before it the \
+                    methods where those are others than GET and HEAD: `GET,POST /hooks/`";
+        Box::new(named.at(diagnostic, "upstream.paths").help(help))
+    })
 }
 
 /// How it is reached. What devices are made of is made where there is none.
@@ -76,5 +95,6 @@ pub(super) fn options(
         trust,
         root: Root::new(root),
         patience: Duration::from_millis(configured.patience_ms),
+        paths: paths(named, configured)?,
     })
 }

@@ -52,7 +52,7 @@ pub struct Reached {
 }
 
 /// Connects to where a gateway is.
-pub(super) async fn dial(
+pub(crate) async fn dial(
     target: &Target,
     trust: Trust,
     patience: Patience,

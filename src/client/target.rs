@@ -179,6 +179,14 @@ impl Target {
         }
     }
 
+    /// As `Host` names it.
+    pub(crate) fn authority(&self) -> String {
+        match self {
+            Target::Unix(_) => "localhost".to_owned(),
+            Target::Tcp { host, port, .. } => format!("{host}:{port}"),
+        }
+    }
+
     /// As a request names it: the `Host` header, and the URL that the library wants.
     pub(super) fn url(&self) -> String {
         match self {

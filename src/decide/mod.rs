@@ -66,6 +66,34 @@ pub fn at_upgrade(program: &Program, facts: &Facts) -> Option<(ClauseId, Reason)
     None
 }
 
+/// Decides of a request that no connect frame follows, and that asks for no admission: whether any
+/// guard refuses it that asks only for the socket and the head.
+#[must_use]
+pub fn of_page(program: &Program, facts: &Facts) -> Option<(ClauseId, Reason)> {
+    program.guards.iter().find_map(|guard| {
+        let Answer::Reject(reason) = guard.answer else {
+            return None;
+        };
+        let refuses =
+            asks_by(program, guard, Stage::Upgrade) && holds(program, guard, facts, &mut ());
+        refuses.then_some((guard.id, reason))
+    })
+}
+
+/// Whether all that a clause asks for is known at a stage.
+fn asks_by(program: &Program, block: &Block, stage: Stage) -> bool {
+    let range = block.terms.start as usize..block.terms.end as usize;
+    let mut terms = program.terms.get(range).unwrap_or_default().iter();
+    terms.all(|term| {
+        let from = term.entry as usize;
+        let asked = program
+            .instructions
+            .get(from..from.saturating_add(term.length as usize));
+        let asked = asked.unwrap_or_default();
+        asked.iter().all(|it| it.attribute.row().stage <= stage)
+    })
+}
+
 fn run<W: Watch>(program: &Program, facts: &Facts, watch: &mut W) -> Decision {
     let mut trial = None;
     let mut rule = &program.default;

@@ -4,10 +4,13 @@
 //! device of its own ([`Root`]), and gives a [`Link`]. What passes over it unread, what stays here
 //! ([`route`]) and what is called otherwise there ([`Names`]) is known here; who may come in, and
 //! the client's own connection, are not.
+//!
+//! [`http`] asks it for pages and their parts, as nobody in particular.
 
 mod connect;
 mod device;
 mod error;
+pub mod http;
 mod link;
 mod names;
 pub mod route;

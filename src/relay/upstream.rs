@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use super::connect::{self, Granted};
 use super::device::{Root, Who};
 use super::error::NoLink;
+use super::http::{NoAnswer, Paths};
 use super::link::Link;
 use super::names::Names;
 use crate::client::tls::Trust;
@@ -61,8 +62,10 @@ pub struct Options {
     /// What the devices of clients are made of.
     pub root: Root,
     /// How long each of its answers may take until it has let a client in; all of them together
-    /// twice as long.
+    /// twice as long. As long over HTTP until an answer begins, and for each part of it.
     pub patience: Duration,
+    /// Which requests over HTTP go there.
+    pub paths: Paths,
 }
 
 /// What went wrong last.
@@ -80,6 +83,8 @@ pub struct Upstream {
     pub(super) options: Options,
     names: Names,
     trouble: Mutex<Option<Trouble>>,
+    /// The same over HTTP, where it goes well also when nobody is let in.
+    trouble_http: Mutex<Option<Trouble>>,
     open: AtomicUsize,
 }
 
@@ -101,6 +106,7 @@ impl Upstream {
             options,
             names: Names::default(),
             trouble: Mutex::default(),
+            trouble_http: Mutex::default(),
             open: AtomicUsize::new(0),
         }
     }
@@ -120,7 +126,8 @@ impl Upstream {
     /// What went wrong last, if nothing went well since.
     #[must_use]
     pub fn trouble(&self) -> Option<Trouble> {
-        self.last().clone()
+        let troubles = [self.last().clone(), lock(&self.trouble_http).clone()];
+        troubles.into_iter().flatten().max_by_key(|it| it.at_ms)
     }
 
     /// How many connections are open.
@@ -137,7 +144,28 @@ impl Upstream {
     }
 
     fn last(&self) -> std::sync::MutexGuard<'_, Option<Trouble>> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.trouble)
+    }
+
+    /// Keeps in mind how it went over HTTP. Whoever asks need not be known, so that one trouble is
+    /// told once.
+    pub(super) fn answered<T>(&self, result: Result<T, NoAnswer>) -> Result<T, NoAnswer> {
+        if let Err(NoAnswer::NotSent(_)) = &result {
+            return result;
+        }
+        let trouble = result.as_ref().err().map(|error| Trouble {
+            at_ms: now_ms(),
+            what: error.to_string().into(),
+        });
+        let mut last = lock(&self.trouble_http);
+        if let Some(Trouble { what, .. }) = &trouble
+            && last.as_ref().is_none_or(|last| last.what != *what)
+        {
+            tracing::warn!(upstream = %self.options.target, "the upstream does not answer: {what}");
+        }
+        *last = trouble;
+        drop(last);
+        result
     }
 
     /// Keeps in mind how it went.
@@ -146,6 +174,10 @@ impl Upstream {
             at_ms: now_ms(),
             what: error.to_string().into(),
         });
+        // Who lets a client in is there; pages may do without that.
+        if result.is_ok() {
+            *lock(&self.trouble_http) = None;
+        }
         result
     }
 
@@ -245,6 +277,10 @@ fn refused(refusal: &Refusal, device: &str) -> NoLink {
         message: refusal.message.as_str().into(),
         remedy: remedy.map(Into::into),
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn now_ms() -> i64 {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hyper::body::Incoming;
+use hyper::header::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
@@ -23,6 +24,7 @@ use super::held::{Held, Hold};
 use super::http::{self, Asked};
 use super::listener::Accepted;
 use super::methods;
+use super::page;
 use super::relayed::{self, Relayed};
 use super::session::{Begun, Session};
 use super::sessions::End;
@@ -32,12 +34,14 @@ use super::unadmitted::Seat;
 use super::waiting::{Address, Place};
 use super::websocket::{Gone, WebSocket};
 use crate::admission::{
-    self, Admission, Challenged, RefusedUpgrade, Reply, Upgrade, at_upgrade, refused_upgrade,
+    self, Admission, Challenged, RefusedUpgrade, Reply, Upgrade, at_upgrade, refused_page,
+    refused_upgrade,
 };
 use crate::facts::{OriginClass, PeerUid, Transport};
-use crate::handshake::{self, Socket};
+use crate::handshake::{self, Http, Socket};
 use crate::host::peer::Ends;
 use crate::journal::{Connection, Finish, Line, Unfinished};
+use crate::relay::http::Pace;
 use crate::relay::{Granted, Link, Upstream};
 use crate::wire::reply::{HttpReason, HttpRefusal, Server, challenge, event, upstream_away};
 use crate::wire::{Close, Limits, connect};
@@ -50,6 +54,8 @@ struct Entered {
     judged_by: Arc<Snapshot>,
     connection: Connection,
     nonce: Box<str>,
+    /// When it is to be admitted at the latest.
+    deadline: Instant,
     /// One of those that its client may have waiting.
     _place: Place,
 }
@@ -94,8 +100,7 @@ async fn admitted(
     arriving: Option<Place>,
     seat: Option<&Seat>,
 ) -> Option<Conversation> {
-    let patience = Duration::from_millis(shared.options.limits.handshake_timeout_ms);
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + patience(&shared);
     let entered = tokio::select! {
         entered = enter(&shared, accepted, seat, deadline) => entered,
         () = shared.stops() => None,
@@ -105,7 +110,7 @@ async fn admitted(
         websocket,
         session,
         relay,
-    } = be_admitted(&shared, entered?, deadline).await?;
+    } = be_admitted(&shared, entered?).await?;
     // An argument takes its size twice.
     let (websocket, session) = (Box::new(websocket), Box::new(session));
     Some(match relay {
@@ -120,6 +125,11 @@ async fn admitted(
             Box::pin(relayed.serve())
         }
     })
+}
+
+/// How long a connection may take until it is admitted.
+fn patience(shared: &Shared) -> Duration {
+    Duration::from_millis(shared.options.limits.handshake_timeout_ms)
 }
 
 /// The least that `hyper` reads a head with.
@@ -163,35 +173,47 @@ async fn enter(
     };
     let taken: Mutex<Option<Taken>> = Mutex::default();
     let hold = Hold::default();
-    let service = service_fn(|request: Request<Incoming>| {
-        let answer = answer(shared, &socket, &id, request, &taken);
+    let pace = Arc::new(Pace::new(deadline));
+    let door = Doorway {
+        shared,
+        socket: &socket,
+        id: &id,
+        seat,
+    };
+    let service = service_fn(|request: Request<Incoming>| async {
+        let answer = match http::asked(&request) {
+            Asked::WebSocket(accept) => upgraded(&door, request, accept, &taken),
+            Asked::BrokenWebSocket(answer) => answer,
+            Asked::Page => page::answer(&door, &pace, request).await,
+        };
         // The challenge follows it at once, and goes out with it.
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             hold.hold();
         }
-        if let (Some(seat), Some((_, upgrade, ..))) = (seat, &*lock(&taken)) {
-            seat.is_of(whose(upgrade));
-        }
-        async move { Ok::<_, std::convert::Infallible>(answer) }
+        Ok::<_, std::convert::Infallible>(answer)
     });
-    // Every answer but that of an upgrade says that it is the last one. Said here, it would stand
-    // beside `Upgrade` in that answer too, which strict clients refuse.
+    // Every answer of ours but that of an upgrade says that it is the last one. Said here, it would
+    // stand beside `Upgrade` in that answer too, which strict clients refuse.
     let connection = http1::Builder::new()
         .max_buf_size(shared.options.limits.head_bytes.max(LEAST_HEAD))
         .serve_connection(TokioIo::new(Held::new(stream, hold.clone())), service)
         .with_upgrades();
-    match timeout_at(deadline, connection).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
+    tokio::select! {
+        served = connection => if let Err(error) = served {
             tracing::debug!(peer = ?socket.peer, %error, "no request");
             return None;
-        }
-        Err(_) => {
+        },
+        () = pace.over() => {
             tracing::debug!(peer = ?socket.peer, "the request took too long");
             return None;
         }
     }
     let (upgraded, upgrade, judged_by, place) = lock(&taken).take()?;
+    let deadline = match pace.until() == deadline {
+        true => deadline,
+        // It has asked for pages before, which had their own time.
+        false => Instant::now() + patience(shared),
+    };
     let upgraded = timeout_at(deadline, upgraded).await.ok()?.ok()?;
     let parts = upgraded.downcast::<TokioIo<Held<Stream>>>().ok()?;
     let most = Limits::DEFAULT.first_message_bytes;
@@ -203,6 +225,7 @@ async fn enter(
         upgrade,
         judged_by,
         nonce,
+        deadline,
         _place: place,
     })
 }
@@ -221,25 +244,55 @@ fn owner(shared: &Shared, accepted: &Accepted) -> PeerUid {
     }
 }
 
-/// Answers one HTTP request. One that goes on as a WebSocket is left in `taken`.
-fn answer(
-    shared: &Arc<Shared>,
-    socket: &Socket,
-    id: &str,
+/// Where requests of a connection come in.
+pub(super) struct Doorway<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) socket: &'a Socket,
+    /// The connection's.
+    pub(super) id: &'a str,
+    pub(super) seat: Option<&'a Seat>,
+}
+
+/// Answers a request for a WebSocket. One that goes on as such is left in `taken`.
+fn upgraded(
+    door: &Doorway<'_>,
     mut request: Request<Incoming>,
+    accept: HeaderValue,
     taken: &Mutex<Option<Taken>>,
 ) -> http::Answer {
-    let accept = match http::asked(&request) {
-        Asked::WebSocket(accept) => accept,
-        Asked::BrokenWebSocket(answer) => return answer,
-        Asked::Page => return http::page(shared, socket, &request),
+    let (upgrade, snapshot, place) = match guarded(door, &http::head(&request), What::WebSocket) {
+        Ok(passed) => passed,
+        Err(refusal) => return http::refused(&refusal, door.id),
     };
+    if let Some(seat) = door.seat {
+        seat.is_of(whose(&upgrade));
+    }
+    let upgraded = hyper::upgrade::on(&mut request);
+    *lock(taken) = Some((upgraded, upgrade, snapshot, place));
+    http::switching(accept, door.id)
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy)]
+pub(super) enum What {
+    WebSocket,
+    Page,
+}
+
+/// What a request passes before anything is done for it. A refusal is written down.
+pub(super) fn guarded(
+    door: &Doorway<'_>,
+    head: &Http,
+    what: What,
+) -> Result<(Upgrade, Arc<Snapshot>, Place), HttpRefusal> {
+    let Doorway {
+        shared, socket, id, ..
+    } = *door;
     let snapshot = shared.snapshot();
-    let head = http::head(&request);
     let refuse = |reason: HttpReason, guard: Option<&RefusedUpgrade>| {
         let whose = Address::of_client(
             socket,
-            handshake::at_upgrade(&snapshot.settings, socket, &head).client_ip,
+            handshake::at_upgrade(&snapshot.settings, socket, head).client_ip,
         );
         let agent = head.values("user-agent").next().map(|(_, agent)| agent);
         let connection = Connection::new(id, socket, agent);
@@ -248,7 +301,7 @@ fn answer(
         shared
             .record
             .upgrade_refused(whose, &line, reason, &snapshot);
-        http::refused(&HttpRefusal::of(reason), id)
+        Err(HttpRefusal::of(reason))
     };
     if *shared.phase.borrow() != Phase::Open {
         return refuse(HttpReason::Closed, None);
@@ -256,24 +309,28 @@ fn answer(
     let upgrade = match at_upgrade(snapshot.gate(), socket.clone(), head.clone()) {
         Ok(upgrade) => upgrade,
         Err(_) => {
-            let guard = refused_upgrade(snapshot.gate(), socket, &head);
+            let guard = refused_upgrade(snapshot.gate(), socket, head);
             let reason = guard
                 .as_ref()
                 .map_or(HttpReason::Closed, RefusedUpgrade::http);
             return refuse(reason, guard.as_ref());
         }
     };
-    let client = Address::of_client(socket, upgrade.facts().client_ip);
-    let Some(place) = shared.waiting.enter(client) else {
+    let refused = match what {
+        What::WebSocket => None,
+        What::Page => refused_page(snapshot.gate(), &upgrade),
+    };
+    if let Some(guard) = refused {
+        return refuse(guard.http(), Some(&guard));
+    }
+    let Some(place) = shared.waiting.enter(whose(&upgrade)) else {
         return refuse(HttpReason::WaitingSockets, None);
     };
-    let upgraded = hyper::upgrade::on(&mut request);
-    *lock(taken) = Some((upgraded, upgrade, snapshot, place));
-    http::switching(accept, id)
+    Ok((upgrade, snapshot, place))
 }
 
 /// Whose connection it is.
-fn whose(upgrade: &Upgrade) -> Address {
+pub(super) fn whose(upgrade: &Upgrade) -> Address {
     Address::of_client(upgrade.socket(), upgrade.facts().client_ip)
 }
 
@@ -286,17 +343,14 @@ struct Admitted {
 }
 
 /// Challenge and connect frame, then decision and answer.
-async fn be_admitted(
-    shared: &Arc<Shared>,
-    entered: Entered,
-    deadline: Instant,
-) -> Option<Admitted> {
+async fn be_admitted(shared: &Arc<Shared>, entered: Entered) -> Option<Admitted> {
     let Entered {
         mut websocket,
         upgrade,
         judged_by,
         connection,
         nonce,
+        deadline,
         _place,
     } = entered;
     let asked = event("connect.challenge", &challenge(&nonce, now_ms(), &[]));

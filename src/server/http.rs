@@ -2,12 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName,
-    HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING,
-    UPGRADE,
+    HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use hyper::{Method, Request, Response, StatusCode, Version};
 use serde_json::{Value, json};
@@ -16,12 +16,17 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::clock::now_ms;
 use super::gateway::{Phase, Shared, lock};
 use super::metrics;
+use super::page::Passing;
 use crate::facts::{HostClass, Ingress, OriginClass};
 use crate::handshake::{Http, Socket, at_upgrade};
+use crate::relay::http::{NoAnswer, Stays};
 use crate::wire::reply::{CONNECTION_ID, HttpRefusal};
 
-/// An answer, whole.
-pub(super) type Answer = Response<Full<Bytes>>;
+/// An answer: one of ours, whole, or one of the upstream.
+pub(super) type Answer = Response<Either<Full<Bytes>, Box<Passing>>>;
+
+/// After how many seconds the upstream may be there again.
+const AGAIN: &str = "5";
 
 /// What a request is.
 pub(super) enum Asked {
@@ -102,7 +107,7 @@ pub(super) fn asked(request: &Request<Incoming>) -> Asked {
 /// The answer that turns a connection into a WebSocket. No extension and no subprotocol is
 /// taken up.
 pub(super) fn switching(accept: HeaderValue, connection: &str) -> Answer {
-    let mut answer = Response::new(Full::default());
+    let mut answer = Response::new(Either::Left(Full::default()));
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = answer.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -156,11 +161,58 @@ pub(super) fn page(shared: &Shared, socket: &Socket, request: &Request<Incoming>
             metrics::CONTENT_TYPE,
             shared.record.metrics.encode(),
         ),
-        _ => text(
-            StatusCode::NOT_FOUND,
-            "This is a WebSocket gateway. Beside that it has /healthz and /readyz.",
-        ),
+        _ => nothing(),
     }
+}
+
+/// The answer where there is nothing.
+pub(super) fn nothing() -> Answer {
+    text(
+        StatusCode::NOT_FOUND,
+        "This is a WebSocket gateway. Beside that it has /healthz and /readyz.",
+    )
+}
+
+/// The answer to a request that does not go to the upstream.
+pub(super) fn stays(why: &Stays) -> Answer {
+    let status = match why {
+        Stays::NotListed => return nothing(),
+        Stays::Path(_) | Stays::Host | Stays::Body => StatusCode::BAD_REQUEST,
+        Stays::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+        Stays::Length => StatusCode::LENGTH_REQUIRED,
+        Stays::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+    };
+    let mut answer = text(status, &why.to_string());
+    if let Stays::Method(methods) = why
+        && let Ok(understood) = HeaderValue::from_str(&methods.join(", "))
+    {
+        answer.headers_mut().insert(ALLOW, understood);
+    }
+    answer
+}
+
+/// The answer where the upstream gives none. What it is about is its owner's to know.
+pub(super) fn no_answer(why: &NoAnswer) -> Answer {
+    let (status, message) = match why {
+        NoAnswer::Away(_) | NoAnswer::Late(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The server behind the gateway cannot be reached. Try again later.",
+        ),
+        NoAnswer::NotSent(_) => (
+            StatusCode::BAD_REQUEST,
+            "The request ended before its body.",
+        ),
+        NoAnswer::NoHttp(_) | NoAnswer::Switches | NoAnswer::BrokeOff(_) | NoAnswer::Stopped(_) => {
+            (
+                StatusCode::BAD_GATEWAY,
+                "The server behind the gateway gives no answer that can be passed on. Try again later.",
+            )
+        }
+    };
+    let mut answer = text(status, message);
+    let again = HeaderValue::from_static(AGAIN);
+    answer.headers_mut().insert(RETRY_AFTER, again);
+    answer
 }
 
 /// Whether whoever asks is on this host, by the facts that a policy would judge: no proxy asks for
@@ -209,7 +261,7 @@ fn json_body(status: StatusCode, value: &Value) -> Answer {
 }
 
 fn body(status: StatusCode, content_type: &'static str, body: String) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    let mut answer = Response::new(Either::Left(Full::new(body.into())));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

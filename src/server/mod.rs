@@ -24,6 +24,7 @@ mod methods;
 pub mod metrics;
 mod notes;
 mod own_commits;
+mod page;
 mod record;
 mod relayed;
 mod reload;

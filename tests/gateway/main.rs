@@ -12,6 +12,7 @@ mod ends;
 mod handshakes;
 mod lanes;
 mod limits;
+mod pages;
 mod races;
 mod relays;
 mod stores;

@@ -78,6 +78,13 @@ impl Raw {
         }
     }
 
+    /// So many bytes of the body, or as many as come before the end.
+    pub(crate) async fn body(&mut self, length: usize) -> Vec<u8> {
+        while self.read.len() < length && self.more().await {}
+        let length = length.min(self.read.len());
+        self.read.drain(..length).collect()
+    }
+
     async fn more(&mut self) -> bool {
         let read = self.stream.read_buf(&mut self.read);
         soon("bytes", read).await.is_ok_and(|read| read > 0)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
 use gw::client::Target;
 use gw::client::tls::Trust;
+use gw::relay::http::Paths;
 use gw::relay::{Kind, Login, Options, Root, Upstream};
 use gw::secret::Secret;
 use serde_json::{Value, json};
@@ -96,6 +97,7 @@ pub(crate) fn upstream(address: SocketAddr, patience: Duration) -> Arc<Upstream>
         trust: Trust::System,
         root: Root::new(Secret::new("what devices are made of in tests")),
         patience,
+        paths: Paths::default(),
     }))
 }
 
