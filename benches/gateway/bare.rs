@@ -145,6 +145,11 @@ async fn session(stream: Upgraded, filling: &str) -> Option<()> {
         "type": "res", "id": text("/id")?, "ok": verified.is_ok(), "payload": filling,
     });
     socket.send(Message::text(answer.to_string())).await.ok()?;
-    while let Some(Ok(_)) = socket.next().await {}
+    // What is said then is said back.
+    while let Some(Ok(message)) = socket.next().await {
+        if message.is_text() {
+            socket.send(message).await.ok()?;
+        }
+    }
     Some(())
 }

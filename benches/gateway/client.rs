@@ -32,7 +32,7 @@ pub(crate) struct Client {
 
 /// A connection that was answered; it is open until it is dropped.
 pub(crate) struct Admitted {
-    _socket: WebSocket<Box<dyn Wire>>,
+    socket: WebSocket<Box<dyn Wire>>,
     /// The answer.
     pub(crate) answer: Value,
 }
@@ -87,10 +87,7 @@ impl Client {
         socket.send(Message::text(frame)).expect("it is sent");
         let answer = read(&mut socket);
         assert_eq!(answer.get("ok"), Some(&Value::Bool(true)), "{answer}");
-        Admitted {
-            _socket: socket,
-            answer,
-        }
+        Admitted { socket, answer }
     }
 
     fn connect(&self, nonce: &str) -> String {
@@ -119,6 +116,23 @@ impl Client {
         });
         frame.to_string()
     }
+}
+
+impl Admitted {
+    /// Says something, and waits until it is said back.
+    pub(crate) fn echo(&mut self, message: &Message) {
+        self.socket.send(message.clone()).expect("it is sent");
+        let back = self.socket.read().expect("an answer");
+        assert_eq!(back.len(), message.len());
+    }
+}
+
+/// A call of so many bytes, or a few more.
+pub(crate) fn call(bytes: usize) -> Message {
+    let frame = json!({
+        "type": "req", "id": "1", "method": "chat.send", "params": { "text": "x".repeat(bytes) },
+    });
+    Message::text(frame.to_string())
 }
 
 fn read(socket: &mut WebSocket<Box<dyn Wire>>) -> Value {

@@ -3,10 +3,13 @@
 //!
 //! Each subject is a process of its own: `gw serve`, and this program again as [`bare`], which
 //! accepts, upgrades, sends a challenge, verifies the signature and answers with as many bytes,
-//! and does nothing else. Clients here knock at each in turn, several rounds, so that whatever
+//! and does nothing else but say back what is said to it then. Clients here knock at each in turn, several rounds, so that whatever
 //! else the machine does falls on both. The ratios are what to look at; the absolute figures tell
 //! what the machine was like. Processor time and memory are the kernel's figures of the process,
 //! in `/proc`; where there is none those columns stay empty.
+//!
+//! Then the gateway stands in front of the bare server, and the same clients reach that through it
+//! and without it; what the gateway's own process takes is what is added.
 //!
 //! `cargo bench --bench gateway` takes about a minute; `-- --test` looks only whether it runs.
 
@@ -25,7 +28,7 @@ mod table;
 
 use std::time::Duration;
 
-use subject::Subject;
+use subject::{Round, Subject};
 
 /// How long it takes.
 struct Effort {
@@ -63,17 +66,44 @@ fn main() {
     for tls in [false, true] {
         let gw = Subject::gateway(folder.path(), tls);
         let bare = Subject::bare(folder.path(), tls, gw.hello_bytes());
-        let subjects = [gw, bare];
-        let mut measured = [const { Vec::new() }; 2];
-        for subject in &subjects {
-            subject.knock(AT_ONCE, effort.round / 4);
-        }
-        for _ in 0..effort.rounds {
-            for (subject, rounds) in subjects.iter().zip(&mut measured) {
-                rounds.push(subject.knock(AT_ONCE, effort.round));
-            }
-        }
-        let idle = subjects.each_ref().map(|subject| subject.hold(effort.idle));
-        table::print(tls, &subjects, &measured, &idle);
+        let title = if tls {
+            "handshake, TLS 1.3"
+        } else {
+            "handshake, plain"
+        };
+        compare(title, [&gw, &bare], &effort, |subject, during| {
+            subject.knock(AT_ONCE, during)
+        });
     }
+    let bare = Subject::bare(folder.path(), false, 4_096);
+    let relay = Subject::relay(folder.path(), &bare);
+    let subjects = [&relay, &bare];
+    compare("relayed handshake", subjects, &effort, |subject, during| {
+        subject.knock(AT_ONCE, during)
+    });
+    for (title, bytes) in [("relayed, 1 KiB", 1 << 10), ("relayed, 1 MiB", 1 << 20)] {
+        compare(title, subjects, &effort, |subject, during| {
+            subject.talk(bytes, during)
+        });
+    }
+}
+
+/// Measures two subjects in turn, and prints what they came to.
+fn compare(
+    title: &str,
+    subjects: [&Subject; 2],
+    effort: &Effort,
+    measure: impl Fn(&Subject, Duration) -> Round,
+) {
+    let mut measured = [const { Vec::new() }; 2];
+    for subject in subjects {
+        measure(subject, effort.round / 4);
+    }
+    for _ in 0..effort.rounds {
+        for (subject, rounds) in subjects.iter().zip(&mut measured) {
+            rounds.push(measure(subject, effort.round));
+        }
+    }
+    let idle = subjects.map(|subject| subject.hold(effort.idle));
+    table::print(title, subjects, &measured, &idle);
 }

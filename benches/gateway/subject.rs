@@ -16,7 +16,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use crate::bare;
-use crate::client::{Client, TOKEN};
+use crate::client::{self, Client, TOKEN};
 use crate::process::Process;
 
 /// A server.
@@ -37,6 +37,18 @@ pub(crate) struct Round {
     pub(crate) latencies: Vec<Duration>,
 }
 
+impl Round {
+    fn of(mut latencies: Vec<Duration>, took: Duration, cpu: Option<(Duration, Duration)>) -> Self {
+        latencies.sort_unstable();
+        let count = u32::try_from(latencies.len().max(1)).expect("not that many");
+        Round {
+            rate: f64::from(count) / took.as_secs_f64(),
+            cpu: cpu.map(|(before, after)| (after - before) / count),
+            latencies,
+        }
+    }
+}
+
 impl Subject {
     /// `gw serve` with its default policy.
     pub(crate) fn gateway(folder: &Path, tls: bool) -> Self {
@@ -55,6 +67,26 @@ impl Subject {
         command.args(["serve", "--config"]).arg(&config);
         command.env("BENCH_TOKEN", TOKEN);
         Subject::start("gw", &mut command, tls.then_some(&state))
+    }
+
+    /// `gw serve` in front of another server.
+    pub(crate) fn relay(folder: &Path, to: &Subject) -> Self {
+        let config = folder.join("relay.yaml");
+        let text = format!(
+            "listen: {{ bind: loopback, port: 0, socket: false }}\n\
+             state: {}\n\
+             auth: {{ token: {{ env: BENCH_TOKEN }} }}\n\
+             upstream: {{ url: \"ws://{}\", token: {{ env: BENCH_UPSTREAM }} }}\n\
+             limits: {{ unadmittedPerAddress: 1000 }}\n",
+            folder.join("relay").display(),
+            to.at,
+        );
+        fs::write(&config, text).expect("a file");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gw"));
+        command.args(["serve", "--config"]).arg(&config);
+        command.env("BENCH_TOKEN", TOKEN);
+        command.env("BENCH_UPSTREAM", "5c0e8f1d2b7a4396a1d4");
+        Subject::start("gw in front of it", &mut command, None)
     }
 
     /// The bare server, whose answer has so many bytes.
@@ -109,7 +141,7 @@ impl Subject {
         let over = AtomicBool::new(false);
         let before = self.process.cpu();
         let began = Instant::now();
-        let mut latencies: Vec<Duration> = thread::scope(|scope| {
+        let latencies: Vec<Duration> = thread::scope(|scope| {
             let knocking: Vec<_> = (0..clients)
                 .map(|number| {
                     let over = &over;
@@ -132,16 +164,23 @@ impl Subject {
             joined.flat_map(|took| took.expect("a client")).collect()
         });
         let took = began.elapsed();
-        let after = self.process.cpu();
-        latencies.sort_unstable();
-        let count = u32::try_from(latencies.len().max(1)).expect("not that many");
-        Round {
-            rate: f64::from(count) / took.as_secs_f64(),
-            cpu: before
-                .zip(after)
-                .map(|(before, after)| (after - before) / count),
-            latencies,
+        Round::of(latencies, took, before.zip(self.process.cpu()))
+    }
+
+    /// One client says something as often as it is answered.
+    pub(crate) fn talk(&self, bytes: usize, during: Duration) -> Round {
+        let message = client::call(bytes);
+        let mut admitted = Client::numbered(0).knock(self.at, self.tls.as_ref());
+        let before = self.process.cpu();
+        let began = Instant::now();
+        let mut latencies = Vec::new();
+        while began.elapsed() < during {
+            let began = Instant::now();
+            admitted.echo(&message);
+            latencies.push(began.elapsed());
         }
+        let took = began.elapsed();
+        Round::of(latencies, took, before.zip(self.process.cpu()))
     }
 
     /// What one connection takes that was admitted and does nothing, in bytes.

@@ -43,7 +43,7 @@ impl Row {
             figure.map_or_else(String::new, |figure| format!("{figure:.digits$}"))
         };
         println!(
-            "{name:<14} {:>8.0} {:>10} {:>8.1} {:>8.1} {:>11} {:>9.0}",
+            "{name:<19} {:>8.0} {:>10} {:>8.1} {:>8.1} {:>11} {:>9.0}",
             self.rate,
             shown(self.cpu_us, 0),
             self.median_ms,
@@ -56,18 +56,17 @@ impl Row {
 
 /// Prints what was measured of two subjects.
 pub(crate) fn print(
-    tls: bool,
-    subjects: &[Subject; 2],
+    title: &str,
+    subjects: [&Subject; 2],
     rounds: &[Vec<Round>; 2],
     idle: &[Option<f64>; 2],
 ) {
-    let transport = if tls { "TLS 1.3" } else { "plain" };
     println!(
-        "{transport:<14} {:>8} {:>10} {:>8} {:>8} {:>11} {:>9}",
+        "{title:<19} {:>8} {:>10} {:>8} {:>8} {:>11} {:>9}",
         "each s", "CPU each", "median", "p99", "idle each", "start"
     );
     println!(
-        "{:<14} {:>8} {:>10} {:>8} {:>8} {:>11} {:>9}",
+        "{:<19} {:>8} {:>10} {:>8} {:>8} {:>11} {:>9}",
         "", "", "µs", "ms", "ms", "KiB", "ms"
     );
     let rows: Vec<Row> = subjects
@@ -84,7 +83,7 @@ pub(crate) fn print(
                 .map_or_else(String::new, |(ours, bare)| format!("{:.2} x", ours / bare))
         };
         println!(
-            "{:<14} {:>8} {:>10} {:>8} {:>8} {:>11}\n",
+            "{:<19} {:>8} {:>10} {:>8} {:>8} {:>11}\n",
             "ratio",
             ratio(Some(ours.rate), Some(bare.rate)),
             ratio(ours.cpu_us, bare.cpu_us),
