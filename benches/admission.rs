@@ -160,7 +160,7 @@ fn answer(gate: Gate<'_>, reply: &Reply) -> Option<String> {
             let hello = admitted.hello(&SERVER, &gate.settings.compatibility);
             Some(response::<Refusal>(&admitted.id, Ok(&hello)))
         }
-        Reply::Refused { .. } | Reply::Closed(_) => reply.refusal(),
+        Reply::Refused { .. } | Reply::Closed(_) | Reply::Http(_) => reply.refusal(),
     }
 }
 

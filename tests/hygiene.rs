@@ -341,7 +341,7 @@ fn what_comes_of_scenarios() {
             if let Some(admission) = brought.shown(&default, &mut shown) {
                 match &admission.reply {
                     Reply::Admitted(admitted) => tokens += usize::from(admitted.token.is_some()),
-                    Reply::Refused { .. } | Reply::Closed(_) => refused += 1,
+                    Reply::Refused { .. } | Reply::Closed(_) | Reply::Http(_) => refused += 1,
                 }
             }
             wrong.extend(shown.wrong);

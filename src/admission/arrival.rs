@@ -1,5 +1,6 @@
 //! A connection that was decided: what is written of its device, and what it is answered.
 
+use super::presented::Over;
 use super::{Admitted, Gate, Permit, Presented, Remembered, Reply, Upgrade, UsedCode};
 use crate::auth;
 use crate::auth::bootstrap::find;
@@ -19,7 +20,8 @@ use crate::pairing::token::IssuedToken;
 use crate::pairing::{Relation, Standing};
 use crate::verdict::{Grant, PairingReason, Reason, ScopeBound, Verdict};
 use crate::wire::reply::{
-    Context, PairingRefusal, Waiting, agent_identity, node_identity, pairing_required, refuse,
+    Context, HttpRefusal, PairingRefusal, RequestRefusal, Waiting, agent_identity, node_identity,
+    pairing_required, refuse,
 };
 
 /// The build that a dashboard names while it is being developed.
@@ -321,8 +323,28 @@ impl Arrival<'_> {
     }
 
     fn refused(&self, change: Change, reason: Reason) -> Done {
-        let refusal = refuse(reason, &self.context());
-        self.done(change, Reply::to(&self.presented.connect, refusal))
+        let reply = match self.presented.over {
+            Over::WebSocket => Reply::to(&self.presented.connect, refuse(reason, &self.context())),
+            Over::Http => Reply::Http(Box::new(self.over_http(reason))),
+        };
+        self.done(change, reply)
+    }
+
+    /// The same to a client that has no WebSocket yet. Whoever would have to be paired first is
+    /// told so: the law that refuses it for want of a device says less.
+    fn over_http(&self, reason: Reason) -> HttpRefusal {
+        let retry_after_ms = match self.auth_reason {
+            Some(auth::AuthReason::RateLimited { retry_after_ms }) => Some(retry_after_ms),
+            Some(_) | None => None,
+        };
+        let refusal = RequestRefusal {
+            reason,
+            pairing: self.decision.law == Some(Law::DeviceRequired),
+            retry_after_ms: retry_after_ms.map(|ms| ms.max(0).unsigned_abs()),
+            hint: self.hint(),
+            rule: self.told_rule(),
+        };
+        refusal.response()
     }
 
     fn waits(&self, change: Change, reason: PairingReason, key: Option<&str>) -> Done {

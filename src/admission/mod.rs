@@ -78,6 +78,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! A client that sends no such message, because it speaks with a server behind, is judged by its
+//! request: [`Presented::of_request`] takes the place of [`present`], [`plain`] that of
+//! [`at_connect`], and the answer is an HTTP response.
+//!
 //! A [`Reply::Admitted`](Reply) becomes text by [`Admitted::response`], with what the server
 //! says of itself; a refusal is whole.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -85,6 +89,7 @@
 mod arrival;
 mod event;
 mod permit;
+mod plain;
 mod presented;
 mod reply;
 #[cfg(test)]
@@ -103,11 +108,13 @@ use crate::settings::Settings;
 
 pub use event::{AccessUpgrade, Event};
 pub use permit::{Ended, Permit, still_admitted};
+pub use plain::plain;
 pub use presented::{Challenged, Presented, present};
 pub use reply::{Admitted, Reply};
 pub use upgrade::{RefusedUpgrade, Upgrade, at_upgrade, refused_page, refused_upgrade};
 
 use arrival::{Arrival, Done};
+use presented::Over;
 
 /// What every connection is judged by.
 #[derive(Clone, Copy, Debug)]
@@ -242,7 +249,11 @@ pub fn evidence(
         standing: &standing,
         time_ms: presented.time_ms,
     };
-    handshake::beyond_facts(&seen, facts)
+    let mut phrases = handshake::beyond_facts(&seen, facts);
+    if presented.over == Over::Http {
+        phrases.extend(plain::evidence());
+    }
+    phrases
 }
 
 /// The facts of a connection, as far as they are remembered now.

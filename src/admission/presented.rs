@@ -25,6 +25,16 @@ pub struct Presented {
     pub(super) protocol: u64,
     pub(super) proof: DeviceProof,
     pub(super) time_ms: i64,
+    pub(super) over: Over,
+}
+
+/// What a connection is answered over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    /// The WebSocket that it has.
+    WebSocket,
+    /// HTTP, before it has one.
+    Http,
 }
 
 impl Presented {
@@ -83,6 +93,7 @@ pub fn present(
         protocol,
         proof,
         time_ms: challenged.time_ms,
+        over: Over::WebSocket,
     })
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::facts::{Auth, Role};
 use crate::pairing::token::IssuedToken;
 use crate::settings::Compatibility;
-use crate::wire::reply::{Issued, Refusal, Server, Session, hello, response};
+use crate::wire::reply::{HttpRefusal, Issued, Refusal, Server, Session, hello, response};
 use crate::wire::{Close, Connect};
 
 /// What a connection is answered.
@@ -22,6 +22,8 @@ pub enum Reply {
     },
     /// It is closed without a response.
     Closed(Close),
+    /// It is answered over HTTP, and does not become a WebSocket.
+    Http(Box<HttpRefusal>),
 }
 
 /// What an admitted client is told; the rest of the answer is the server's.
@@ -98,7 +100,7 @@ impl Reply {
     #[must_use]
     pub fn refusal(&self) -> Option<String> {
         match self {
-            Reply::Admitted(_) | Reply::Closed(_) => None,
+            Reply::Admitted(_) | Reply::Closed(_) | Reply::Http(_) => None,
             Reply::Refused { id, refusal } => Some(response(id, Err(&**refusal))),
         }
     }
@@ -107,7 +109,7 @@ impl Reply {
     #[must_use]
     pub fn close(&self) -> Option<&Close> {
         match self {
-            Reply::Admitted(_) => None,
+            Reply::Admitted(_) | Reply::Http(_) => None,
             Reply::Refused { refusal, .. } => Some(&refusal.close),
             Reply::Closed(close) => Some(close),
         }

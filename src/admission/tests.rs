@@ -4,6 +4,7 @@
 mod generated;
 mod input;
 mod laws;
+mod plain;
 mod race;
 #[path = "../../tests/support/scenario.rs"]
 #[expect(dead_code, reason = "the golden scenarios are read elsewhere")]

@@ -52,6 +52,20 @@ impl Upgrade {
         &self.socket
     }
 
+    /// Where it comes from, for people: the client's address, as far as it is known, or else that
+    /// of the other end.
+    #[must_use]
+    pub fn from(&self) -> Box<str> {
+        let Facts {
+            client_ip, peer, ..
+        } = &self.facts;
+        let from = match client_ip.ip() {
+            Some(_) => client_ip,
+            None => peer,
+        };
+        from.to_string().into()
+    }
+
     /// What the client's program calls itself: `User-Agent`.
     #[must_use]
     pub fn agent(&self) -> Option<&str> {

@@ -35,7 +35,7 @@ const LONGEST_ORIGIN: usize = 253;
 /// How long the first refusal is held back, in milliseconds; each further one twice as long.
 const FIRST_DELAY_MS: i64 = 250;
 /// How long a refusal is held back at most, in milliseconds.
-const LONGEST_DELAY_MS: i64 = 5_000;
+pub(crate) const LONGEST_DELAY_MS: i64 = 5_000;
 
 words! {
     /// What is guessed: each kind is counted by itself.

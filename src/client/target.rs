@@ -166,24 +166,22 @@ impl Target {
         })
     }
 
-    /// The origin of a page that comes from there.
+    /// The origin of a page that comes from there, as browsers write it.
     pub(crate) fn origin(&self) -> String {
-        match self {
-            Target::Unix(_) => "http://localhost".to_owned(),
-            Target::Tcp {
-                tls, host, port, ..
-            } => {
-                let scheme = if *tls { "https" } else { "http" };
-                format!("{scheme}://{host}:{port}")
-            }
-        }
+        let scheme = if self.is_tls() { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority())
     }
 
-    /// As `Host` names it.
+    /// As `Host` names it: with the port where that is not the usual one.
     pub(crate) fn authority(&self) -> String {
         match self {
             Target::Unix(_) => "localhost".to_owned(),
-            Target::Tcp { host, port, .. } => format!("{host}:{port}"),
+            Target::Tcp {
+                tls, host, port, ..
+            } => match (tls, port) {
+                (true, 443) | (false, 80) => host.to_string(),
+                (_, port) => format!("{host}:{port}"),
+            },
         }
     }
 

@@ -36,6 +36,17 @@ const TRACES: &[&str] = &[
     "x-original-forwarded-for",
 ];
 
+/// Whether a header says, or may say, for whom a request was sent on. In any case.
+#[must_use]
+pub fn is_forwarding(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name == "forwarded"
+        || name == "x-real-ip"
+        || name.starts_with(PREFIX)
+        || TAILSCALE.contains(&&*name)
+        || TRACES.contains(&&*name)
+}
+
 /// What the forwarding headers of a request show. A family counts only with a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forwarding<'a> {

@@ -39,7 +39,7 @@ impl Fault {
             Reply::Refused { refusal, .. } if refusal.close.code == PROTOCOL_ERROR => {
                 Fault::Protocol
             }
-            Reply::Refused { .. } | Reply::Admitted(_) => Fault::Connect,
+            Reply::Refused { .. } | Reply::Admitted(_) | Reply::Http(_) => Fault::Connect,
         }
     }
 }

@@ -116,7 +116,7 @@ pub struct PolicyName {
 pub struct Answer {
     /// Whether the connection got in.
     pub admitted: bool,
-    /// `error.code` of the response.
+    /// `error.code` of the response; over HTTP `error.type`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Box<str>>,
     /// `error.details.code` of the response.

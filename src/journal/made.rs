@@ -102,7 +102,9 @@ impl Line {
             answer: Some(Answer::of(&admission.reply)),
             says: Some(Says {
                 name: name.as_deref().map(Into::into),
-                version: Some(version.as_str().into()),
+                version: Some(version.as_str())
+                    .filter(|version| !version.is_empty())
+                    .map(Into::into),
                 agent,
             }),
             device: device.as_deref().map(Into::into),
@@ -185,7 +187,7 @@ impl Line {
         reply: &Reply,
     ) -> Self {
         let message = match reply {
-            Reply::Admitted(_) => None,
+            Reply::Admitted(_) | Reply::Http(_) => None,
             Reply::Refused { refusal, .. } => Some(&refusal.message),
             Reply::Closed(close) => Some(&close.reason),
         };
@@ -363,6 +365,11 @@ impl Answer {
             }
             Reply::Closed(_) => Answer {
                 close,
+                ..Answer::default()
+            },
+            Reply::Http(refusal) => Answer {
+                code: refusal.kind().map(Into::into),
+                http: Some(refusal.status),
                 ..Answer::default()
             },
         }

@@ -283,6 +283,7 @@ impl State {
                 outcome::of_refusal(id, refusal, &self.names)
             }
             Reply::Closed(close) => outcome::of_close(close, &self.names),
+            Reply::Http(refusal) => outcome::of_http(refusal, &self.names),
         }
     }
 

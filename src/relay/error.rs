@@ -9,6 +9,9 @@ pub enum NoLink {
     /// It is not there, or says nothing that can be understood.
     #[error("{0}")]
     Away(#[from] ClientError),
+    /// It answers, and not as a WebSocket server does.
+    #[error("it does not speak WebSocket: {0}")]
+    Nonsense(Box<str>),
     /// It took too long.
     #[error("it did not let the client in within {} s", .0.as_secs())]
     Late(std::time::Duration),

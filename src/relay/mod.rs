@@ -6,19 +6,26 @@
 //! the client's own connection, are not.
 //!
 //! [`http`] asks it for pages and their parts, as nobody in particular.
+//!
+//! Where any WebSocket server is behind, [`Upstream::pass`] sends it the client's own request
+//! ([`Head`]), with who the client is ([`Told`]) in place of what only the gateway is to know.
 
 mod connect;
 mod device;
 mod error;
+mod head;
 pub mod http;
 mod link;
 mod names;
+mod pass;
 pub mod route;
 mod upstream;
 
 pub use connect::Granted;
 pub use device::{Root, Who};
 pub use error::NoLink;
+pub use head::{Head, HeadError, Told};
 pub use link::{Came, FromUpstream, Gone, Link, ToUpstream};
 pub use names::Names;
+pub use pass::Passed;
 pub use upstream::{Kind, Login, Open, Options, Trouble, Upstream};

@@ -6,12 +6,12 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
-use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
@@ -25,6 +25,7 @@ use super::http::{self, Asked};
 use super::listener::Accepted;
 use super::methods;
 use super::page;
+use super::plain::{self, Asking, Through};
 use super::relayed::{self, Relayed};
 use super::session::{Begun, Session};
 use super::sessions::End;
@@ -42,7 +43,7 @@ use crate::handshake::{self, Http, Socket};
 use crate::host::peer::Ends;
 use crate::journal::{Connection, Finish, Line, Unfinished};
 use crate::relay::http::Pace;
-use crate::relay::{Granted, Link, Upstream};
+use crate::relay::{Granted, Kind, Link, Upstream};
 use crate::wire::reply::{HttpReason, HttpRefusal, Server, challenge, event, upstream_away};
 use crate::wire::{Close, Limits, connect};
 
@@ -61,7 +62,18 @@ struct Entered {
 }
 
 /// What a request for a WebSocket leaves for the connection that goes on with it.
-type Taken = (OnUpgrade, Upgrade, Arc<Snapshot>, Place);
+enum Taken {
+    /// It is decided by its first message.
+    Entered(OnUpgrade, Box<Upgrade>, Arc<Snapshot>, Place),
+    /// It is admitted, and gets through to the server behind.
+    Through(OnUpgrade, Box<Through>),
+}
+
+/// A connection that became a WebSocket.
+enum Became {
+    Entered(Box<Entered>),
+    Through(Box<Relayed>),
+}
 
 /// Serves a connection to its end.
 ///
@@ -106,11 +118,15 @@ async fn admitted(
         () = shared.stops() => None,
     };
     drop(arriving);
+    let entered = match entered? {
+        Became::Entered(entered) => *entered,
+        Became::Through(relayed) => return Some(Box::pin(relayed.serve())),
+    };
     let Admitted {
         websocket,
         session,
         relay,
-    } = be_admitted(&shared, entered?).await?;
+    } = be_admitted(&shared, entered).await?;
     // An argument takes its size twice.
     let (websocket, session) = (Box::new(websocket), Box::new(session));
     Some(match relay {
@@ -141,7 +157,7 @@ async fn enter(
     accepted: Accepted,
     seat: Option<&Seat>,
     deadline: Instant,
-) -> Option<Entered> {
+) -> Option<Became> {
     let socket = Socket {
         transport: match accepted.peer {
             Some(_) => Transport::Tcp,
@@ -182,12 +198,18 @@ async fn enter(
     };
     let service = service_fn(|request: Request<Incoming>| async {
         let answer = match http::asked(&request) {
-            Asked::WebSocket(accept) => upgraded(&door, request, accept, &taken),
+            Asked::WebSocket(accept) => match plain::upstream(shared, &socket) {
+                Some(upstream) => {
+                    pace.give(shared.longest_behind());
+                    through(&door, upstream, request, accept, &taken).await
+                }
+                None => upgraded(&door, request, accept, &taken),
+            },
             Asked::BrokenWebSocket(answer) => answer,
             Asked::Page => page::answer(&door, &pace, request).await,
         };
         // The challenge follows it at once, and goes out with it.
-        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+        if let Some(Taken::Entered(..)) = &*lock(&taken) {
             hold.hold();
         }
         Ok::<_, std::convert::Infallible>(answer)
@@ -208,26 +230,53 @@ async fn enter(
             return None;
         }
     }
-    let (upgraded, upgrade, judged_by, place) = lock(&taken).take()?;
+    let taken = lock(&taken).take()?;
     let deadline = match pace.until() == deadline {
         true => deadline,
-        // It has asked for pages before, which had their own time.
+        // It has asked for pages before, or waited for the server behind, which have their own time.
         false => Instant::now() + patience(shared),
     };
+    Some(match taken {
+        Taken::Entered(upgraded, upgrade, judged_by, place) => {
+            let (stream, read) = stream_of(upgraded, deadline).await?;
+            let most = Limits::DEFAULT.first_message_bytes;
+            Became::Entered(Box::new(Entered {
+                websocket: WebSocket::new(stream, read, most).await,
+                connection: Connection::of(&id, &upgrade),
+                upgrade: *upgrade,
+                judged_by,
+                nonce,
+                deadline,
+                _place: place,
+            }))
+        }
+        Taken::Through(upgraded, through) => {
+            let Through {
+                session,
+                link,
+                upstream,
+                ..
+            } = *through;
+            let Some((stream, read)) = stream_of(upgraded, deadline).await else {
+                session.ends(Finish::Lost, None);
+                return None;
+            };
+            let most = shared.options.limits.message_bytes;
+            Became::Through(Box::new(Relayed {
+                websocket: Box::new(WebSocket::admitted(stream, read, most).await),
+                session: Box::new(session),
+                link,
+                upstream,
+            }))
+        }
+    })
+}
+
+/// What a connection goes over that was answered with 101, and what was read after it.
+async fn stream_of(upgraded: OnUpgrade, deadline: Instant) -> Option<(Held<Stream>, Vec<u8>)> {
     let upgraded = timeout_at(deadline, upgraded).await.ok()?.ok()?;
     let parts = upgraded.downcast::<TokioIo<Held<Stream>>>().ok()?;
-    let most = Limits::DEFAULT.first_message_bytes;
-    let read = parts.read_buf.to_vec();
-    let websocket = WebSocket::new(parts.io.into_inner().release(), read, most).await;
-    Some(Entered {
-        websocket,
-        connection: Connection::of(&id, &upgrade),
-        upgrade,
-        judged_by,
-        nonce,
-        deadline,
-        _place: place,
-    })
+    Some((parts.io.into_inner().release(), parts.read_buf.to_vec()))
 }
 
 /// Who owns the other end, by the kernel's word.
@@ -268,8 +317,31 @@ fn upgraded(
         seat.is_of(whose(&upgrade));
     }
     let upgraded = hyper::upgrade::on(&mut request);
-    *lock(taken) = Some((upgraded, upgrade, snapshot, place));
-    http::switching(accept, door.id)
+    *lock(taken) = Some(Taken::Entered(upgraded, Box::new(upgrade), snapshot, place));
+    http::switching(accept, door.id, None)
+}
+
+/// Answers one for the WebSocket of a server behind, once that has taken it up.
+async fn through(
+    door: &Doorway<'_>,
+    upstream: &Arc<Upstream>,
+    mut request: Request<Incoming>,
+    accept: HeaderValue,
+    taken: &Mutex<Option<Taken>>,
+) -> http::Answer {
+    let asking = match Asking::at(door, upstream, &request) {
+        Ok(asking) => asking,
+        Err(answer) => return *answer,
+    };
+    let upgraded = hyper::upgrade::on(&mut request);
+    match Box::pin(asking.through()).await {
+        Ok(through) => {
+            let answer = http::switching(accept, door.id, through.subprotocol.as_deref());
+            *lock(taken) = Some(Taken::Through(upgraded, Box::new(through)));
+            answer
+        }
+        Err(answer) => answer,
+    }
 }
 
 /// What a request asks for.
@@ -484,15 +556,9 @@ async fn decide(
         refuse(websocket, reply, deadline).await;
         return None;
     };
-    let from = admission.event.client_ip;
-    let from = if from.ip().is_some() {
-        from
-    } else {
-        upgrade.facts().peer
-    };
     let begun = Begun {
         connection,
-        from: from.to_string().into(),
+        from: upgrade.from(),
         line,
         snapshot: Arc::clone(&snapshot),
         version,
@@ -545,8 +611,9 @@ pub(super) async fn opened(
     admission: &Admission,
     from_page: bool,
 ) -> Result<Option<(Arc<Upstream>, Link)>, Reply> {
+    let upstream = shared.options.upstream.as_ref();
     let (Some(upstream), Reply::Admitted(admitted), Some(permit)) = (
-        &shared.options.upstream,
+        upstream.filter(|upstream| upstream.options().kind == Kind::OpenClaw),
         &admission.reply,
         &admission.permit,
     ) else {

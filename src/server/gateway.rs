@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, watch};
@@ -21,7 +22,7 @@ use super::snapshot::Snapshot;
 use super::tls::Certificates;
 use super::unadmitted::Unadmitted;
 use super::waiting::Waiting;
-use crate::auth::limiter::Limiter;
+use crate::auth::limiter::{LONGEST_DELAY_MS, Limiter};
 use crate::config::Limits;
 use crate::host::interface::{interfaces, own_addresses};
 use crate::host::peer::Peers;
@@ -39,6 +40,9 @@ use crate::settings::Settings;
 /// How many events of pairing a session may be behind; older ones are dropped for it. The
 /// requests themselves are in the list of them.
 const EVENTS_BEHIND: usize = 64;
+
+/// How long an answer may take on its way.
+const ANSWERING: Duration = Duration::from_secs(2);
 
 /// A gateway. Clones are the same one.
 #[derive(Clone)]
@@ -218,6 +222,14 @@ impl Shared {
         let mut phase = self.phase.subscribe();
         // The sender is here.
         let _ = phase.wait_for(|phase| *phase != Phase::Open).await;
+    }
+
+    /// How long a request may take that waits for the server behind, once its head was read:
+    /// until that answers, or until a refusal is given that was held back.
+    pub(super) fn longest_behind(&self) -> Duration {
+        let upstream = self.options.upstream.as_ref();
+        let patience = upstream.map_or(Duration::ZERO, |upstream| upstream.options().patience);
+        patience.max(Duration::from_millis(LONGEST_DELAY_MS.unsigned_abs())) + ANSWERING
     }
 
     /// What connections are judged by now.

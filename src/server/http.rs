@@ -6,8 +6,8 @@ use http_body_util::{Either, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName,
-    HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
-    TRANSFER_ENCODING, UPGRADE,
+    HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
 use hyper::{Method, Request, Response, StatusCode, Version};
 use serde_json::{Value, json};
@@ -104,15 +104,22 @@ pub(super) fn asked(request: &Request<Incoming>) -> Asked {
     }
 }
 
-/// The answer that turns a connection into a WebSocket. No extension and no subprotocol is
-/// taken up.
-pub(super) fn switching(accept: HeaderValue, connection: &str) -> Answer {
+/// The answer that turns a connection into a WebSocket. No extension is taken up, and no
+/// subprotocol that is not named.
+pub(super) fn switching(
+    accept: HeaderValue,
+    connection: &str,
+    subprotocol: Option<&str>,
+) -> Answer {
     let mut answer = Response::new(Either::Left(Full::default()));
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = answer.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    if let Some(Ok(name)) = subprotocol.map(HeaderValue::from_str) {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, name);
+    }
     named(answer, connection)
 }
 
@@ -122,6 +129,11 @@ fn named(mut answer: Answer, connection: &str) -> Answer {
         answer.headers_mut().insert(CONNECTION_ID, id);
     }
     answer
+}
+
+/// The answer to a request that cannot be understood for sure.
+pub(super) fn bad(error: &dyn std::error::Error) -> Answer {
+    text(StatusCode::BAD_REQUEST, &error.to_string())
 }
 
 /// The answer to a request that the policy or a limit refuses.

@@ -267,7 +267,7 @@ fn connect_frame(identity: &Identity, protocol: u64) -> Value {
 fn refused(reply: &Reply) -> NotConnected {
     match reply {
         Reply::Refused { refusal, .. } => NotConnected::Refused(refusal.clone()),
-        Reply::Closed(_) | Reply::Admitted(_) => NotConnected::Unspeakable,
+        Reply::Closed(_) | Reply::Http(_) | Reply::Admitted(_) => NotConnected::Unspeakable,
     }
 }
 

@@ -25,6 +25,7 @@ pub mod metrics;
 mod notes;
 mod own_commits;
 mod page;
+mod plain;
 mod record;
 mod relayed;
 mod reload;

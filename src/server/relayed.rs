@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -50,11 +51,11 @@ impl Ended {
         }
     }
 
-    fn of_client(why: Finish) -> Self {
+    fn of_client(why: Finish, said: Option<Close>) -> Self {
         Ended {
             why,
             client: None,
-            upstream: Some(Close::new(1000, "")),
+            upstream: Some(said.unwrap_or_else(|| Close::new(1000, ""))),
         }
     }
 }
@@ -80,9 +81,10 @@ impl Relayed {
             biased;
             end = watched(&session, tick) => Ended::both(end.finish(), end.close()),
             ended = up(&session, &upstream, &mut from_client, &mut to_upstream, &answers) => ended,
-            ended = Down { answered, events, patience, upstream: &upstream }
+            ended = Down { tick, answered, events, patience, upstream: &upstream }
                 .run(&mut from_upstream, &mut to_client) => ended,
         };
+        let kind = upstream.options().kind;
         let Ended {
             why,
             client,
@@ -96,7 +98,8 @@ impl Relayed {
         }
         drop((to_upstream, from_upstream));
         if let Some(close) = client {
-            if stops {
+            // Of a server that is no gateway nobody expects such a message.
+            if stops && kind == Kind::OpenClaw {
                 let _ = timeout(CLOSING, to_client.send(Message::text(shutdown()))).await;
             }
             if let Some(websocket) = from_client.whole(to_client) {
@@ -131,8 +134,8 @@ async fn up(
     loop {
         let message = match from.next().await {
             Ok(message) => message,
-            Err(Gone::Left) => return Ended::of_client(Finish::ClosedByClient),
-            Err(Gone::Lost) => return Ended::of_client(Finish::Lost),
+            Err(Gone::Left) => return Ended::of_client(Finish::ClosedByClient, from.close.take()),
+            Err(Gone::Lost) => return Ended::of_client(Finish::Lost, None),
             Err(Gone::Broke(close)) => return Ended::both(Finish::Misbehaved, close),
         };
         let passes = match upstream.options().kind {
@@ -187,6 +190,9 @@ fn asked(names: &Names, message: Message) -> Message {
 
 /// From the upstream, and from here, to the client.
 struct Down<'a> {
+    /// How often a client is pinged that hears of nothing by itself, so that one that is gone does
+    /// not keep its place.
+    tick: Duration,
     answered: mpsc::Receiver<String>,
     events: Option<tokio::sync::broadcast::Receiver<Arc<crate::pairing::change::Event>>>,
     /// How long the client may take none of what it is sent.
@@ -196,6 +202,8 @@ struct Down<'a> {
 
 impl Down<'_> {
     async fn run(mut self, from: &mut FromUpstream, to: &mut ToClient) -> Ended {
+        let mut next_ping = Instant::now() + self.tick;
+        let plain = self.upstream.options().kind == Kind::Plain;
         loop {
             let message = tokio::select! {
                 came = from.next() => match came {
@@ -215,10 +223,14 @@ impl Down<'_> {
                 },
                 Some(text) = self.answered.recv() => Message::text(text),
                 event = heard(&mut self.events) => Message::text(event),
+                () = sleep_until(next_ping), if plain => {
+                    next_ping = Instant::now() + self.tick;
+                    Message::Ping(Bytes::new())
+                }
             };
             match timeout(self.patience, to.send(message)).await {
                 Ok(Ok(())) => {}
-                Ok(Err(_)) => return Ended::of_client(Finish::Lost),
+                Ok(Err(_)) => return Ended::of_client(Finish::Lost, None),
                 Err(_) => {
                     let close = Close::new(1008, "slow consumer");
                     return Ended::both(Finish::Slow, close);

@@ -61,6 +61,14 @@ impl WebSocket {
         WebSocket(WebSocketStream::from_partially_read(stream, read, Role::Server, config).await)
     }
 
+    /// The same, of a connection that is admitted already: nothing has to be kept for another one.
+    pub(super) async fn admitted(stream: Held<Stream>, read: Vec<u8>, most: usize) -> Self {
+        let mut stream = Ahead::new(stream, &[]);
+        stream.take_behind();
+        let config = Some(config(most));
+        WebSocket(WebSocketStream::from_partially_read(stream, read, Role::Server, config).await)
+    }
+
     /// Lets messages have `most` bytes from now on. Only one message was read so far.
     ///
     /// The library has no way to say so later, and what it has read ahead cannot be had back: so
@@ -75,7 +83,11 @@ impl WebSocket {
     /// Both ways, for as long as they are needed apart.
     pub(super) fn split(self) -> (ToClient, FromClient) {
         let (to, from) = self.0.split();
-        (ToClient(to), FromClient(from))
+        let from = FromClient {
+            stream: from,
+            close: None,
+        };
+        (ToClient(to), from)
     }
 
     /// The payload of the next message; text and binary count alike.
@@ -133,7 +145,11 @@ impl WebSocket {
 pub(super) struct ToClient(SplitSink<Wire, Message>);
 
 /// The way from the client.
-pub(super) struct FromClient(SplitStream<Wire>);
+pub(super) struct FromClient {
+    stream: SplitStream<Wire>,
+    /// How the client closed it, where it said.
+    pub(super) close: Option<Close>,
+}
 
 impl ToClient {
     /// Sends a message. It waits while the client takes none.
@@ -146,9 +162,13 @@ impl FromClient {
     /// The next message, text or binary. It may be asked again when it was not waited for.
     pub(super) async fn next(&mut self) -> Result<Message, Gone> {
         loop {
-            match self.0.next().await {
+            match self.stream.next().await {
                 Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => return Ok(message),
-                Some(Ok(Message::Close(_))) | None => return Err(Gone::Left),
+                Some(Ok(Message::Close(close))) => {
+                    self.close = close.map(|close| Close::new(close.code.into(), &close.reason));
+                    return Err(Gone::Left);
+                }
+                None => return Err(Gone::Left),
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Err(error)) => return Err(gone(&error)),
             }
@@ -157,7 +177,7 @@ impl FromClient {
 
     /// Both ways as one again.
     pub(super) fn whole(self, to: ToClient) -> Option<WebSocket> {
-        self.0.reunite(to.0).ok().map(WebSocket)
+        self.stream.reunite(to.0).ok().map(WebSocket)
     }
 }
 

@@ -85,6 +85,27 @@ impl SentSecrets {
 }
 
 impl Connect {
+    /// What stands for the connect frame of a client that sends none: what it is taken to be,
+    /// with the shared secret that came with its request.
+    #[must_use]
+    pub fn of_request(claims: Claims) -> Self {
+        Connect {
+            id: Box::default(),
+            min_protocol: 0,
+            max_protocol: 0,
+            display_name: None,
+            version: Box::default(),
+            build_id: None,
+            commands: Vec::new(),
+            sent: SentSecrets {
+                token: claims.credentials.token().is_some(),
+                password: claims.credentials.password().is_some(),
+                ..SentSecrets::default()
+            },
+            claims,
+        }
+    }
+
     /// What the client says of itself, with its credentials.
     #[must_use]
     pub fn claims(&self) -> &Claims {

@@ -13,12 +13,15 @@ mod handshakes;
 mod lanes;
 mod limits;
 mod pages;
+mod plain;
 mod races;
 mod relays;
 mod stores;
 
 #[path = "../support/client.rs"]
 mod client;
+#[path = "../support/echo.rs"]
+mod echo;
 #[path = "../support/raw.rs"]
 mod raw;
 #[path = "../support/served.rs"]

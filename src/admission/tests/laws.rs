@@ -52,7 +52,7 @@ fn scopes(list: &[Box<str>]) -> BTreeSet<&str> {
 fn admitted(admission: &Admission) -> Option<&Admitted> {
     match &admission.reply {
         Reply::Admitted(admitted) => Some(admitted),
-        Reply::Refused { .. } | Reply::Closed(_) => None,
+        Reply::Refused { .. } | Reply::Closed(_) | Reply::Http(_) => None,
     }
 }
 

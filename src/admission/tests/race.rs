@@ -97,7 +97,9 @@ fn a_device_is_paired_once() {
     assert_eq!(other.facts.pairing, Pairing::Paired);
     let token = |admission: &Admission| match &admission.reply {
         Reply::Admitted(admitted) => admitted.token.clone().unwrap().token,
-        Reply::Refused { .. } | Reply::Closed(_) => panic!("{:?}", admission.reply),
+        Reply::Refused { .. } | Reply::Closed(_) | Reply::Http(_) => {
+            panic!("{:?}", admission.reply)
+        }
     };
     assert_eq!(token(&one), token(&other));
     let [(standing, _)] = &store.list().unwrap()[..] else {

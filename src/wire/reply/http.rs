@@ -30,7 +30,7 @@ pub enum HttpReason {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("HTTP {status}: {body}")]
 pub struct HttpRefusal {
-    /// 403, 429 or 503.
+    /// 401, 403, 429, 502 or 503.
     pub status: u16,
     /// `Content-Type`.
     pub content_type: &'static str,
@@ -50,19 +50,19 @@ impl HttpRefusal {
     pub fn of(reason: HttpReason) -> Self {
         match reason {
             HttpReason::ProxyAttributionRequired => {
-                HttpRefusal::json(403, "proxy_attribution_required", ATTRIBUTION)
+                HttpRefusal::typed(403, "proxy_attribution_required", ATTRIBUTION)
             }
             HttpReason::Policy(reason) => {
                 let kind = reason.name().replace('-', "_");
                 let message = format!("{}: {}", reason.doc(), reason.remedy());
-                HttpRefusal::json(403, &kind, &message)
+                HttpRefusal::typed(403, &kind, &message)
             }
             HttpReason::RateLimited { retry_after_ms } => {
                 let seconds = retry_after_ms.div_ceil(1_000).to_string();
                 let message = "Too many failed authentication attempts. Try again later.";
                 HttpRefusal {
                     headers: vec![("retry-after", seconds)],
-                    ..HttpRefusal::json(429, "rate_limited", message)
+                    ..HttpRefusal::typed(429, "rate_limited", message)
                 }
             }
             HttpReason::WaitingSockets => {
@@ -72,12 +72,22 @@ impl HttpRefusal {
         }
     }
 
-    fn json(status: u16, kind: &str, message: &str) -> Self {
-        let body: Value = json!({ "error": { "message": message, "type": kind } });
+    /// `error.type` of the body, where it has one.
+    #[must_use]
+    pub fn kind(&self) -> Option<String> {
+        let body: Value = serde_json::from_str(&self.body).ok()?;
+        Some(body.pointer("/error/type")?.as_str()?.to_owned())
+    }
+
+    fn typed(status: u16, kind: &str, message: &str) -> Self {
+        HttpRefusal::json(status, json!({ "message": message, "type": kind }))
+    }
+
+    pub(super) fn json(status: u16, error: Value) -> Self {
         HttpRefusal {
             status,
             content_type: JSON,
-            body: body.to_string(),
+            body: json!({ "error": error }).to_string(),
             headers: Vec::new(),
         }
     }

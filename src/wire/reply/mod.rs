@@ -12,6 +12,7 @@ mod hint;
 pub mod http;
 pub mod pairing;
 pub mod refusal;
+pub mod request;
 mod table;
 
 pub use call::CallError;
@@ -25,6 +26,7 @@ pub use refusal::{
     Refusal, agent_identity, connect_error, mismatch, node_identity, refuse, starting, unkept,
     upstream_away,
 };
+pub use request::{BehindRefusal, RequestRefusal};
 pub use table::ErrorCode;
 
 #[cfg(test)]
