@@ -56,7 +56,8 @@ pub struct Options {
     pub limits: Limits,
     /// What a session may call beside what the gateway itself answers.
     pub methods: Arc<dyn Methods>,
-    /// The server behind, where there is one.
+    /// The server behind, where there is one. Of [`Kind::Plain`](crate::relay::Kind::Plain) it is
+    /// there for clients over TCP; at unix sockets and in this process the gateway itself answers.
     pub upstream: Option<Arc<Upstream>>,
     /// Where policy and settings come from when they are loaded again.
     pub load: Option<Arc<Load>>,
