@@ -1,0 +1,163 @@
+#!/usr/bin/env bash
+# Shows that an OpenClaw release behind `gw serve` works, with its own command line, node host and
+# agents, and what it does without: twice the same steps, of a device that is paired for reading only.
+#
+#   tests/e2e/relay.sh VERSION
+#
+# Seen to work: 2026.3.23, 2026.4.15, 2026.4.22 and 2026.4.25 on Node 22, 2026.9.6 on Node 24. Needs
+# what openclaw.sh needs. The release listens at a port of its own with a token of its own, once
+# behind gw and once alone, and a model on loopback does what it is told. Each step prints
+# `ok`, `differs` with what was seen, or `not there` where the release has no such command; at the end
+# stands a row for each step. It exits with 1 if a step differs.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. tests/e2e/common.sh
+. tests/e2e/release.sh
+
+[ $# = 1 ] || { usage; exit 2; }
+release "$1"
+alone "$0" "$@"
+begin
+PATH=$GW_NODE:$PATH
+
+# -- The release as a server ---------------------------------------------------------------------
+
+theirs=the-token-of-the-release
+
+free_port() { node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })'; }
+
+model() {
+  node tests/e2e/model.mjs > "$scratch/model.out" &
+  started+=($!)
+  until [ -s "$scratch/model.out" ]; do sleep 0.05; done
+}
+
+# release_runs NAME PORT [NAME=VALUE…]: starts the release's gateway with a home of its own, and more
+# in its environment, and waits until it lets somebody in: some listen long before.
+release_runs() {
+  local name=$1 at=$2 left=20
+  shift 2
+  home "$name" "$at" "$theirs" '"models": { "providers": { "loopback": {
+    "baseUrl": "http://127.0.0.1:'"$(cat "$scratch/model.out")"'/v1", "apiKey": "none", "api": "openai-completions",
+    "models": [{ "id": "scripted", "name": "scripted", "reasoning": false, "input": ["text"],
+      "cost": { "input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0 }, "contextWindow": 200000, "maxTokens": 8192 }] } } },
+  "agents": { "defaults": { "model": { "primary": "loopback/scripted" }, "workspace": "'"$scratch/$name/workspace"'" } },'
+  in_home "$name" env "$@" node "$cli" gateway run --port "$at" --bind loopback > "$scratch/$name.out" 2>&1 &
+  releases+=($!)
+  until (exec 3<> "/dev/tcp/127.0.0.1/$at") 2> /dev/null \
+    && node tests/e2e/knock.mjs "ws://127.0.0.1:$at" --token "$theirs" > /dev/null; do
+    kill -0 "${releases[-1]}" 2> /dev/null && [ $((left -= 1)) -gt 0 ] \
+      || not_ok "the release lets nobody in" "$(cat "$scratch/$name.out")"
+    sleep 1
+  done
+}
+releases=()
+# Some end only when they are killed.
+put_back() {
+  local process
+  for process in "${releases[@]}"; do kill -KILL "$process" 2> /dev/null || true; done
+  for process in "${releases[@]}"; do wait "$process" 2> /dev/null || true; done
+  umount /tmp/openclaw
+}
+
+# -- Steps ---------------------------------------------------------------------------------------
+
+steps=()
+declare -A came
+differs=0
+
+# step SIDE WHAT EXPECTED TEXT: holds the last run against what is expected of it, `ok` or `refused`.
+# TEXT is what it says where it went well.
+step() {
+  local side=$1 what=$2 expected=$3 text=$4 outcome
+  case $said in
+    *'pairing required'* | *'scope upgrade pending'* | *'device identity required'*) outcome=refused ;;
+    *'unknown command'* | *'unknown option'* | *'too many arguments'*) outcome='not there' ;;
+    *"$text"*) [ "$code" = 0 ] && outcome=ok || outcome="exit code $code" ;;
+    *) outcome='says something else' ;;
+  esac
+  [[ " ${steps[*]/%/;} " == *" $what; "* ]] || steps+=("$what")
+  came[$side/$what]=$outcome
+  if [ "$outcome" = "$expected" ] || [ "$outcome" = 'not there' ]; then
+    printf '%-9s %s, %s: %s\n' "${outcome/refused/ok}" "$side" "$what" "${outcome/#ok/$ran}"
+  else
+    differs=$((differs + 1))
+    printf 'differs   %s, %s: %s, where it should be %s\n' "$side" "$what" "$outcome" "$expected"
+    printf '%s\n' "$ran" "$said" "$(evidence "$side")" | cut -c 1-400 | sed 's/^/          /'
+  fi
+}
+
+evidence() {
+  if [ "$1" = through ]; then
+    tail -n 3 "$state/decisions.jsonl" | cut -c 1-600
+    tail -n 5 "$scratch/gateway.err"
+    tail -n 5 "$scratch/behind.out"
+  else
+    tail -n 5 "$scratch/alone.out"
+  fi
+}
+
+# A call of the release's agent, which the model makes as it is told.
+agent() {
+  local home=$1 tool=$2 input=$3 params
+  params=$(node -p 'JSON.stringify({ message: `call ${process.argv[1]} ${process.argv[2]}`, sessionKey: "agent:main:main", idempotencyKey: process.argv[3] })' \
+    "$tool" "$input" "$home-$tool-$RANDOM")
+  openclaw "$home" gateway call agent --expect-final --timeout 50000 --params "$params"
+}
+
+# How often gw was asked by a client that says it is one of the gateway's own helpers.
+helpers() { grep -c '"client":"gateway-client"' "$state/decisions.jsonl" || true; }
+
+# paired_for_reading HOME URL TOKEN: makes the command line's device one that is paired for reading.
+paired_for_reading() {
+  local identity=$scratch/$1/state/identity/device.json
+  # It makes itself a device before it finds that nobody is there.
+  [ "$sends_device" ] || return 0
+  openclaw "$1" gateway call health --url ws://127.0.0.1:9 --token none
+  local knocked
+  knocked=$(node tests/e2e/knock.mjs "$2" --token "$3" --identity "$identity" --scopes operator.read) \
+    || not_ok "the command line is paired for reading only" "$knocked"
+}
+
+# commands SIDE HOME EXPECTED: those of the command line that people report.
+commands() {
+  local side=$1 home=$2 expected=$3
+  openclaw "$home" gateway call health
+  step "$side" 'gateway call health' "$expected" '"ok": true'
+  openclaw "$home" devices list
+  step "$side" 'devices list' "$expected" 'Paired'
+  openclaw "$home" cron add --name far --at 2031-01-01T00:00:00Z --session main --system-event hello
+  step "$side" 'cron add' "$expected" '"id"'
+  openclaw "$home" cron list
+  step "$side" 'cron list' "$expected" 'far'
+  openclaw "$home" nodes list
+  step "$side" 'nodes list' "$expected" 'Paired:'
+  openclaw "$home" gateway call sessions.list
+  step "$side" 'gateway call sessions.list' "$expected" '"sessions"'
+}
+
+# -- Through gw ----------------------------------------------------------------------------------
+
+section "openclaw $version behind gw"
+model
+behind=$(free_port)
+(umask 077 && echo "$theirs" > "$scratch/upstream-token")
+serve "$scratch/gateway" --port 0 --upstream "ws://127.0.0.1:$behind" --upstream-token-file "$scratch/upstream-token"
+case $version in
+  2026.[1-4].*) moved=("OPENCLAW_GATEWAY_URL=ws://127.0.0.1:$port" "OPENCLAW_GATEWAY_TOKEN=$token") ;;
+  *) moved=() ;;
+esac
+release_runs behind "$behind" "${moved[@]}"
+home through "$port" "$token"
+paired_for_reading through "ws://127.0.0.1:$port" "$token"
+openclaw through gateway status
+step through 'gateway status' ok "$probed"
+commands through through ok
+
+for tool in 'sessions_spawn {"task":"say hello"} accepted' 'cron {"action":"list"} far' 'nodes {"action":"status"} nodes'; do
+  before=$(helpers)
+  words=($tool)
+  agent through "${words[0]}" "${tool#"${words[0]}" }"
+  echo "helpers: $before -> $(helpers)"
+  step through "agent: ${words[0]}" ok "${words[-1]}"
+done
