@@ -15,26 +15,35 @@ function text(content) {
   return (content ?? []).map((part) => part.text ?? "").join("\n");
 }
 
-function delta(messages) {
-  const last = messages.at(-1);
-  if (last.role === "tool") return { content: `RESULT ${text(last.content)}` };
-  const asked = CALL.exec(text(last.content));
+// Of what came since it last spoke: some put more of their own behind the message.
+function says({ messages, tools }) {
+  const since = messages.slice(messages.findLastIndex((message) => message.role === "assistant") + 1);
+  const result = since.find((message) => message.role === "tool");
+  if (result) return { content: `RESULT ${text(result.content)}` };
+  const asked = since.map((message) => CALL.exec(text(message.content))).find(Boolean);
   if (!asked) return { content: "done" };
   const [, name, args] = asked;
-  return { tool_calls: [{ index: 0, id: `call_${Date.now()}`, type: "function", function: { name, arguments: args } }] };
+  return { tool_calls: [{ index: 0, id: `call_${Date.now()}`, type: "function", function: called(tools, name, args) }] };
+}
+
+// Where there are many tools, most are reached through one that names them.
+function called(tools, name, args) {
+  const has = (tool) => (tools ?? []).some((one) => one.function.name === tool);
+  if (has(name) || !has("tool_call")) return { name, arguments: args };
+  return { name: "tool_call", arguments: JSON.stringify({ id: name, args: JSON.parse(args) }) };
 }
 
 function answer(asked) {
-  const says = { role: "assistant", ...delta(asked.messages) };
-  const finish_reason = says.tool_calls ? "tool_calls" : "stop";
+  const message = { role: "assistant", ...says(asked) };
+  const finish_reason = message.tool_calls ? "tool_calls" : "stop";
   const head = { id: "chatcmpl-1", created: 0, model: asked.model };
   const usage = { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 };
   if (!asked.stream) {
-    return JSON.stringify({ ...head, object: "chat.completion", choices: [{ index: 0, message: says, finish_reason }], usage });
+    return JSON.stringify({ ...head, object: "chat.completion", choices: [{ index: 0, message, finish_reason }], usage });
   }
   const chunk = (choices, more) => `data: ${JSON.stringify({ ...head, object: "chat.completion.chunk", choices, ...more })}\n\n`;
   return [
-    chunk([{ index: 0, delta: says, finish_reason: null }]),
+    chunk([{ index: 0, delta: message, finish_reason: null }]),
     chunk([{ index: 0, delta: {}, finish_reason }], { usage }),
     "data: [DONE]\n\n",
   ].join("");

@@ -58,7 +58,17 @@ put_back() {
   for process in "${releases[@]}"; do kill -KILL "$process" 2> /dev/null || true; done
   for process in "${releases[@]}"; do wait "$process" 2> /dev/null || true; done
   umount /tmp/openclaw
+  # Helpers of theirs end a moment later.
+  until rm -rf "$scratch" 2> /dev/null; do sleep 0.2; done
 }
+
+# What a device that is paired for reading gets there when it asks for more, and what its agents list
+# jobs with.
+case $version in
+  2026.3.* | 2026.9.*) upgrade=ok ;;
+  *) upgrade=refused ;;
+esac
+case $version in 2026.[1-4].*) cron_tool=cron ;; *) cron_tool=automations ;; esac
 
 # -- Steps ---------------------------------------------------------------------------------------
 
@@ -83,7 +93,7 @@ step() {
   else
     differs=$((differs + 1))
     printf 'differs   %s, %s: %s, where it should be %s\n' "$side" "$what" "$outcome" "$expected"
-    printf '%s\n' "$ran" "$said" "$(evidence "$side")" | cut -c 1-400 | sed 's/^/          /'
+    printf '%s\n' "$ran" "$(head -n 30 <<< "$said")" "$(evidence "$side")" | cut -c 1-400 | sed 's/^/          /'
   fi
 }
 
@@ -97,16 +107,23 @@ evidence() {
   fi
 }
 
-# A call of the release's agent, which the model makes as it is told.
+# agent SIDE HOME EXPECTED TOOL INPUT TEXT: the release's agent calls a tool, as the model is told.
+# Behind gw that takes connections of its own (beside that of the command line), but where the
+# release calls itself within its process.
 agent() {
-  local home=$1 tool=$2 input=$3 params
+  local side=$1 home=$2 expected=$3 tool=$4 input=$5 text=$6 params before after
   params=$(node -p 'JSON.stringify({ message: `call ${process.argv[1]} ${process.argv[2]}`, sessionKey: "agent:main:main", idempotencyKey: process.argv[3] })' \
-    "$tool" "$input" "$home-$tool-$RANDOM")
+    "$tool" "$input" "$home-$tool")
+  before=$(admitted)
   openclaw "$home" gateway call agent --expect-final --timeout 50000 --params "$params"
+  after=$(admitted)
+  step "$side" "agent: $tool" "$expected" "$text"
+  if [ "$side" = through ]; then
+    came["$side/agent: $tool"]+=", $((after - before - 1)) self-calls"
+    [ $((after - before > 1)) = $((${#moved[@]} > 0)) ] || not_ok "its self-calls are where they should be" "$((after - before - 1)) at gw"
+  fi
 }
-
-# How often gw was asked by a client that says it is one of the gateway's own helpers.
-helpers() { grep -c '"client":"gateway-client"' "$state/decisions.jsonl" || true; }
+admitted() { grep -c '"verdict":"\(silent-\)\?approve"' "$state/decisions.jsonl" || true; }
 
 # paired_for_reading HOME URL TOKEN: makes the command line's device one that is paired for reading.
 paired_for_reading() {
@@ -125,7 +142,7 @@ commands() {
   openclaw "$home" gateway call health
   step "$side" 'gateway call health' "$expected" '"ok": true'
   openclaw "$home" devices list
-  step "$side" 'devices list' "$expected" 'Paired'
+  step "$side" 'devices list' "$expected" "${sends_device:+Paired (}"
   openclaw "$home" cron add --name far --at 2031-01-01T00:00:00Z --session main --system-event hello
   step "$side" 'cron add' "$expected" '"id"'
   openclaw "$home" cron list
@@ -135,6 +152,30 @@ commands() {
   openclaw "$home" gateway call sessions.list
   step "$side" 'gateway call sessions.list' "$expected" '"sessions"'
 }
+
+# node_host HOME: a node host with this home, at gw.
+node_host() {
+  in_home "$1" env "OPENCLAW_GATEWAY_TOKEN=$token" node "$cli" node run --host 127.0.0.1 --port "$port" \
+    --display-name "node-of-$1" > "$scratch/$1.node" 2>&1 &
+  releases+=($!)
+}
+
+# connected_as HOME: the id that the command line sees of its node, once that is connected.
+connected_as() {
+  local left=20 id=
+  until [ "$id" ] || [ $((left -= 1)) = 0 ]; do
+    openclaw through gateway call node.list --json
+    id=$(json ".nodes.find((node) => node.displayName === 'node-of-$1' && node.connected)?.nodeId" <<< "$said" || true)
+  done
+  echo "${id:-$said}"
+}
+
+# device_of HOME: as gw remembers it.
+device_of() {
+  remembered | json ".paired" | json "[Object.keys(it).find((id) => it[id].displayName === 'node-of-$1')]?.deviceId"
+}
+remembered() { echo '{"op":"read"}' | "$ADAPTER" "$state"; }
+owner() { "$GW" "$@" --state "$state" > /dev/null; }
 
 # -- Through gw ----------------------------------------------------------------------------------
 
@@ -154,10 +195,48 @@ openclaw through gateway status
 step through 'gateway status' ok "$probed"
 commands through through ok
 
-for tool in 'sessions_spawn {"task":"say hello"} accepted' 'cron {"action":"list"} far' 'nodes {"action":"status"} nodes'; do
-  before=$(helpers)
-  words=($tool)
-  agent through "${words[0]}" "${tool#"${words[0]}" }"
-  echo "helpers: $before -> $(helpers)"
-  step through "agent: ${words[0]}" ok "${words[-1]}"
+agent through through ok sessions_spawn '{"task":"say hello"}' '\"accepted\"'
+agent through through ok "$cron_tool" '{"action":"list"}' '\"far\"'
+
+# A node host on another device than the command line's is let in by the default policy.
+home node "$port" "$token"
+node_host node
+said=$(connected_as node)
+step through 'node run' ok "$(device_of node)"
+if [ ! "$sends_device" ]; then
+  openclaw through nodes pending --json
+  openclaw through nodes approve "$(json '[0].requestId' <<< "$said")"
+  step through 'nodes approve' ok "$(device_of node)"
+fi
+openclaw through nodes invoke --node "$(device_of node)" --command system.which --params '{"bins":["sh"]}'
+step through 'nodes invoke' ok '/bin/sh'
+
+# One on the command line's own device raises its role: the owner is asked.
+if [ "$sends_device" ]; then
+  node_host through
+  waiting=
+  until [ "$waiting" ]; do waiting=$(remembered | json '.pending' | json "[Object.keys(it)[0]]?.requestId" || true); done
+  owner devices approve "$waiting" --yes
+  said=$(connected_as through)
+  step through 'node run as the same device, approved' ok "$(device_of through)"
+fi
+stop
+
+# -- Straight at the release ---------------------------------------------------------------------
+
+section "openclaw $version alone"
+alone=$(free_port)
+release_runs alone "$alone"
+paired_for_reading alone "ws://127.0.0.1:$alone" "$theirs"
+openclaw alone gateway status
+step straight 'gateway status' ok "$probed"
+commands straight alone "$upgrade"
+agent straight alone "$upgrade" sessions_spawn '{"task":"say hello"}' '\"accepted\"'
+agent straight alone "$upgrade" "$cron_tool" '{"action":"list"}' '\"far\"'
+
+section "openclaw $version"
+printf '| %s | through gw | straight, paired for reading |\n| --- | --- | --- |\n' "$version"
+for what in "${steps[@]}"; do
+  printf '| %s | %s | %s |\n' "$what" "${came[through/$what]:--}" "${came[straight/$what]:--}"
 done
+[ "$differs" = 0 ]
