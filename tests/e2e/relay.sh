@@ -201,7 +201,7 @@ agent through through ok "$cron_tool" '{"action":"list"}' '\"far\"'
 # A node host on another device than the command line's is let in by the default policy.
 home node "$port" "$token"
 node_host node
-said=$(connected_as node)
+said=$(connected_as node) code=0 ran='openclaw node run'
 step through 'node run' ok "$(device_of node)"
 if [ ! "$sends_device" ]; then
   openclaw through nodes pending --json
@@ -211,14 +211,15 @@ fi
 openclaw through nodes invoke --node "$(device_of node)" --command system.which --params '{"bins":["sh"]}'
 step through 'nodes invoke' ok '/bin/sh'
 
-# One on the command line's own device raises its role: the owner is asked.
+# One on the command line's own device raises its role: the owner is asked, and it is started again.
 if [ "$sends_device" ]; then
   node_host through
   waiting=
   until [ "$waiting" ]; do waiting=$(remembered | json '.pending' | json "[Object.keys(it)[0]]?.requestId" || true); done
   owner devices approve "$waiting" --yes
-  said=$(connected_as through)
-  step through 'node run as the same device, approved' ok "$(device_of through)"
+  node_host through
+  said=$(connected_as through) code=0 ran='openclaw node run'
+    step through 'node run as the same device, approved' ok "$(device_of through)"
 fi
 stop
 
