@@ -20,47 +20,7 @@ alone "$0" "$@"
 begin
 PATH=$GW_NODE:$PATH
 
-# -- The release as a server ---------------------------------------------------------------------
-
-theirs=the-token-of-the-release
-
-free_port() { node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })'; }
-
-model() {
-  node tests/e2e/model.mjs > "$scratch/model.out" &
-  started+=($!)
-  until [ -s "$scratch/model.out" ]; do sleep 0.05; done
-}
-
-# release_runs NAME PORT [NAME=VALUE…]: starts the release's gateway with a home of its own, and more
-# in its environment, and waits until it lets somebody in: some listen long before.
-release_runs() {
-  local name=$1 at=$2 left=20
-  shift 2
-  home "$name" "$at" "$theirs" '"models": { "providers": { "loopback": {
-    "baseUrl": "http://127.0.0.1:'"$(cat "$scratch/model.out")"'/v1", "apiKey": "none", "api": "openai-completions",
-    "models": [{ "id": "scripted", "name": "scripted", "reasoning": false, "input": ["text"],
-      "cost": { "input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0 }, "contextWindow": 200000, "maxTokens": 8192 }] } } },
-  "agents": { "defaults": { "model": { "primary": "loopback/scripted" }, "workspace": "'"$scratch/$name/workspace"'" } },'
-  in_home "$name" env "$@" node "$cli" gateway run --port "$at" --bind loopback > "$scratch/$name.out" 2>&1 &
-  releases+=($!)
-  until (exec 3<> "/dev/tcp/127.0.0.1/$at") 2> /dev/null \
-    && node tests/e2e/knock.mjs "ws://127.0.0.1:$at" --token "$theirs" > /dev/null; do
-    kill -0 "${releases[-1]}" 2> /dev/null && [ $((left -= 1)) -gt 0 ] \
-      || not_ok "the release lets nobody in" "$(cat "$scratch/$name.out")"
-    sleep 1
-  done
-}
-releases=()
-# Some end only when they are killed.
-put_back() {
-  local process
-  for process in "${releases[@]}"; do kill -KILL "$process" 2> /dev/null || true; done
-  for process in "${releases[@]}"; do wait "$process" 2> /dev/null || true; done
-  umount /tmp/openclaw
-  # Helpers of theirs end a moment later.
-  until rm -rf "$scratch" 2> /dev/null; do sleep 0.2; done
-}
+# -- What is expected ----------------------------------------------------------------------------
 
 # What a device that is paired for reading gets there when it asks for more.
 case $version in
@@ -68,8 +28,6 @@ case $version in
   *) upgrade=refused ;;
 esac
 [ "$sends_device" ] && devices='Paired (' || devices='No device pairing entries'
-
-# -- Steps ---------------------------------------------------------------------------------------
 
 steps=()
 declare -A came
@@ -82,6 +40,7 @@ step() {
   case $said in
     *'pairing required'* | *'scope upgrade pending'* | *'device identity required'*) outcome=refused ;;
     *'unknown command'* | *'unknown option'* | *'too many arguments'*) outcome='not there' ;;
+    'gw was not asked'*) outcome='not through gw' ;;
     *"$text"*) [ "$code" = 0 ] && outcome=ok || outcome="exit code $code" ;;
     *) outcome='says something else' ;;
   esac
@@ -181,20 +140,25 @@ owner() { "$GW" "$@" --state "$state" > /dev/null; }
 # -- Through gw ----------------------------------------------------------------------------------
 
 section "openclaw $version behind gw"
-model
-behind=$(free_port)
-(umask 077 && echo "$theirs" > "$scratch/upstream-token")
-serve "$scratch/gateway" --port 0 --upstream "ws://127.0.0.1:$behind" --upstream-token-file "$scratch/upstream-token"
-case $version in
-  2026.[1-4].*) moved=("OPENCLAW_GATEWAY_URL=ws://127.0.0.1:$port" "OPENCLAW_GATEWAY_TOKEN=$token") ;;
-  *) moved=() ;;
-esac
-release_runs behind "$behind" "${moved[@]}"
+node tests/e2e/model.mjs > "$scratch/model.out" &
+started+=($!)
+until [ -s "$scratch/model.out" ]; do sleep 0.05; done
+model=$(cat "$scratch/model.out")
+serve_in_front
 home through "$port" "$token"
 paired_for_reading through "ws://127.0.0.1:$port" "$token"
 openclaw through gateway status
 step through 'gateway status' ok "$probed"
 commands through through ok
+
+# With the home of the release itself: its port and its token stand there, and the environment goes
+# before them.
+before=$(admitted)
+environment=("OPENCLAW_GATEWAY_URL=ws://127.0.0.1:$port" "OPENCLAW_GATEWAY_TOKEN=$token")
+openclaw behind cron list
+environment=()
+[ "$(admitted)" -gt "$before" ] || said="gw was not asked: $said"
+step through 'cron list, by the environment' ok 'far'
 
 agent through through ok sessions_spawn '{"task":"say hello"}' '\"accepted\"'
 
