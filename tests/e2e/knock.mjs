@@ -7,6 +7,7 @@
 //
 //   --token T               the shared token
 //   --device NAME           prove a device; the same name is the same device (without: no device)
+//   --identity FILE         prove the device whose keys a command line of OpenClaw keeps there
 //   --client ID/MODE        cli/cli without
 //   --scopes A,B            operator.read,operator.write without
 //   --role ROLE             operator without
@@ -21,6 +22,7 @@
 // The exit code is 0 when admitted, else 1.
 
 import crypto from "node:crypto";
+import fs from "node:fs";
 import http from "node:http";
 
 const ASKED = { client: "cli/cli", role: "operator", scopes: "operator.read,operator.write", header: [] };
@@ -39,13 +41,21 @@ function options(words) {
   return asked;
 }
 
-// The key comes from the name alone, so that no file has to keep it.
-function device(name) {
-  const seed = crypto.createHash("sha256").update(`knock ${name}`).digest();
-  const der = Buffer.concat([Buffer.from("302e020100300506032b657004220420", "hex"), seed]);
-  const key = crypto.createPrivateKey({ key: der, format: "der", type: "pkcs8" });
+function device(asked) {
+  const key = asked.identity ? kept(asked.identity) : named(asked.device);
   const publicKey = Buffer.from(crypto.createPublicKey(key).export({ format: "jwk" }).x, "base64url");
   return { key, publicKey, id: crypto.createHash("sha256").update(publicKey).digest("hex") };
+}
+
+function kept(file) {
+  return crypto.createPrivateKey(JSON.parse(fs.readFileSync(file, "utf8")).privateKeyPem);
+}
+
+// The key comes from the name alone, so that no file has to keep it.
+function named(name) {
+  const seed = crypto.createHash("sha256").update(`knock ${name}`).digest();
+  const der = Buffer.concat([Buffer.from("302e020100300506032b657004220420", "hex"), seed]);
+  return crypto.createPrivateKey({ key: der, format: "der", type: "pkcs8" });
 }
 
 function connectFrame(asked, nonce) {
@@ -59,8 +69,8 @@ function connectFrame(asked, nonce) {
     scopes,
   };
   if (asked.token) params.auth = { token: asked.token };
-  if (asked.device) {
-    const { key, publicKey, id: deviceId } = device(asked.device);
+  if (asked.device || asked.identity) {
+    const { key, publicKey, id: deviceId } = device(asked);
     const signedAt = Date.now();
     const signed = ["v3", deviceId, id, mode, asked.role, scopes.join(","), signedAt, asked.token ?? "", nonce, "linux", ""];
     const signature = crypto.sign(null, Buffer.from(signed.join("|")), key).toString("base64url");

@@ -12,83 +12,16 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/e2e/common.sh
+. tests/e2e/release.sh
 
 [ $# = 1 ] || { usage; exit 2; }
-version=$1
-case $version in 2026.[1-4].*) node_major=22 ;; *) node_major=24 ;; esac
-cache=$(realpath -m "${GW_E2E_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gw-e2e}")
-
-# -- What npm has --------------------------------------------------------------------------------
-
-# package FOLDER NAME: installs a package into a folder of its own in the cache. Half of one is not
-# taken for one.
-package() {
-  local folder=$cache/$1
-  [ ! -d "$folder" ] || return 0
-  echo "installing $2"
-  rm -rf "$folder.new"
-  mkdir -p "$folder.new"
-  # Later releases of linkedom need a package that not every registry has.
-  echo '{ "private": true, "overrides": { "linkedom": "0.18.12" } }' > "$folder.new/package.json"
-  (cd "$folder.new" && npm install --ignore-scripts --no-audit --no-fund --loglevel=error "$2") >&2
-  mv "$folder.new" "$folder"
-}
-
-if [ -z "${GW_INSIDE:-}" ]; then
-  # `node@22` has a script that installs this one.
-  platform=$(node -p 'process.platform + "-" + process.arch')
-  package "node-$node_major" "node-$platform@$node_major"
-  export GW_NODE=$cache/node-$node_major/node_modules/node-$platform/bin
-  PATH=$GW_NODE:$PATH package "openclaw-$version" "openclaw@$version"
-  build
-  export GW_INSIDE=1
-  [ "$(id -u)" = 0 ] && exec unshare --net --mount "$0" "$@"
-  exec unshare --map-root-user --net --mount "$0" "$@"
-fi
+release "$1"
+alone "$0" "$@"
 begin
-# Some releases log there, whatever is configured. Nobody else sees this one.
-mkdir -p /tmp/openclaw
-mount -t tmpfs none /tmp/openclaw
-put_back() { umount /tmp/openclaw && { rmdir /tmp/openclaw 2> /dev/null || true; }; }
-ip link set lo up
 # An address of this host that is not loopback: from there nobody is paired without being asked.
 ip address add 172.18.0.1/32 dev lo
-cli=$cache/openclaw-$version/node_modules/openclaw/openclaw.mjs
 
-# What `gateway status` says of a gateway that let it in.
-case $version in
-  2026.[1-3].*) probed='RPC probe: ok' ;;
-  *) probed='Connectivity probe: ok' ;;
-esac
-# From here on the command line sends no device over loopback, and asks only for what a command needs.
-case $version in 2026.[1-4].*) sends_device=yes ;; *) sends_device= ;; esac
-
-# -- The command line ----------------------------------------------------------------------------
-
-# home NAME: a home for the command line, with the gateway and its token in the configuration.
-home() {
-  mkdir -p "$scratch/$1/state"
-  cat > "$scratch/$1/state/openclaw.json" <<CONFIG
-{
-  "gateway": { "mode": "local", "port": $port, "auth": { "mode": "token", "token": "$token" } },
-  "update": { "checkOnStart": false },
-  "discovery": { "mdns": { "mode": "off" } },
-  "logging": { "file": "$scratch/$1/openclaw.log" }
-}
-CONFIG
-}
-
-# openclaw HOME WORD…: runs it. Sets said to all that it printed, and code.
-openclaw() {
-  local home=$scratch/$1
-  shift
-  ran="openclaw $*"
-  ran=${ran//"$token"/TOKEN}
-  code=0
-  said=$(env -i PATH="$GW_NODE:/usr/bin:/bin" HOME="$home" OPENCLAW_STATE_DIR="$home/state" TMPDIR="$scratch" \
-    OPENCLAW_ALLOW_INSECURE_PRIVATE_WS=1 NO_COLOR=1 COLUMNS=160 \
-    timeout 60 node "$cli" "$@" 2>&1 < /dev/null) || code=$?
-}
+# -- What is expected ----------------------------------------------------------------------------
 
 # expect WHAT CODE TEXT…: holds the last run against its exit code, and texts that it has to show.
 # `failed` is any code but 0.
@@ -144,7 +77,7 @@ knock() { node tests/e2e/knock.mjs "$@" || true; }
 
 section "openclaw $version: a clean state, the default policy, over loopback"
 serve "$scratch/gateway" --port 0 --bind lan
-home local
+home local "$port" "$token"
 # First, as whoever sets up a gateway does: in releases from 2026.4.15 this pairs the command line
 # for reading only, and their own gateway then refuses it everything else (#69397).
 openclaw local gateway status
@@ -178,7 +111,7 @@ expect "gateway status" 0 "$probed"
 # -- From another address ------------------------------------------------------------------------
 
 section "openclaw $version: from an address that is not loopback, the default policy"
-home far
+home far "$port" "$token"
 there=(--url "ws://172.18.0.1:$port" --token "$token")
 # 2026.9.6 makes itself a device only for some commands, and this is one.
 openclaw far cron list "${there[@]}"
@@ -208,7 +141,7 @@ expect "gateway status" 0 "$probed"
 # -- Paired for reading only: #69397 -------------------------------------------------------------
 
 section "openclaw $version: paired for reading only, the default policy, over loopback"
-home far
+home far "$port" "$token"
 paired_for_reading "$device" "$key"
 openclaw far gateway call health
 expect "gateway call health" 0 '"ok": true'
@@ -241,7 +174,7 @@ extends "built-in:default.policy"
 guard [ask-the-owner] transport=tcp and pairing in { unpaired, upgrade } → require-pairing
 POLICY
 serve "$scratch/gateway" --port 0 --policy "$scratch/ask.policy"
-home far
+home far "$port" "$token"
 paired_for_reading "$device" "$key"
 openclaw far gateway call health
 if [ "$sends_device" ]; then
