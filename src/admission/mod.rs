@@ -79,7 +79,7 @@
 //! ```
 //!
 //! A client that sends no such message, because it speaks with a server behind, is judged by its
-//! request: [`Presented::of_request`] takes the place of [`present`], [`plain`] that of
+//! request: [`Presented::of_request`] takes the place of [`present`], [`plain()`] that of
 //! [`at_connect`], and the answer is an HTTP response.
 //!
 //! A [`Reply::Admitted`](Reply) becomes text by [`Admitted::response`], with what the server

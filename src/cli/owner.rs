@@ -1,5 +1,5 @@
 //! Whether a policy lets the owner in to approve others: the connections that the owner's tools
-//! make ([`reach`](super::reach)), decided before anybody makes one.
+//! make ([`reach`]), decided before anybody makes one.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
