@@ -121,7 +121,8 @@ release_runs() {
     "baseUrl": "http://127.0.0.1:'"$model"'/v1", "apiKey": "none", "api": "openai-completions",
     "models": [{ "id": "scripted", "name": "scripted", "reasoning": false, "input": ["text"],
       "cost": { "input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0 }, "contextWindow": 200000, "maxTokens": 8192 }] } } },
-  "agents": { "defaults": { "model": { "primary": "loopback/scripted" }, "workspace": "'"$scratch/$name/workspace"'" } },'
+  "agents": { "defaults": { "model": { "primary": "loopback/scripted" }, "workspace": "'"$scratch/$name/workspace"'" } },
+  "tools": { "profile": "full" },'
   in_home "$name" env "$@" node "$cli" gateway run --port "$at" --bind loopback > "$scratch/$name.out" 2>&1 &
   releases+=($!)
   until [ "$in_a_row" = 5 ]; do
