@@ -7,8 +7,8 @@
 # Seen to work: 2026.3.23, 2026.4.15, 2026.4.22 and 2026.4.25 on Node 22, 2026.9.6 on Node 24. Needs
 # what openclaw.sh needs. The release listens at a port of its own with a token of its own, once
 # behind gw and once alone, and a model on loopback does what it is told. Each step prints
-# `ok`, `differs` with what was seen, or `not there` where the release has no such command; at the end
-# stands a row for each step. It exits with 1 if a step differs.
+# `ok`, `differs` with what was seen, or `not there` where the release has no such command, or its agents
+# no such tool without plugins; at the end stands a row for each step. It exits with 1 if a step differs.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/e2e/common.sh
@@ -39,7 +39,7 @@ step() {
   local side=$1 what=$2 expected=$3 text=$4 outcome
   case $said in
     *'pairing required'* | *'scope upgrade pending'* | *'device identity required'*) outcome=refused ;;
-    *'unknown command'* | *'unknown option'* | *'too many arguments'*) outcome='not there' ;;
+    *'Unknown tool id'* | *'unknown command'* | *'unknown option'* | *'too many arguments'*) outcome='not there' ;;
     'gw was not asked'*) outcome='not through gw' ;;
     *"$text"*) [ "$code" = 0 ] && outcome=ok || outcome="exit code $code" ;;
     *) outcome='says something else' ;;
