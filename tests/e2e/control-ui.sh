@@ -24,11 +24,14 @@ serve_in_front
 shown=$(TMPDIR=$scratch HOME=$scratch node tests/e2e/control-ui.mjs "$cache/$browser" "http://127.0.0.1:$port/#token=$token" "$2") \
   || not_ok "the page can be opened" "$shown" "$(cat "$scratch/gateway.err")"
 ok "the page is there: $(json .title <<< "$shown")"
-decided=$(grep '"client":"openclaw-control-ui"' "$state/decisions.jsonl" | tail -n 1)
+decided=$(grep '"client":"openclaw-control-ui"' "$state/decisions.jsonl" | tail -n 1 || true)
 [ "$(json '.answer.admitted' <<< "${decided:-{\}}")" = true ] || not_ok "it is let in" "$decided" "$shown"
 ok "it is let in, by [$(json .by <<< "$decided")]: $(json .verdict <<< "$decided")"
-[ "$(json .refused.length <<< "$shown")" = 0 ] || not_ok "nothing that it is made of is refused" "$shown"
-ok "what it is made of: $(json .asked <<< "$shown") requests"
+# What a release gives to its users only, by its own token over HTTP, is not had through gw: how its
+# agent is called, and pictures.
+refused=$(json '.refused.filter((one) => !/control-ui-config\.json$|\/avatar(\/|\?|$)/.test(one)).join(" ")' <<< "$shown")
+[ -z "$refused" ] || not_ok "what it is made of is there" "$refused" "$shown"
+ok "what it is made of is there: $(json .asked <<< "$shown") requests, of which are for users only: $(json .refused.length <<< "$shown")"
 [ "$(json .failed.length <<< "$shown")" = 0 ] && [ "$(json .answered.length <<< "$shown")" -gt 5 ] \
   || not_ok "what it calls is answered" "$shown"
 ok "what it calls is answered: $(json '.answered.join(", ")' <<< "$shown")"

@@ -72,7 +72,7 @@ home() {
 {
   ${4:-}
   "gateway": { "mode": "local", "port": $2, "auth": { "mode": "token", "token": "$3" } },
-  "plugins": { "enabled": false },
+  "plugins": { "enabled": false, "slots": { "memory": "none" } },
   "update": { "checkOnStart": false },
   "discovery": { "mdns": { "mode": "off" } },
   "logging": { "file": "$scratch/$1/openclaw.log" }
@@ -91,7 +91,7 @@ in_home() {
 }
 
 # openclaw NAME WORD…: runs it, with what stands in environment besides. Sets ran, said to all that
-# it printed, and code.
+# it printed, and code. It has $patience seconds, 60 without.
 environment=()
 openclaw() {
   local home=$1
@@ -99,7 +99,7 @@ openclaw() {
   ran="openclaw $*"
   ran=${ran//"$token"/TOKEN}
   code=0
-  said=$(in_home "$home" env "${environment[@]}" timeout -k 5 60 node "$cli" "$@" 2>&1 < /dev/null) || code=$?
+  said=$(in_home "$home" env "${environment[@]}" timeout -k 5 "${patience:-60}" node "$cli" "$@" 2>&1 < /dev/null) || code=$?
 }
 
 # -- Its gateway ---------------------------------------------------------------------------------
@@ -121,7 +121,8 @@ release_runs() {
     "baseUrl": "http://127.0.0.1:'"$model"'/v1", "apiKey": "none", "api": "openai-completions",
     "models": [{ "id": "scripted", "name": "scripted", "reasoning": false, "input": ["text"],
       "cost": { "input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0 }, "contextWindow": 200000, "maxTokens": 8192 }] } } },
-  "agents": { "defaults": { "model": { "primary": "loopback/scripted" }, "workspace": "'"$scratch/$name/workspace"'" } },'
+  "agents": { "defaults": { "model": { "primary": "loopback/scripted" }, "workspace": "'"$scratch/$name/workspace"'" } },
+  "tools": { "profile": "full" },'
   in_home "$name" env "$@" node "$cli" gateway run --port "$at" --bind loopback > "$scratch/$name.out" 2>&1 &
   releases+=($!)
   until [ "$in_a_row" = 5 ]; do
