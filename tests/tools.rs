@@ -91,6 +91,7 @@ impl Place {
         command
             .current_dir(self.folder.path())
             .env("XDG_CONFIG_HOME", self.path("config"))
+            .env("OPENCLAW_STATE_DIR", self.path("openclaw"))
             .env("NO_COLOR", "1")
             .env("GW_TEST_TOKEN", TOKEN)
             .stdin(Stdio::null())
@@ -1215,4 +1216,111 @@ fn a_client_that_says_nothing_is_told_of() {
         "{said}"
     );
     assert!(!place.path("silent.json").exists());
+}
+
+/// A gateway with another one behind it, and the folder of that one.
+fn relay() -> (Place, Place, Running, String) {
+    let behind = Place::new("");
+    behind.write("token", BEHIND);
+    let (running, url) = behind.serve();
+    let place = Place::new(&format!(
+        "listen: {{ bind: loopback }}\nupstream: {{ url: '{url}', token: {{ file: behind }} }}\n"
+    ));
+    place.write("behind", BEHIND);
+    place.private("behind");
+    (place, behind, running, url)
+}
+
+/// The token of the server behind.
+const BEHIND: &str = "3c0b8f51de7742a9-not-a-secret";
+
+/// What is not well, with what to do: `check: result: next`.
+fn unwell(place: &Place, arguments: &[&str]) -> Vec<String> {
+    let said = place.gw(&[&["doctor", "--format", "json"], arguments].concat());
+    let found: Value = serde_json::from_str(&said.out).unwrap();
+    let checks = found["checks"].as_array().unwrap();
+    let told = checks.iter().filter(|check| check["result"] != "ok");
+    let told: Vec<String> = told
+        .map(|check| {
+            let [name, result, next] =
+                ["/check", "/result", "/next"].map(|place| text(check, place));
+            format!("{name}: {result}: {next}")
+        })
+        .collect();
+    let wrong = told.iter().any(|told| told.contains(": wrong: "));
+    assert_eq!(said.code, Some(i32::from(wrong)), "{said:?}");
+    told
+}
+
+#[test]
+fn a_doctor_finds_what_does_not_fit_together() {
+    let (place, _folder, behind, url) = relay();
+    let (gateway, _) = place.serve();
+    let said = place.gw(&["doctor"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_data_eq!(
+        &said.out,
+        str![[r#"
+ok     configuration  gw.yaml: it will do
+ok     gateway        it serves at [..]gw.sock
+ok     policy         [..] is in force, as the file says
+ok     listeners      for this host alone
+ok     pages          no page is admitted by name; on this host none needs to be
+ok     upstream       ws://127.0.0.1:[..] answers
+ok     clock          as that of the server behind
+ok     way-past       the server behind listens on loopback only
+ok     secrets        the server behind has one of its own
+ok     files          nobody else may read what holds secrets
+
+10 checks, nothing to do
+
+"#]]
+    );
+    assert_eq!(
+        unwell(&place, &["--policy", "built-in:default.policy"]),
+        ["policy: wrong: gw policy reload"]
+    );
+    assert_eq!(
+        unwell(&place, &["--upstream-token-file", "token"]),
+        ["secrets: wrong: give it another one: openssl rand -base64 32"]
+    );
+    drop(behind);
+    assert_eq!(
+        unwell(&place, &[]),
+        ["upstream: wrong: start it, or mend `upstream` in the configuration"]
+    );
+    drop(gateway);
+    place.write("my.policy", "gw-policy 1\ndefault → nonsense\n");
+    let told = unwell(&place, &["--upstream", &url, "--state", "none"]);
+    let state = place.path("none");
+    let named = format!("--state {}", state.display());
+    assert_eq!(
+        told.first().unwrap(),
+        &format!("configuration: wrong: gw config check {named}")
+    );
+    assert_eq!(
+        told.get(1).unwrap(),
+        &format!("gateway: wrong: gw serve {named}")
+    );
+}
+
+#[test]
+fn a_doctor_says_how_openclaw_s_command_line_comes_through_the_gateway() {
+    let (place, _folder, _behind, url) = relay();
+    let (_gateway, own) = place.serve();
+    let port = url.rsplit(':').next().unwrap();
+    fs::create_dir(place.path("openclaw")).unwrap();
+    let through = format!("export OPENCLAW_GATEWAY_URL={own} OPENCLAW_GATEWAY_TOKEN=TOKEN-OF-GW");
+    place.write(
+        "openclaw/openclaw.json",
+        &format!("{{gateway:{{port:{port}}}}}"),
+    );
+    place.private("openclaw/openclaw.json");
+    assert_eq!(unwell(&place, &[]), [format!("openclaw: wrong: {through}")]);
+    let own_port = own.rsplit(':').next().unwrap();
+    let holds = format!("{{gateway:{{port:{own_port},auth:{{token:'{BEHIND}'}}}}}}");
+    place.write("openclaw/openclaw.json", &holds);
+    assert_eq!(unwell(&place, &[]), [format!("openclaw: look: {through}")]);
+    place.write("openclaw/openclaw.json", &holds.replace(BEHIND, TOKEN));
+    assert_eq!(unwell(&place, &[]), [""; 0]);
 }

@@ -269,27 +269,53 @@ fn beside(
     exit
 }
 
-fn check(args: &CheckArgs, output: &mut Output) -> Exit {
-    let file = args.file.named();
-    let name = file.or(here()).unwrap_or("the defaults");
-    let (mut exit, mut diagnostics, mut sources, named, settings) =
-        match read(file, &args.overrides) {
-            Err(unread) => (
-                unread.exit,
-                unread.diagnostics,
-                unread.sources,
-                unread.named.map(|named| *named),
-                None,
-            ),
-            Ok(config) => (
-                Exit::Success,
-                config.warnings().clone(),
-                config.sources().clone(),
-                Some(config.named()),
-                Some(constants::settings(&config)),
-            ),
+/// What a start would find, and what it would start with.
+pub(super) struct Checked {
+    /// What the configuration is called.
+    pub(super) name: String,
+    pub(super) exit: Exit,
+    pub(super) diagnostics: Diagnostics,
+    pub(super) sources: Sources,
+    /// The configuration, where it is one.
+    pub(super) config: Option<Config>,
+}
+
+impl Checked {
+    /// What it comes to: how many errors there are, or that it will do; and how many warnings.
+    pub(super) fn told(&self) -> String {
+        let errors = self.diagnostics.errors();
+        let warnings = match self.diagnostics.0.len() - errors {
+            0 => String::new(),
+            warnings => format!(", {}", count(warnings, "warning")),
         };
+        match self.exit == Exit::Success {
+            true => format!("{}: it will do{warnings}", self.name),
+            false => format!("{}: {}{warnings}", self.name, count(errors, "error")),
+        }
+    }
+}
+
+/// Finds everything that a start would find wrong. Nothing is written.
+pub(super) fn checked(file: Option<&str>, overrides: &OverrideArgs) -> Checked {
+    let name = file.or(here()).unwrap_or("the defaults").to_owned();
+    let (mut exit, mut diagnostics, mut sources, named, config) = match read(file, overrides) {
+        Err(unread) => (
+            unread.exit,
+            unread.diagnostics,
+            unread.sources,
+            unread.named.map(|named| *named),
+            None,
+        ),
+        Ok(config) => (
+            Exit::Success,
+            config.warnings().clone(),
+            config.sources().clone(),
+            Some(config.named()),
+            Some(config),
+        ),
+    };
     if let Some(named) = named {
+        let settings = config.as_ref().map(constants::settings);
         exit = exit.and(beside(
             &named,
             settings.as_ref(),
@@ -298,26 +324,28 @@ fn check(args: &CheckArgs, output: &mut Output) -> Exit {
         ));
         diagnostics.sort();
     }
-    if args.strict && !diagnostics.is_empty() {
-        for diagnostic in &mut diagnostics.0 {
+    Checked {
+        name,
+        exit,
+        diagnostics,
+        sources,
+        config,
+    }
+}
+
+fn check(args: &CheckArgs, output: &mut Output) -> Exit {
+    let mut checked = checked(args.file.named(), &args.overrides);
+    if args.strict && !checked.diagnostics.is_empty() {
+        for diagnostic in &mut checked.diagnostics.0 {
             diagnostic.severity = Severity::Error;
         }
-        exit = exit.and(Exit::Failure);
+        checked.exit = checked.exit.and(Exit::Failure);
     }
-    output.report(&diagnostics, &sources, args.format);
-    let warnings = diagnostics.0.len() - diagnostics.errors();
+    output.report(&checked.diagnostics, &checked.sources, args.format);
     if matches!(args.format, ReportFormat::Human | ReportFormat::Plain) {
-        let errors = match (exit, diagnostics.errors()) {
-            (Exit::Success, _) => "it will do".to_owned(),
-            (_, errors) => count(errors, "error"),
-        };
-        let warnings = match warnings {
-            0 => String::new(),
-            warnings => format!(", {}", count(warnings, "warning")),
-        };
-        output.say(&format!("{name}: {errors}{warnings}\n"));
+        output.say(&format!("{}\n", checked.told()));
     }
-    exit
+    checked.exit
 }
 
 fn show(args: &ShowArgs, output: &mut Output) -> Exit {

@@ -9,6 +9,7 @@ mod config;
 mod connect;
 mod constants;
 mod devices;
+mod doctor;
 mod explain;
 mod fact;
 mod fmt;
@@ -124,6 +125,7 @@ enum Command {
     Config(config::Args),
     Serve(serve::Args),
     Status(status::Args),
+    Doctor(doctor::Args),
     Devices(devices::Args),
     Policy(policy::Args),
     Call(call::Args),
@@ -157,6 +159,7 @@ pub fn main() -> ExitCode {
         Command::Config(args) => config::run(&args, &mut output),
         Command::Serve(args) => serve::run(&args, &mut output),
         Command::Status(args) => status::run(&args, &mut output),
+        Command::Doctor(args) => doctor::run(&args, &mut output),
         Command::Devices(args) => devices::run(&args, &mut output),
         Command::Policy(args) => policy::run(&args, &mut output),
         Command::Call(args) => call::run(&args, &mut output),

@@ -126,6 +126,15 @@ enum With {
 }
 
 impl GatewayArgs {
+    /// The gateway of this host that serves by a configuration and a state folder.
+    pub(super) fn on_host(config: Option<String>, state: Option<String>) -> Self {
+        GatewayArgs {
+            config,
+            state,
+            ..GatewayArgs::default()
+        }
+    }
+
     /// How commands reach the same gateway.
     pub(super) fn advice(&self) -> Advice {
         let (config, state) = (self.config.as_deref(), self.state.as_deref());
@@ -395,6 +404,15 @@ pub(super) enum Outside {
 }
 
 impl Outside {
+    /// It in one line.
+    pub(super) fn in_short(&self) -> String {
+        match self {
+            Outside::Client(error) => clean_line(&error.to_string()),
+            Outside::Owner(shut) => clean_line(&shut.refusal.message),
+            Outside::NoDevice(message) => message.clone(),
+        }
+    }
+
     /// Tells it.
     pub(super) fn report(
         &self,

@@ -13,7 +13,7 @@ use crate::relay::{Kind, Login, Options, Root};
 use crate::server::tls::Fingerprint;
 
 /// The secret in the state folder that devices of clients are made of.
-const ROOT: &str = "upstream.key";
+pub(super) const ROOT: &str = "upstream.key";
 
 /// Where it is and whom it is taken for; nothing is read for it but what is configured.
 pub(super) fn target(

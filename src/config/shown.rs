@@ -8,6 +8,9 @@ use super::values::{Given, Place, Value, Values, Written};
 use super::{Config, TOKEN, Token};
 use crate::source::Sources;
 
+/// What is shown of a secret.
+const HIDDEN: &str = "(hidden)";
+
 /// A key with what counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
@@ -17,6 +20,14 @@ pub struct Shown {
     pub value: String,
     /// Where that comes from.
     pub from: Origin,
+}
+
+impl Shown {
+    /// Whether it is a secret that stands in the configuration itself.
+    #[must_use]
+    pub fn is_secret_in_file(&self) -> bool {
+        self.value == HIDDEN && matches!(self.from, Origin::File { .. })
+    }
 }
 
 /// Where a value comes from.
@@ -113,9 +124,9 @@ fn text(given: &Given) -> String {
             let texts: Vec<&str> = texts.iter().map(|(text, _)| text.as_str()).collect();
             format!("[{}]", texts.join(", "))
         }
-        Value::Secret(Written::Inline(_)) => "(hidden)".to_owned(),
+        Value::Secret(Written::Inline(_)) => HIDDEN.to_owned(),
         Value::Secret(Written::File(file)) => format!("(hidden, in the file {file})"),
-        Value::Secret(Written::Variable(_)) => "(hidden)".to_owned(),
+        Value::Secret(Written::Variable(_)) => HIDDEN.to_owned(),
         Value::Constants(node) => match &node.shape {
             Shape::Map(map) => {
                 let names: Vec<&str> = map.iter().map(|(name, _)| name.text.as_str()).collect();

@@ -328,6 +328,12 @@ impl AllowedOrigins {
         (allowed, bad)
     }
 
+    /// What is on the list, as it is written.
+    pub fn entries(&self) -> impl Iterator<Item = &str> {
+        let any = self.any.then_some("*");
+        any.into_iter().chain(self.origins.iter().map(|it| &**it))
+    }
+
     /// Whether the page is on the list. What is not a page never is, not even by `*`.
     #[must_use]
     pub fn allows(&self, origin: &Origin) -> bool {

@@ -137,6 +137,44 @@ fn over(folder: &Path, above: &Path) -> Option<Shared> {
     None
 }
 
+/// Who may read a file beside its owner and root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Nobody.
+    Nobody,
+    /// Those of its group.
+    Group,
+    /// Every user of this host.
+    Everybody,
+}
+
+/// Who may read a file, by its mode and those of the folders above it; nothing where there is none.
+#[cfg(unix)]
+#[must_use]
+pub fn readers(file: &Path) -> Option<Readers> {
+    use std::os::unix::fs::MetadataExt as _;
+    let real = std::fs::canonicalize(file).ok()?;
+    let mode = |path: &Path| std::fs::metadata(path).ok().map(|found| found.mode());
+    let above: Vec<u32> = real.ancestors().skip(1).filter_map(mode).collect();
+    let file = mode(&real)?;
+    // A group that may not pass a folder as such may do so as anybody.
+    let passes = |bits: u32| above.iter().all(|mode| mode & bits != 0);
+    Some(if file & 0o004 != 0 && passes(0o001) {
+        Readers::Everybody
+    } else if file & 0o040 != 0 && passes(0o011) {
+        Readers::Group
+    } else {
+        Readers::Nobody
+    })
+}
+
+/// Elsewhere files belong to their user by where they are.
+#[cfg(not(unix))]
+#[must_use]
+pub fn readers(file: &Path) -> Option<Readers> {
+    file.exists().then_some(Readers::Nobody)
+}
+
 #[cfg(unix)]
 #[cfg(test)]
 mod tests {
@@ -190,5 +228,27 @@ mod tests {
         with_mode(&state, 0o770);
         let found = shared(&state).unwrap();
         assert!(found.what.ends_with("state may be written to by others"));
+    }
+
+    #[test]
+    fn a_file_is_read_by_whom_it_and_its_folders_let() {
+        let top = tempfile::tempdir().unwrap();
+        let (folder, file) = (top.path().join("folder"), top.path().join("folder/file"));
+        with_mode(top.path(), 0o755);
+        fs::create_dir(&folder).unwrap();
+        assert_eq!(readers(&file), None);
+        fs::write(&file, "").unwrap();
+        for (of_folder, of_file, who) in [
+            (0o755, 0o600, Readers::Nobody),
+            (0o755, 0o640, Readers::Group),
+            (0o755, 0o644, Readers::Everybody),
+            (0o750, 0o644, Readers::Group),
+            (0o750, 0o604, Readers::Nobody),
+            (0o700, 0o644, Readers::Nobody),
+        ] {
+            with_mode(&folder, of_folder);
+            with_mode(&file, of_file);
+            assert_eq!(readers(&file), Some(who), "{of_folder:o} {of_file:o}");
+        }
     }
 }

@@ -3,8 +3,9 @@
 //!
 //! Nothing opens to more people than the configuration names: what would is refused unless
 //! [`Options::allow_wider`] says so. The configuration is JSON5. Reading and writing files, and
-//! the records of devices, are not here.
+//! the records of devices, are not here. [`CommandLine`] is the other end of the same configuration.
 
+mod client;
 mod policy;
 mod report;
 mod taking;
@@ -16,6 +17,7 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::secret::Secret;
 use crate::source::{Source, Sources, Span};
 
+pub use client::CommandLine;
 pub use report::{Item, Outcome, Report};
 
 /// The name of the policy that comes with an import, unless [`Options::policy`] is another.

@@ -1,0 +1,311 @@
+//! Looking: at the configuration, the gateway, the server behind it, and this user's OpenClaw.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::super::config::{self, here};
+use super::super::next::{Next, whole};
+use super::super::output::{Output, ReportFormat};
+use super::super::overrides::OverrideArgs;
+use super::super::reach::{GatewayArgs, Outside, Way};
+use super::super::table::now_ms;
+use super::super::trouble::clean_line;
+use super::super::{load, upstream};
+use super::seen::{Answer, Behind, Configuration, Doors, Gateway, OpenClaw, Place, Seen, Serving};
+use crate::client::{Asked, ClientError, Door, Patience, Reached, Step, Target, dial};
+use crate::config::openclaw::CommandLine;
+use crate::config::{Config, Token, Upstream, UpstreamKind};
+use crate::diagnostic::Severity;
+use crate::facts::{AuthMode, Scope};
+use crate::host::claim::listening;
+use crate::host::container;
+use crate::host::interface::{interfaces, own_addresses};
+use crate::host::own::readers;
+use crate::host::{self, token};
+use crate::secret::Secret;
+use crate::source::shell_word;
+
+/// How long one of this host's own addresses may take to answer.
+const OWN_ADDRESS: Duration = Duration::from_secs(2);
+
+/// The largest configuration of OpenClaw that is read, in bytes.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Looks at a set-up. Of one whose configuration is none, nothing else is looked at.
+pub(super) async fn at(file: Option<&str>, overrides: &OverrideArgs) -> Seen {
+    let checked = config::checked(file, overrides);
+    let errors = &checked.diagnostics.0;
+    let first = errors.iter().find(|it| it.severity == Severity::Error);
+    let mut seen = Seen {
+        next: Next::on_host(file, overrides.state()),
+        configuration: Configuration {
+            told: checked.told(),
+            error: first.map(|error| clean_line(&error.message)),
+            warnings: !errors.is_empty(),
+        },
+        ..Seen::default()
+    };
+    let Some(config) = checked.config else {
+        return seen;
+    };
+    seen.gateway = gateway(file, overrides).await;
+    let policy = config::policy(&config.named());
+    seen.digest = policy.ok().map(|policy| policy.digest().to_owned());
+    let serves = matches!(seen.gateway, Some(Gateway::Serves(_)));
+    let doors = doors(&config, serves);
+    if let Some(configured) = &config.upstream {
+        seen.behind = behind(&config, configured).await;
+    }
+    seen.files = files(file.or(here()), &config);
+    if let Some(behind) = seen.behind.as_ref().filter(|behind| behind.openclaw) {
+        let secret = config.upstream.as_ref().and_then(secret);
+        let found = openclaw(behind, secret, &doors, &config);
+        if let Some((_, Some(file))) = found.as_ref().filter(|found| found.0.holds) {
+            seen.files.extend(read_by(file));
+        }
+        seen.openclaw = found.map(|found| found.0);
+    }
+    seen.doors = Some(doors);
+    seen
+}
+
+/// The gateway that serves by a configuration and a state folder.
+async fn gateway(file: Option<&str>, overrides: &OverrideArgs) -> Option<Gateway> {
+    let [file, state] = [file, overrides.state()].map(|it| it.map(str::to_owned));
+    // What is wrong with the configuration is told elsewhere.
+    let mut unheard = Output::default();
+    let args = GatewayArgs::on_host(file, state);
+    let way = args.way(&mut unheard, ReportFormat::Plain).ok()?;
+    Some(match status(&way).await {
+        Ok(status) => Gateway::Serves(serving(&status)),
+        Err(Outside::Client(error @ ClientError::Nobody(_))) => {
+            Gateway::Absent(clean_line(&error.to_string()))
+        }
+        Err(outside) => Gateway::Silent(outside.in_short()),
+    })
+}
+
+async fn status(way: &Way) -> Result<Value, Outside> {
+    let mut session = way.enter((&[Scope::Read]).into()).await?;
+    let status = session.call("status", json!({})).await;
+    let at = session.target().to_owned();
+    session.close().await;
+    let mut status = status?;
+    if let Some(status) = status.as_object_mut() {
+        status.insert("url".to_owned(), at.into());
+    }
+    Ok(status)
+}
+
+fn serving(status: &Value) -> Serving {
+    let text = |place: &str| {
+        let text = status.pointer(place).and_then(Value::as_str);
+        text.map(clean_line)
+    };
+    Serving {
+        at: text("/url").unwrap_or_default(),
+        digest: text("/policy/digest").unwrap_or_default(),
+        stays: status.pointer("/policy/differs") == Some(&Value::Bool(true)),
+        upstream: text("/upstream/url"),
+        trouble: text("/upstream/trouble/what"),
+    }
+}
+
+/// Where the gateway listens: as it says itself while it serves, else as it is configured.
+fn doors(config: &Config, serves: bool) -> Doors {
+    let said = serves.then(|| listening(&config.state));
+    let mut urls: Vec<Target> = said
+        .iter()
+        .flatten()
+        .filter_map(|url| Target::parse(url).ok())
+        .collect();
+    if urls.is_empty() {
+        let container = container::detect(Path::new("/"), |name| std::env::var(name).ok());
+        let host = host::listening(container.as_ref(), &interfaces());
+        let tls = !matches!(config.tls, crate::config::Tls::Off);
+        let scheme = if tls { "wss" } else { "ws" };
+        let addresses = config.listen.addresses(host);
+        let urls_of = addresses.iter().map(|at| format!("{scheme}://{at}"));
+        urls = urls_of.filter_map(|url| Target::parse(&url).ok()).collect();
+    }
+    let settings = config.settings();
+    let origins = settings.control_ui.allowed_origins.origins.entries();
+    Doors {
+        urls,
+        open: settings.auth.mode() == AuthMode::None,
+        origins: origins.map(str::to_owned).collect(),
+    }
+}
+
+/// What the gateway shows the server behind.
+fn secret(configured: &Upstream) -> Option<&Secret> {
+    configured.token.as_ref().or(configured.password.as_ref())
+}
+
+/// The server behind, asked as the gateway asks it, up to where it would be shown a secret.
+async fn behind(config: &Config, configured: &Upstream) -> Option<Behind> {
+    let (target, trust) = upstream::target(&config.named(), configured).ok()?;
+    let openclaw = configured.kind == UpstreamKind::OpenClaw;
+    let patience = Duration::from_millis(configured.patience_ms);
+    let patience = Patience {
+        connection: patience,
+        handshake: patience,
+        call: patience,
+    };
+    let mut reached = Reached::default();
+    let mut ahead_ms = None;
+    let asked = match openclaw {
+        true => {
+            let mut hear = |step: Step| match step {
+                Step::Reached(there) => reached = there,
+                Step::Challenged { time_ms, .. } => {
+                    ahead_ms = time_ms.map(|time| time.saturating_sub(now_ms()));
+                }
+                Step::Upgraded(_) | Step::Knocking { .. } => {}
+            };
+            let door = Door::open(&target, trust, &Asked::default(), patience, &mut hear).await;
+            door.map(drop)
+        }
+        false => dial(&target, trust, patience)
+            .await
+            .map(|(_, there)| reached = there),
+    };
+    let answer = match (asked, reached.peer) {
+        (Err(error), _) => Err(clean_line(&error.to_string())),
+        (Ok(()), Some(peer)) => Ok(Answer {
+            place: place(peer.ip(), peer.port()).await,
+            ahead_ms,
+        }),
+        (Ok(()), None) => Err(format!("{target} is no address of TCP")),
+    };
+    let secret = secret(configured);
+    Some(Behind {
+        pages: openclaw
+            && configured
+                .paths
+                .as_ref()
+                .is_none_or(|paths| !paths.is_empty()),
+        has_secret: secret.is_some(),
+        shares_secret: secret.is_some_and(|secret| own(config).iter().any(|it| it.matches(secret))),
+        openclaw,
+        target,
+        answer,
+    })
+}
+
+/// The secrets of the gateway itself.
+fn own(config: &Config) -> Vec<Secret> {
+    let auth = config.settings().auth;
+    let file = config.token_file();
+    let made = config.token == Token::Generate && file.exists();
+    let made = made.then(|| token::made(&file).ok()).flatten();
+    [auth.token, auth.password, made]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Where a server is that was reached at an address; and at which other addresses of this host its
+/// port takes connections.
+async fn place(reached: IpAddr, port: u16) -> Place {
+    let reached = reached.to_canonical();
+    let own = own_addresses(&interfaces());
+    if !reached.is_loopback() && !own.contains(&reached) {
+        return Place::Elsewhere(reached);
+    }
+    let mut open = Vec::new();
+    for ip in own.into_iter().filter(|ip| !ip.is_loopback()) {
+        // An address of one link is reached by its interface too, which nobody else needs.
+        let link = matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+        let connected = timeout(OWN_ADDRESS, TcpStream::connect((ip, port)));
+        if !link && matches!(connected.await, Ok(Ok(_))) {
+            open.push(ip);
+        }
+    }
+    Place::Here(open)
+}
+
+/// The files of a gateway that hold secrets.
+fn files(file: Option<&str>, config: &Config) -> Vec<(String, host::own::Readers)> {
+    let inline = config.shown().iter().any(|shown| shown.is_secret_in_file());
+    let file = file.filter(|_| inline).map(PathBuf::from);
+    let kept = [
+        config.token_file(),
+        config.devices_file(),
+        config.state.join(upstream::ROOT),
+    ];
+    let files = file.into_iter().chain(kept);
+    files.filter_map(|file| read_by(&file)).collect()
+}
+
+fn read_by(file: &Path) -> Option<(String, host::own::Readers)> {
+    Some((whole(&file.to_string_lossy()), readers(file)?))
+}
+
+/// OpenClaw's command line, as this user has it, and its configuration.
+fn openclaw(
+    behind: &Behind,
+    secret: Option<&Secret>,
+    doors: &Doors,
+    config: &Config,
+) -> Option<(OpenClaw, Option<PathBuf>)> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let named = |name: &str| {
+        let path = std::env::var_os(name).filter(|path| !path.is_empty())?;
+        Some(PathBuf::from(path))
+    };
+    let folder =
+        || named("OPENCLAW_STATE_DIR").or_else(|| Some(std::env::home_dir()?.join(".openclaw")));
+    let file = named("OPENCLAW_CONFIG_PATH").or_else(|| Some(folder()?.join("openclaw.json")));
+    let text = file.as_deref().and_then(|file| {
+        let text = load::read(&file.to_string_lossy(), MAX_BYTES);
+        text.ok()
+    });
+    let found = CommandLine::read(text.as_deref(), &variable)?;
+    let url = Target::parse(&found.url).ok()?;
+    let openclaw = OpenClaw {
+        past: is_same(&url, behind),
+        holds: secret.is_some_and(|secret| found.holds(secret)),
+        remedy: through(doors, config),
+        url: url.to_string(),
+    };
+    Some((openclaw, file.filter(|_| text.is_some())))
+}
+
+/// Whether a URL leads to the server behind.
+fn is_same(url: &Target, behind: &Behind) -> bool {
+    let (
+        Target::Tcp { host, port, .. },
+        Target::Tcp {
+            host: there,
+            port: its,
+            ..
+        },
+    ) = (url, &behind.target)
+    else {
+        return false;
+    };
+    let place = behind.answer.as_ref().ok().map(|answer| &answer.place);
+    let here = behind.target.is_loopback() || matches!(place, Some(Place::Here(_)));
+    port == its && (host.eq_ignore_ascii_case(there) || here && url.is_loopback())
+}
+
+/// What has OpenClaw's command line speak with the gateway.
+fn through(doors: &Doors, config: &Config) -> String {
+    let mut urls = doors.urls.iter().cloned().map(Target::from_this_host);
+    let url = urls.find(|url| matches!(url, Target::Tcp { .. }) && url.is_loopback());
+    let url = url.map_or_else(|| "ws://HOST:PORT".to_owned(), |url| url.to_string());
+    let token = match config.token {
+        Token::Generate => {
+            let file = whole(&config.token_file().to_string_lossy());
+            format!("\"$(cat {})\"", shell_word(&file))
+        }
+        Token::Given | Token::Unused => "TOKEN-OF-GW".to_owned(),
+    };
+    format!("export OPENCLAW_GATEWAY_URL={url} OPENCLAW_GATEWAY_TOKEN={token}")
+}
