@@ -1226,6 +1226,12 @@ fn relay() -> (Place, Place, Running, String) {
     let place = Place::new(&format!(
         "listen: {{ bind: loopback }}\nupstream: {{ url: '{url}', token: {{ file: behind }} }}\n"
     ));
+    // It makes a token for itself.
+    let config = fs::read_to_string(place.path("gw.yaml")).unwrap();
+    place.write(
+        "gw.yaml",
+        &config.replace("auth: { token: { file: token } }\n", ""),
+    );
     place.write("behind", BEHIND);
     place.private("behind");
     (place, behind, running, url)
@@ -1281,7 +1287,7 @@ ok     files          nobody else may read what holds secrets
         ["policy: wrong: gw policy reload"]
     );
     assert_eq!(
-        unwell(&place, &["--upstream-token-file", "token"]),
+        unwell(&place, &["--upstream-token-file", "state/token"]),
         ["secrets: wrong: give it another one: openssl rand -base64 32"]
     );
     drop(behind);
@@ -1310,7 +1316,11 @@ fn a_doctor_says_how_openclaw_s_command_line_comes_through_the_gateway() {
     let (_gateway, own) = place.serve();
     let port = url.rsplit(':').next().unwrap();
     fs::create_dir(place.path("openclaw")).unwrap();
-    let through = format!("export OPENCLAW_GATEWAY_URL={own} OPENCLAW_GATEWAY_TOKEN=TOKEN-OF-GW");
+    let token = place.path("state/token");
+    let through = format!(
+        "export OPENCLAW_GATEWAY_URL={own} OPENCLAW_GATEWAY_TOKEN=\"$(cat {})\"",
+        token.display()
+    );
     place.write(
         "openclaw/openclaw.json",
         &format!("{{gateway:{{port:{port}}}}}"),

@@ -292,7 +292,7 @@ fn trusting(said: Trust, config: &Config) -> Trust {
 }
 
 /// The shared token that a gateway of this host has.
-fn of_gateway(config: &Config) -> Option<Secret> {
+pub(super) fn of_gateway(config: &Config) -> Option<Secret> {
     match config.token {
         Token::Given => config.settings().auth.token,
         Token::Generate => {

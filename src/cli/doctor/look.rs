@@ -12,7 +12,7 @@ use super::super::config::{self, here};
 use super::super::next::{Next, whole};
 use super::super::output::{Output, ReportFormat};
 use super::super::overrides::OverrideArgs;
-use super::super::reach::{GatewayArgs, Outside, Way};
+use super::super::reach::{GatewayArgs, Outside, Way, of_gateway};
 use super::super::table::now_ms;
 use super::super::trouble::clean_line;
 use super::super::{load, upstream};
@@ -22,11 +22,11 @@ use crate::config::openclaw::CommandLine;
 use crate::config::{Config, Token, Upstream, UpstreamKind};
 use crate::diagnostic::Severity;
 use crate::facts::{AuthMode, Scope};
+use crate::host;
 use crate::host::claim::listening;
 use crate::host::container;
 use crate::host::interface::{interfaces, own_addresses};
 use crate::host::own::readers;
-use crate::host::{self, token};
 use crate::secret::Secret;
 use crate::source::shell_word;
 
@@ -191,23 +191,13 @@ async fn behind(config: &Config, configured: &Upstream) -> Option<Behind> {
                 .as_ref()
                 .is_none_or(|paths| !paths.is_empty()),
         has_secret: secret.is_some(),
-        shares_secret: secret.is_some_and(|secret| own(config).iter().any(|it| it.matches(secret))),
+        shares_secret: secret
+            .zip(of_gateway(config))
+            .is_some_and(|(it, own)| it.matches(&own)),
         openclaw,
         target,
         answer,
     })
-}
-
-/// The secrets of the gateway itself.
-fn own(config: &Config) -> Vec<Secret> {
-    let auth = config.settings().auth;
-    let file = config.token_file();
-    let made = config.token == Token::Generate && file.exists();
-    let made = made.then(|| token::made(&file).ok()).flatten();
-    [auth.token, auth.password, made]
-        .into_iter()
-        .flatten()
-        .collect()
 }
 
 /// Where a server is that was reached at an address; and at which other addresses of this host its
