@@ -1244,7 +1244,7 @@ const BEHIND: &str = "3c0b8f51de7742a9-not-a-secret";
 fn unwell(place: &Place, arguments: &[&str]) -> Vec<String> {
     let said = place.gw(&[&["doctor", "--format", "json"], arguments].concat());
     let found: Value = serde_json::from_str(&said.out).unwrap();
-    let checks = found["checks"].as_array().unwrap();
+    let checks = found.pointer("/checks").unwrap().as_array().unwrap();
     let told = checks.iter().filter(|check| check["result"] != "ok");
     let told: Vec<String> = told
         .map(|check| {
