@@ -64,6 +64,7 @@ pub mod host;
 pub mod journal;
 pub mod lang;
 pub mod pairing;
+mod pipe;
 pub mod policy;
 pub mod recorded;
 pub mod relay;

@@ -129,7 +129,9 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that may do what the pure half may not.
-const WORLD: [&str; 7] = ["cli", "client", "host", "lib", "main", "relay", "server"];
+const WORLD: [&str; 8] = [
+    "cli", "client", "host", "lib", "main", "pipe", "relay", "server",
+];
 
 /// Names, with the files that may use them.
 const RESERVED: &[(&str, &[&str])] = &[
@@ -167,11 +169,20 @@ const RESERVED: &[(&str, &[&str])] = &[
     ),
     (
         "tokio",
-        &["src/cli/", "src/client/", "src/relay/", "src/server/"],
+        &[
+            "src/cli/",
+            "src/client/",
+            "src/pipe/",
+            "src/relay/",
+            "src/server/",
+        ],
     ),
-    ("hyper", &["src/relay/", "src/server/"]),
+    ("hyper", &["src/pipe/", "src/relay/", "src/server/"]),
     ("rustls", &["src/client/", "src/server/"]),
-    ("tracing", &["src/cli/", "src/relay/", "src/server/"]),
+    (
+        "tracing",
+        &["src/cli/", "src/pipe/", "src/relay/", "src/server/"],
+    ),
 ];
 
 fn root() -> &'static Path {

@@ -113,7 +113,9 @@ where
 }
 
 async fn session(stream: Upgraded, filling: &str) -> Option<()> {
-    let config = WebSocketConfig::default().read_buffer_size(4_096);
+    let config = WebSocketConfig::default()
+        .read_buffer_size(4_096)
+        .max_frame_size(None);
     let stream = TokioIo::new(stream);
     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
     let nonce = uuid::Uuid::from_bytes([7; 16]).to_string();

@@ -76,7 +76,9 @@ impl Client {
                 Box::new(StreamOwned::new(tls, stream))
             }
         };
-        let config = WebSocketConfig::default().read_buffer_size(4_096);
+        let config = WebSocketConfig::default()
+            .read_buffer_size(4_096)
+            .max_frame_size(None);
         let url = format!("ws://{at}/");
         let Ok((mut socket, _)) = client_with_config(url, wire, Some(config)) else {
             panic!("the request for a WebSocket failed");

@@ -11,7 +11,8 @@
 //! Then the gateway stands in front of the bare server, and the same clients reach that through it
 //! and without it; what the gateway's own process takes is what is added.
 //!
-//! `cargo bench --bench gateway` takes about a minute; `-- --test` looks only whether it runs.
+//! `cargo bench --bench gateway` takes some minutes; `-- relayed` measures only what has that in its
+//! title, and `-- --test` looks only whether it runs.
 
 #![expect(
     clippy::expect_used,
@@ -48,6 +49,9 @@ const SMOKE: Effort = Effort {
     idle: 8,
 };
 
+/// How much connections may take together that are held after they said something.
+const HELD_BYTES: usize = 1 << 26;
+
 /// How many clients knock at once.
 const AT_ONCE: usize = 64;
 
@@ -62,37 +66,55 @@ fn main() {
         true => SMOKE,
         false => MEASURED,
     };
+    let named = arguments.iter().find(|argument| !argument.starts_with('-'));
+    let is_asked = |title: &str| named.is_none_or(|named| title.contains(named.as_str()));
     let folder = tempfile::tempdir().expect("a folder");
     for tls in [false, true] {
-        let gw = Subject::gateway(folder.path(), tls);
-        let bare = Subject::bare(folder.path(), tls, gw.hello_bytes());
         let title = if tls {
             "handshake, TLS 1.3"
         } else {
             "handshake, plain"
         };
-        compare(title, [&gw, &bare], &effort, |subject, during| {
+        if !is_asked(title) {
+            continue;
+        }
+        let gw = Subject::gateway(folder.path(), tls);
+        let bare = Subject::bare(folder.path(), tls, gw.hello_bytes());
+        compare(title, [&gw, &bare], &effort, 0, |subject, during| {
             subject.knock(AT_ONCE, during)
         });
     }
     let bare = Subject::bare(folder.path(), false, 4_096);
     let relay = Subject::relay(folder.path(), &bare);
     let subjects = [&relay, &bare];
-    compare("relayed handshake", subjects, &effort, |subject, during| {
-        subject.knock(AT_ONCE, during)
-    });
-    for (title, bytes) in [("relayed, 1 KiB", 1 << 10), ("relayed, 1 MiB", 1 << 20)] {
-        compare(title, subjects, &effort, |subject, during| {
-            subject.talk(bytes, during)
+    let title = "relayed handshake";
+    if is_asked(title) {
+        compare(title, subjects, &effort, 0, |subject, during| {
+            subject.knock(AT_ONCE, during)
         });
+    }
+    for (title, clients, bytes) in [
+        ("relayed, 1 KiB, one client", 1, 1 << 10),
+        ("relayed, 1 KiB, 16 clients", 16, 1 << 10),
+        ("relayed, 1 MiB, one client", 1, 1 << 20),
+        ("relayed, 1 MiB, 4 clients", 4, 1 << 20),
+        ("relayed, 16 MiB, one client", 1, 1 << 24),
+    ] {
+        if is_asked(title) {
+            compare(title, subjects, &effort, bytes, |subject, during| {
+                subject.talk(clients, bytes, during)
+            });
+        }
     }
 }
 
-/// Measures two subjects in turn, and prints what they came to.
+/// Measures two subjects in turn, and prints what they came to. A connection that is held to see
+/// what it takes has said so many bytes before.
 fn compare(
     title: &str,
     subjects: [&Subject; 2],
     effort: &Effort,
+    said: usize,
     measure: impl Fn(&Subject, Duration) -> Round,
 ) {
     let mut measured = [const { Vec::new() }; 2];
@@ -104,6 +126,7 @@ fn compare(
             rounds.push(measure(subject, effort.round));
         }
     }
-    let idle = subjects.map(|subject| subject.hold(effort.idle));
+    let most = HELD_BYTES.checked_div(said).unwrap_or(usize::MAX);
+    let idle = subjects.map(|subject| subject.hold(effort.idle.min(most.max(2)), said));
     table::print(title, subjects, &measured, &idle);
 }

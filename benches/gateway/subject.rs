@@ -138,57 +138,78 @@ impl Subject {
 
     /// So many clients knock for a while, each again as soon as it was answered.
     pub(crate) fn knock(&self, clients: usize, during: Duration) -> Round {
+        self.round(clients, during, |number| {
+            let client = Client::numbered(number);
+            move || {
+                let began = Instant::now();
+                let admitted = client.knock(self.at, self.tls.as_ref());
+                let took = began.elapsed();
+                drop(admitted);
+                took
+            }
+        })
+    }
+
+    /// So many clients say something for a while, each again as soon as it was answered.
+    pub(crate) fn talk(&self, clients: usize, bytes: usize, during: Duration) -> Round {
+        let message = client::call(bytes);
+        self.round(clients, during, |number| {
+            let mut admitted = Client::numbered(number).knock(self.at, self.tls.as_ref());
+            let message = message.clone();
+            move || {
+                let began = Instant::now();
+                admitted.echo(&message);
+                began.elapsed()
+            }
+        })
+    }
+
+    /// So many clients do something for a while that they are made for before. Each says how long
+    /// it took.
+    fn round<Made: FnMut() -> Duration + Send>(
+        &self,
+        clients: usize,
+        during: Duration,
+        make: impl Fn(usize) -> Made,
+    ) -> Round {
         let over = AtomicBool::new(false);
+        let made: Vec<Made> = (0..clients).map(make).collect();
         let before = self.process.cpu();
         let began = Instant::now();
         let latencies: Vec<Duration> = thread::scope(|scope| {
-            let knocking: Vec<_> = (0..clients)
-                .map(|number| {
-                    let over = &over;
-                    scope.spawn(move || {
-                        let client = Client::numbered(number);
-                        let mut took = Vec::new();
-                        while !over.load(Ordering::Relaxed) {
-                            let began = Instant::now();
-                            let admitted = client.knock(self.at, self.tls.as_ref());
-                            took.push(began.elapsed());
-                            drop(admitted);
-                        }
-                        took
-                    })
+            let doing = made.into_iter().map(|mut once| {
+                let over = &over;
+                scope.spawn(move || {
+                    let mut took = Vec::new();
+                    while !over.load(Ordering::Relaxed) {
+                        took.push(once());
+                    }
+                    took
                 })
-                .collect();
+            });
+            let doing: Vec<_> = doing.collect();
             thread::sleep(during);
             over.store(true, Ordering::Relaxed);
-            let joined = knocking.into_iter().map(|client| client.join());
+            let joined = doing.into_iter().map(|client| client.join());
             joined.flat_map(|took| took.expect("a client")).collect()
         });
         let took = began.elapsed();
         Round::of(latencies, took, before.zip(self.process.cpu()))
     }
 
-    /// One client says something as often as it is answered.
-    pub(crate) fn talk(&self, bytes: usize, during: Duration) -> Round {
-        let message = client::call(bytes);
-        let mut admitted = Client::numbered(0).knock(self.at, self.tls.as_ref());
-        let before = self.process.cpu();
-        let began = Instant::now();
-        let mut latencies = Vec::new();
-        while began.elapsed() < during {
-            let began = Instant::now();
-            admitted.echo(&message);
-            latencies.push(began.elapsed());
-        }
-        let took = began.elapsed();
-        Round::of(latencies, took, before.zip(self.process.cpu()))
-    }
-
-    /// What one connection takes that was admitted and does nothing, in bytes.
-    pub(crate) fn hold(&self, connections: usize) -> Option<f64> {
+    /// What one connection takes that was admitted, said so many bytes, and does nothing now, in
+    /// bytes.
+    pub(crate) fn hold(&self, connections: usize, said: usize) -> Option<f64> {
         let client = Client::numbered(0);
         let before = self.process.resident()?;
         let held: Vec<_> = (0..connections)
-            .map(|_| client.knock(self.at, self.tls.as_ref()))
+            .map(|_| {
+                let mut admitted = client.knock(self.at, self.tls.as_ref());
+                if said > 0 {
+                    admitted.echo(&client::call(said));
+                }
+                admitted
+            })
             .collect();
         let after = self.process.resident()?;
         drop(held);

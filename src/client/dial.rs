@@ -13,11 +13,15 @@ use tokio::time::timeout;
 use super::error::{ClientError, Waited};
 use super::target::Target;
 use super::tls::{ConnectError, Connector, Trust, Trusted};
+use crate::pipe::Buffered;
 
 /// A stream of bytes, whatever it goes over.
 pub(crate) trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytes for T {}
+
+/// What a WebSocket to a gateway goes over.
+pub(crate) type Wire = Buffered<Box<dyn Bytes>>;
 
 /// How long each step may take.
 #[derive(Clone, Copy, Debug)]

@@ -12,13 +12,14 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::device::Device;
-use super::dial::{Bytes, Patience, Reached, dial, speaks_tls};
+use super::dial::{Patience, Reached, Wire, dial, speaks_tls};
 use super::error::{ClientError, Waited};
 use super::knock::{ID, Knock};
 use super::messages::Messages;
 use super::session::{Session, answer};
 use super::target::Target;
 use super::tls::Trust;
+use crate::pipe::Buffered;
 use crate::wire::reply::CONNECTION_ID;
 
 /// The most of another answer than a WebSocket that is kept, in bytes.
@@ -110,7 +111,7 @@ impl Door {
         seen(Step::Reached(reached));
         let answered = timeout(
             patience.handshake,
-            client_async_with_config(request, stream, Some(config())),
+            client_async_with_config(request, Buffered::new(stream), Some(config())),
         )
         .await;
         let (websocket, response) = match answered.map_err(|_| late(Waited::Http))? {
@@ -178,7 +179,7 @@ impl Door {
         self,
         frame: &Value,
         id: &str,
-    ) -> Result<(Value, WebSocketStream<Box<dyn Bytes>>), ClientError> {
+    ) -> Result<(Value, WebSocketStream<Wire>), ClientError> {
         let (hello, messages) = self.asked(frame, id).await?;
         Ok((hello, messages.into_websocket()))
     }
@@ -211,8 +212,11 @@ impl Door {
 /// How much is read at once. The library's own value takes 128 KiB of every connection.
 const READ_BYTES: usize = 4_096;
 
+/// A message may be as large as the library has it, and come in one frame.
 fn config() -> WebSocketConfig {
+    let most = WebSocketConfig::default().max_message_size;
     WebSocketConfig::default()
+        .max_frame_size(most)
         .read_buffer_size(READ_BYTES)
         .write_buffer_size(0)
 }

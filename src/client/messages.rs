@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::dial::Bytes;
+use super::dial::Wire;
 use super::error::{ClientError, Waited};
 use crate::wire::Close;
 
@@ -17,13 +17,13 @@ const CLOSING: Duration = Duration::from_secs(2);
 
 /// A WebSocket, our end, with the name of the other one.
 pub(super) struct Messages {
-    websocket: WebSocketStream<Box<dyn Bytes>>,
+    websocket: WebSocketStream<Wire>,
     /// Where the gateway is.
     pub(super) target: String,
 }
 
 impl Messages {
-    pub(super) fn new(websocket: WebSocketStream<Box<dyn Bytes>>, target: String) -> Self {
+    pub(super) fn new(websocket: WebSocketStream<Wire>, target: String) -> Self {
         Messages { websocket, target }
     }
 
@@ -55,7 +55,7 @@ impl Messages {
     }
 
     /// What they go over, for messages of any kind.
-    pub(super) fn into_websocket(self) -> WebSocketStream<Box<dyn Bytes>> {
+    pub(super) fn into_websocket(self) -> WebSocketStream<Wire> {
         self.websocket
     }
 

@@ -1,18 +1,17 @@
 //! A connection to the upstream, once it let the client in.
 
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 
-use crate::client::Bytes;
+use crate::client::Wire;
+use crate::pipe::{Receiver, Sender, split};
 use crate::wire::Close;
 
 /// A connection to the upstream.
 pub struct Link {
-    pub(super) websocket: WebSocketStream<Box<dyn Bytes>>,
+    pub(super) websocket: WebSocketStream<Wire>,
     /// What it said on admission.
     pub(super) hello: Value,
 }
@@ -25,10 +24,10 @@ impl std::fmt::Debug for Link {
 }
 
 /// The way there.
-pub struct ToUpstream(SplitSink<WebSocketStream<Box<dyn Bytes>>, Message>);
+pub struct ToUpstream(Sender<Wire>);
 
 /// The way back.
-pub struct FromUpstream(SplitStream<WebSocketStream<Box<dyn Bytes>>>);
+pub struct FromUpstream(Receiver<Wire>);
 
 /// What comes from the upstream.
 #[derive(Debug)]
@@ -50,7 +49,7 @@ impl Link {
     /// Both ways.
     #[must_use]
     pub fn split(self) -> (ToUpstream, FromUpstream) {
-        let (to, from) = self.websocket.split();
+        let (to, from) = split(self.websocket, Role::Client);
         (ToUpstream(to), FromUpstream(from))
     }
 }

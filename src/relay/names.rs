@@ -86,7 +86,7 @@ fn replaced(message: Utf8Bytes, names: &HashMap<Box<str>, Box<str>>) -> Utf8Byte
 /// The place behind the next quotation mark.
 fn next_quote(bytes: &[u8], from: usize) -> Option<usize> {
     let rest = bytes.get(from..)?;
-    let at = rest.iter().position(|byte| *byte == b'"')?;
+    let at = memchr::memchr(b'"', rest)?;
     Some(from + at + 1)
 }
 

@@ -22,6 +22,7 @@ use super::head::{Head, Told};
 use super::link::Link;
 use super::upstream::{Login, Upstream};
 use crate::client::{Bytes, ClientError, Patience, dial};
+use crate::pipe::Buffered;
 use crate::wire::Bearer;
 
 /// How much is read at once.
@@ -108,8 +109,13 @@ impl Upstream {
             .write_buffer_size(0)
             .max_message_size(Some(most))
             .max_frame_size(Some(most));
-        let websocket =
-            WebSocketStream::from_partially_read(stream, rest, Role::Client, Some(config)).await;
+        let websocket = WebSocketStream::from_partially_read(
+            Buffered::new(stream),
+            rest,
+            Role::Client,
+            Some(config),
+        )
+        .await;
         let link = Link {
             websocket,
             hello: serde_json::Value::Null,

@@ -5,9 +5,12 @@ use std::io::{self, Cursor};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::OpCode;
+
+use crate::pipe::Queue;
 
 /// A stream of frames.
 #[derive(Debug)]
@@ -76,6 +79,12 @@ impl<S> Ahead<S> {
         self.first
             .take()
             .map_or_else(Vec::new, |first| first.behind)
+    }
+}
+
+impl<S: Queue> Queue for Ahead<S> {
+    fn queue(&mut self, bytes: Bytes) {
+        self.stream.queue(bytes);
     }
 }
 

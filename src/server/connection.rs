@@ -20,7 +20,6 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::admit::{Arrived, Decided, Undecided, admit};
 use super::clock::{now_ms, uuid};
 use super::gateway::{Phase, Shared, lock};
-use super::held::{Held, Hold};
 use super::http::{self, Asked};
 use super::listener::Accepted;
 use super::methods;
@@ -42,6 +41,7 @@ use crate::facts::{OriginClass, PeerUid, Transport};
 use crate::handshake::{self, Http, Socket};
 use crate::host::peer::Ends;
 use crate::journal::{Connection, Finish, Line, Unfinished};
+use crate::pipe::{Buffered, Hold};
 use crate::relay::http::Pace;
 use crate::relay::{Granted, Kind, Link, Upstream};
 use crate::wire::reply::{HttpReason, HttpRefusal, Server, challenge, event, upstream_away};
@@ -218,7 +218,10 @@ async fn enter(
     // stand beside `Upgrade` in that answer too, which strict clients refuse.
     let connection = http1::Builder::new()
         .max_buf_size(shared.options.limits.head_bytes.max(LEAST_HEAD))
-        .serve_connection(TokioIo::new(Held::new(stream, hold.clone())), service)
+        .serve_connection(
+            TokioIo::new(Buffered::holding(stream, hold.clone())),
+            service,
+        )
         .with_upgrades();
     tokio::select! {
         served = connection => if let Err(error) = served {
@@ -273,9 +276,9 @@ async fn enter(
 }
 
 /// What a connection goes over that was answered with 101, and what was read after it.
-async fn stream_of(upgraded: OnUpgrade, deadline: Instant) -> Option<(Held<Stream>, Vec<u8>)> {
+async fn stream_of(upgraded: OnUpgrade, deadline: Instant) -> Option<(Buffered<Stream>, Vec<u8>)> {
     let upgraded = timeout_at(deadline, upgraded).await.ok()?.ok()?;
-    let parts = upgraded.downcast::<TokioIo<Held<Stream>>>().ok()?;
+    let parts = upgraded.downcast::<TokioIo<Buffered<Stream>>>().ok()?;
     Some((parts.io.into_inner().release(), parts.read_buf.to_vec()))
 }
 

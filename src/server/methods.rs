@@ -514,3 +514,18 @@ const LONGEST: usize = 64;
 fn shown(method: &str) -> String {
     crate::source::visible(&method.chars().take(LONGEST).collect::<String>())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ours_is_looked_for() {
+        for method in METHODS.iter().filter(|method| is_ours(method.name)) {
+            let found = route::ROOTS
+                .iter()
+                .any(|root| method.name.starts_with(root));
+            assert!(found, "`relay::route::ROOTS` has none for {}", method.name);
+        }
+    }
+}

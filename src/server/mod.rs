@@ -16,7 +16,6 @@ mod clock;
 mod connection;
 pub mod decision_log;
 mod gateway;
-mod held;
 mod http;
 mod in_process;
 pub mod listener;

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
@@ -15,8 +14,8 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::ahead::Ahead;
-use super::held::Held;
 use super::stream::Stream;
+use crate::pipe::{Buffered, Receiver, Sender, split};
 use crate::wire::{Close, FrameError};
 
 /// How much is read at once. The library's own value takes 128 KiB of every connection.
@@ -31,7 +30,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 pub(super) struct WebSocket(Wire);
 
 /// What its messages go over.
-type Wire = WebSocketStream<Ahead<Held<Stream>>>;
+type Wire = WebSocketStream<Ahead<Buffered<Stream>>>;
 
 /// Why nothing more comes.
 #[derive(Debug)]
@@ -55,14 +54,14 @@ fn config(most: usize) -> WebSocketConfig {
 impl WebSocket {
     /// Of a connection whose request was answered with 101, and what was read after it. A
     /// message may have `most` bytes.
-    pub(super) async fn new(stream: Held<Stream>, read: Vec<u8>, most: usize) -> Self {
+    pub(super) async fn new(stream: Buffered<Stream>, read: Vec<u8>, most: usize) -> Self {
         let stream = Ahead::new(stream, &read);
         let config = Some(config(most));
         WebSocket(WebSocketStream::from_partially_read(stream, read, Role::Server, config).await)
     }
 
     /// The same, of a connection that is admitted already: nothing has to be kept for another one.
-    pub(super) async fn admitted(stream: Held<Stream>, read: Vec<u8>, most: usize) -> Self {
+    pub(super) async fn admitted(stream: Buffered<Stream>, read: Vec<u8>, most: usize) -> Self {
         let mut stream = Ahead::new(stream, &[]);
         stream.take_behind();
         let config = Some(config(most));
@@ -82,9 +81,9 @@ impl WebSocket {
 
     /// Both ways, for as long as they are needed apart.
     pub(super) fn split(self) -> (ToClient, FromClient) {
-        let (to, from) = self.0.split();
+        let (to, receiver) = split(self.0, Role::Server);
         let from = FromClient {
-            stream: from,
+            receiver,
             close: None,
         };
         (ToClient(to), from)
@@ -142,11 +141,11 @@ impl WebSocket {
 }
 
 /// The way to the client.
-pub(super) struct ToClient(SplitSink<Wire, Message>);
+pub(super) struct ToClient(Sender<Ahead<Buffered<Stream>>>);
 
 /// The way from the client.
 pub(super) struct FromClient {
-    stream: SplitStream<Wire>,
+    receiver: Receiver<Ahead<Buffered<Stream>>>,
     /// How the client closed it, where it said.
     pub(super) close: Option<Close>,
 }
@@ -162,7 +161,7 @@ impl FromClient {
     /// The next message, text or binary. It may be asked again when it was not waited for.
     pub(super) async fn next(&mut self) -> Result<Message, Gone> {
         loop {
-            match self.stream.next().await {
+            match self.receiver.next().await {
                 Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => return Ok(message),
                 Some(Ok(Message::Close(close))) => {
                     self.close = close.map(|close| Close::new(close.code.into(), &close.reason));
@@ -177,7 +176,7 @@ impl FromClient {
 
     /// Both ways as one again.
     pub(super) fn whole(self, to: ToClient) -> Option<WebSocket> {
-        self.stream.reunite(to.0).ok().map(WebSocket)
+        self.receiver.whole(to.0).map(WebSocket)
     }
 }
 
@@ -221,7 +220,6 @@ fn gone(error: &Error) -> Gone {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::held::Hold;
 
     fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
         let length = u8::try_from(payload.len()).unwrap();
@@ -246,12 +244,8 @@ mod tests {
     #[tokio::test]
     async fn answers_that_nobody_takes_do_not_pile_up() {
         let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
-        let mut websocket = WebSocket::new(
-            Held::new(Stream::Unix(ours), Hold::default()),
-            Vec::new(),
-            1_024,
-        )
-        .await;
+        let mut websocket =
+            WebSocket::new(Buffered::new(Stream::Unix(ours)), Vec::new(), 1_024).await;
         let pings = frame(0x89, &[0; 125]).repeat(64);
         let (mut taken, mut idle) = (0, 0);
         while idle < 1_000 {
