@@ -32,6 +32,12 @@ pub(super) fn target(
             "write `ws://HOST:PORT`, or `wss://`",
         )
     })?;
+    if configured.kind == UpstreamKind::Plain && target.path() != "/" {
+        let message = "`upstream.url` has a path, and that of each client's request is asked for \
+                       there";
+        let help = "write `ws://HOST:PORT`, or `wss://`";
+        return Err(wrong("upstream.url", message.to_owned(), help));
+    }
     let trust = match &configured.fingerprint {
         None => Trust::System,
         Some(text) => Trust::Fingerprint(text.parse::<Fingerprint>().map_err(|error| {

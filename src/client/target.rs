@@ -99,6 +99,15 @@ impl Target {
         }
     }
 
+    /// What is asked for there, with a query where it has one; of a socket `/`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        match self {
+            Target::Unix(_) => "/",
+            Target::Tcp { path, .. } => path,
+        }
+    }
+
     /// The same port, with TLS or without.
     #[must_use]
     pub fn with_tls(&self, tls: bool) -> Self {

@@ -80,8 +80,8 @@ pub enum ConnectError {
     /// The certificate is another one than the pinned one.
     #[error(
         "{host} shows another certificate than the one that is pinned: its fingerprint is {found}, \
-         and {expected} was expected. If its certificate was renewed, compare with what `gw status` \
-         says on its host, and pin that; if not, somebody may stand between you and it"
+         and {expected} was expected. If its certificate was renewed, pin what its own host \
+         says (`gw status`, of a gw); if not, somebody may stand between you and it"
     )]
     Pin {
         /// Who was asked for.

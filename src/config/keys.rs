@@ -344,13 +344,13 @@ pub const KEYS: &[Key] = &[
         "upstream.paths",
         Kind::Texts,
         "[/, /assets/]",
-        "What may be asked of it over HTTP; of a gateway of OpenClaw its Control UI where nothing is said, of any other server nothing.",
+        "What may be asked of it over HTTP by GET and HEAD, or by the methods before a path: `GET,POST /hooks/`. Where nothing is said: of a gateway of OpenClaw its Control UI, of any other server nothing.",
     ),
     key(
         "upstream.timeoutMs",
         number(100, 60_000),
         "10000",
-        "How long each of its answers may take until it has let a client in, in milliseconds.",
+        "How long each of its answers may take until it has let a client in, and each part of a page, in milliseconds.",
     ),
     key(
         "limits.handshakeTimeoutMs",

@@ -23,6 +23,7 @@ use super::gateway::{Phase, Shared, lock};
 use super::http::{self, Asked};
 use super::listener::Accepted;
 use super::methods;
+use super::metrics::Over;
 use super::page;
 use super::plain::{self, Asking, Through};
 use super::relayed::{self, Relayed};
@@ -641,6 +642,8 @@ pub(super) async fn opened(
         scopes: permit.scopes(),
     };
     let opened = upstream.open(&granted, permit.device_id(), from_page).await;
+    let metrics = &shared.record.metrics;
+    metrics.upstream_asked(Over::WebSocket, opened.is_ok());
     opened
         .map(|link| Some((Arc::clone(upstream), link)))
         .map_err(|error| {

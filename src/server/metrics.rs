@@ -45,6 +45,14 @@ words! {
     }
 }
 
+words! {
+    /// How the server behind is asked.
+    Over {
+        WebSocket "websocket" "for a client that is admitted",
+        Http "http" "for a page",
+    }
+}
+
 /// A family of counters with one label, or with two.
 type One = Family<[(&'static str, &'static str); 1], Counter>;
 type Two = Family<[(&'static str, &'static str); 2], Counter>;
@@ -63,6 +71,7 @@ pub struct Metrics {
     requests_waiting: Gauge,
     reloads: One,
     policy_differs: Gauge,
+    upstream: Two,
     log_lines_dropped: Counter<u64, AtomicU64>,
     log_lines_left_out: Counter<u64, AtomicU64>,
 }
@@ -89,6 +98,7 @@ impl Metrics {
             requests_waiting: Gauge::default(),
             reloads: Family::default(),
             policy_differs: Gauge::default(),
+            upstream: Family::default(),
             log_lines_dropped: Counter::default(),
             log_lines_left_out: Counter::default(),
         };
@@ -149,6 +159,11 @@ impl Metrics {
             self.policy_differs.clone(),
         );
         all.register(
+            "upstream_requests",
+            "Connections and requests that were made to the server behind, by how it took them",
+            self.upstream.clone(),
+        );
+        all.register(
             "decision_log_lines_dropped",
             "Lines of the log of decisions that could not be written",
             self.log_lines_dropped.clone(),
@@ -179,6 +194,10 @@ impl Metrics {
         }
         for result in ["ok", "failed"] {
             drop(self.reloads.get_or_create(&[("result", result)]));
+            for over in Over::WORDS {
+                let labels = [("over", over.name), ("result", result)];
+                drop(self.upstream.get_or_create(&labels));
+            }
         }
     }
 
@@ -247,6 +266,15 @@ impl Metrics {
         self.policy_differs(!loaded);
     }
 
+    /// The server behind was asked: whether it took the client, or answered the request.
+    pub fn upstream_asked(&self, over: Over, took: bool) {
+        let labels = [
+            ("over", over.name()),
+            ("result", if took { "ok" } else { "failed" }),
+        ];
+        self.upstream.get_or_create(&labels).inc();
+    }
+
     /// Whether the policy on the disk is another one than the one in force.
     pub fn policy_differs(&self, differs: bool) {
         self.policy_differs.set(i64::from(differs));
@@ -305,6 +333,7 @@ mod tests {
         metrics.session_ended(Finish::Revoked);
         metrics.requests_waiting(3);
         metrics.policy_reloaded(false);
+        metrics.upstream_asked(Over::WebSocket, false);
         metrics.log_lines_dropped(7);
         metrics.log_lines_dropped(5);
         metrics.log_lines_left_out(9);
@@ -326,6 +355,8 @@ mod tests {
             "gw_pairing_requests_waiting 3",
             "gw_policy_reloads_total{result=\"failed\"} 1",
             "gw_policy_differs 1",
+            "gw_upstream_requests_total{over=\"websocket\",result=\"failed\"} 1",
+            "gw_upstream_requests_total{over=\"http\",result=\"ok\"} 0",
             "gw_decision_log_lines_dropped_total 7",
             "gw_decision_log_lines_left_out_total 9",
         ] {
@@ -352,6 +383,6 @@ mod tests {
             .lines()
             .filter(|line| line.starts_with("# HELP gw_"))
             .count();
-        assert_eq!(help, 13);
+        assert_eq!(help, 14);
     }
 }

@@ -13,6 +13,7 @@ use hyper::http::request;
 
 use super::connection::{Doorway, What, guarded, whose};
 use super::http::{self, Answer};
+use super::metrics::Over;
 use super::waiting::Place;
 use crate::relay::Upstream;
 use crate::relay::http::{FromBehind, NoAnswer, Pace, Paced, Path, Stays};
@@ -60,7 +61,10 @@ pub(super) async fn answer(
     }
     let patience = upstream.options().patience * TIMES;
     let body = Paced::new(body, Arc::clone(pace), patience, patience);
-    match upstream.fetch(head, body).await {
+    let answer = upstream.fetch(head, body).await;
+    let metrics = &shared.record.metrics;
+    metrics.upstream_asked(Over::Http, answer.is_ok());
+    match answer {
         Ok(answer) => answer.map(|body| {
             Either::Right(Box::new(Passing {
                 body: Paced::new(body, Arc::clone(pace), patience, KEPT),

@@ -12,6 +12,7 @@ use super::clock::{now_ms, steady_ms};
 use super::connection::{Doorway, What, guarded, whose};
 use super::gateway::{Phase, Shared, lock};
 use super::http::{self, Answer};
+use super::metrics::Over;
 use super::session::{Begun, Session};
 use super::sessions::End;
 use super::snapshot::Snapshot;
@@ -245,7 +246,10 @@ impl Asking {
             None => &self.head,
         };
         let passing = self.upstream.pass(head, &told, &self.bearer, most);
-        passing.await.map_err(|error| {
+        let passed = passing.await;
+        let metrics = &self.shared.record.metrics;
+        metrics.upstream_asked(Over::WebSocket, passed.is_ok());
+        passed.map_err(|error| {
             tracing::warn!(
                 connection = %self.connection.id,
                 upstream = %self.upstream.options().target,

@@ -82,7 +82,9 @@ impl Reason {
             }
             Reason::ScopeNotAllowed => "ask only for known scopes of the role",
             Reason::TokenMismatch => "send the token that the gateway is configured with",
-            Reason::TokenMissing => "send the gateway's token as auth.token",
+            Reason::TokenMissing => {
+                "send the gateway's token: as auth.token, or as a bearer token to a plain server"
+            }
             Reason::TokenNotConfigured => "have the owner set auth.token on the gateway",
             Reason::Unauthorized => "send the credentials that the gateway asks for",
         }

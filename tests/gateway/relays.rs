@@ -1,19 +1,24 @@
 //! A gateway of OpenClaw behind: what passes both ways, what stays here, and how either end is told
 //! of the other's.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use gw::client::tls::Trust;
+use gw::config::Tls;
 use gw::facts::Scope;
 use gw::journal::Kind as LineKind;
+use gw::server::tls::Certificates;
 use gw::server::{Identity, Options};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::client::{Asking, Closed, TOKEN, soon};
 use crate::handshakes::door;
 use crate::served::{Plan, Served, rules};
-use crate::upstream::{Arrival, Behind, Manner, SECRET, upstream};
+use crate::upstream::{Arrival, Behind, Manner, SECRET, upstream, upstream_at};
 
 const PATIENT: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(50);
@@ -189,6 +194,67 @@ async fn a_server_behind_that_lets_nobody_in_is_unavailable() {
 }
 
 #[tokio::test]
+async fn a_server_behind_is_taken_for_whom_its_certificate_says() {
+    let certificates = |folder: &std::path::Path| {
+        let tls = Tls::Generated { names: Vec::new() };
+        let made = Certificates::open(&tls, folder, None, SystemTime::now());
+        made.unwrap().unwrap()
+    };
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let [its, other] = [&folders[0], &folders[1]].map(|folder| certificates(folder.path()));
+    let [right, wrong] = [&its, &other].map(Certificates::fingerprint);
+    let mut behind = Behind::serve_with(Manner::Good, Some(its)).await;
+    let plan = |trust| {
+        let url = format!("wss://{}", behind.address);
+        let upstream = upstream_at(&url, trust, PATIENT);
+        let options = Options {
+            upstream: Some(Arc::clone(&upstream)),
+            ..Options::default()
+        };
+        (Plan { options, ..door() }, upstream)
+    };
+    let both = format!("{right}, and {wrong} was expected");
+    for (trust, why) in [
+        (Trust::Fingerprint(wrong), both.as_str()),
+        (Trust::System, "certificate"),
+    ] {
+        let (plan, upstream) = plan(trust);
+        let refused = plan.serve().refuse(&Asking::device("owner")).await;
+        assert_eq!(refused.error["code"], "UNAVAILABLE");
+        let trouble = upstream.trouble().unwrap().what;
+        assert!(trouble.contains(why), "{trouble}");
+    }
+    let (plan, _) = plan(Trust::Fingerprint(right));
+    let (mut client, mut there) = pair(&plan.serve(), &mut behind).await;
+    let call = json!({ "type": "req", "id": "1", "method": "chat.send", "params": { "n": 1 } });
+    client.send(&call).await;
+    assert_eq!(there.next().await.unwrap(), call);
+}
+
+/// Who announces a message beyond what is taken is heard no further, before it is there.
+#[tokio::test]
+async fn a_message_beyond_the_limit_ends_it_on_both_sides() {
+    /// A final frame of text of 2^40 bytes: its header, from a client and from a server.
+    const ENDLESS: [&[u8]; 2] = [
+        &[0x81, 0xff, 0, 0, 1, 0, 0, 0, 0, 0, 1, 2, 3, 4],
+        &[0x81, 0x7f, 0, 0, 1, 0, 0, 0, 0, 0],
+    ];
+    let (served, mut behind) = relaying(Manner::Good, door()).await;
+    let (mut client, mut there) = pair(&served, &mut behind).await;
+    let socket = client.socket.get_mut();
+    socket.write_all(ENDLESS[0]).await.unwrap();
+    assert_eq!(client.closed().await.code, 1009);
+    assert_eq!(there.next().await, None);
+
+    let (mut client, mut there) = pair(&served, &mut behind).await;
+    let socket = there.socket.get_mut();
+    socket.write_all(ENDLESS[1]).await.unwrap();
+    let lost = Closed::new(1012, "the server behind the gateway is gone");
+    assert_eq!(client.closed().await, lost);
+    assert_eq!(there.next().await, None);
+}
+
+#[tokio::test]
 async fn each_end_hears_how_the_other_one_ended() {
     let (served, mut behind) = relaying(Manner::Good, door()).await;
     let (mut client, there) = pair(&served, &mut behind).await;
@@ -241,10 +307,10 @@ async fn who_is_not_admitted_any_longer_reaches_nobody() {
 #[tokio::test]
 async fn messages_arrive_as_they_were_sent_however_slowly_they_are_read() {
     const COUNT: usize = 10_000;
-    // Sizes from 0 to the limit, most of them small.
+    // Sizes up to the limit of what is behind, 2 MiB with what is around them; most are small.
     let sizes: Vec<usize> = (0..COUNT)
         .map(|at| match at % 1_000 {
-            0 => 2_000_000,
+            0 => 2_097_000,
             1..=9 => 60_000 + at,
             _ => (at * 7_919) % 900,
         })

@@ -11,16 +11,17 @@ use gw::client::tls::Trust;
 use gw::relay::http::Paths;
 use gw::relay::{Kind, Login, Options, Root, Upstream};
 use gw::secret::Secret;
+use gw::server::tls::Certificates;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::{WebSocketStream, accept_async_with_config};
 
-use crate::client::soon;
+use crate::client::{Io, soon};
 
 /// The token of the server behind, which no client knows.
 pub(crate) const SECRET: &str = "b7d1e5a09c3f48e2";
@@ -55,19 +56,32 @@ pub(crate) struct Behind {
 
 /// A connection of the gateway that was let in, and the connect frame it came with.
 pub(crate) struct Arrival {
-    pub(crate) socket: WebSocketStream<TcpStream>,
+    pub(crate) socket: WebSocketStream<Box<dyn Io>>,
     pub(crate) frame: Value,
 }
 
 impl Behind {
     pub(crate) async fn serve(manner: Manner) -> Self {
+        Behind::serve_with(manner, None).await
+    }
+
+    /// With certificates it speaks TLS.
+    pub(crate) async fn serve_with(manner: Manner, certificates: Option<Certificates>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (told, arrivals) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let told = told.clone();
+                let tls = certificates.as_ref().map(Certificates::acceptor);
                 tokio::spawn(async move {
+                    let stream: Box<dyn Io> = match tls {
+                        None => Box::new(stream),
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(stream) => Box::new(stream),
+                            Err(_) => return,
+                        },
+                    };
                     if let Some(arrival) = answer(stream, manner).await {
                         let _ = told.send(arrival);
                     }
@@ -90,18 +104,23 @@ impl Behind {
 
 /// How a gateway reaches it.
 pub(crate) fn upstream(address: SocketAddr, patience: Duration) -> Arc<Upstream> {
+    upstream_at(&format!("ws://{address}"), Trust::System, patience)
+}
+
+/// The same, of a URL.
+pub(crate) fn upstream_at(url: &str, trust: Trust, patience: Duration) -> Arc<Upstream> {
     Arc::new(Upstream::new(Options {
-        target: Target::parse(&format!("ws://{address}")).unwrap(),
+        target: Target::parse(url).unwrap(),
         kind: Kind::OpenClaw,
         login: Login::Token(Secret::new(SECRET)),
-        trust: Trust::System,
+        trust,
         root: Root::new(Secret::new("what devices are made of in tests")),
         patience,
         paths: Paths::default(),
     }))
 }
 
-async fn answer(mut stream: TcpStream, manner: Manner) -> Option<Arrival> {
+async fn answer(mut stream: Box<dyn Io>, manner: Manner) -> Option<Arrival> {
     if manner == Manner::NoWebSocket {
         let page = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
         let _ = stream.write_all(page).await;

@@ -106,7 +106,7 @@ async fn a_wrong_pin_shows_both() {
     snapbox::assert_data_eq!(
         text,
         snapbox::str![
-            "gateway.example.com shows another certificate than the one that is pinned: its fingerprint is SHOWN, and PINNED was expected. If its certificate was renewed, compare with what `gw status` says on its host, and pin that; if not, somebody may stand between you and it"
+            "gateway.example.com shows another certificate than the one that is pinned: its fingerprint is SHOWN, and PINNED was expected. If its certificate was renewed, pin what its own host says (`gw status`, of a gw); if not, somebody may stand between you and it"
         ]
     );
 }
