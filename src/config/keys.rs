@@ -349,7 +349,7 @@ pub const KEYS: &[Key] = &[
     key(
         "upstream.timeoutMs",
         number(100, 60_000),
-        "10000",
+        "30000",
         "How long each of its answers may take until it has let a client in, and each part of a page, in milliseconds.",
     ),
     key(
