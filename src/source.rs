@@ -251,6 +251,21 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
+/// How many characters are shown of what a peer says.
+pub const MOST_WORDS: usize = 400;
+
+/// What a peer says, on one line that steers nothing, cut after so many characters.
+#[must_use]
+pub fn one_line(text: &str, most: usize) -> String {
+    let text = text.trim();
+    let line = text.chars().take(most);
+    let mut line: String = line.map(|c| if c == '\n' { ' ' } else { c }).collect();
+    if text.chars().nth(most).is_some() {
+        line.push('…');
+    }
+    printable(&line)
+}
+
 /// The text with every character escaped that a terminal or a log would act upon: a peer may
 /// name a property anything, and is told that name. Quotes and backslashes stay as they are.
 #[must_use]

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 use super::Exit;
 use super::output::{AnswerFormat, Output};
 use super::reach::{self, Advice, AskArgs, Outside, Way};
-use super::trouble::{clean_line, cut_line, details};
+use super::trouble::{clean_line, details};
 use crate::client::{Asked, ClientError, Knock, Refusal, Session, Step};
 use crate::facts::{Client, Mode, Role};
 use crate::handshake::clean;
+use crate::source::one_line;
 
 /// How much is shown of what is sent, in characters.
 const MOST_SENT: usize = 4_000;
@@ -208,10 +209,10 @@ fn as_text(step: &Step, whole: bool) -> String {
                 return text;
             }
             if let Some(signed) = signed {
-                say("signed", &cut_line(signed, MOST_SENT));
+                say("signed", &one_line(signed, MOST_SENT));
             }
             let sent = serde_json::to_string(params).unwrap_or_default();
-            say("sent", &format!("connect {}", cut_line(&sent, MOST_SENT)));
+            say("sent", &format!("connect {}", one_line(&sent, MOST_SENT)));
         }
     }
     text

@@ -7,7 +7,7 @@ use crate::client::tls::ConnectError;
 use crate::client::{ClientError, Refusal};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::handshake::clean;
-use crate::source::{Sources, printable, shell_word};
+use crate::source::{MOST_WORDS, Sources, one_line, printable, shell_word};
 use serde_json::json;
 use std::io::ErrorKind;
 
@@ -63,21 +63,7 @@ pub(super) fn report(
 
 /// What a peer said, on one line.
 pub(super) fn clean_line(text: &str) -> String {
-    cut_line(text, 400)
-}
-
-/// What a peer said, on one line, cut after so many characters.
-pub(super) fn cut_line(text: &str, most: usize) -> String {
-    let mut line: String = text
-        .trim()
-        .chars()
-        .take(most)
-        .map(|c| if c == '\n' { ' ' } else { c })
-        .collect();
-    if text.trim().chars().nth(most).is_some() {
-        line.push('…');
-    }
-    printable(&line)
+    one_line(text, MOST_WORDS)
 }
 
 /// All that a refusal says beside its message, a line for each.

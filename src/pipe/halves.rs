@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::{Sink as _, Stream as _};
@@ -18,6 +19,9 @@ use super::buffered::Queue;
 
 /// How many bytes of a message are masked at once: they stay near.
 const MASKED_AT_ONCE: usize = 16_384;
+
+/// How many answers to pings may wait to be taken.
+const MOST_UNANSWERED: usize = 64;
 
 /// Up to how many bytes a message goes out as one piece with its header.
 const SMALL: usize = 4_096;
@@ -37,7 +41,11 @@ pub(crate) struct Sender<S> {
 
 /// The half that receives.
 #[derive(Debug)]
-pub(crate) struct Receiver<S>(Arc<Mutex<WebSocketStream<S>>>);
+pub(crate) struct Receiver<S> {
+    both: Arc<Mutex<WebSocketStream<S>>>,
+    /// How many pings may not be answered yet.
+    unanswered: usize,
+}
 
 /// A message cannot be sent: the connection is over.
 #[derive(Debug)]
@@ -50,7 +58,11 @@ pub(crate) fn split<S>(websocket: WebSocketStream<S>, role: Role) -> (Sender<S>,
         both: Arc::clone(&both),
         role,
     };
-    (sender, Receiver(both))
+    let receiver = Receiver {
+        both,
+        unanswered: 0,
+    };
+    (sender, receiver)
 }
 
 fn lock<S>(both: &Mutex<WebSocketStream<S>>) -> MutexGuard<'_, WebSocketStream<S>> {
@@ -98,7 +110,8 @@ impl<S: AsyncRead + AsyncWrite + Queue + Unpin> Sender<S> {
         self.flush().await
     }
 
-    async fn flush(&self) -> Result<(), Unsent> {
+    /// Sends whatever is not sent yet: a close that is to be confirmed among it.
+    pub(crate) async fn flush(&self) -> Result<(), Unsent> {
         poll_fn(|context| Pin::new(&mut *lock(&self.both)).poll_flush(context))
             .await
             .map_err(|_| Unsent)
@@ -107,14 +120,33 @@ impl<S: AsyncRead + AsyncWrite + Queue + Unpin> Sender<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<S> {
     /// What comes next; nothing after the end. It may be asked again when it was not waited for.
+    ///
+    /// Pings are answered by the library, which keeps the answers that nobody takes. Whoever sends
+    /// many, and takes nothing, is not read until the answers are gone.
     pub(crate) async fn next(&mut self) -> Option<Result<Message, Error>> {
-        poll_fn(|context| Pin::new(&mut *lock(&self.0)).poll_next(context)).await
+        if self.unanswered >= MOST_UNANSWERED {
+            poll_fn(|context| self.poll_flush(context)).await.ok()?;
+            self.unanswered = 0;
+        }
+        let next = poll_fn(|context| Pin::new(&mut *lock(&self.both)).poll_next(context)).await;
+        if let Some(Ok(Message::Ping(_))) = &next {
+            self.unanswered += 1;
+            let flushed = poll_fn(|context| Poll::Ready(self.poll_flush(context))).await;
+            if flushed.is_ready() {
+                self.unanswered = 0;
+            }
+        }
+        next
+    }
+
+    fn poll_flush(&self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Pin::new(&mut *lock(&self.both)).poll_flush(context)
     }
 
     /// Both halves as one again; nothing where they are of two.
     pub(crate) fn whole(self, sender: Sender<S>) -> Option<WebSocketStream<S>> {
         drop(sender);
-        let both = Arc::into_inner(self.0)?;
+        let both = Arc::into_inner(self.both)?;
         Some(both.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -235,6 +267,37 @@ mod tests {
                 assert!(whole.get_ref().is_idle(), "buffers outlast the messages");
             }
         }
+    }
+
+    /// Who pings and takes no answers is not read without an end.
+    #[tokio::test]
+    async fn answers_that_nobody_takes_do_not_pile_up() {
+        use tokio::io::AsyncWriteExt as _;
+
+        let (here, mut there) = duplex(4_096);
+        let server =
+            WebSocketStream::from_raw_socket(Buffered::new(here), Role::Server, None).await;
+        let (_sender, mut receiver) = split(server, Role::Server);
+        let ping = [&[0x89, 0x80 | 125, 0, 0, 0, 0][..], &[0; 125]].concat();
+        let mut written = 0;
+        let flooding = async {
+            while written < 100_000 {
+                there.write_all(&ping).await.unwrap();
+                written += 1;
+            }
+        };
+        let receiving = async { while receiver.next().await.is_some() {} };
+        let idle = async {
+            for _ in 0..100_000 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            () = flooding => {}
+            () = receiving => {}
+            () = idle => {}
+        }
+        assert!(written < 1_000, "{written} pings were taken");
     }
 
     proptest! {

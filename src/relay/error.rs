@@ -13,7 +13,7 @@ pub enum NoLink {
     #[error("it does not speak WebSocket: {0}")]
     Nonsense(Box<str>),
     /// It took too long.
-    #[error("it did not let the client in within {} s", .0.as_secs())]
+    #[error("it did not let the client in within {}", humantime::format_duration(*.0))]
     Late(std::time::Duration),
     /// It refuses what the gateway may do there.
     #[error("it refuses: {message} ({code}){}", .remedy.as_deref().unwrap_or_default())]

@@ -2,6 +2,7 @@
 //! the headers without what is not the server's to see or to believe, and who the client is.
 
 use tokio_tungstenite::tungstenite::http::header::{CONNECTION, HOST, ORIGIN};
+use tokio_tungstenite::tungstenite::http::uri::PathAndQuery;
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::http::Path;
@@ -11,7 +12,7 @@ use crate::facts::forwarding::is_forwarding;
 const PREFIXES: [&str; 4] = ["gw-", "proxy-", "sec-websocket-", "x-gw-"];
 
 /// What is not sent on besides.
-const STAYS: [&str; 19] = [
+const STAYS: [&str; 24] = [
     // Of the client's connection, and not of the one behind (RFC 9110, 7.6.1).
     "connection",
     "content-length",
@@ -30,12 +31,17 @@ const STAYS: [&str; 19] = [
     "authorization",
     "cookie",
     // What some servers take for who the client is, or for the path.
+    "client-ip",
+    "fastly-client-ip",
     "remote-user",
+    "x-client-cert",
     "x-cluster-client-ip",
+    "x-forwarded",
     "x-original-host",
     "x-original-url",
     "x-remote-user",
     "x-rewrite-url",
+    "x-ssl-client-cert",
 ];
 
 /// What of a request goes on.
@@ -61,7 +67,7 @@ pub enum HeadError {
     /// Not as plain as it can be.
     #[error(
         "the path of the request can be written in another way: write it without `//`, `.`, `..`, \
-         `\\` and percent-encoded letters, digits and slashes"
+         `\\` and percent-encoded letters, digits and slashes, and other escapes in capitals"
     )]
     Path,
 }
@@ -100,7 +106,9 @@ impl Head {
         {
             return Err(HeadError::OtherHost);
         }
-        let target = uri.path_and_query().filter(|_| is_plain(uri.path()));
+        let written = |target: &&PathAndQuery| target.as_str().starts_with('/');
+        let target = uri.path_and_query().filter(written);
+        let target = target.filter(|_| is_plain(uri.path()));
         let target = target.ok_or(HeadError::Path)?;
         let named = named(headers);
         let passes = |name: &HeaderName| {
@@ -173,8 +181,7 @@ fn named(headers: &HeaderMap) -> Vec<String> {
 /// Whether a path can be written in one way only, so that whoever reads it means what the policy
 /// judged.
 fn is_plain(path: &str) -> bool {
-    // Digits of an escape may be in either case.
-    Path::parse(path).is_ok_and(|read| read.to_string().eq_ignore_ascii_case(path))
+    Path::parse(path).is_ok_and(|read| read.to_string() == path)
 }
 
 /// A text of visible ASCII.

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::client::Wire;
 use crate::pipe::{Receiver, Sender, split};
@@ -36,6 +36,8 @@ pub enum Came {
     Message(Message),
     /// It closed the connection, and said so.
     Closed(Close),
+    /// It sends a message that is larger than is taken.
+    TooLarge,
     /// It is gone, or breaks the protocol.
     Lost(Box<str>),
 }
@@ -62,6 +64,11 @@ impl ToUpstream {
     /// The upstream is gone.
     pub async fn send(&mut self, message: Message) -> Result<(), Gone> {
         self.0.send(message).await.map_err(|_| Gone)
+    }
+
+    /// Lets the upstream hear that its close was heard.
+    pub async fn confirm(&mut self) {
+        let _ = self.0.flush().await;
     }
 
     /// Says good-bye.
@@ -94,6 +101,7 @@ impl FromUpstream {
                     return Came::Closed(close);
                 }
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Err(Error::Capacity(_))) => return Came::TooLarge,
                 Some(Err(error)) => return Came::Lost(error.to_string().into()),
                 None => return Came::Lost("it closed the connection".into()),
             }

@@ -30,7 +30,7 @@ pub enum Route {
 const OURS: [&str; 2] = ["device.pair.", "device.token."];
 
 /// What every method begins with that the gateway answers where there is an upstream.
-pub const ROOTS: [&str; 3] = ["admission.", "device.", "policy."];
+pub const ROOTS: [&str; 4] = ["admission.", "connect", "device.", "policy."];
 
 /// Where a message of a client goes; `own` are the methods that the gateway answers, each of which
 /// begins with one of [`ROOTS`].
@@ -46,15 +46,14 @@ pub fn of_request(message: &[u8], own: impl Fn(&str) -> bool) -> Route {
     }
 }
 
-/// Whether a message of the upstream goes to the client: its devices are nobody's business, and
-/// what it is that cannot be read is the client's to find out.
+/// Whether a message of the upstream goes to the client: its devices are nobody's business. What may
+/// be about them and cannot be read for sure does not go.
 #[must_use]
 pub fn passes(message: &[u8]) -> bool {
     if !may_say(message, &OURS) {
         return true;
     }
-    serde_json::from_slice::<Envelope<'_>>(message)
-        .map_or(true, |envelope| !is_ours(&envelope.event))
+    serde_json::from_slice::<Envelope<'_>>(message).is_ok_and(|envelope| !is_ours(&envelope.event))
 }
 
 /// Whether any string of the JSON may begin with one of some words. Only an escape can spell a
@@ -124,6 +123,11 @@ mod tests {
             (r#"{"type":"event","event":"device.pair.requested"}"#, false),
             (r#"{"type":"res","id":"device.pair.list","ok":true}"#, true),
             ("what is this", true),
+            ("what device.pair.requested is", false),
+            (r#"{"event":"tick","event":"device.pair.requested"}"#, false),
+            (r#"{"event":"device.pair.requested","method":5}"#, false),
+            ("\u{feff}{\"event\":\"device.pair.requested\"}", false),
+            (r#"{"event":"chat","payload":"\u00e9 \ud800"}"#, true),
         ] {
             assert_eq!(passes(message.as_bytes()), told, "{message}");
         }

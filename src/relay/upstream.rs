@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde_json::Value;
 use tokio::time::timeout;
 
 use super::connect::{self, Granted};
@@ -16,6 +17,7 @@ use crate::client::tls::Trust;
 use crate::client::{Asked, ClientError, Door, Patience, Refusal, Target};
 use crate::facts::Role;
 use crate::secret::Secret;
+use crate::source::{MOST_WORDS, one_line};
 
 /// What speaks behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +157,7 @@ impl Upstream {
         }
         let trouble = result.as_ref().err().map(|error| Trouble {
             at_ms: now_ms(),
-            what: error.to_string().into(),
+            what: one_line(&error.to_string(), MOST_WORDS).into(),
         });
         let mut last = lock(&self.trouble_http);
         if let Some(Trouble { what, .. }) = &trouble
@@ -172,7 +174,7 @@ impl Upstream {
     pub(super) fn went<T>(&self, result: Result<T, NoLink>) -> Result<T, NoLink> {
         *self.last() = result.as_ref().err().map(|error| Trouble {
             at_ms: now_ms(),
-            what: error.to_string().into(),
+            what: one_line(&error.to_string(), MOST_WORDS).into(),
         });
         // Who lets a client in is there; pages may do without that.
         if result.is_ok() {
@@ -250,11 +252,19 @@ impl Upstream {
         let now_ms = u64::try_from(now_ms()).unwrap_or_default();
         let frame = connect::frame(granted, login, &device, door.nonce(), now_ms);
         match door.present(&frame, connect::ID).await {
-            Ok((hello, websocket)) => Ok(Link { websocket, hello }),
+            Ok((hello, websocket)) if is_hello(&hello) => Ok(Link { websocket, hello }),
+            Ok(_) => Err(NoLink::Away(ClientError::Protocol {
+                target: target.to_string(),
+                what: "what it says on admission is no `hello-ok`".to_owned(),
+            })),
             Err(ClientError::Refused(refusal)) => Err(refused(&refusal, device.id())),
             Err(error) => Err(error.into()),
         }
     }
+}
+
+fn is_hello(hello: &Value) -> bool {
+    hello.is_object() && hello.get("type").and_then(Value::as_str) == Some("hello-ok")
 }
 
 /// What the upstream refuses is the gateway's to solve, never the client's.

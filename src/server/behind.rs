@@ -125,7 +125,7 @@ async fn read(
             came = from.next() => match came {
                 Came::Message(Message::Text(text)) => upstream.names().told(text),
                 Came::Message(_) => continue,
-                Came::Closed(_) | Came::Lost(_) => break,
+                Came::Closed(_) | Came::TooLarge | Came::Lost(_) => break,
             },
         };
         let Ok(message) = serde_json::from_str::<Value>(&message) else {

@@ -45,6 +45,7 @@ use crate::journal::{Connection, Finish, Line, Unfinished};
 use crate::pipe::{Buffered, Hold};
 use crate::relay::http::Pace;
 use crate::relay::{Granted, Kind, Link, Upstream};
+use crate::source::{MOST_WORDS, one_line};
 use crate::wire::reply::{HttpReason, HttpRefusal, Server, challenge, event, upstream_away};
 use crate::wire::{Close, Limits, connect};
 
@@ -650,7 +651,8 @@ pub(super) async fn opened(
             tracing::warn!(
                 connection = %connection.id,
                 upstream = %upstream.options().target,
-                "the upstream does not take a client: {error}"
+                "the upstream does not take a client: {}",
+                one_line(&error.to_string(), MOST_WORDS)
             );
             away()
         })

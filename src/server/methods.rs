@@ -215,12 +215,13 @@ pub fn scopes_for(method: &str) -> &'static [Scope] {
 /// What an upstream answers in the place of the gateway, where there is one.
 const OF_THE_UPSTREAM: [&str; 3] = ["health", "status", "gateway.identity.get"];
 
-/// Whether the gateway answers a method also where there is an upstream: what it has itself, and
-/// whatever is about devices.
+/// Whether the gateway answers a method also where there is an upstream: what it has itself,
+/// whatever is about devices, and a `connect` that comes too late.
 #[must_use]
 pub fn is_ours(name: &str) -> bool {
     let has = || METHODS.iter().any(|method| method.name == name);
-    route::is_ours(name) || (!OF_THE_UPSTREAM.contains(&name) && has())
+    // A second one would bring the client's secrets there.
+    name == "connect" || route::is_ours(name) || (!OF_THE_UPSTREAM.contains(&name) && has())
 }
 
 /// The names of all methods, as clients are told of them.

@@ -46,12 +46,14 @@ pub(super) async fn answer(
     let Some(upstream) = upstream.filter(|_| !OWN.contains(&request.uri().path())) else {
         return http::page(shared, door.socket, &request);
     };
-    let judged = http::head(&request);
+    let mut judged = http::head(&request);
     let (asked, body) = request.into_parts();
     let head = match head(upstream, &asked) {
         Ok(head) => head,
         Err(stays) => return http::stays(&stays),
     };
+    // What the policy judges is what the server behind is asked for, however it was spelled.
+    judged.path = head.uri.to_string().into();
     let (upgrade, _, place) = match guarded(door, &judged, What::Page) {
         Ok(passed) => passed,
         Err(refusal) => return http::refused(&refusal, door.id),

@@ -25,6 +25,7 @@ use crate::journal::{Connection, Line, Unfinished};
 use crate::pairing::Standing;
 use crate::pairing::store::Version;
 use crate::relay::{Head, Kind, Link, NoLink, Passed, Told, Upstream};
+use crate::source::{MOST_WORDS, one_line};
 use crate::wire::Bearer;
 use crate::wire::bearer::NEUTRAL;
 use crate::wire::reply::{BehindRefusal, HttpReason, HttpRefusal};
@@ -253,7 +254,8 @@ impl Asking {
             tracing::warn!(
                 connection = %self.connection.id,
                 upstream = %self.upstream.options().target,
-                "the upstream does not take a client: {error}"
+                "the upstream does not take a client: {}",
+                one_line(&error.to_string(), MOST_WORDS)
             );
             match error {
                 NoLink::Away(ClientError::Http { status, .. }) => BehindRefusal::Status(status),

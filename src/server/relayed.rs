@@ -18,11 +18,18 @@ use super::websocket::{FromClient, Gone, ToClient, WebSocket};
 use crate::admission::Admitted;
 use crate::journal::Finish;
 use crate::relay::{Came, FromUpstream, Kind, Link, Names, Open, ToUpstream, Upstream, route};
+use crate::source::{MOST_WORDS, one_line};
 use crate::wire::Close;
 use crate::wire::reply::{Refusal, response};
 
 /// What a client is told when the upstream is gone without a word.
 const LOST: &str = "the server behind the gateway is gone";
+
+/// What a client is told whose message may be for the gateway, and is no JSON that says so for sure.
+const UNREADABLE: &str = "the message cannot be read for sure";
+
+/// What a client is told when the upstream sends more than is taken.
+const TOO_LARGE: &str = "the server behind the gateway sent too large a message";
 
 /// How long the upstream may take to hear of the end.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -81,7 +88,7 @@ impl Relayed {
             biased;
             end = watched(&session, tick) => Ended::both(end.finish(), end.close()),
             ended = up(&session, &upstream, &mut from_client, &mut to_upstream, &answers) => ended,
-            ended = Down { tick, answered, events, patience, upstream: &upstream }
+            ended = Down { tick, answered, events, patience, upstream: &upstream, connection: &session.live.connection }
                 .run(&mut from_upstream, &mut to_client) => ended,
         };
         let kind = upstream.options().kind;
@@ -93,9 +100,13 @@ impl Relayed {
         session.ends(why, client.as_ref().map(|close| close.code));
         let stops = why == Finish::Shutdown;
         drop(session);
-        if let Some(close) = behind {
-            let _ = timeout(CLOSING, to_upstream.close(&close)).await;
-        }
+        let closing = async {
+            match &behind {
+                Some(close) => to_upstream.close(close).await,
+                None => to_upstream.confirm().await,
+            }
+        };
+        let _ = timeout(CLOSING, closing).await;
         drop((to_upstream, from_upstream));
         if let Some(close) = client {
             // Of a server that is no gateway nobody expects such a message.
@@ -105,6 +116,8 @@ impl Relayed {
             if let Some(websocket) = from_client.whole(to_client) {
                 websocket.close(&close).await;
             }
+        } else {
+            to_client.confirm().await;
         }
     }
 }
@@ -167,7 +180,8 @@ async fn answered_here(
     };
     match route::of_request(bytes, methods::is_ours) {
         route::Route::On => return Ok(Some(message)),
-        route::Route::Here | route::Route::Nonsense => {}
+        route::Route::Here => {}
+        route::Route::Nonsense => return Err(Close::new(1002, UNREADABLE)),
     }
     let (text, close) = Box::pin(session.answer(bytes)).await;
     if let Some(text) = text {
@@ -198,6 +212,8 @@ struct Down<'a> {
     /// How long the client may take none of what it is sent.
     patience: Duration,
     upstream: &'a Upstream,
+    /// The client's connection, for the log.
+    connection: &'a str,
 }
 
 impl Down<'_> {
@@ -212,8 +228,16 @@ impl Down<'_> {
                         None => continue,
                     },
                     Came::Closed(close) => return passed_on(close),
+                    Came::TooLarge => {
+                        self.warn("it sent more in one message than `limits.messageBytes`");
+                        return Ended {
+                            why: Finish::UpstreamEnded,
+                            client: Some(Close::new(1009, TOO_LARGE)),
+                            upstream: Some(Close::new(1009, "")),
+                        };
+                    }
                     Came::Lost(why) => {
-                        tracing::warn!(%why, "a connection to the upstream is lost");
+                        self.warn(&why);
                         return Ended {
                             why: Finish::UpstreamEnded,
                             client: Some(Close::new(1012, LOST)),
@@ -239,11 +263,23 @@ impl Down<'_> {
         }
     }
 
+    fn warn(&self, why: &str) {
+        tracing::warn!(
+            connection = %self.connection,
+            upstream = %self.upstream.options().target,
+            "the connection to the upstream is lost: {}",
+            one_line(why, MOST_WORDS)
+        );
+    }
+
     /// What a client is told of a message; nothing of devices that are behind.
     fn told(&self, message: Message) -> Option<Message> {
         match (self.upstream.options().kind, message) {
             (Kind::OpenClaw, Message::Text(text)) => route::passes(text.as_bytes())
                 .then(|| Message::Text(self.upstream.names().told(text))),
+            (Kind::OpenClaw, Message::Binary(bytes)) => {
+                route::passes(&bytes).then_some(Message::Binary(bytes))
+            }
             (_, message) => Some(message),
         }
     }

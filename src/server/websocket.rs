@@ -155,6 +155,11 @@ impl ToClient {
     pub(super) async fn send(&mut self, message: Message) -> Result<(), Gone> {
         self.0.send(message).await.map_err(|_| Gone::Lost)
     }
+
+    /// Lets the client hear that its close was heard.
+    pub(super) async fn confirm(&mut self) {
+        let _ = timeout(CLOSING, self.0.flush()).await;
+    }
 }
 
 impl FromClient {

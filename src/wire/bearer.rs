@@ -91,9 +91,12 @@ impl Bearer {
         if !is_token(name) {
             return Err(BearerError::Subprotocol);
         }
+        let prefix = name.get(..PREFIX.len()).unwrap_or_default();
         if name == NEUTRAL {
             self.neutral = true;
-        } else if let Some(encoded) = name.strip_prefix(PREFIX) {
+        } else if prefix.eq_ignore_ascii_case(PREFIX) {
+            // In another case it is meant so too, and holds a secret that is not the server's.
+            let encoded = name.get(PREFIX.len()..).unwrap_or_default();
             let bytes = URL_SAFE_NO_PAD.decode(encoded).ok();
             let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
             let token = text.map(|text| Secret::new(&text));

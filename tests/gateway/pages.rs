@@ -363,6 +363,25 @@ async fn who_may_not_come_in_may_not_ask_for_pages() {
     }
 }
 
+/// However a path is spelled, it is judged as the server behind is asked for it.
+#[tokio::test]
+async fn a_path_is_judged_as_it_is_sent_on() {
+    let behind = Behind::listen(None).await;
+    let (mut plan, _) = plan(reached(&behind.url, &["/assets/"]));
+    plan.policy = rules(
+        "guard at upgrade path=\"/assets/hidden\" → reject(not-permitted)\n\
+         default → require-pairing",
+    );
+    let served = plan.serve();
+    for path in ["/assets/hidden", "/assets/hidde%6E", "/assets/%68idden?v=1"] {
+        let (status, answer) = ask(&served, &format!("GET {path}"), "").await;
+        assert_eq!(status, 403, "{path}: {answer}");
+    }
+    assert_eq!(behind.seen(), Vec::<String>::new());
+    ask(&served, "GET /assets/%73een", "").await;
+    assert!(behind.seen()[0].starts_with("GET /assets/seen HTTP/1.1"));
+}
+
 /// A page of elsewhere is refused by the default policy, which looks at its origin with the connect
 /// frame only; the gateway's own page is not.
 #[tokio::test]

@@ -304,12 +304,15 @@ async fn a_head_that_means_two_things_goes_no_further() {
         ("/public/../admin", "", "in another way"),
         ("/%61dmin", "", "in another way"),
         ("//admin", "", "in another way"),
+        ("/caf%c3%a9", "", "in another way"),
+        ("http://gw.example?/admin", "", "in another way"),
         ("/", "Transfer-Encoding: chunked\r\n", "without a body"),
         ("/", "Content-Length: 5\r\n", "without a body"),
         ("/", &twice, "more than once"),
         ("/", &both, "more than once"),
         ("/", "Authorization: Bearer a b\r\n", "one token"),
         ("/", "Sec-WebSocket-Protocol: gw.bearer.%\r\n", "base64url"),
+        ("/", "Sec-WebSocket-Protocol: Gw.Bearer.%\r\n", "base64url"),
     ] {
         let answer = http(&served, &request(target, headers)).await;
         assert!(
@@ -387,6 +390,21 @@ async fn what_is_no_longer_admitted_ends_on_both_sides() {
         let ended = only(&lines, Kind::SessionEnded);
         assert_eq!(ended.reason.as_deref(), Some(finish.name()));
     }
+}
+
+/// What either end says on leaving is confirmed, as RFC 6455 (5.5.1) has it.
+#[tokio::test]
+async fn who_closes_hears_that_it_was_heard() {
+    let mut behind = Behind::new(Manner::Echo("")).await;
+    let served = plan(behind.upstream(Login::None), DOOR).serve();
+    let (mut socket, _) = through(&served, &request("/", &token())).await;
+    let bye = CloseFrame {
+        code: 4_001.into(),
+        reason: "bye".into(),
+    };
+    socket.close(Some(bye)).await.unwrap();
+    assert_eq!(closed(&mut socket).await, Closed::new(4_001, "bye"));
+    assert_eq!(behind.end().await, Closed::new(4_001, "bye"));
 }
 
 /// Its server may have nothing to tell it for days.

@@ -41,6 +41,8 @@ pub(crate) enum Manner {
     Silent,
     /// It says what is no JSON.
     Nonsense,
+    /// It admits, with an answer that is no hello.
+    OddHello,
     /// It speaks HTTP only.
     NoWebSocket,
     /// It says nothing at all.
@@ -166,6 +168,10 @@ async fn answer(mut stream: Box<dyn Io>, manner: Manner) -> Option<Arrival> {
             refused("INVALID_REQUEST", details).to_string()
         }
         Manner::Nonsense => "what is this".to_owned(),
+        Manner::OddHello => {
+            let payload = json!([{ "auth": { "deviceToken": "of behind" } }]);
+            json!({ "type": "res", "id": frame["id"], "ok": true, "payload": payload }).to_string()
+        }
         Manner::Closes => {
             let frame = CloseFrame {
                 code: 1008.into(),

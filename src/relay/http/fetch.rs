@@ -154,7 +154,7 @@ pub enum NoAnswer {
     #[error("{0}")]
     Away(#[from] ClientError),
     /// It took too long.
-    #[error("it did not answer a request within {} s", .0.as_secs())]
+    #[error("it did not answer a request within {}", humantime::format_duration(*.0))]
     Late(Duration),
     /// The client did not send all of its request.
     #[error("the client did not send all of its request")]
@@ -169,7 +169,7 @@ pub enum NoAnswer {
     #[error("it broke off in the middle of an answer: {}", told(.0))]
     BrokeOff(hyper::Error),
     /// It said nothing more in the middle.
-    #[error("it stopped for {} s in the middle of an answer", .0.as_secs())]
+    #[error("it stopped for {} in the middle of an answer", humantime::format_duration(*.0))]
     Stopped(Duration),
 }
 
