@@ -1311,6 +1311,25 @@ ok     files          nobody else may read what holds secrets
 }
 
 #[test]
+fn a_secret_of_the_server_behind_that_is_mended_is_taken_up() {
+    let (place, behind, _behind, _) = relay();
+    behind.write(
+        "my.policy",
+        "gw-policy 1\n[owner] transport=unix → approve\nauth=token → silent-approve\n\
+         default → require-pairing\n",
+    );
+    assert_eq!(behind.gw(&["policy", "reload"]).code, Some(0));
+    place.write("behind", "0123456789-another-one");
+    let (_gateway, _) = place.serve();
+    let said = place.gw(&["connect"]);
+    assert_eq!(said.code, Some(4), "{said:?}");
+    place.write("behind", BEHIND);
+    assert_eq!(place.gw(&["policy", "reload"]).code, Some(0));
+    let said = place.gw(&["connect"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+}
+
+#[test]
 fn a_doctor_says_how_openclaw_s_command_line_comes_through_the_gateway() {
     let (place, _folder, _behind, url) = relay();
     let (_gateway, own) = place.serve();

@@ -41,10 +41,11 @@ struct StatusArgs {
     ask: AskArgs,
 }
 
-/// Has policy and settings loaded again
+/// Has policy, settings and the way to the server behind loaded again
 ///
 /// They are read, checked and tested first. What cannot be loaded changes nothing, and is told.
-/// Sessions that another policy would not admit end.
+/// Sessions that another policy would not admit end; those at a server behind that is another one
+/// now go on there. Where to listen, limits and logs are taken from the start.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -137,7 +138,12 @@ fn reload(ask: &AskArgs, output: &mut Output) -> Exit {
     match ask.format {
         AnswerFormat::Json => output.say_json(&reloaded),
         AnswerFormat::Human | AnswerFormat::Plain => {
-            let what = match reloaded.get("reloaded").and_then(Value::as_bool) {
+            let is = |name: &str| reloaded.get(name).and_then(Value::as_bool);
+            let what = match is("reloaded") {
+                Some(true) if is("upstream") == Some(true) => {
+                    "reloaded: it decides from now on, and the way to the server behind is another \
+                     one for whoever comes now"
+                }
                 Some(true) => "reloaded: it decides from now on",
                 _ if in_force => "unchanged: the files say what is in force already",
                 _ => text("reason").unwrap_or("not reloaded"),

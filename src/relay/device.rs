@@ -13,7 +13,7 @@ use crate::secret::Secret;
 const SALT: &[u8] = b"gw upstream device 1";
 
 /// The secret that devices are made of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Root(Secret);
 
 /// Who a client is to the upstream.

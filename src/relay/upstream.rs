@@ -40,7 +40,7 @@ impl Kind {
 }
 
 /// What the gateway shows the upstream.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Login {
     /// Nothing.
     None,
@@ -51,7 +51,7 @@ pub enum Login {
 }
 
 /// How an upstream is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Where it is.
     pub target: Target,
@@ -83,20 +83,20 @@ pub struct Trouble {
 #[derive(Debug)]
 pub struct Upstream {
     pub(super) options: Options,
-    names: Names,
+    names: Arc<Names>,
     trouble: Mutex<Option<Trouble>>,
     /// The same over HTTP, where it goes well also when nobody is let in.
     trouble_http: Mutex<Option<Trouble>>,
-    open: AtomicUsize,
+    open: Arc<AtomicUsize>,
 }
 
 /// A connection that counts among those that are open, until it is dropped.
 #[derive(Debug)]
-pub struct Open(Arc<Upstream>);
+pub struct Open(Arc<AtomicUsize>);
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -106,10 +106,26 @@ impl Upstream {
     pub fn new(options: Options) -> Self {
         Upstream {
             options,
-            names: Names::default(),
+            names: Arc::default(),
             trouble: Mutex::default(),
             trouble_http: Mutex::default(),
-            open: AtomicUsize::new(0),
+            open: Arc::default(),
+        }
+    }
+
+    /// The same in the place of another one, whose connections go on: what is open there counts
+    /// here, and devices are called as they are there.
+    #[must_use]
+    pub fn in_place_of(self, before: &Upstream) -> Self {
+        let names = match self.options.root == before.options.root {
+            true => Arc::clone(&before.names),
+            // Every device has another name under another root.
+            false => self.names,
+        };
+        Upstream {
+            names,
+            open: Arc::clone(&before.open),
+            ..self
         }
     }
 
@@ -140,9 +156,9 @@ impl Upstream {
 
     /// Counts a connection as open.
     #[must_use]
-    pub fn count(self: &Arc<Self>) -> Open {
+    pub fn count(&self) -> Open {
         self.open.fetch_add(1, Ordering::Relaxed);
-        Open(Arc::clone(self))
+        Open(Arc::clone(&self.open))
     }
 
     fn last(&self) -> std::sync::MutexGuard<'_, Option<Trouble>> {

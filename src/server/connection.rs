@@ -203,7 +203,7 @@ async fn enter(
             Asked::WebSocket(accept) => match plain::upstream(shared, &socket) {
                 Some(upstream) => {
                     pace.give(shared.longest_behind());
-                    through(&door, upstream, request, accept, &taken).await
+                    through(&door, &upstream, request, accept, &taken).await
                 }
                 None => upgraded(&door, request, accept, &taken),
             },
@@ -616,7 +616,7 @@ pub(super) async fn opened(
     admission: &Admission,
     from_page: bool,
 ) -> Result<Option<(Arc<Upstream>, Link)>, Reply> {
-    let upstream = shared.options.upstream.as_ref();
+    let upstream = shared.upstream();
     let (Some(upstream), Reply::Admitted(admitted), Some(permit)) = (
         upstream.filter(|upstream| upstream.options().kind == Kind::OpenClaw),
         &admission.reply,
@@ -646,7 +646,7 @@ pub(super) async fn opened(
     let metrics = &shared.record.metrics;
     metrics.upstream_asked(Over::WebSocket, opened.is_ok());
     opened
-        .map(|link| Some((Arc::clone(upstream), link)))
+        .map(|link| Some((Arc::clone(&upstream), link)))
         .map_err(|error| {
             tracing::warn!(
                 connection = %connection.id,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{broadcast, watch};
 use tokio::task::spawn_blocking;
 
@@ -58,6 +58,7 @@ pub struct Options {
     pub methods: Arc<dyn Methods>,
     /// The server behind, where there is one. Of [`Kind::Plain`](crate::relay::Kind::Plain) it is
     /// there for clients over TCP; at unix sockets and in this process the gateway itself answers.
+    /// [`Options::load`] may put another one in its place.
     pub upstream: Option<Arc<Upstream>>,
     /// Where policy and settings come from when they are loaded again.
     pub load: Option<Arc<Load>>,
@@ -128,6 +129,7 @@ pub(super) enum Phase {
 /// What the connections of a gateway share.
 pub(super) struct Shared {
     pub(super) snapshot: ArcSwap<Snapshot>,
+    upstream: ArcSwapOption<Upstream>,
     pub(super) store: Arc<dyn Store>,
     pub(super) notes: Notes,
     /// The commits of the store that are this gateway's.
@@ -175,6 +177,7 @@ impl Gateway {
                 settings,
                 since_ms: started_ms,
             }),
+            upstream: ArcSwapOption::new(options.upstream.take()),
             store,
             notes: Notes::default(),
             own_commits: Mutex::default(),
@@ -228,9 +231,31 @@ impl Shared {
     /// How long a request may take that waits for the server behind, once its head was read:
     /// until that answers, or until a refusal is given that was held back.
     pub(super) fn longest_behind(&self) -> Duration {
-        let upstream = self.options.upstream.as_ref();
+        let upstream = self.upstream();
         let patience = upstream.map_or(Duration::ZERO, |upstream| upstream.options().patience);
         patience.max(Duration::from_millis(LONGEST_DELAY_MS.unsigned_abs())) + ANSWERING
+    }
+
+    /// The server behind that connections get to now. One that got to another one stays there.
+    pub(super) fn upstream(&self) -> Option<Arc<Upstream>> {
+        self.upstream.load_full()
+    }
+
+    /// Puts another server behind in the place of the one before, or another way to the same one;
+    /// says whether it differs.
+    pub(super) fn put_upstream(&self, upstream: Option<Upstream>) -> bool {
+        let before = self.upstream();
+        let [known, new] =
+            [before.as_deref(), upstream.as_ref()].map(|it| it.map(Upstream::options));
+        if known == new {
+            return false;
+        }
+        let upstream = upstream.map(|upstream| match &before {
+            Some(before) => upstream.in_place_of(before),
+            None => upstream,
+        });
+        self.upstream.store(upstream.map(Arc::new));
+        true
     }
 
     /// What connections are judged by now.

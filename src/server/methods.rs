@@ -302,8 +302,8 @@ fn status(caller: &Caller<'_>, _: &Value) -> Result<Value, CallError> {
         "sessions": sessions,
         "tls": shared.tls_status(),
     });
-    if let (Some(upstream), Some(object)) = (&shared.options.upstream, status.as_object_mut()) {
-        object.insert("upstream".to_owned(), upstream_status(upstream));
+    if let (Some(upstream), Some(object)) = (shared.upstream(), status.as_object_mut()) {
+        object.insert("upstream".to_owned(), upstream_status(&upstream));
     }
     if let (true, Some(object)) = (detailed, status.as_object_mut()) {
         for (name, value) in &shared.options.about {

@@ -41,14 +41,14 @@ pub(super) async fn answer(
     request: Request<Incoming>,
 ) -> Answer {
     let shared = door.shared;
-    let upstream = shared.options.upstream.as_ref();
+    let upstream = shared.upstream();
     let upstream = upstream.filter(|upstream| !upstream.options().paths.is_empty());
     let Some(upstream) = upstream.filter(|_| !OWN.contains(&request.uri().path())) else {
         return http::page(shared, door.socket, &request);
     };
     let mut judged = http::head(&request);
     let (asked, body) = request.into_parts();
-    let head = match head(upstream, &asked) {
+    let head = match head(&upstream, &asked) {
         Ok(head) => head,
         Err(stays) => return http::stays(&stays),
     };

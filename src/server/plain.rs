@@ -81,8 +81,8 @@ impl Drop for Untold<'_> {
 
 /// The server behind, where clients at such a socket get through by their request alone. At the
 /// gateway's own sockets its owner's tools speak with the gateway itself.
-pub(super) fn upstream<'a>(shared: &'a Shared, socket: &Socket) -> Option<&'a Arc<Upstream>> {
-    let upstream = shared.options.upstream.as_ref()?;
+pub(super) fn upstream(shared: &Shared, socket: &Socket) -> Option<Arc<Upstream>> {
+    let upstream = shared.upstream()?;
     let behind = socket.transport == Transport::Tcp && upstream.options().kind == Kind::Plain;
     behind.then_some(upstream)
 }

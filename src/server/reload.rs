@@ -1,5 +1,5 @@
-//! Policy and settings, loaded again while connections live: the last good ones stay until
-//! there are better.
+//! Policy, settings and the way to the server behind, loaded again while connections live: the
+//! last good ones stay until there are better.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,9 +12,10 @@ use super::clock::now_ms;
 use super::gateway::{Gateway, Shared, lock};
 use super::tls::{self, Certificates};
 use crate::policy::Policy;
+use crate::relay::Upstream;
 use crate::settings::Settings;
 
-/// Loads policy and settings from where they are kept; the error says what is wrong, with the
+/// Loads what is in [`Loaded`] from where it is kept; the error says what is wrong, with the
 /// place, for people. It may block.
 pub type Load = dyn Fn() -> Result<Loaded, String> + Send + Sync;
 
@@ -25,6 +26,9 @@ pub struct Loaded {
     pub policy: Policy,
     /// The settings.
     pub settings: Settings,
+    /// The server behind, where there is one. Connections that are there already stay where they
+    /// are.
+    pub upstream: Option<Upstream>,
     /// The files that it was read from: when one of them changes it is loaded again.
     pub files: Vec<PathBuf>,
     /// What loads and is not what most want, for people; empty where there is nothing to say.
@@ -45,10 +49,12 @@ pub(super) struct Files {
 /// What became of loading again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reloaded {
-    /// Another policy or other settings are in force.
+    /// Another policy, other settings, or another way to the server behind are in force.
     Replaced {
         /// The policy's digest.
         policy: Box<str>,
+        /// Whether new connections get to another server behind, or in another way.
+        upstream: bool,
         /// As [`Loaded::warnings`].
         warnings: String,
     },
@@ -67,8 +73,13 @@ impl Reloaded {
     /// As `policy.reload` answers it.
     pub(super) fn to_json(&self) -> Value {
         let (mut reply, warnings) = match self {
-            Reloaded::Replaced { policy, warnings } => {
-                (json!({ "reloaded": true, "policy": policy }), &**warnings)
+            Reloaded::Replaced {
+                policy,
+                upstream,
+                warnings,
+            } => {
+                let reply = json!({ "reloaded": true, "policy": policy, "upstream": upstream });
+                (reply, &**warnings)
             }
             Reloaded::Unchanged { warnings } => {
                 let reply = json!({ "reloaded": false, "reason": "nothing changed" });
@@ -110,6 +121,7 @@ impl Shared {
         let Loaded {
             policy,
             settings,
+            upstream,
             files,
             warnings,
         } = match loaded {
@@ -134,17 +146,31 @@ impl Shared {
         }
         drop(known);
         let now = self.snapshot();
-        if now.policy.digest() == policy.digest() && now.settings == settings {
+        let upstream = self.put_upstream(upstream);
+        if upstream {
+            let upstream = self.upstream();
+            let behind = upstream.map(|upstream| upstream.options().target.to_string());
+            let behind = behind.as_deref().unwrap_or("none");
+            tracing::info!(
+                upstream = behind,
+                "another way to the server behind is in force"
+            );
+        }
+        let same = now.policy.digest() == policy.digest() && now.settings == settings;
+        if same && !upstream {
             return Reloaded::Unchanged { warnings };
         }
         let digest = policy.digest().into();
-        tracing::info!(policy = %policy_name(&policy), digest = short(policy.digest()), "in force");
         if !warnings.is_empty() {
             tracing::warn!("policy and settings are loaded, with warnings\n{warnings}");
         }
-        Gateway(Arc::clone(self)).put(policy, settings);
+        if !same {
+            tracing::info!(policy = %policy_name(&policy), digest = short(policy.digest()), "in force");
+            Gateway(Arc::clone(self)).put(policy, settings);
+        }
         Reloaded::Replaced {
             policy: digest,
+            upstream,
             warnings,
         }
     }

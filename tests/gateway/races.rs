@@ -245,6 +245,7 @@ async fn a_thousand_handshakes_see_no_half_of_a_reload() {
         Ok(Loaded {
             policy,
             settings,
+            upstream: None,
             files: Vec::new(),
             warnings: String::new(),
         })
@@ -443,6 +444,7 @@ async fn an_edited_policy_is_in_force_and_a_broken_one_is_told() {
             Ok(Loaded {
                 policy,
                 settings: settings(json!({})),
+                upstream: None,
                 files: vec![file.clone()],
                 warnings: "mind this\n".to_owned(),
             })

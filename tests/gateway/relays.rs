@@ -1,7 +1,7 @@
 //! A gateway of OpenClaw behind: what passes both ways, what stays here, and how either end is told
 //! of the other's.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -9,8 +9,10 @@ use gw::client::tls::Trust;
 use gw::config::Tls;
 use gw::facts::Scope;
 use gw::journal::Kind as LineKind;
+use gw::relay::{Login, Upstream};
+use gw::secret::Secret;
 use gw::server::tls::Certificates;
-use gw::server::{Identity, Options};
+use gw::server::{Identity, Loaded, Options, Reloaded};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio_tungstenite::tungstenite::Message;
@@ -18,7 +20,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::client::{Asking, Closed, TOKEN, soon};
 use crate::handshakes::door;
 use crate::served::{Plan, Served, rules};
-use crate::upstream::{Arrival, Behind, Manner, SECRET, upstream, upstream_at};
+use crate::upstream::{Arrival, Behind, Manner, SECRET, options, upstream, upstream_at};
 
 const PATIENT: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(50);
@@ -96,6 +98,66 @@ async fn a_client_comes_in_behind_as_itself_with_what_it_was_granted() {
         behind.arrival().await.frame["params"]["device"]["id"],
         made.as_str()
     );
+}
+
+/// Who is there already stays there.
+#[tokio::test]
+async fn another_way_behind_is_for_whoever_comes_then() {
+    let [mut first, mut second] = [
+        Behind::serve(Manner::Good).await,
+        Behind::serve(Manner::Good).await,
+    ];
+    let way =
+        |behind: &Behind| options(&format!("ws://{}", behind.address), Trust::System, PATIENT);
+    let there = Arc::new(Mutex::new(Some(way(&second))));
+    let load = {
+        let there = Arc::clone(&there);
+        move || {
+            let Plan {
+                policy, settings, ..
+            } = door();
+            let upstream = there.lock().unwrap().clone();
+            Ok(Loaded {
+                policy,
+                settings,
+                upstream: upstream.map(Upstream::new),
+                files: Vec::new(),
+                warnings: String::new(),
+            })
+        }
+    };
+    let served = Plan {
+        options: Options {
+            upstream: Some(Arc::new(Upstream::new(way(&first)))),
+            load: Some(Arc::new(load)),
+            ..Options::default()
+        },
+        ..door()
+    }
+    .serve();
+    let (mut stays, mut at_first) = pair(&served, &mut first).await;
+    let is_other =
+        |reloaded: &Reloaded| matches!(reloaded, Reloaded::Replaced { upstream: true, .. });
+    assert!(is_other(&served.gateway.reload().await));
+    let again = served.gateway.reload().await;
+    assert!(matches!(again, Reloaded::Unchanged { .. }), "{again:?}");
+    let (mut comes, mut at_second) = pair(&served, &mut second).await;
+    for (client, there) in [(&mut stays, &mut at_first), (&mut comes, &mut at_second)] {
+        let (answer, ()) = tokio::join!(client.call("chat.send", json!({ "a": 1 })), there.echo());
+        assert_eq!(answer.unwrap(), json!({ "a": 1 }));
+    }
+    // Another secret is another way to the same one.
+    let other = Login::Token(Secret::new("another secret of the server behind"));
+    there.lock().unwrap().as_mut().unwrap().login = other;
+    assert!(is_other(&served.gateway.reload().await));
+    let (_client, came) = pair(&served, &mut second).await;
+    assert_ne!(came.frame["params"]["auth"], json!({ "token": SECRET }));
+    // Without one the gateway answers by itself.
+    *there.lock().unwrap() = None;
+    assert!(is_other(&served.gateway.reload().await));
+    let mut alone = served.admit(&Asking::device("owner")).await;
+    assert!(alone.call("status", json!({})).await.unwrap()["bootId"].is_string());
+    assert!(first.is_alone() && second.is_alone());
 }
 
 #[tokio::test]

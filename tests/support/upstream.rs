@@ -111,7 +111,12 @@ pub(crate) fn upstream(address: SocketAddr, patience: Duration) -> Arc<Upstream>
 
 /// The same, of a URL.
 pub(crate) fn upstream_at(url: &str, trust: Trust, patience: Duration) -> Arc<Upstream> {
-    Arc::new(Upstream::new(Options {
+    Arc::new(Upstream::new(options(url, trust, patience)))
+}
+
+/// The same, before anybody is there.
+pub(crate) fn options(url: &str, trust: Trust, patience: Duration) -> Options {
+    Options {
         target: Target::parse(url).unwrap(),
         kind: Kind::OpenClaw,
         login: Login::Token(Secret::new(SECRET)),
@@ -119,7 +124,7 @@ pub(crate) fn upstream_at(url: &str, trust: Trust, patience: Duration) -> Arc<Up
         root: Root::new(Secret::new("what devices are made of in tests")),
         patience,
         paths: Paths::default(),
-    }))
+    }
 }
 
 async fn answer(mut stream: Box<dyn Io>, manner: Manner) -> Option<Arrival> {

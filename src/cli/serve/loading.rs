@@ -12,10 +12,12 @@ use super::super::{Exit, config, constants, load, owner, upstream};
 use super::state;
 use crate::config::{Config, SecretFile, Surroundings, Token};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::facts::Role;
 use crate::host::{Local, token};
 use crate::pairing::store::Store;
 use crate::pairing::{Standing, Version};
 use crate::policy::Policy;
+use crate::relay::Upstream;
 use crate::server;
 use crate::settings::Settings;
 use crate::source::Sources;
@@ -155,6 +157,7 @@ impl Loading {
     /// Reads what may change while the gateway runs, of one that remembers what is in the store.
     pub(super) fn again(&self, store: &dyn Store) -> Result<server::Loaded, String> {
         let Loaded {
+            config,
             policy,
             settings,
             files,
@@ -162,16 +165,43 @@ impl Loading {
             ..
         } = self.load().map_err(|unloaded| unloaded.text)?;
         // While the store cannot be read nobody comes in anyway.
-        if let Ok(kept) = store.list() {
-            warnings.push_str(&no_way_in(&policy, &settings, &kept));
+        let kept = store.list();
+        if let Ok(kept) = &kept {
+            warnings.push_str(&no_way_in(&policy, &settings, kept));
         }
+        let upstream =
+            behind(&config, kept.as_deref().unwrap_or_default()).map_err(|diagnostic| {
+                let mut output = Output::default();
+                output.report_one(*diagnostic, config.sources(), ReportFormat::Human);
+                output.complaints()
+            })?;
         Ok(server::Loaded {
             policy,
             settings,
+            upstream,
             files,
             warnings,
         })
     }
+}
+
+/// The server behind, where one is configured, with what nodes are called there: those that are not
+/// there now are spoken of all the same.
+pub(super) fn behind(
+    config: &Config,
+    kept: &[(Standing, Version)],
+) -> Result<Option<Upstream>, Box<Diagnostic>> {
+    let Some(configured) = &config.upstream else {
+        return Ok(None);
+    };
+    let options = upstream::options(&config.named(), configured, &config.state)?;
+    let behind = Upstream::new(options);
+    let records = kept.iter().filter_map(|(kept, _)| kept.record.as_ref());
+    let node = |role: &str| role == Role::Node.name();
+    for record in records.filter(|record| record.approved_roles().any(node)) {
+        behind.learn_node(&record.device_id);
+    }
+    Ok(Some(behind))
 }
 
 /// That nobody can approve devices under what is loaded, for people; empty where somebody can.

@@ -18,10 +18,8 @@ use super::Exit;
 use super::next::whole;
 use super::output::{Output, ReportFormat, colour};
 use super::overrides::OverrideArgs;
-use super::upstream;
 use crate::config::{Host, Level, Limits, Listen};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::facts::Role;
 use crate::host::claim::claim;
 use crate::host::files::raise_limit;
 use crate::host::identity::identity;
@@ -31,7 +29,6 @@ use crate::host::unavailable::Situation;
 use crate::host::{self, container};
 use crate::pairing::sqlite::Sqlite;
 use crate::pairing::store::{self, Store as _};
-use crate::relay::Upstream;
 use crate::server::decision_log::DecisionLog;
 use crate::server::tls::{Certificates, Notice};
 use crate::server::{Drained, Gateway, Listener, Options, Reloaded, run as serve};
@@ -44,7 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// Without a configuration it listens at this host only, decides by the default policy, makes a
 /// token, and keeps what it remembers in the state folder. SIGTERM and Ctrl-C end it, SIGHUP
-/// loads policy and settings again.
+/// loads policy, settings and the way to the server behind again.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -147,19 +144,14 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         })?),
         None => None,
     };
-    let behind = match &config.upstream {
-        Some(configured) => Some(
-            upstream::options(&config.named(), configured, &config.state)
-                .map_err(|wrong| Failure::new(wrong.message, wrong.help.concat()))?,
-        ),
-        None => None,
-    };
     let store = Sqlite::open(&config.devices_file(), store::Limits::default())
         .map_err(|error| Failure::new(error.to_string(), error.remedy()))?;
     let kept = store
         .list()
         .map_err(|error| Failure::new(error.to_string(), "start it again"))?;
     output.complain(&no_way_in(&policy, &settings, &kept));
+    let behind = loading::behind(&config, &kept)
+        .map_err(|wrong| Failure::new(wrong.message, wrong.help.concat()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -209,17 +201,8 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     output.say(&start.to_string());
     let store = Arc::new(store);
     let remembered = Arc::clone(&store);
-    let behind = behind.map(|options| Arc::new(Upstream::new(options)));
-    if let Some(behind) = &behind {
-        // Nodes that are not there now are spoken of all the same.
-        let records = kept.iter().filter_map(|(kept, _)| kept.record.as_ref());
-        let node = |role: &str| role == Role::Node.name();
-        for record in records.filter(|record| record.approved_roles().any(node)) {
-            behind.learn_node(&record.device_id);
-        }
-    }
     let options = Options {
-        upstream: behind,
+        upstream: behind.map(Arc::new),
         limits: within_open_files(config.limits),
         log,
         metrics: config.metrics,
