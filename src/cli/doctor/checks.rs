@@ -1,6 +1,6 @@
 //! The table of checks, and how each judges what was seen. Nothing is looked at here.
 
-use super::seen::{Gateway, Place, Seen};
+use super::seen::{Gateway, Place, Seen, Shows};
 use crate::host::own::Readers;
 use crate::settings::Compatibility;
 
@@ -281,16 +281,29 @@ fn openclaw(seen: &Seen) -> Option<Finding> {
         );
         return wrong(found, &openclaw.remedy);
     }
-    if openclaw.holds {
-        return look(
+    let speaks = format!("`openclaw` of this user speaks with {}", openclaw.url);
+    let not_ours = |what: &str| wrong(format!("{speaks}, and {what}"), &openclaw.remedy);
+    match openclaw.shows {
+        // The configuration is that of the server behind too, which is told what to do elsewhere.
+        Some(Shows::Own) if openclaw.holds => ok(format!(
+            "{speaks}; its configuration holds the secret of the server behind, as the server's \
+             own must"
+        )),
+        Some(Shows::Own) => ok(speaks),
+        Some(Shows::OfBehind) => {
+            not_ours("its token is that of the server behind, not the gateway's")
+        }
+        Some(Shows::Other) => not_ours("its token is not the gateway's"),
+        None if openclaw.holds => look(
             "`openclaw` of this user has the secret of the server behind, and can go past the gateway",
             &openclaw.remedy,
-        );
+        ),
+        Some(Shows::Nothing) => look(
+            format!("{speaks}, and has no token for it: only as a paired device it comes in"),
+            &openclaw.remedy,
+        ),
+        None => ok(speaks),
     }
-    ok(format!(
-        "`openclaw` of this user speaks with {}",
-        openclaw.url
-    ))
 }
 
 fn files(seen: &Seen) -> Option<Finding> {
@@ -372,6 +385,7 @@ mod tests {
             url: "ws://127.0.0.1:1".to_owned(),
             past: false,
             holds: false,
+            shows: Some(Shows::Own),
             remedy: "export A=b".to_owned(),
         }
     }
@@ -529,9 +543,30 @@ mod tests {
                 "export A=b",
             ),
             (
-                |seen| seen.openclaw.as_mut().unwrap().holds = true,
+                |seen| {
+                    let openclaw = seen.openclaw.as_mut().unwrap();
+                    (openclaw.holds, openclaw.shows) = (true, None);
+                },
                 "openclaw",
                 "look",
+                "export A=b",
+            ),
+            (
+                |seen| seen.openclaw.as_mut().unwrap().shows = Some(Shows::Nothing),
+                "openclaw",
+                "look",
+                "export A=b",
+            ),
+            (
+                |seen| seen.openclaw.as_mut().unwrap().shows = Some(Shows::Other),
+                "openclaw",
+                "wrong",
+                "export A=b",
+            ),
+            (
+                |seen| seen.openclaw.as_mut().unwrap().shows = Some(Shows::OfBehind),
+                "openclaw",
+                "wrong",
                 "export A=b",
             ),
             (
@@ -547,6 +582,14 @@ mod tests {
         }
         let named = |check: &Check| cases.iter().any(|case| case.1 == check.name);
         assert!(CHECKS.iter().all(named), "a check has no case");
+    }
+
+    /// Where it is called as it should be, the configuration that it shares with the server is none
+    /// of its business.
+    #[test]
+    fn a_command_line_that_comes_as_a_client_may_hold_the_secret_of_the_server() {
+        let told = troubles(|seen| seen.openclaw.as_mut().unwrap().holds = true);
+        assert_eq!(told, []);
     }
 
     #[test]

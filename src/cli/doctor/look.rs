@@ -16,7 +16,9 @@ use super::super::reach::{GatewayArgs, Outside, Way, of_gateway};
 use super::super::table::now_ms;
 use super::super::trouble::clean_line;
 use super::super::{load, upstream};
-use super::seen::{Answer, Behind, Configuration, Doors, Gateway, OpenClaw, Place, Seen, Serving};
+use super::seen::{
+    Answer, Behind, Configuration, Doors, Gateway, OpenClaw, Place, Seen, Serving, Shows,
+};
 use crate::client::{Asked, ClientError, Door, Patience, Reached, Step, Target, dial};
 use crate::config::openclaw::CommandLine;
 use crate::config::{Config, Token, Upstream, UpstreamKind};
@@ -258,13 +260,50 @@ fn openclaw(
     });
     let found = CommandLine::read(text.as_deref(), &variable)?;
     let url = Target::parse(&found.url).ok()?;
+    let holds = |secret: &Secret| found.shows(secret);
+    let shows = own(config)
+        .filter(|_| doors.urls.iter().any(|door| leads_to(&url, door)))
+        .map(|own| match secret {
+            _ if own.iter().any(holds) => Shows::Own,
+            Some(secret) if holds(secret) => Shows::OfBehind,
+            _ if found.shown.is_empty() => Shows::Nothing,
+            Some(_) | None => Shows::Other,
+        });
     let openclaw = OpenClaw {
         past: is_same(&url, behind),
         holds: secret.is_some_and(|secret| found.holds(secret)),
+        shows,
         remedy: through(doors, config),
         url: url.to_string(),
     };
     Some((openclaw, file.filter(|_| text.is_some())))
+}
+
+/// The secrets by which clients come in here; nothing where none is asked for, or none can be read.
+fn own(config: &Config) -> Option<Vec<Secret>> {
+    let password = || config.settings().auth.password;
+    let own = match config.settings().auth.mode() {
+        AuthMode::Token => of_gateway(config),
+        AuthMode::Password => password(),
+        AuthMode::None | AuthMode::TrustedProxy => None,
+    };
+    own.map(|own| vec![own])
+}
+
+/// Whether a URL leads to where the gateway listens, as far as that can be said of this host.
+fn leads_to(url: &Target, door: &Target) -> bool {
+    let Target::Tcp { port, .. } = url else {
+        return false;
+    };
+    let door = door.clone().from_this_host();
+    let Target::Tcp { port: its, .. } = &door else {
+        return false;
+    };
+    let host = |target: &Target| match target {
+        Target::Tcp { host, .. } => Some(host.clone()),
+        Target::Unix(_) => None,
+    };
+    port == its && (host(url) == host(&door) || url.is_loopback() && door.is_loopback())
 }
 
 /// Whether a URL leads to the server behind.

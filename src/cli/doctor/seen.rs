@@ -115,6 +115,21 @@ pub(super) struct OpenClaw {
     pub(super) past: bool,
     /// Whether it holds the secret of the server behind.
     pub(super) holds: bool,
+    /// What it shows, where that is this gateway, and the gateway's own secret can be read.
+    pub(super) shows: Option<Shows>,
     /// What has it speak with this gateway.
     pub(super) remedy: String,
+}
+
+/// What OpenClaw's command line shows this gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shows {
+    /// The gateway's own secret.
+    Own,
+    /// The secret of the server behind.
+    OfBehind,
+    /// Another one.
+    Other,
+    /// None.
+    Nothing,
 }

@@ -17,6 +17,9 @@ pub struct CommandLine {
     pub url: String,
     /// The secrets that its configuration and its environment hold.
     pub secrets: Vec<Secret>,
+    /// Those among them that it may show this gateway. To a URL of the environment it shows what
+    /// the environment says beside it, and nothing else.
+    pub shown: Vec<Secret>,
 }
 
 impl CommandLine {
@@ -63,10 +66,18 @@ impl CommandLine {
             "/gateway/remote/token",
             "/gateway/remote/password",
         ];
-        let secrets = given.into_iter().chain(held.map(text)).flatten();
-        let secrets = secrets.map(|text| Secret::new(&text));
+        let secrets = |texts: &mut dyn Iterator<Item = Option<String>>| {
+            let secrets = texts.flatten().map(|text| Secret::new(&text));
+            let secrets = secrets.filter(|secret| !secret.is_blank());
+            secrets.collect::<Vec<_>>()
+        };
+        let all = secrets(&mut given.clone().into_iter().chain(held.map(text)));
         Some(CommandLine {
-            secrets: secrets.filter(|secret| !secret.is_blank()).collect(),
+            shown: match url {
+                Some(_) => secrets(&mut given.into_iter()),
+                None => all.clone(),
+            },
+            secrets: all,
             url: url.or_else(remote).unwrap_or_else(here),
         })
     }
@@ -76,6 +87,12 @@ impl CommandLine {
     pub fn holds(&self, secret: &Secret) -> bool {
         self.secrets.iter().any(|held| held.matches(secret))
     }
+
+    /// Whether it may show the gateway a secret.
+    #[must_use]
+    pub fn shows(&self, secret: &Secret) -> bool {
+        self.shown.iter().any(|shown| shown.matches(secret))
+    }
 }
 
 #[cfg(test)]
@@ -84,14 +101,16 @@ mod tests {
 
     const URL: &str = "OPENCLAW_GATEWAY_URL=ws://10.0.0.1:5";
 
-    /// A configuration, the environment, the gateway, and whether the secret `one` is held.
-    const CASES: &[(&str, &[&str], &str, bool)] = &[
-        ("{}", &[], "ws://127.0.0.1:18789", false),
-        ("{gateway:{port:7}}", &[], "ws://127.0.0.1:7", false),
+    /// A configuration, the environment, the gateway, whether the secret `one` is held, and whether
+    /// the gateway may be shown it.
+    const CASES: &[(&str, &[&str], &str, bool, bool)] = &[
+        ("{}", &[], "ws://127.0.0.1:18789", false, false),
+        ("{gateway:{port:7}}", &[], "ws://127.0.0.1:7", false, false),
         (
             "{gateway:{port:7,tls:{enabled:true}}}",
             &[],
             "wss://127.0.0.1:7",
+            false,
             false,
         ),
         (
@@ -99,12 +118,20 @@ mod tests {
             &["OPENCLAW_GATEWAY_PORT=8"],
             "ws://127.0.0.1:8",
             false,
+            false,
         ),
-        ("{gateway:{port:7}}", &[URL], "ws://10.0.0.1:5", false),
+        (
+            "{gateway:{port:7}}",
+            &[URL],
+            "ws://10.0.0.1:5",
+            false,
+            false,
+        ),
         (
             "{gateway:{port:7}}",
             &["OPENCLAW_GATEWAY_URL= "],
             "ws://127.0.0.1:7",
+            false,
             false,
         ),
         (
@@ -112,11 +139,13 @@ mod tests {
             &[],
             "ws://127.0.0.1:18789",
             false,
+            false,
         ),
         (
             "{gateway:{mode:'remote',remote:{url:'ws://r:1',token:'one'}}}",
             &[],
             "ws://r:1",
+            true,
             true,
         ),
         (
@@ -124,11 +153,13 @@ mod tests {
             &[URL],
             "ws://10.0.0.1:5",
             false,
+            false,
         ),
         (
             "{gateway:{auth:{token:'one'}}}",
             &[],
             "ws://127.0.0.1:18789",
+            true,
             true,
         ),
         (
@@ -136,11 +167,13 @@ mod tests {
             &[URL],
             "ws://10.0.0.1:5",
             true,
+            false,
         ),
         (
             "{gateway:{auth:{token:'${HELD}'}}}",
             &["HELD=one"],
             "ws://127.0.0.1:18789",
+            true,
             true,
         ),
         (
@@ -148,11 +181,20 @@ mod tests {
             &[],
             "ws://127.0.0.1:18789",
             false,
+            false,
         ),
         (
             "{}",
             &["OPENCLAW_GATEWAY_TOKEN=one"],
             "ws://127.0.0.1:18789",
+            true,
+            true,
+        ),
+        (
+            "{gateway:{auth:{token:'two'}}}",
+            &[URL, "OPENCLAW_GATEWAY_TOKEN=one"],
+            "ws://10.0.0.1:5",
+            true,
             true,
         ),
     ];
@@ -167,12 +209,12 @@ mod tests {
 
     #[test]
     fn it_is_read_as_openclaw_reads_it() {
-        for (text, environment, url, holds) in CASES {
+        for (text, environment, url, holds, shows) in CASES {
             let found = read(Some(text), environment).unwrap();
-            let holds_one = found.holds(&Secret::new("one"));
+            let one = Secret::new("one");
             assert_eq!(
-                (&*found.url, holds_one),
-                (*url, *holds),
+                (&*found.url, found.holds(&one), found.shows(&one)),
+                (*url, *holds, *shows),
                 "{text} {environment:?}"
             );
         }
