@@ -27,7 +27,7 @@ use gw::pairing::rpc::{Call, Caller, View};
 use gw::pairing::store::StoreError;
 use gw::secret::Secret;
 use gw::settings::Settings;
-use gw::wire::reply::HttpReason;
+use gw::wire::reply::{HttpReason, upstream_away};
 use serde_json::Value;
 
 fn root() -> &'static Path {
@@ -257,6 +257,19 @@ fn log() -> (Vec<Line>, Vec<Line>) {
         let (_, admission) = case.logged("x", &default).unwrap();
         Line::decided(&connection(0x4d04), &default, &admission).unkept(&reply)
     };
+    let not_taken = {
+        let (line, admission) = case.logged(&id(0x7b0d), &default).unwrap();
+        let Reply::Admitted(admitted) = &admission.reply else {
+            panic!("it is let in")
+        };
+        let reply = Reply::Refused {
+            id: admitted.id.clone(),
+            refusal: Box::new(upstream_away(true)),
+        };
+        let why = "it refuses: unauthorized: gateway token mismatch (INVALID_REQUEST); look at \
+                   `upstream.token`: it is the secret of the upstream";
+        line.not_taken(&reply, why)
+    };
     let newer = vec![
         at(
             Line::session_ended(
@@ -301,6 +314,7 @@ fn log() -> (Vec<Line>, Vec<Line>) {
             .shown_by(behind.evidence(&proxied.handshake.settings)),
             66,
         ),
+        at(not_taken, 66),
         at(approved(&connection(0x8b08), &admission, &asks_more), 67),
         Line::lines_dropped(now + 68_000, 12),
         Line::lines_left_out(now + 69_000, Some("2001:db8:1:2::/64"), 893),
@@ -516,6 +530,10 @@ const FIELDS: &[(&str, &str)] = &[
         "The status of the HTTP response in place of a WebSocket.",
     ),
     ("answer.token", "A device token went with the answer."),
+    (
+        "cause",
+        "Why the server behind did not take it, though it was let in. It is not told.",
+    ),
     (
         "says.name",
         "`client.displayName`: what it wants to be called.",

@@ -100,12 +100,7 @@ impl Place {
     }
 
     fn gw(&self, arguments: &[&str]) -> Said {
-        let output = self.command(arguments).output().unwrap();
-        Said {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+        said(&mut self.command(arguments))
     }
 
     fn json(&self, arguments: &[&str]) -> Value {
@@ -143,6 +138,15 @@ impl Place {
         let running = Running(child);
         let url = listening(&mut err);
         (running, url, err)
+    }
+}
+
+fn said(command: &mut Command) -> Said {
+    let output = command.output().unwrap();
+    Said {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
     }
 }
 
@@ -1242,7 +1246,13 @@ const BEHIND: &str = "3c0b8f51de7742a9-not-a-secret";
 
 /// What is not well, with what to do: `check: result: next`.
 fn unwell(place: &Place, arguments: &[&str]) -> Vec<String> {
-    let said = place.gw(&[&["doctor", "--format", "json"], arguments].concat());
+    unwell_where(place, arguments, &[])
+}
+
+/// The same, with variables of the environment.
+fn unwell_where(place: &Place, arguments: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
+    let mut command = place.command(&[&["doctor", "--format", "json"], arguments].concat());
+    let said = said(command.envs(variables.iter().copied()));
     let found: Value = serde_json::from_str(&said.out).unwrap();
     let checks = found.pointer("/checks").unwrap().as_array().unwrap();
     let told = checks.iter().filter(|check| check["result"] != "ok");
@@ -1272,7 +1282,7 @@ ok     gateway        it serves at [..]gw.sock
 ok     policy         [..] is in force, as the file says
 ok     listeners      for this host alone
 ok     pages          no page is admitted by name; on this host none needs to be
-ok     upstream       ws://127.0.0.1:[..] answers
+ok     upstream       ws://127.0.0.1:[..] answers; whether it takes the secret is not tried here: gw connect --tcp
 ok     clock          as that of the server behind
 ok     way-past       the server behind listens on loopback only
 ok     secrets        the server behind has one of its own
@@ -1290,6 +1300,26 @@ ok     files          nobody else may read what holds secrets
         unwell(&place, &["--upstream-token-file", "state/token"]),
         ["secrets: wrong: give it another one: openssl rand -base64 32"]
     );
+    // What was started with another configuration is not to be ended for it.
+    place.write("bare.yaml", "state: state\npolicy: my.policy\n");
+    let own = place.path("gw.yaml");
+    assert_eq!(
+        unwell(&place, &["--config", "bare.yaml"]),
+        [format!(
+            "gateway: look: gw doctor --config {}",
+            own.display()
+        )]
+    );
+    assert_eq!(
+        unwell(&place, &["--port", "5", "--upstream", "ws://localhost:5"]),
+        ["configuration: wrong: gw config check --port 5 --upstream ws://localhost:5"]
+    );
+    let another = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = another.local_addr().unwrap().port().to_string();
+    assert_eq!(
+        unwell(&place, &["--state", "none", "--port", &port]),
+        ["gateway: wrong: move it to another port, or this gateway (docs/openclaw.md)"]
+    );
     drop(behind);
     assert_eq!(
         unwell(&place, &[]),
@@ -1301,12 +1331,10 @@ ok     files          nobody else may read what holds secrets
     let state = place.path("none");
     let named = format!("--state {}", state.display());
     assert_eq!(
-        told.first().unwrap(),
-        &format!("configuration: wrong: gw config check {named}")
-    );
-    assert_eq!(
-        told.get(1).unwrap(),
-        &format!("gateway: wrong: gw serve {named}")
+        told,
+        [format!(
+            "configuration: wrong: gw config check {named} --upstream {url}"
+        )]
     );
 }
 
@@ -1348,8 +1376,22 @@ fn a_doctor_says_how_openclaw_s_command_line_comes_through_the_gateway() {
     assert_eq!(unwell(&place, &[]), [format!("openclaw: wrong: {through}")]);
     let own_port = own.rsplit(':').next().unwrap();
     let holds = format!("{{gateway:{{port:{own_port},auth:{{token:'{BEHIND}'}}}}}}");
+    let wrong = format!("openclaw: wrong: {through}");
     place.write("openclaw/openclaw.json", &holds);
-    assert_eq!(unwell(&place, &[]), [format!("openclaw: look: {through}")]);
+    assert_eq!(unwell(&place, &[]), [wrong.as_str()]);
     place.write("openclaw/openclaw.json", &holds.replace(BEHIND, TOKEN));
-    assert_eq!(unwell(&place, &[]), [""; 0]);
+    assert_eq!(unwell(&place, &[]), [wrong.as_str()]);
+    // Told as it says, whatever the configuration holds.
+    let made = fs::read_to_string(&token).unwrap();
+    let told = |token| {
+        [
+            ("OPENCLAW_GATEWAY_URL", own.as_str()),
+            ("OPENCLAW_GATEWAY_TOKEN", token),
+        ]
+    };
+    for config in [&holds, &format!("{{gateway:{{port:{port}}}}}")] {
+        place.write("openclaw/openclaw.json", config);
+        assert_eq!(unwell_where(&place, &[], &told(&made)), [""; 0]);
+        assert_eq!(unwell_where(&place, &[], &told(BEHIND)), [wrong.as_str()]);
+    }
 }

@@ -315,6 +315,10 @@ pub(super) fn checked(file: Option<&str>, overrides: &OverrideArgs) -> Checked {
         ),
     };
     if let Some(named) = named {
+        if let Some(diagnostic) = config.as_ref().and_then(upstream::itself) {
+            diagnostics.push(*diagnostic);
+            exit = exit.and(Exit::Failure);
+        }
         let settings = config.as_ref().map(constants::settings);
         exit = exit.and(beside(
             &named,

@@ -252,6 +252,9 @@ pub(super) fn what(line: &Line) -> String {
     let answer = line.answer.as_ref();
     let otherwise = answer.filter(|answer| admits && !answer.admitted);
     let otherwise = otherwise.map(|answer| {
+        if line.cause.is_some() {
+            return ", but the server behind did not take it".to_owned();
+        }
         let code = answer.code.as_deref().map(visible).unwrap_or_default();
         format!(", but answered {code}")
     });

@@ -265,6 +265,14 @@ impl Logged {
         if let Some(compared) = compared {
             text += &compared.text(drawn);
         }
+        if let Some(cause) = &line.cause {
+            let lead = if drawn { "" } else { "log: " };
+            let verdict = line.verdict.as_deref().map(visible).unwrap_or_default();
+            text += &format!(
+                "{lead}{verdict}, but the server behind did not take it: {}\n",
+                visible(cause)
+            );
+        }
         if !unread.is_empty() {
             let names: Vec<String> = unread.iter().map(|name| visible(name)).collect();
             let lead = if drawn { "" } else { "log: " };

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::overrides::OverrideArgs;
 use crate::config::Config;
 use crate::source::{printable, shell_word};
 
@@ -32,6 +33,21 @@ impl Next {
             ("--config", config.as_deref()),
             ("--state", state.as_deref()),
         ])
+    }
+
+    /// By the configuration and all flags that a gateway is started with.
+    pub(super) fn started(config: Option<&str>, overrides: &OverrideArgs) -> Self {
+        let config = config.map(whole);
+        let flags = overrides.again();
+        let flags = flags.iter().map(|(flag, value)| (*flag, value.as_deref()));
+        let flags: Vec<_> = std::iter::once(("--config", config.as_deref()))
+            .chain(flags)
+            .collect();
+        let Next { mut flags } = Next::new(&flags);
+        if overrides.metrics() {
+            flags.push_str(" --metrics");
+        }
+        Next { flags }
     }
 
     /// As a gateway that serves is reached on its host.

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use clap::ValueEnum;
 
+use super::load::is_built_in;
+use super::next::whole;
 use crate::config::{BindTo, Level, Overrides, TlsOverride, UpstreamKind, Written};
 use crate::facts::{AuthMode, Bind};
 
@@ -104,6 +106,57 @@ impl OverrideArgs {
     /// The state folder that they name.
     pub(super) fn state(&self) -> Option<&str> {
         self.state.as_deref()
+    }
+
+    /// Whether `/metrics` is to answer.
+    pub(super) fn metrics(&self) -> bool {
+        self.metrics
+    }
+
+    /// They again, to be copied into another command: paths are whole, so that the folder does not
+    /// matter.
+    pub(super) fn again(&self) -> Vec<(&'static str, Option<String>)> {
+        let path = |path: &Option<String>| path.as_deref().map(whole);
+        let named = |name: &Option<String>| {
+            name.as_deref().map(|name| match name {
+                name if name == "-" || is_built_in(name) => name.to_owned(),
+                name => whole(name),
+            })
+        };
+        let word = |word: Option<&str>| word.map(str::to_owned);
+        let tls = self.tls.map(|tls| match tls {
+            TlsFlag::Off => "off",
+            TlsFlag::Auto => "auto",
+        });
+        vec![
+            ("--state", path(&self.state)),
+            ("--policy", named(&self.policy)),
+            (
+                "--bind",
+                self.bind.map(|bind| match bind {
+                    BindTo::Word(bind) => bind.name().to_owned(),
+                    BindTo::Address(address) => address.to_string(),
+                }),
+            ),
+            ("--port", self.port.map(|port| port.to_string())),
+            ("--auth", word(self.auth.map(AuthMode::name))),
+            ("--token-file", path(&self.token_file)),
+            ("--token-env", self.token_env.clone()),
+            ("--password-file", path(&self.password_file)),
+            ("--password-env", self.password_env.clone()),
+            ("--tls", word(tls)),
+            ("--tls-certificate", path(&self.tls_certificate)),
+            ("--tls-key", path(&self.tls_key)),
+            ("--upstream", self.upstream.clone()),
+            (
+                "--upstream-kind",
+                word(self.upstream_kind.map(UpstreamKind::name)),
+            ),
+            ("--upstream-token-file", path(&self.upstream_token_file)),
+            ("--upstream-token-env", self.upstream_token_env.clone()),
+            ("--compatibility", named(&self.compatibility)),
+            ("--log-level", word(self.log_level.map(Level::name))),
+        ]
     }
 
     /// What they say.

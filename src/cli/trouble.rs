@@ -229,7 +229,21 @@ pub(super) fn diagnostic(error: &ClientError, advice: &Advice) -> Diagnostic {
 /// What an error of TLS is, and what helps; `status` asks the gateway on its own host.
 fn of_tls(error: &ConnectError, status: &str) -> (Code, String) {
     match error {
-        ConnectError::Pin { .. } | ConnectError::Key(_) | ConnectError::Untrusted { .. } => (
+        ConnectError::Untrusted { found, .. } => (
+            Code::UntrustedCertificate,
+            format!(
+                "nothing was sent; if `{status}` on the gateway's own host says this fingerprint, \
+                 pin it: `--tls-fingerprint {found}`"
+            ),
+        ),
+        ConnectError::Pin { .. } => (
+            Code::UntrustedCertificate,
+            format!(
+                "nothing was sent; if it was renewed, pin what `{status}` says on the gateway's \
+                 own host; if not, somebody may stand between you and it"
+            ),
+        ),
+        ConnectError::Key(_) => (
             Code::UntrustedCertificate,
             format!("nothing was sent; `{status}` on the gateway's own host says its fingerprint"),
         ),

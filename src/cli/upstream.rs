@@ -1,12 +1,14 @@
 //! The server behind the gateway, from what a configuration says of it.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::client::Target;
 use crate::client::tls::Trust;
-use crate::config::{Named, Upstream as Configured, UpstreamKind};
+use crate::config::{Config, Named, Upstream as Configured, UpstreamKind};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::host::interface::{interfaces, own_addresses};
 use crate::host::token;
 use crate::relay::http::{CONTROL_UI, Paths};
 use crate::relay::{Kind, Login, Options, Root};
@@ -57,6 +59,30 @@ pub(super) fn target(
     // Whoever checks a configuration hears of these too.
     paths(named, configured)?;
     Ok((target, trust))
+}
+
+/// That the server behind is this gateway itself, as far as that can be seen.
+pub(super) fn itself(config: &Config) -> Option<Box<Diagnostic>> {
+    let listen = &config.listen;
+    let url = &config.upstream.as_ref()?.url;
+    let target = Target::parse(url).ok()?.from_this_host();
+    let is_itself = match &target {
+        Target::Unix(path) => listen.socket.as_ref() == Some(path),
+        Target::Tcp { host, port, .. } => {
+            let bare = host.trim_start_matches('[').trim_end_matches(']');
+            let address = bare.parse::<IpAddr>();
+            let own = || address.is_ok_and(|it| own_addresses(&interfaces()).contains(&it));
+            // It listens at loopback wherever else it listens.
+            *port == listen.port && (target.is_loopback() || listen.beyond_loopback() && own())
+        }
+    };
+    let message = "`upstream.url` leads to this gateway itself";
+    let help = "move the server behind to another port, and name that one";
+    is_itself.then(|| {
+        let diagnostic = Diagnostic::error(Code::InvalidConfig, message.to_owned());
+        let named = config.named();
+        Box::new(named.at(diagnostic, "upstream.url").help(help))
+    })
 }
 
 /// Which requests go there over HTTP.

@@ -104,7 +104,7 @@ pub(crate) async fn dial(
 
 /// Whether TLS is spoken where no answer came without it. It is asked over a connection of its
 /// own, on which nothing of the client's is sent.
-pub(super) async fn speaks_tls(target: &Target, patience: Patience) -> bool {
+pub(crate) async fn speaks_tls(target: &Target, patience: Patience) -> bool {
     if !matches!(target, Target::Tcp { tls: false, .. }) {
         return false;
     }

@@ -17,7 +17,7 @@ mod target;
 pub mod tls;
 
 pub use device::Device;
-pub(crate) use dial::{Bytes, Wire, dial};
+pub(crate) use dial::{Bytes, Wire, dial, speaks_tls};
 pub use dial::{Patience, Reached};
 pub use door::{Asked, Door, Step};
 pub use error::{ClientError, Waited};

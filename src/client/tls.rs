@@ -80,8 +80,7 @@ pub enum ConnectError {
     /// The certificate is another one than the pinned one.
     #[error(
         "{host} shows another certificate than the one that is pinned: its fingerprint is {found}, \
-         and {expected} was expected. If its certificate was renewed, pin what its own host \
-         says (`gw status`, of a gw); if not, somebody may stand between you and it"
+         and {expected} was expected"
     )]
     Pin {
         /// Who was asked for.
@@ -92,10 +91,7 @@ pub enum ConnectError {
         found: Fingerprint,
     },
     /// Nobody whom this host trusts vouches for the certificate.
-    #[error(
-        "the certificate of {host} is not trusted: {why}. If `gw status` says on its host that \
-         this is its fingerprint, pin it: `--tls-fingerprint {found}`"
-    )]
+    #[error("the certificate of {host} is not trusted: {why}. Its fingerprint is {found}")]
     Untrusted {
         /// Who was asked for.
         host: Box<str>,
@@ -155,8 +151,17 @@ pub enum Distrust {
     /// An authority took it back.
     #[error("it was revoked")]
     Revoked,
-    /// Anything else.
-    #[error("{0}")]
+    /// It is that of an authority.
+    #[error("it is the certificate of an authority, and not that of a server")]
+    Authority,
+    /// It is not for servers.
+    #[error("it is not for servers")]
+    Purpose,
+    /// It is no certificate, or not as one is written.
+    #[error("it cannot be read")]
+    Encoding,
+    /// Anything else, as it is called by who judges it.
+    #[error("it does not do as the certificate of a server ({0})")]
     Other(String),
 }
 
@@ -414,6 +419,15 @@ fn distrust(error: &CertificateError) -> Distrust {
             Distrust::NotYetValid
         }
         CertificateError::Revoked => Distrust::Revoked,
+        CertificateError::BadEncoding => Distrust::Encoding,
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            Distrust::Purpose
+        }
+        // What it says itself is known by its name alone.
+        CertificateError::Other(OtherError(other)) => match &*other.to_string() {
+            "CaUsedAsEndEntity" => Distrust::Authority,
+            name => Distrust::Other(name.to_owned()),
+        },
         other => Distrust::Other(other.to_string()),
     }
 }

@@ -60,6 +60,9 @@ pub struct Line {
     /// What was answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Answer>,
+    /// Why the server behind did not take a client that was let in. The client is not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Box<str>>,
     /// What the client calls itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub says: Option<Says>,
@@ -212,6 +215,7 @@ impl Line {
             clause: None,
             policy: None,
             answer: None,
+            cause: None,
             says: None,
             device: None,
             request: None,

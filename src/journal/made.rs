@@ -20,6 +20,9 @@ use crate::wire::reply::{HttpReason, HttpRefusal};
 /// The longest message that is repeated, in characters: those of the schema name properties.
 const LONGEST_MESSAGE: usize = 200;
 
+/// The longest cause that is written down, in characters.
+const LONGEST_CAUSE: usize = 400;
+
 /// The longest header that is repeated, in characters.
 const LONGEST_AGENT: usize = 160;
 
@@ -137,6 +140,15 @@ impl Line {
             scopes: None,
             until: None,
             ..self
+        }
+    }
+
+    /// The same, of a client that the server behind did not take, and why.
+    #[must_use]
+    pub fn not_taken(self, reply: &Reply, why: &str) -> Self {
+        Line {
+            cause: Some(cut(why, LONGEST_CAUSE)),
+            ..self.unkept(reply)
         }
     }
 

@@ -1,5 +1,7 @@
 //! The client's own request, sent on to any WebSocket server, and its answer.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -21,12 +23,22 @@ use super::error::NoLink;
 use super::head::{Head, Told};
 use super::link::Link;
 use super::upstream::{Login, Upstream};
-use crate::client::{Bytes, ClientError, Patience, dial};
+use crate::client::{Bytes, ClientError, Patience, Target, dial, speaks_tls};
 use crate::pipe::Buffered;
 use crate::wire::Bearer;
 
 /// How much is read at once.
 const READ_BYTES: usize = 4_096;
+
+/// What a record of TLS begins with that holds an alert (RFC 8446, 5.1).
+const ALERT: [u8; 2] = [0x15, 0x03];
+
+/// How long a server may take to show that it speaks TLS, which nobody asked it to.
+const SOON: Patience = Patience {
+    connection: Duration::from_secs(2),
+    handshake: Duration::from_secs(2),
+    call: Duration::from_secs(2),
+};
 
 /// The longest head of an answer, and the longest beginning of a body that is kept.
 const MOST_HEAD: usize = 16_384;
@@ -81,18 +93,17 @@ impl Upstream {
         };
         let (target, trust) = (&self.options.target, self.options.trust);
         let (mut stream, _) = dial(target, trust, patience).await?;
-        let (response, rest) = answered(&mut stream, &request).await.map_err(|error| {
-            let target = target.to_string();
-            match error {
-                Unanswered::Broken(error) => ClientError::Unreachable { target, error }.into(),
-                Unanswered::Closed => ClientError::Closed {
-                    target,
-                    close: None,
+        let (response, rest) = match answered(&mut stream, &request).await {
+            Ok(answered) => answered,
+            Err(error) if error.may_want_tls() && speaks_tls(target, SOON).await => {
+                return Err(ClientError::NeedsTls {
+                    target: target.to_string(),
+                    over_tls: target.with_tls(true).to_string(),
                 }
-                .into(),
-                Unanswered::Nonsense(what) => NoLink::Nonsense(what),
+                .into());
             }
-        })?;
+            Err(error) => return Err(error.of(target)),
+        };
         if response.status().as_u16() != 101 {
             let body = rest.get(..MOST_BODY.min(rest.len())).unwrap_or_default();
             return Err(ClientError::Http {
@@ -173,8 +184,34 @@ fn unsaid(error: &dyn std::error::Error) -> NoLink {
 /// Why there is no answer.
 enum Unanswered {
     Broken(std::io::Error),
+    /// As TLS says that it understands nothing.
+    Alert,
     Closed,
     Nonsense(Box<str>),
+}
+
+impl Unanswered {
+    /// Whether a server that speaks TLS may have ended it so.
+    fn may_want_tls(&self) -> bool {
+        match self {
+            Unanswered::Broken(_) | Unanswered::Closed | Unanswered::Alert => true,
+            Unanswered::Nonsense(_) => false,
+        }
+    }
+
+    fn of(self, target: &Target) -> NoLink {
+        let target = target.to_string();
+        match self {
+            Unanswered::Broken(error) => ClientError::Unreachable { target, error }.into(),
+            Unanswered::Closed => ClientError::Closed {
+                target,
+                close: None,
+            }
+            .into(),
+            Unanswered::Alert => NoLink::Nonsense("it answers in TLS".into()),
+            Unanswered::Nonsense(what) => NoLink::Nonsense(what),
+        }
+    }
 }
 
 /// Sends a request, and reads the head of the answer; with what was read behind it.
@@ -204,6 +241,7 @@ async fn answered(
                 let what = "the head of its answer does not end";
                 return Err(Unanswered::Nonsense(what.into()));
             }
+            Err(_) if read.starts_with(&ALERT) => return Err(Unanswered::Alert),
             Err(error) => return Err(Unanswered::Nonsense(error.to_string().into())),
         }
     }

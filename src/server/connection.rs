@@ -529,23 +529,23 @@ async fn decide(
         snapshot,
         version,
         delay_ms,
-        mut unkept,
+        unkept,
     } = decided;
     let took = began.elapsed();
     let page = upgrade.facts().origin.class() != OriginClass::Absent;
-    let relay = match unkept.is_none() {
-        true => Box::pin(opened(shared, &connection, message, &admission, page))
-            .await
-            .unwrap_or_else(|away| {
-                unkept = Some(away);
-                None
-            }),
-        false => None,
+    let opened = match unkept.is_none() {
+        true => Box::pin(opened(shared, &connection, message, &admission, page)).await,
+        false => Ok(None),
+    };
+    let (relay, not_taken) = match opened {
+        Ok(relay) => (relay, None),
+        Err(why) => (None, Some(why)),
     };
     let line = Line::decided(&connection, &snapshot.policy, &admission).shown_by(evidence);
-    let (reply, line) = match &unkept {
-        None => (&admission.reply, line),
-        Some(reply) => (reply, line.unkept(reply)),
+    let (reply, line) = match (&unkept, &not_taken) {
+        (Some(reply), _) => (reply, line.unkept(reply)),
+        (None, Some(NotTaken { reply, why })) => (reply, line.not_taken(reply, why)),
+        (None, None) => (&admission.reply, line),
     };
     let record = &shared.record;
     let line = record.decided(&line, &admission, reply, &snapshot, took);
@@ -604,18 +604,26 @@ async fn decide(
     })
 }
 
+/// A client that is admitted here, and that the upstream does not take.
+pub(super) struct NotTaken {
+    /// What it is answered in the place of its admission.
+    pub(super) reply: Reply,
+    /// Why; for the owner.
+    pub(super) why: Box<str>,
+}
+
 /// The way to the upstream for whom is admitted, where there is one that the client is for.
 ///
 /// # Errors
 ///
-/// What the client is answered in the place of its admission.
+/// [`NotTaken`].
 pub(super) async fn opened(
     shared: &Arc<Shared>,
     connection: &Connection,
     message: &[u8],
     admission: &Admission,
     from_page: bool,
-) -> Result<Option<(Arc<Upstream>, Link)>, Reply> {
+) -> Result<Option<(Arc<Upstream>, Link)>, NotTaken> {
     let upstream = shared.upstream();
     let (Some(upstream), Reply::Admitted(admitted), Some(permit)) = (
         upstream.filter(|upstream| upstream.options().kind == Kind::OpenClaw),
@@ -624,13 +632,16 @@ pub(super) async fn opened(
     ) else {
         return Ok(None);
     };
-    let away = || Reply::Refused {
-        id: admitted.id.clone(),
-        refusal: Box::new(upstream_away()),
+    let away = |error: &dyn std::fmt::Display, reached: bool| NotTaken {
+        reply: Reply::Refused {
+            id: admitted.id.clone(),
+            refusal: Box::new(upstream_away(reached)),
+        },
+        why: error.to_string().into(),
     };
-    let frame: Value = serde_json::from_slice(message).map_err(|_| away())?;
+    let frame: Value = serde_json::from_slice(message).map_err(|error| away(&error, false))?;
     let params = frame.get("params").and_then(Value::as_object);
-    let params = params.ok_or_else(away)?;
+    let params = params.ok_or_else(|| away(&"it has no parameters", false))?;
     let caps = params.get("caps").and_then(Value::as_array);
     if caps.is_some_and(|caps| caps.iter().any(|cap| cap == connect::GATEWAY_ONLY)) {
         return Ok(None);
@@ -654,7 +665,7 @@ pub(super) async fn opened(
                 "the upstream does not take a client: {}",
                 one_line(&error.to_string(), MOST_WORDS)
             );
-            away()
+            away(&error, error.is_refusal())
         })
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::admit::{Arrived, Decided, Undecided, admit};
 use super::behind::Behind;
 use super::clock::{now_ms, uuid};
-use super::connection::opened;
+use super::connection::{NotTaken, opened};
 use super::gateway::Gateway;
 use super::methods::is_ours;
 use super::session::{Begun, Session};
@@ -149,7 +149,7 @@ impl Gateway {
             evidence,
             snapshot,
             version,
-            mut unkept,
+            unkept,
             ..
         } = decided.map_err(|undecided| match undecided {
             Undecided::Frame { reply, .. } | Undecided::Failed { reply, .. } => refused(&reply),
@@ -157,19 +157,19 @@ impl Gateway {
         let id = uuid().map_err(|error| NotConnected::Ended(error.to_string().into()))?;
         let connection = Connection::of(&id, &upgrade);
         let took = began.elapsed();
-        let relay = match unkept.is_none() {
-            true => opened(shared, &connection, message.as_bytes(), &admission, false)
-                .await
-                .unwrap_or_else(|away| {
-                    unkept = Some(away);
-                    None
-                }),
-            false => None,
+        let opened = match unkept.is_none() {
+            true => opened(shared, &connection, message.as_bytes(), &admission, false).await,
+            false => Ok(None),
+        };
+        let (relay, not_taken) = match opened {
+            Ok(relay) => (relay, None),
+            Err(why) => (None, Some(why)),
         };
         let line = Line::decided(&connection, &snapshot.policy, &admission).shown_by(evidence);
-        let (reply, line) = match &unkept {
-            None => (&admission.reply, line),
-            Some(reply) => (reply, line.unkept(reply)),
+        let (reply, line) = match (&unkept, &not_taken) {
+            (Some(reply), _) => (reply, line.unkept(reply)),
+            (None, Some(NotTaken { reply, why })) => (reply, line.not_taken(reply, why)),
+            (None, None) => (&admission.reply, line),
         };
         let record = &shared.record;
         let line = record.decided(&line, &admission, reply, &snapshot, took);

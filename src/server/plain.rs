@@ -166,12 +166,12 @@ impl Asking {
         };
         let line = Line::decided(connection, &snapshot.policy, &admission).shown_by(evidence);
         let behind = match &passed {
-            Some(Err(why)) => Some(Reply::Http(Box::new(why.response()))),
+            Some(Err(why)) => Some((Reply::Http(Box::new(told(why).response())), why)),
             Some(Ok(_)) | None => None,
         };
         let (reply, line) = match &behind {
             None => (&admission.reply, line),
-            Some(reply) => (reply, line.unkept(reply)),
+            Some((reply, why)) => (reply, line.not_taken(reply, &why.to_string())),
         };
         let record = &shared.record;
         let line = record.decided(&line, &admission, reply, snapshot, took);
@@ -228,7 +228,7 @@ impl Asking {
     }
 
     /// Sends it on to the server behind.
-    async fn pass(&self, admission: &Admission, permit: &Permit) -> Result<Passed, BehindRefusal> {
+    async fn pass(&self, admission: &Admission, permit: &Permit) -> Result<Passed, NoLink> {
         let client = match admission.facts.client_ip.ip() {
             Some(ip) => ip.to_string(),
             None => "unknown".to_owned(),
@@ -250,22 +250,28 @@ impl Asking {
         let passed = passing.await;
         let metrics = &self.shared.record.metrics;
         metrics.upstream_asked(Over::WebSocket, passed.is_ok());
-        passed.map_err(|error| {
+        if let Err(error) = &passed {
             tracing::warn!(
                 connection = %self.connection.id,
                 upstream = %self.upstream.options().target,
                 "the upstream does not take a client: {}",
                 one_line(&error.to_string(), MOST_WORDS)
             );
-            match error {
-                NoLink::Away(ClientError::Http { status, .. }) => BehindRefusal::Status(status),
-                NoLink::Away(_)
-                | NoLink::Nonsense(_)
-                | NoLink::Late(_)
-                | NoLink::Refused { .. }
-                | NoLink::NoKey => BehindRefusal::Away,
-            }
-        })
+        }
+        passed
+    }
+}
+
+/// What the client hears of it.
+fn told(error: &NoLink) -> BehindRefusal {
+    match error {
+        NoLink::Away(ClientError::Http { status, .. }) => BehindRefusal::Status(*status),
+        error if error.is_refusal() => BehindRefusal::Refused,
+        NoLink::Away(_)
+        | NoLink::Nonsense(_)
+        | NoLink::Late(_)
+        | NoLink::Refused { .. }
+        | NoLink::NoKey => BehindRefusal::Away,
     }
 }
 

@@ -234,7 +234,11 @@ async fn a_server_behind_that_lets_nobody_in_is_unavailable() {
         assert_eq!(refused.error["code"], "UNAVAILABLE", "{manner:?}");
         assert_eq!(refused.error["retryable"], true, "{manner:?}");
         assert!(!refused.error.to_string().contains("request-behind"));
-        let closed = Closed::new(1013, "the server behind the gateway cannot be reached");
+        let words = match manner {
+            Manner::WantsPairing | Manner::WrongToken | Manner::NoWebSocket => "does not let it in",
+            _ => "cannot be reached",
+        };
+        let closed = Closed::new(1013, &format!("the server behind the gateway {words}"));
         assert_eq!(refused.closed, closed, "{manner:?}");
         assert!(behind.is_alone());
         let asking = Asking {

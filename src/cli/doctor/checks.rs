@@ -3,6 +3,7 @@
 use super::seen::{Gateway, Place, Seen, Shows};
 use crate::host::own::Readers;
 use crate::settings::Compatibility;
+use crate::source::shell_word;
 
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +89,7 @@ fn wrong(found: impl Into<String>, next: impl Into<String>) -> Option<Finding> {
 
 fn configuration(seen: &Seen) -> Option<Finding> {
     let told = &seen.configuration.told;
-    let next = seen.next.command("config check");
+    let next = seen.started.command("config check");
     match &seen.configuration.error {
         Some(error) => wrong(format!("{told}: {error}"), next),
         None if seen.configuration.warnings => look(told, next),
@@ -99,7 +100,13 @@ fn configuration(seen: &Seen) -> Option<Finding> {
 fn gateway(seen: &Seen) -> Option<Finding> {
     let serving = match seen.gateway.as_ref()? {
         Gateway::Absent(why) => {
-            return wrong(format!("none serves: {why}"), seen.next.command("serve"));
+            return wrong(format!("none serves: {why}"), seen.started.command("serve"));
+        }
+        Gateway::Other(at) => {
+            return wrong(
+                format!("another program answers at {at}, perhaps OpenClaw itself"),
+                "move it to another port, or this gateway (docs/openclaw.md)",
+            );
         }
         Gateway::Silent(why) => {
             let found = format!("it does not say how it is: {why}");
@@ -115,9 +122,18 @@ fn gateway(seen: &Seen) -> Option<Finding> {
         Some(url) => url,
         None => "no server behind",
     });
-    let found = format!("it was started with {relays}, and the configuration says {says}");
-    let next = format!("end it, and then: {}", seen.next.command("serve"));
-    look(found, next)
+    let found = format!(
+        "it serves with {relays}, and the configuration here says {says}: it was started with \
+         another configuration, or with other flags"
+    );
+    let again = || match &serving.upstream {
+        Some(url) if said.is_none() => {
+            let words = format!("doctor --upstream {}", shell_word(url));
+            seen.started.command(&words)
+        }
+        _ => format!("end it, and then: {}", seen.started.command("serve")),
+    };
+    look(found, serving.elsewhere.clone().unwrap_or_else(again))
 }
 
 fn policy(seen: &Seen) -> Option<Finding> {
@@ -192,12 +208,17 @@ fn upstream(seen: &Seen) -> Option<Finding> {
     if let Some(Gateway::Serves(serving)) = &seen.gateway
         && let Some(trouble) = &serving.trouble
     {
-        let next = match behind.openclaw {
-            true => "connect --tcp",
-            false => "status",
-        };
         let found = format!("it answers, and the last client was not taken: {trouble}");
-        return wrong(found, seen.next.command(next));
+        return wrong(
+            found,
+            match behind.openclaw {
+                true => seen.next.command("connect --tcp"),
+                false if trouble.contains("`upstream.token`") => {
+                    "mend `upstream.token`, or the file that it names".to_owned()
+                }
+                false => seen.next.command("status"),
+            },
+        );
     }
     if !behind.target.is_tls() && matches!(answer.place, Place::Elsewhere(_)) {
         let found = format!(
@@ -209,7 +230,18 @@ fn upstream(seen: &Seen) -> Option<Finding> {
             "speak TLS there, and write `wss://` in `upstream.url`",
         );
     }
-    ok(format!("{} answers", behind.target))
+    let taken = match &seen.gateway {
+        Some(Gateway::Serves(serving)) => serving.connections > 0,
+        _ => false,
+    };
+    match behind.openclaw && behind.has_secret && !taken {
+        true => ok(format!(
+            "{} answers; whether it takes the secret is not tried here: {}",
+            behind.target,
+            seen.next.command("connect --tcp")
+        )),
+        false => ok(format!("{} answers", behind.target)),
+    }
 }
 
 fn clock(seen: &Seen) -> Option<Finding> {
@@ -314,7 +346,7 @@ fn files(seen: &Seen) -> Option<Finding> {
         (None, None) if seen.files.is_empty() => return None,
         (None, None) => return ok("nobody else may read what holds secrets"),
     };
-    let next = format!("chmod go-rwx {}", crate::source::shell_word(file));
+    let next = format!("chmod go-rwx {}", shell_word(file));
     wrong(format!("{who} may read {file}"), next)
 }
 
@@ -333,6 +365,7 @@ mod tests {
     fn well() -> Seen {
         Seen {
             next: Next::new(&[("--state", Some("/s"))]),
+            started: Next::new(&[("--state", Some("/s")), ("--port", Some("1"))]),
             configuration: Configuration {
                 told: "gw.yaml: it will do".to_owned(),
                 ..Configuration::default()
@@ -410,19 +443,25 @@ mod tests {
                 |seen| seen.configuration.error = Some("no".to_owned()),
                 "configuration",
                 "wrong",
-                "gw config check --state /s",
+                "gw config check --state /s --port 1",
             ),
             (
                 |seen| seen.configuration.warnings = true,
                 "configuration",
                 "look",
-                "gw config check --state /s",
+                "gw config check --state /s --port 1",
             ),
             (
                 |seen| seen.gateway = Some(Gateway::Absent("nobody".to_owned())),
                 "gateway",
                 "wrong",
-                "gw serve --state /s",
+                "gw serve --state /s --port 1",
+            ),
+            (
+                |seen| seen.gateway = Some(Gateway::Other("ws://127.0.0.1:1".to_owned())),
+                "gateway",
+                "wrong",
+                "move it to another port, or this gateway (docs/openclaw.md)",
             ),
             (
                 |seen| seen.gateway = Some(Gateway::Silent("no".to_owned())),
@@ -439,7 +478,25 @@ mod tests {
                 },
                 "gateway",
                 "look",
-                "end it, and then: gw serve --state /s",
+                "end it, and then: gw serve --state /s --port 1",
+            ),
+            (
+                |seen| seen.behind = None,
+                "gateway",
+                "look",
+                "gw doctor --upstream ws://127.0.0.1:2 --state /s --port 1",
+            ),
+            (
+                |seen| {
+                    seen.behind = None;
+                    seen.gateway = Some(Gateway::Serves(Serving {
+                        elsewhere: Some("gw doctor --config /c".to_owned()),
+                        ..serving()
+                    }));
+                },
+                "gateway",
+                "look",
+                "gw doctor --config /c",
             ),
             (
                 |seen| {
@@ -509,6 +566,18 @@ mod tests {
                 "upstream",
                 "wrong",
                 "gw connect --tcp --state /s",
+            ),
+            (
+                |seen| {
+                    seen.behind.as_mut().unwrap().openclaw = false;
+                    seen.gateway = Some(Gateway::Serves(Serving {
+                        trouble: Some("look at `upstream.token`".to_owned()),
+                        ..serving()
+                    }));
+                },
+                "upstream",
+                "wrong",
+                "mend `upstream.token`, or the file that it names",
             ),
             (
                 |seen| seen.behind.as_mut().unwrap().answer = answer(Place::Here(vec![]), 120_001),

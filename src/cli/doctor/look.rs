@@ -1,6 +1,6 @@
 //! Looking: at the configuration, the gateway, the server behind it, and this user's OpenClaw.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ use super::super::{load, upstream};
 use super::seen::{
     Answer, Behind, Configuration, Doors, Gateway, OpenClaw, Place, Seen, Serving, Shows,
 };
-use crate::client::{Asked, ClientError, Door, Patience, Reached, Step, Target, dial};
+use crate::client::tls::ConnectError;
+use crate::client::{Asked, ClientError, Door, Patience, Reached, Step, Target, Waited, dial};
 use crate::config::openclaw::CommandLine;
 use crate::config::{Config, Token, Upstream, UpstreamKind};
 use crate::diagnostic::Severity;
@@ -29,6 +30,7 @@ use crate::host::claim::listening;
 use crate::host::container;
 use crate::host::interface::{interfaces, own_addresses};
 use crate::host::own::readers;
+use crate::relay::NoLink;
 use crate::secret::Secret;
 use crate::source::shell_word;
 
@@ -45,6 +47,7 @@ pub(super) async fn at(file: Option<&str>, overrides: &OverrideArgs) -> Seen {
     let first = errors.iter().find(|it| it.severity == Severity::Error);
     let mut seen = Seen {
         next: Next::on_host(file, overrides.state()),
+        started: Next::started(file, overrides),
         configuration: Configuration {
             told: checked.told(),
             error: first.map(|error| clean_line(&error.message)),
@@ -52,10 +55,10 @@ pub(super) async fn at(file: Option<&str>, overrides: &OverrideArgs) -> Seen {
         },
         ..Seen::default()
     };
-    let Some(config) = checked.config else {
+    let (Some(config), None) = (checked.config, first) else {
         return seen;
     };
-    seen.gateway = gateway(file, overrides).await;
+    seen.gateway = gateway(file, overrides, &config).await;
     let policy = config::policy(&config.named());
     seen.digest = policy.ok().map(|policy| policy.digest().to_owned());
     let serves = matches!(seen.gateway, Some(Gateway::Serves(_)));
@@ -77,19 +80,74 @@ pub(super) async fn at(file: Option<&str>, overrides: &OverrideArgs) -> Seen {
 }
 
 /// The gateway that serves by a configuration and a state folder.
-async fn gateway(file: Option<&str>, overrides: &OverrideArgs) -> Option<Gateway> {
+async fn gateway(file: Option<&str>, overrides: &OverrideArgs, config: &Config) -> Option<Gateway> {
+    let read = file.or(here()).map(whole);
     let [file, state] = [file, overrides.state()].map(|it| it.map(str::to_owned));
     // What is wrong with the configuration is told elsewhere.
     let mut unheard = Output::default();
     let args = GatewayArgs::on_host(file, state);
     let way = args.way(&mut unheard, ReportFormat::Plain).ok()?;
+    let port = way.port.as_ref().map(Target::to_string);
     Some(match status(&way).await {
-        Ok(status) => Gateway::Serves(serving(&status)),
-        Err(Outside::Client(error @ ClientError::Nobody(_))) => {
-            Gateway::Absent(clean_line(&error.to_string()))
+        Ok(status) if status.pointer("/policy/digest").is_none() => {
+            Gateway::Other(serving(&status).at)
+        }
+        Ok(status) => {
+            let mut serving = serving(&status);
+            let other = |there: &String| read.as_ref() != Some(there);
+            let there = status.pointer("/configFile").and_then(Value::as_str);
+            serving.elsewhere = there
+                .map(str::to_owned)
+                .filter(other)
+                .map(|there| Next::on_host(Some(&there), overrides.state()).command("doctor"));
+            Gateway::Serves(serving)
+        }
+        Err(Outside::Client(error @ ClientError::Nobody(_))) => match taken(config).await {
+            Some(at) => Gateway::Other(at),
+            None => Gateway::Absent(clean_line(&error.to_string())),
+        },
+        Err(Outside::Client(error)) if is_of_another(&error, config) => {
+            Gateway::Other(port.unwrap_or_else(|| clean_line(&error.to_string())))
         }
         Err(outside) => Gateway::Silent(outside.in_short()),
     })
+}
+
+/// Where something takes connections that this gateway would listen at.
+async fn taken(config: &Config) -> Option<String> {
+    let Config { listen, .. } = config;
+    let at = SocketAddr::from((Ipv4Addr::LOCALHOST, listen.port));
+    let connected = timeout(OWN_ADDRESS, TcpStream::connect(at));
+    let taken = listen.port != 0 && matches!(connected.await, Ok(Ok(_)));
+    taken.then(|| at.to_string())
+}
+
+/// Whether what went wrong shows that whoever answers at the port is no gw: that one names each
+/// connection, and begins with a challenge unless a plain server is behind it.
+fn is_of_another(error: &ClientError, config: &Config) -> bool {
+    let over_tcp = |target: &str| target.starts_with("ws");
+    let plain = || {
+        let behind = config.upstream.as_ref();
+        behind.is_some_and(|behind| behind.kind == UpstreamKind::Plain)
+    };
+    match error {
+        ClientError::Refused(refusal) => refusal.connection.is_none(),
+        ClientError::Http {
+            target, connection, ..
+        } => connection.is_none() && over_tcp(target),
+        ClientError::Protocol { target, .. }
+        | ClientError::NeedsTls { target, .. }
+        | ClientError::TooLate {
+            target,
+            what: Waited::Http | Waited::Challenge,
+        } => over_tcp(target) && !plain(),
+        ClientError::Tls(error) => !matches!(error, ConnectError::Broken { .. }),
+        ClientError::Nobody(_)
+        | ClientError::Unreachable { .. }
+        | ClientError::TooLate { .. }
+        | ClientError::Request(_)
+        | ClientError::Closed { .. } => false,
+    }
 }
 
 async fn status(way: &Way) -> Result<Value, Outside> {
@@ -115,6 +173,11 @@ fn serving(status: &Value) -> Serving {
         stays: status.pointer("/policy/differs") == Some(&Value::Bool(true)),
         upstream: text("/upstream/url"),
         trouble: text("/upstream/trouble/what"),
+        connections: status
+            .pointer("/upstream/connections")
+            .and_then(Value::as_u64)
+            .unwrap_or_default(),
+        elsewhere: None,
     }
 }
 
@@ -178,12 +241,16 @@ async fn behind(config: &Config, configured: &Upstream) -> Option<Behind> {
             .map(|(_, there)| reached = there),
     };
     let answer = match (asked, reached.peer) {
-        (Err(error), _) => Err(clean_line(&error.to_string())),
+        (Err(error), _) => Err(clean_line(&NoLink::from(error).to_string())),
         (Ok(()), Some(peer)) => Ok(Answer {
             place: place(peer.ip(), peer.port()).await,
             ahead_ms,
         }),
-        (Ok(()), None) => Err(format!("{target} is no address of TCP")),
+        // At a socket of this host.
+        (Ok(()), None) => Ok(Answer {
+            place: Place::Here(Vec::new()),
+            ahead_ms,
+        }),
     };
     let secret = secret(configured);
     Some(Behind {
@@ -260,12 +327,11 @@ fn openclaw(
     });
     let found = CommandLine::read(text.as_deref(), &variable)?;
     let url = Target::parse(&found.url).ok()?;
-    let holds = |secret: &Secret| found.shows(secret);
     let shows = own(config)
         .filter(|_| doors.urls.iter().any(|door| leads_to(&url, door)))
         .map(|own| match secret {
-            _ if own.iter().any(holds) => Shows::Own,
-            Some(secret) if holds(secret) => Shows::OfBehind,
+            _ if found.shows(&own) => Shows::Own,
+            Some(secret) if found.shows(secret) => Shows::OfBehind,
             _ if found.shown.is_empty() => Shows::Nothing,
             Some(_) | None => Shows::Other,
         });
@@ -279,31 +345,30 @@ fn openclaw(
     Some((openclaw, file.filter(|_| text.is_some())))
 }
 
-/// The secrets by which clients come in here; nothing where none is asked for, or none can be read.
-fn own(config: &Config) -> Option<Vec<Secret>> {
-    let password = || config.settings().auth.password;
-    let own = match config.settings().auth.mode() {
+/// The secret by which clients come in here; nothing where none is asked for, or it cannot be read.
+fn own(config: &Config) -> Option<Secret> {
+    let auth = config.settings().auth;
+    match auth.mode() {
         AuthMode::Token => of_gateway(config),
-        AuthMode::Password => password(),
+        AuthMode::Password => auth.password,
         AuthMode::None | AuthMode::TrustedProxy => None,
-    };
-    own.map(|own| vec![own])
+    }
 }
 
 /// Whether a URL leads to where the gateway listens, as far as that can be said of this host.
 fn leads_to(url: &Target, door: &Target) -> bool {
-    let Target::Tcp { port, .. } = url else {
-        return false;
-    };
     let door = door.clone().from_this_host();
-    let Target::Tcp { port: its, .. } = &door else {
-        return false;
-    };
-    let host = |target: &Target| match target {
-        Target::Tcp { host, .. } => Some(host.clone()),
-        Target::Unix(_) => None,
-    };
-    port == its && (host(url) == host(&door) || url.is_loopback() && door.is_loopback())
+    match (url, &door) {
+        (
+            Target::Tcp { host, port, .. },
+            Target::Tcp {
+                host: its,
+                port: its_port,
+                ..
+            },
+        ) => port == its_port && (host == its || url.is_loopback() && door.is_loopback()),
+        (_, _) => false,
+    }
 }
 
 /// Whether a URL leads to the server behind.

@@ -11,6 +11,8 @@ use crate::host::own::Readers;
 pub(super) struct Seen {
     /// Commands that reach this gateway.
     pub(super) next: Next,
+    /// Commands that read the configuration as it was read here, with the flags over it.
+    pub(super) started: Next,
     pub(super) configuration: Configuration,
     pub(super) gateway: Option<Gateway>,
     /// The digest of the policy, as its files say it now.
@@ -37,6 +39,8 @@ pub(super) struct Configuration {
 pub(super) enum Gateway {
     /// Nobody is there.
     Absent(String),
+    /// What answers where it should is another program.
+    Other(String),
     /// It does not say how it is.
     Silent(String),
     /// It says how it is.
@@ -55,6 +59,11 @@ pub(super) struct Serving {
     pub(super) upstream: Option<String>,
     /// Why the last client was not taken there.
     pub(super) trouble: Option<String>,
+    /// How many clients are there.
+    pub(super) connections: u64,
+    /// Looks at the configuration that it was started with, where that is another one than was
+    /// looked at.
+    pub(super) elsewhere: Option<String>,
 }
 
 /// Where and for whom the gateway listens.

@@ -101,12 +101,13 @@ impl Loading {
                 output.report(&error.diagnostics, texts, ReportFormat::Human);
             })
         })?;
-        if let Some(behind) = &config.upstream {
-            upstream::target(&config.named(), behind).map_err(|diagnostic| {
-                Unloaded::new(Exit::Failure, |output| {
-                    output.report_one(*diagnostic, config.sources(), ReportFormat::Human);
-                })
-            })?;
+        let behind = config.upstream.as_ref();
+        let target = behind.map(|behind| upstream::target(&config.named(), behind));
+        let wrong = target.and_then(Result::err);
+        if let Some(diagnostic) = wrong.or_else(|| upstream::itself(&config)) {
+            return Err(Unloaded::new(Exit::Failure, |output| {
+                output.report_one(*diagnostic, config.sources(), ReportFormat::Human);
+            }));
         }
         let constants = constants::of(&config.policy).map_err(|(diagnostic, sources)| {
             Unloaded::new(Exit::Failure, |output| {
@@ -146,6 +147,11 @@ impl Loading {
             warnings: output.complaints(),
             config,
         })
+    }
+
+    /// The configuration, as it is from any folder; nothing where there is none.
+    pub(super) fn file(&self) -> Option<String> {
+        self.config.as_deref().or(here()).map(whole)
     }
 
     /// Commands that reach the gateway that serves this.

@@ -201,6 +201,8 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     output.say(&start.to_string());
     let store = Arc::new(store);
     let remembered = Arc::clone(&store);
+    let mut about = vec![("stateDir", config.state.display().to_string())];
+    about.extend(loading.file().map(|file| ("configFile", file)));
     let options = Options {
         upstream: behind.map(Arc::new),
         limits: within_open_files(config.limits),
@@ -211,7 +213,7 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         watched: files,
         certificates: certificates.clone(),
         identity: Some(identity),
-        about: vec![("stateDir", config.state.display().to_string())],
+        about,
         ..Options::default()
     };
     let gateway = Gateway::new(policy, settings, store, options)
@@ -314,7 +316,8 @@ fn not_listening(address: SocketAddr, tls: bool, error: &io::Error) -> Failure {
         };
         taken = format!(
             "something listens there already: `gw connect --url {scheme}://{local} --no-device` \
-             shows whether it is a gateway; `--port` names another port"
+             shows whether it is a gateway; `--port` names another port. If OpenClaw holds it: move \
+             that one, and name it with `--upstream` (docs/openclaw.md)"
         );
         &*taken
     } else if known(ErrorKind::AddrNotAvailable) {

@@ -151,7 +151,7 @@ impl Body for FromBehind {
 #[derive(Debug, thiserror::Error)]
 pub enum NoAnswer {
     /// It is not there.
-    #[error("{0}")]
+    #[error("{}", crate::relay::error::words(.0))]
     Away(#[from] ClientError),
     /// It took too long.
     #[error("it did not answer a request within {}", humantime::format_duration(*.0))]

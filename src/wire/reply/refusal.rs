@@ -106,17 +106,26 @@ pub fn unkept(error: &StoreError) -> Refusal {
     }
 }
 
-/// The answer to a connection that is admitted, when the server behind does not take it. Why is for
-/// the owner's log.
+/// The answer to a connection that is admitted, when the server behind does not take it: it cannot
+/// be reached, or it and the gateway do not get on. Why is for the owner's log.
 #[must_use]
-pub fn upstream_away() -> Refusal {
-    let message = "the server behind the gateway cannot be reached";
+pub fn upstream_away(reached: bool) -> Refusal {
+    let (message, reason) = match reached {
+        false => (
+            "the server behind the gateway cannot be reached",
+            "upstream-unavailable",
+        ),
+        true => (
+            "the server behind the gateway does not let it in",
+            "upstream-refused",
+        ),
+    };
     let remedy = "try again later; the gateway's log and `gw status` tell its owner what is wrong";
     let refusal = Refusal::new(ErrorCode::Unavailable, message);
     Refusal {
         close: Close::new(TRY_AGAIN, message),
         retryable: Some(true),
-        ..refusal.with(json!({ "reason": "upstream-unavailable", "remediationHint": remedy }))
+        ..refusal.with(json!({ "reason": reason, "remediationHint": remedy }))
     }
 }
 

@@ -109,6 +109,8 @@ impl RequestRefusal<'_> {
 pub enum BehindRefusal {
     /// It is not there.
     Away,
+    /// It is there, and it and the gateway do not get on.
+    Refused,
     /// It answers this very request with another status than that of a WebSocket.
     Status(u16),
     /// What the client was admitted by changed meanwhile.
@@ -124,6 +126,13 @@ impl BehindRefusal {
                 503,
                 "upstream_unavailable",
                 "the server behind the gateway cannot be reached: try again later; the gateway's \
+                 log and `gw status` tell its owner what is wrong"
+                    .to_owned(),
+            ),
+            BehindRefusal::Refused => (
+                503,
+                "upstream_refused",
+                "the server behind the gateway does not let it in: try again later; the gateway's \
                  log and `gw status` tell its owner what is wrong"
                     .to_owned(),
             ),
@@ -144,7 +153,7 @@ impl BehindRefusal {
         };
         let error = json!({ "message": message, "type": kind });
         let again = match self {
-            BehindRefusal::Away => Some(AGAIN_SECONDS),
+            BehindRefusal::Away | BehindRefusal::Refused => Some(AGAIN_SECONDS),
             BehindRefusal::Changed => Some(1),
             BehindRefusal::Status(_) => None,
         };
