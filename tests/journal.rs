@@ -21,6 +21,7 @@ use gw::explain::{Explanation, Subject, explain};
 use gw::facts::{AttributeId, Scope};
 use gw::handshake::{self, Handshake};
 use gw::journal::{Connection, Fault, Finish, Kind, Line, Managed, Unfinished, read};
+use gw::pairing::Standing;
 use gw::pairing::change::Fresh;
 use gw::pairing::record::Pending;
 use gw::pairing::rpc::{Call, Caller, View};
@@ -270,6 +271,18 @@ fn log() -> (Vec<Line>, Vec<Line>) {
                    `upstream.token`: it is the secret of the upstream";
         line.not_taken(&reply, why)
     };
+    // Of a plain server behind.
+    let plain_client = {
+        let gate = proxied.gate(&default);
+        let token = gate.settings.auth.token().cloned();
+        let presented = Presented::of_request(gate.settings, token.as_ref(), now);
+        let standing = Standing::default();
+        let locks = Remembered::of(&standing).locks;
+        let admission = admission::plain(gate, &behind, &presented, locks);
+        let phrases = admission::evidence(gate, &behind, &presented, &standing, &admission.facts);
+        let connection = Connection::of(&id(0x7b0e), &behind);
+        Line::decided(&connection, &default, &admission).shown_by(phrases)
+    };
     let newer = vec![
         at(
             Line::session_ended(
@@ -315,6 +328,7 @@ fn log() -> (Vec<Line>, Vec<Line>) {
             66,
         ),
         at(not_taken, 66),
+        at(plain_client, 66),
         at(approved(&connection(0x8b08), &admission, &asks_more), 67),
         Line::lines_dropped(now + 68_000, 12),
         Line::lines_left_out(now + 69_000, Some("2001:db8:1:2::/64"), 893),

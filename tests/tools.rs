@@ -1358,6 +1358,50 @@ fn a_secret_of_the_server_behind_that_is_mended_is_taken_up() {
 }
 
 #[test]
+fn a_client_of_a_plain_server_is_shown_how_far_it_gets() {
+    let (place, _folder, behind, _) = relay();
+    let config = fs::read_to_string(place.path("gw.yaml")).unwrap();
+    let plain = config.replace("upstream: {", "upstream: { kind: plain,");
+    place.write("gw.yaml", &plain);
+    let policy = |rule: &str| {
+        let rules = format!("gw-policy 1\n[owner] transport=unix → approve\n{rule}\n");
+        place.write("my.policy", &format!("{rules}default → require-pairing\n"));
+    };
+    policy("");
+    let (_gateway, _) = place.serve();
+    let said = place.gw(&["connect", "--tcp"]);
+    assert_eq!(said.code, Some(4), "{said:?}");
+    assert_data_eq!(
+        &said.out,
+        str![[r#"
+connection  TCP, [..]
+
+REFUSED  the policy asks for pairing before this connection is let in: a client of the server behind the gateway has no device: have the owner of the gateway add a rule that admits it by its address, its path or its token
+  code        HTTP 403 pairing_required
+  connection  [..]
+              gw explain --connection [..]
+
+"#]]
+    );
+    // What is behind is a gateway of our own, which takes it up.
+    policy("auth=token → approve");
+    assert_eq!(place.gw(&["policy", "reload"]).code, Some(0));
+    let said = place.gw(&["connect", "--tcp"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(
+        said.out.contains("\nADMITTED  through to the server"),
+        "{said:?}"
+    );
+    drop(behind);
+    let said = place.gw(&["connect", "--tcp"]);
+    assert_eq!(said.code, Some(4), "{said:?}");
+    assert!(
+        said.out.contains("HTTP 503 upstream_unavailable"),
+        "{said:?}"
+    );
+}
+
+#[test]
 fn a_doctor_says_how_openclaw_s_command_line_comes_through_the_gateway() {
     let (place, _folder, _behind, url) = relay();
     let (_gateway, own) = place.serve();

@@ -9,7 +9,7 @@ use super::trouble::{clean_line, details};
 use crate::client::{Asked, ClientError, Knock, Refusal, Session, Step};
 use crate::facts::{Client, Mode, Role};
 use crate::handshake::clean;
-use crate::source::one_line;
+use crate::source::{one_line, shell_word};
 
 /// How much is shown of what is sent, in characters.
 const MOST_SENT: usize = 4_000;
@@ -22,7 +22,8 @@ const MOST_SENT: usize = 4_000;
 #[command(after_help = "\
 Examples:
   gw connect                                  as the owner, at the gateway's own socket
-  gw connect --tcp                            as a client on this host, with the token
+  gw connect --tcp                            as a client on this host, with the token; of a plain
+                                              server behind, by the request alone
   gw connect --tcp --as openclaw-tui/ui --scopes operator.read,operator.write
   gw connect --url wss://gateway.example:18789 --token-file token
   gw connect --url ws://127.0.0.1:18789 --header 'X-Forwarded-For: 203.0.113.5'
@@ -122,6 +123,13 @@ fn knock(args: &Args, output: &mut Output) -> Result<Exit, Exit> {
             told.flush();
         }
     };
+    if args.tcp && way.is_plain() {
+        let asked = Asked {
+            headers: headers(args),
+        };
+        let passed = runtime.block_on(way.pass(asked, &mut seen));
+        return passing(passed, steps, &way, format, output);
+    }
     let answered = runtime.block_on(async {
         let session = enter(args, &way, &mut seen).await?;
         let hello = (session.target().to_owned(), session.hello().clone());
@@ -156,16 +164,81 @@ fn knock(args: &Args, output: &mut Output) -> Result<Exit, Exit> {
     Ok(exit)
 }
 
+/// What came of a request to a gateway with a plain server behind it.
+fn passing(
+    passed: Result<(), ClientError>,
+    steps: Vec<Value>,
+    way: &Way,
+    format: AnswerFormat,
+    output: &mut Output,
+) -> Result<Exit, Exit> {
+    let (status, body, connection) = match passed {
+        Ok(()) => {
+            match format {
+                AnswerFormat::Json => {
+                    output.say_json(&json!({ "steps": steps, "admitted": true }));
+                }
+                AnswerFormat::Human | AnswerFormat::Plain => output.say(
+                    "\nADMITTED  through to the server behind, which is a plain one: no connect \
+                     frame is sent there\n",
+                ),
+            }
+            return Ok(Exit::Success);
+        }
+        Err(ClientError::Http {
+            status,
+            body,
+            connection: Some(connection),
+            ..
+        }) => (status, body, connection),
+        Err(error) => return Err(Outside::Client(error).report(&way.advice, format, output)),
+    };
+    let error: Value = serde_json::from_str(&body).unwrap_or_default();
+    let error = error.get("error").cloned().unwrap_or_default();
+    match format {
+        AnswerFormat::Json => {
+            let answer = json!({ "status": status, "connection": connection, "error": error });
+            output.say_json(&json!({ "steps": steps, "admitted": false, "http": answer }));
+        }
+        AnswerFormat::Human | AnswerFormat::Plain => {
+            let text = |name: &str| error.get(name).and_then(Value::as_str).map(clean_line);
+            let message = text("message").unwrap_or_else(|| clean_line(&body));
+            let code = text("type").unwrap_or_default();
+            let connection = clean(&connection);
+            let words = format!("explain --connection {}", shell_word(&connection));
+            let mut told = format!("\nREFUSED  {message}\n");
+            for (label, text) in [
+                (
+                    "code",
+                    format!("HTTP {status} {code}").trim_end().to_owned(),
+                ),
+                ("connection", connection),
+                ("", way.advice.owner.command(&words)),
+            ] {
+                told.push_str(&format!("  {label:<12}{text}\n"));
+            }
+            output.say(&told);
+        }
+    }
+    Ok(Exit::Refused)
+}
+
+/// The headers beside those of every request.
+fn headers(args: &Args) -> Vec<(String, String)> {
+    let origin = args.origin.clone();
+    let origin = origin.map(|origin| ("Origin".to_owned(), origin));
+    args.header.iter().cloned().chain(origin).collect()
+}
+
 async fn enter(
     args: &Args,
     way: &Way,
     seen: &mut (dyn FnMut(Step) + Send),
 ) -> Result<Session, Outside> {
-    let mut headers = args.header.clone();
-    if let Some(origin) = &args.origin {
-        headers.push(("Origin".to_owned(), origin.clone()));
-    }
-    let (door, target) = way.open(&Asked { headers }, seen).await?;
+    let asked = Asked {
+        headers: headers(args),
+    };
+    let (door, target) = way.open(&asked, seen).await?;
     let knock = Knock {
         client: args.who.0,
         mode: args.who.1,

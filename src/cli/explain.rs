@@ -274,7 +274,8 @@ fn of_log(args: &Args, path: &str, connection: &str, output: &mut Output) -> Exi
             return Exit::of(&error);
         }
     };
-    let explanation = explain(&policy, &explained.facts, &explained.subject);
+    let mut explanation = explain(&policy, &explained.facts, &explained.subject);
+    logged.told_over_http(&mut explanation);
     let compared = logged.compared(&policy, &explained.facts, explanation.decision);
     match args.format {
         AnswerFormat::Json => {

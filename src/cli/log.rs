@@ -258,6 +258,12 @@ pub(super) fn what(line: &Line) -> String {
         let code = answer.code.as_deref().map(visible).unwrap_or_default();
         format!(", but answered {code}")
     });
+    // Over HTTP another word may be told than was decided.
+    let told = answer.filter(|answer| line.kind == Kind::Decided && !admits && !answer.admitted);
+    let told = told.and_then(|answer| Some((answer.http?, answer.code.as_deref()?)));
+    let told = told.filter(|(_, code)| code.replace('_', "-") != reason);
+    let otherwise = otherwise
+        .or_else(|| told.map(|(status, code)| format!(", told {status} {}", visible(code))));
     let whole = format!("{head} {reason}");
     whole.trim_end().to_owned() + &otherwise.unwrap_or_default()
 }

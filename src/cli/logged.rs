@@ -7,13 +7,15 @@ use super::fact::Problem;
 use super::load;
 use super::log::{self, Placed};
 use super::output::Output;
-use crate::decide::Decision;
+use crate::decide::{Decision, Law};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::explain::{self, facts_alone};
+use crate::explain::{self, Explanation, facts_alone};
 use crate::facts::Facts;
 use crate::journal::{Explained, Kind, Line};
 use crate::policy::Policy;
 use crate::source::{Sources, printable, visible};
+use crate::verdict::Verdict;
+use crate::wire::reply::RequestRefusal;
 
 /// So many connections are named where the one that was asked for is not there.
 const MOST_NAMED: usize = 5;
@@ -188,6 +190,32 @@ impl Logged {
             "policyUnreadable": why,
             "logged": self.json(None),
         })
+    }
+
+    /// Puts in what such a client is told: one of a plain server behind sends no connect frame and
+    /// has no device, and is answered over HTTP.
+    pub(super) fn told_over_http(&self, explanation: &mut Explanation) {
+        let Line { kind, answer, .. } = self.line();
+        let over_http = answer.as_ref().is_some_and(|answer| answer.http.is_some());
+        let decision = explanation.decision;
+        let (Verdict::Reject(reason), Kind::Decided, true) = (decision.verdict, kind, over_http)
+        else {
+            return;
+        };
+        let refusal = RequestRefusal {
+            reason,
+            pairing: decision.law == Some(Law::DeviceRequired),
+            retry_after_ms: None,
+            hint: None,
+            rule: None,
+        };
+        let response = refusal.response();
+        let kind = response.kind().unwrap_or_default();
+        explanation.consequences = vec![format!(
+            "the client is answered {} `{kind}`, and gets no WebSocket",
+            response.status
+        )];
+        explanation.remedy = Some(refusal.remedy().to_owned());
     }
 
     /// Facts and whom they are about, where the connection came so far that anything was decided.

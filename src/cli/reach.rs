@@ -16,7 +16,7 @@ use crate::client::tls::Trust;
 use crate::client::{
     Asked, ClientError, Device, Door, Knock, Patience, Refusal, Session, Step, Target,
 };
-use crate::config::{Config, Overrides, Surroundings as _, Tls, Token, Written};
+use crate::config::{Config, Overrides, Surroundings as _, Tls, Token, UpstreamKind, Written};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::facts::scopes::{ScopeRule, covers};
 use crate::facts::{Role, Scope};
@@ -535,6 +535,34 @@ impl Way {
         seen: &mut (dyn FnMut(Step) + Send),
     ) -> Result<(Door, &Target), ClientError> {
         self.open_one(self.places.iter(), asked, seen).await
+    }
+
+    /// Comes as a client of the plain server behind does: by its request alone, with the secret as
+    /// a bearer token.
+    pub(super) async fn pass(
+        &self,
+        mut asked: Asked,
+        seen: &mut (dyn FnMut(Step) + Send),
+    ) -> Result<(), ClientError> {
+        if let Some(secret) = self.token.as_ref().or(self.password.as_ref()) {
+            let bearer = format!("Bearer {}", secret.expose());
+            asked.headers.push(("authorization".to_owned(), bearer));
+        }
+        let mut nobody = Vec::new();
+        for target in &self.places {
+            match Door::pass(target, self.trust, &asked, Patience::default(), seen).await {
+                Err(ClientError::Nobody(place)) => nobody.push(place),
+                passed => return passed,
+            }
+        }
+        Err(ClientError::Nobody(nobody.join(", nor at ")))
+    }
+
+    /// Whether a plain server is behind, by the configuration: its clients send no connect frame.
+    pub(super) fn is_plain(&self) -> bool {
+        let config = self.config.as_deref();
+        let behind = config.and_then(|config| config.upstream.as_ref());
+        behind.is_some_and(|behind| behind.kind == UpstreamKind::Plain)
     }
 
     async fn open_one<'a>(

@@ -175,6 +175,15 @@ pub(super) fn diagnostic(error: &ClientError, advice: &Advice) -> Diagnostic {
         ClientError::TooLate { .. } => (Code::NoAnswer, far()),
         ClientError::Closed { .. } => (Code::NoAnswer, "the gateway's log may say why".to_owned()),
         ClientError::Protocol { .. } => (Code::NotAGateway, far()),
+        ClientError::Http {
+            connection: Some(_),
+            ..
+        } => (
+            Code::NotAGateway,
+            "a gateway refuses the request itself. With a plain server behind it takes a bearer \
+             token over TCP, and no connect frame: `gw connect --tcp` on its host comes so"
+                .to_owned(),
+        ),
         ClientError::Http { .. } => (
             Code::NotAGateway,
             "something else may listen there, or the gateway or a proxy refuses the request itself"

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::client::Target;
 use crate::client::tls::Trust;
+use crate::client::{NoTarget, Target};
 use crate::config::{Config, Named, Upstream as Configured, UpstreamKind};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::host::interface::{interfaces, own_addresses};
@@ -27,12 +27,26 @@ pub(super) fn target(
         Box::new(named.at(diagnostic, key).help(help))
     };
     let target = Target::parse(&configured.url).map_err(|error| {
-        let message = format!("`upstream.url`: {error}");
-        wrong(
-            "upstream.url",
-            message,
-            "write `ws://HOST:PORT`, or `wss://`",
-        )
+        let (message, help) = match error {
+            NoTarget::Scheme => (
+                "`upstream.url` begins neither with `ws://` nor with `wss://`".to_owned(),
+                match configured.url.split_once("://") {
+                    Some(("https", _)) => "write `wss://` in place of `https://`",
+                    Some(("http", _)) => "write `ws://` in place of `http://`",
+                    _ => "write `ws://HOST:PORT`, or `wss://`",
+                },
+            ),
+            NoTarget::Secret => (
+                "`upstream.url` holds a secret: logs and histories keep URLs".to_owned(),
+                "leave it out, and name a file that holds it: `--upstream-token-file FILE`, or \
+                 `upstream: { token: { file: PATH } }`",
+            ),
+            NoTarget::Host | NoTarget::Port | NoTarget::Fragment => (
+                format!("`upstream.url`: {error}"),
+                "write `ws://HOST:PORT`, or `wss://`",
+            ),
+        };
+        wrong("upstream.url", message, help)
     })?;
     if configured.kind == UpstreamKind::Plain && target.path() != "/" {
         let message = "`upstream.url` has a path, and that of each client's request is asked for \

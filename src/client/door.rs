@@ -85,51 +85,14 @@ impl Door {
         patience: Patience,
         seen: &mut (dyn FnMut(Step) + Send),
     ) -> Result<Door, ClientError> {
+        let (mut messages, connection) = upgraded(target, trust, asked, patience, seen).await?;
         let name = target.to_string();
-        let late = |what| ClientError::TooLate {
-            target: name.clone(),
-            what,
-        };
-        let mut request = target
-            .url()
-            .into_client_request()
-            .map_err(|error| ClientError::Request(error.to_string()))?;
-        for (header, value) in &asked.headers {
-            let invalid = || ClientError::Request(format!("`{header}` is no header"));
-            let value = HeaderValue::from_str(value).map_err(|_| invalid())?;
-            let header = HeaderName::try_from(header.as_str()).map_err(|_| invalid())?;
-            match header.as_str() == "host" {
-                true => {
-                    request.headers_mut().insert(header, value);
-                }
-                false => {
-                    request.headers_mut().append(header, value);
-                }
-            }
-        }
-        let (stream, reached) = dial(target, trust, patience).await?;
-        seen(Step::Reached(reached));
-        let answered = timeout(
-            patience.handshake,
-            client_async_with_config(request, Buffered::new(stream), Some(config())),
-        )
-        .await;
-        let (websocket, response) = match answered.map_err(|_| late(Waited::Http))? {
-            Ok(upgraded) => upgraded,
-            Err(error) if may_want_tls(&error) && speaks_tls(target, patience).await => {
-                let over_tls = target.with_tls(true).to_string();
-                return Err(ClientError::NeedsTls {
-                    target: name,
-                    over_tls,
-                });
-            }
-            Err(error) => return Err(http(&name, error)),
-        };
-        seen(Step::Upgraded(response.status().as_u16()));
-        let connection = connection(response.headers());
-        let mut messages = Messages::new(websocket, name.clone());
         let first = timeout(patience.handshake, messages.next()).await;
-        let first = first.map_err(|_| late(Waited::Challenge))??;
+        let late = || ClientError::TooLate {
+            target: name.clone(),
+            what: Waited::Challenge,
+        };
+        let first = first.map_err(|_| late())??;
         let (nonce, time_ms) = challenge(&first).ok_or_else(|| ClientError::Protocol {
             target: name.clone(),
             what: "its first message is no challenge".to_owned(),
@@ -144,6 +107,24 @@ impl Door {
             connection,
             patience,
         })
+    }
+
+    /// Connects and asks for a WebSocket, as a client of a plain server behind a gateway does, who
+    /// sends no connect frame; and leaves again. `seen` hears of each step.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`]; [`ClientError::Http`] with what is answered in place of a WebSocket.
+    pub async fn pass(
+        target: &Target,
+        trust: Trust,
+        asked: &Asked,
+        patience: Patience,
+        seen: &mut (dyn FnMut(Step) + Send),
+    ) -> Result<(), ClientError> {
+        let (messages, _) = upgraded(target, trust, asked, patience, seen).await?;
+        messages.close().await;
+        Ok(())
     }
 
     /// Sends the connect frame, and waits for the answer. `seen` hears what is sent before it is.
@@ -207,6 +188,59 @@ impl Door {
             }
         }
     }
+}
+
+/// A connection that became a WebSocket, and the id that it was given.
+async fn upgraded(
+    target: &Target,
+    trust: Trust,
+    asked: &Asked,
+    patience: Patience,
+    seen: &mut (dyn FnMut(Step) + Send),
+) -> Result<(Messages, Option<String>), ClientError> {
+    let name = target.to_string();
+    let late = |what| ClientError::TooLate {
+        target: name.clone(),
+        what,
+    };
+    let mut request = target
+        .url()
+        .into_client_request()
+        .map_err(|error| ClientError::Request(error.to_string()))?;
+    for (header, value) in &asked.headers {
+        let invalid = || ClientError::Request(format!("`{header}` is no header"));
+        let value = HeaderValue::from_str(value).map_err(|_| invalid())?;
+        let header = HeaderName::try_from(header.as_str()).map_err(|_| invalid())?;
+        match header.as_str() == "host" {
+            true => {
+                request.headers_mut().insert(header, value);
+            }
+            false => {
+                request.headers_mut().append(header, value);
+            }
+        }
+    }
+    let (stream, reached) = dial(target, trust, patience).await?;
+    seen(Step::Reached(reached));
+    let answered = timeout(
+        patience.handshake,
+        client_async_with_config(request, Buffered::new(stream), Some(config())),
+    )
+    .await;
+    let (websocket, response) = match answered.map_err(|_| late(Waited::Http))? {
+        Ok(upgraded) => upgraded,
+        Err(error) if may_want_tls(&error) && speaks_tls(target, patience).await => {
+            let over_tls = target.with_tls(true).to_string();
+            return Err(ClientError::NeedsTls {
+                target: name,
+                over_tls,
+            });
+        }
+        Err(error) => return Err(http(&name, error)),
+    };
+    seen(Step::Upgraded(response.status().as_u16()));
+    let connection = connection(response.headers());
+    Ok((Messages::new(websocket, name.clone()), connection))
 }
 
 /// How much is read at once. The library's own value takes 128 KiB of every connection.

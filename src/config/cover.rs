@@ -16,6 +16,10 @@ use crate::diagnostic::suggest::nearest;
 use crate::facts::address::parse_network;
 use crate::settings::Compatibility;
 
+/// What is shorter is no secret, where another kind of value belongs: a mode of authentication is
+/// the one that a secret is written for by mistake.
+const SHORT: usize = 12;
+
 /// The text with its secrets covered; of a text that could not be read only known names are left.
 pub(super) fn covered(text: &str, root: Option<&Node>) -> String {
     cover(text, root, None)
@@ -117,8 +121,12 @@ impl Cover {
 fn harmless(path: &str, text: &str) -> bool {
     match keys::find(path).map(|key| key.kind) {
         Some(Kind::Secret) => false,
-        Some(Kind::Word(words)) => nearest(text, words.iter().map(|word| word.name)).is_some(),
-        Some(Kind::Switch | Kind::Number { .. }) => text.len() < 12,
+        Some(Kind::Word(words)) => {
+            nearest(text, words.iter().map(|word| word.name)).is_some()
+                || text.len() < SHORT && path != "auth.mode"
+                || parse_network(text).is_some()
+        }
+        Some(Kind::Switch | Kind::Number { .. }) => text.len() < SHORT,
         Some(_) => true,
         None => match path.rsplit_once('.') {
             _ if meant(path).is_some_and(|kind| is_of(kind, text)) => true,
@@ -159,7 +167,7 @@ fn meant(path: &str) -> Option<Kind> {
 fn is_of(kind: Kind, text: &str) -> bool {
     match kind {
         Kind::Switch => switch(text).is_some(),
-        Kind::Number { .. } => text.len() < 12 && text.bytes().all(|byte| byte.is_ascii_digit()),
+        Kind::Number { .. } => text.len() < SHORT && text.bytes().all(|byte| byte.is_ascii_digit()),
         Kind::Word(words) => words.iter().any(|word| word.name == text),
         Kind::Addresses | Kind::Networks => parse_network(text).is_some(),
         Kind::Policy => text.ends_with(".policy"),
@@ -218,6 +226,7 @@ auth: # token: s3cret
 trustedProxies: [10.0.0.1, 'https://u:s3cret@x']
 token: s3cret
 log: s3cret
+upstream: { kind: plan, url: 'ws://h:1' }
 listen: { port: 18789, bind: lan, prot: 18789, adresses: [127.0.0.1], bnid: s3cret }
 port: s3cret
 polcy: my.policy
@@ -232,6 +241,7 @@ auth:
 trustedProxies: [10.0.0.1, ********************]
 token: ******
 log: ******
+upstream: { kind: plan, url: 'ws://h:1' }
 listen: { port: 18789, bind: lan, prot: 18789, adresses: [127.0.0.1], bnid: ****** }
 port: ******
 polcy: my.policy

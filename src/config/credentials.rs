@@ -154,6 +154,7 @@ fn read(
         Box::new(Diagnostic::error(Code::UnsafeSecret, message).help(help))
     };
     let kind = path.rsplit('.').next().unwrap_or(path);
+    let behind = path.starts_with("upstream.");
     let secret = match written {
         Written::Inline(secret) => secret.clone(),
         Written::Variable(name) => {
@@ -165,10 +166,14 @@ fn read(
                     (_, _) => "no variable of this name".to_owned(),
                 };
                 let message = format!("`{path}`: the environment has {named}");
+                let flag = match behind {
+                    true => format!("--upstream-{kind}-file"),
+                    false => format!("--{kind}-file"),
+                };
                 let help = words(
                     place,
                     "set it where the gateway is started, or use `{ file: PATH }`".to_owned(),
-                    format!("set it where the gateway is started, or use `--{kind}-file FILE`"),
+                    format!("set it where the gateway is started, or use `{flag} FILE`"),
                 );
                 Box::new(Diagnostic::error(Code::InvalidConfig, message).help(help))
             })?;
@@ -183,6 +188,9 @@ fn read(
                 };
                 let message = format!("`{path}`: the file{named} cannot be read: {error}");
                 let help = match (kind, place) {
+                    _ if behind => {
+                        "write the secret of the server behind into it, with `chmod 600`"
+                    }
                     ("token", Place::File(_)) => {
                         "write the secret into it, or leave `token` out and have one made"
                     }
@@ -217,6 +225,9 @@ fn read(
         Some(weak) => Err(unsafe_secret(
             format!("`{path}` {weak}"),
             match (kind, place) {
+                _ if behind => {
+                    "make one with `openssl rand -hex 32`, and give the server behind the same"
+                }
                 ("token", Place::File(_)) => {
                     "make one with `openssl rand -base64 32`, or leave `auth.token` out and have one made"
                 }

@@ -4,6 +4,7 @@
 //! values mean together is not here: see `assembly`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::document::{Name, Node, Shape, switch};
 use super::keys::{self, GROUPS, KEYS, Key, Kind};
@@ -302,7 +303,10 @@ impl Reader {
                 if words.iter().any(|word| word.name == text) {
                     return Some(Value::Text(text));
                 }
-                let help = word_help(&text, words);
+                let help = match (path, text.parse::<IpAddr>()) {
+                    ("listen.bind", Ok(address)) => bind_help(address),
+                    (_, _) => word_help(&text, words),
+                };
                 self.wrong(node, format!("this is no word of `{path}`"), help);
                 None
             }
@@ -404,7 +408,12 @@ impl Reader {
             format!("`{path}` holds a secret in a URL"),
         )
         .label(span, "logs and histories would keep it")
-        .help("remove it from the URL; the secrets are `auth.token` and `auth.password`");
+        .help(match path.starts_with("upstream.") {
+            true => {
+                "remove it from the URL; the secrets are `upstream.token` and `upstream.password`"
+            }
+            false => "remove it from the URL; the secrets are `auth.token` and `auth.password`",
+        });
         self.diagnostics.push(diagnostic);
         None
     }
@@ -558,6 +567,15 @@ fn join(group: &str, name: &str) -> String {
 pub(super) fn listed(names: &[&str]) -> String {
     let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     names.join(", ")
+}
+
+/// What says the same as an address in the place of a word.
+fn bind_help(address: IpAddr) -> String {
+    match address {
+        any if any.is_unspecified() => "write `lan`: every address".to_owned(),
+        one if one.is_loopback() => "write `loopback`: this host only".to_owned(),
+        one => format!("write `bind: custom`, and beside it `addresses: [\"{one}\"]`"),
+    }
 }
 
 fn word_help(text: &str, words: &[Word]) -> String {

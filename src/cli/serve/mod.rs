@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 use self::loading::{Loaded, Loading, no_way_in};
 use self::start::Start;
 use super::Exit;
+use super::check::count;
 use super::next::whole;
 use super::output::{Output, ReportFormat, colour};
 use super::overrides::OverrideArgs;
@@ -90,9 +91,14 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         Ok(drained) => {
             output.say(&match drained {
                 Drained { open: 0, .. } => "stopped; nobody was connected\n".to_owned(),
+                Drained { open: 1, cut: 0 } => "stopped; 1 connection has ended\n".to_owned(),
                 Drained { open, cut: 0 } => format!("stopped; {open} connections have ended\n"),
                 Drained { open, cut } => {
-                    format!("stopped; {cut} of {open} connections were cut\n")
+                    let were = if cut == 1 { "was" } else { "were" };
+                    format!(
+                        "stopped; {cut} of {} {were} cut\n",
+                        count(open, "connection")
+                    )
                 }
             });
             Exit::Success

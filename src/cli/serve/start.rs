@@ -4,6 +4,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::super::check::count;
 use super::loading::MadeToken;
 use crate::config::{Config, Tls};
 use crate::host::container::Container;
@@ -51,9 +52,11 @@ impl fmt::Display for Start<'_> {
         write!(f, "state     {state}")?;
         match (self.devices, self.requests) {
             (0, 0) => writeln!(f, ", no devices yet")?,
-            (devices, 0) => writeln!(f, ", {devices} devices")?,
+            (devices, 0) => writeln!(f, ", {}", count(devices, "device"))?,
             (devices, requests) => {
-                writeln!(f, ", {devices} devices, {requests} requests wait")?;
+                let wait = if requests == 1 { "waits" } else { "wait" };
+                let (devices, requests) = (count(devices, "device"), count(requests, "request"));
+                writeln!(f, ", {devices}, {requests} {wait}")?;
             }
         }
         if let Some(decisions) = &self.config.log.decisions {

@@ -17,7 +17,7 @@ struct Row {
     remedy: Option<&'static str>,
 }
 
-const ROWS: [Row; 5] = [
+static ROWS: [Row; 5] = [
     Row {
         reason: Reason::TokenMissing,
         challenge: Some("Bearer"),
@@ -71,6 +71,17 @@ pub struct RequestRefusal<'a> {
 }
 
 impl RequestRefusal<'_> {
+    fn row(&self) -> Option<&'static Row> {
+        ROWS.iter().find(|row| row.reason == self.reason)
+    }
+
+    /// What makes the answer another one.
+    #[must_use]
+    pub fn remedy(&self) -> &str {
+        let own = self.row().and_then(|row| row.remedy);
+        self.hint.or(own).unwrap_or_else(|| self.reason.remedy())
+    }
+
     /// The response: 401 where another token helps, 429 where there were too many of them, else
     /// 403.
     #[must_use]
@@ -78,9 +89,7 @@ impl RequestRefusal<'_> {
         if let (Reason::RateLimited, Some(retry_after_ms)) = (self.reason, self.retry_after_ms) {
             return HttpRefusal::of(HttpReason::RateLimited { retry_after_ms });
         }
-        let row = ROWS.iter().find(|row| row.reason == self.reason);
-        let own = row.and_then(|row| row.remedy);
-        let remedy = self.hint.or(own).unwrap_or_else(|| self.reason.remedy());
+        let (row, remedy) = (self.row(), self.remedy());
         let (kind, why) = match self.pairing {
             true => (
                 "pairing_required".to_owned(),
