@@ -275,7 +275,7 @@ fn of_log(args: &Args, path: &str, connection: &str, output: &mut Output) -> Exi
         }
     };
     let mut explanation = explain(&policy, &explained.facts, &explained.subject);
-    logged.told_over_http(&mut explanation);
+    logged.as_answered(&mut explanation);
     let compared = logged.compared(&policy, &explained.facts, explanation.decision);
     match args.format {
         AnswerFormat::Json => {

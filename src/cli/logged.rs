@@ -192,10 +192,18 @@ impl Logged {
         })
     }
 
-    /// Puts in what such a client is told: one of a plain server behind sends no connect frame and
-    /// has no device, and is answered over HTTP.
-    pub(super) fn told_over_http(&self, explanation: &mut Explanation) {
+    /// Puts in what came of it where the policy alone does not say: a client that the server behind
+    /// did not take is not admitted; one of a plain server sends no connect frame, has no device,
+    /// and is answered over HTTP.
+    pub(super) fn as_answered(&self, explanation: &mut Explanation) {
         let Line { kind, answer, .. } = self.line();
+        if self.line().cause.is_some() && explanation.decision.verdict.admits() {
+            let told = "let in here, and not by the server behind: the client is told to try again";
+            explanation.consequences = vec![told.to_owned()];
+            let helps = "what is said of the server behind; `gw doctor` looks at it as it is now";
+            explanation.remedy = Some(helps.to_owned());
+            return;
+        }
         let over_http = answer.as_ref().is_some_and(|answer| answer.http.is_some());
         let decision = explanation.decision;
         let (Verdict::Reject(reason), Kind::Decided, true) = (decision.verdict, kind, over_http)
