@@ -236,7 +236,12 @@ async fn a_server_behind_that_lets_nobody_in_is_unavailable() {
         assert!(!refused.error.to_string().contains("request-behind"));
         let words = match manner {
             Manner::WantsPairing | Manner::WrongToken | Manner::NoWebSocket => "does not let it in",
-            _ => "cannot be reached",
+            Manner::Good
+            | Manner::Closes
+            | Manner::Silent
+            | Manner::Nonsense
+            | Manner::OddHello
+            | Manner::Deaf => "cannot be reached",
         };
         let closed = Closed::new(1013, &format!("the server behind the gateway {words}"));
         assert_eq!(refused.closed, closed, "{manner:?}");
