@@ -277,8 +277,8 @@ async fn a_server_behind_is_taken_for_whom_its_certificate_says() {
     let [its, other] = [&folders[0], &folders[1]].map(|folder| certificates(folder.path()));
     let [right, wrong] = [&its, &other].map(Certificates::fingerprint);
     let mut behind = Behind::serve_with(Manner::Good, Some(its)).await;
-    let plan = |trust| {
-        let url = format!("wss://{}", behind.address);
+    let plan = |scheme: &str, trust| {
+        let url = format!("{scheme}://{}", behind.address);
         let upstream = upstream_at(&url, trust, PATIENT);
         let options = Options {
             upstream: Some(Arc::clone(&upstream)),
@@ -287,17 +287,19 @@ async fn a_server_behind_is_taken_for_whom_its_certificate_says() {
         (Plan { options, ..door() }, upstream)
     };
     let both = format!("{right}, and {wrong} was expected");
-    for (trust, why) in [
-        (Trust::Fingerprint(wrong), both.as_str()),
-        (Trust::System, "certificate"),
+    let pins = format!("`upstream: {{ fingerprint: {right} }}`");
+    for (scheme, trust, why) in [
+        ("wss", Trust::Fingerprint(wrong), both.as_str()),
+        ("wss", Trust::System, &pins),
+        ("ws", Trust::System, "write `wss://` in `upstream.url`"),
     ] {
-        let (plan, upstream) = plan(trust);
+        let (plan, upstream) = plan(scheme, trust);
         let refused = plan.serve().refuse(&Asking::device("owner")).await;
         assert_eq!(refused.error["code"], "UNAVAILABLE");
         let trouble = upstream.trouble().unwrap().what;
         assert!(trouble.contains(why), "{trouble}");
     }
-    let (plan, _) = plan(Trust::Fingerprint(right));
+    let (plan, _) = plan("wss", Trust::Fingerprint(right));
     let served = plan.serve();
     let (mut client, mut there) = pair(&served, &mut behind).await;
     let call = json!({ "type": "req", "id": "1", "method": "chat.send", "params": { "n": 1 } });

@@ -20,7 +20,9 @@ use super::seen::{
     Answer, Behind, Configuration, Doors, Gateway, OpenClaw, Place, Seen, Serving, Shows,
 };
 use crate::client::tls::ConnectError;
-use crate::client::{Asked, ClientError, Door, Patience, Reached, Step, Target, Waited, dial};
+use crate::client::{
+    Asked, ClientError, Door, Patience, Reached, Step, Target, Waited, dial, speaks_tls,
+};
 use crate::config::openclaw::CommandLine;
 use crate::config::{Config, Token, Upstream, UpstreamKind};
 use crate::diagnostic::Severity;
@@ -36,6 +38,13 @@ use crate::source::shell_word;
 
 /// How long one of this host's own addresses may take to answer.
 const OWN_ADDRESS: Duration = Duration::from_secs(2);
+
+/// How long a server may take to show that it speaks TLS, which nobody asked it to.
+const SOON: Patience = Patience {
+    connection: OWN_ADDRESS,
+    handshake: OWN_ADDRESS,
+    call: OWN_ADDRESS,
+};
 
 /// The largest configuration of OpenClaw that is read, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
@@ -236,9 +245,13 @@ async fn behind(config: &Config, configured: &Upstream) -> Option<Behind> {
             let door = Door::open(&target, trust, &Asked::default(), patience, &mut hear).await;
             door.map(drop)
         }
-        false => dial(&target, trust, patience)
-            .await
-            .map(|(_, there)| reached = there),
+        false => match dial(&target, trust, patience).await {
+            Ok(_) if speaks_tls(&target, SOON).await => Err(ClientError::NeedsTls {
+                target: target.to_string(),
+                over_tls: target.with_tls(true).to_string(),
+            }),
+            dialed => dialed.map(|(_, there)| reached = there),
+        },
     };
     let answer = match (asked, reached.peer) {
         (Err(error), _) => Err(clean_line(&NoLink::from(error).to_string())),
