@@ -49,6 +49,7 @@
 //! and completes them.
 
 pub mod admission;
+mod analysis;
 pub mod auth;
 pub mod claims;
 pub mod cli;

@@ -64,6 +64,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "analysis",
+        &["compile", "decide", "facts", "lang", "verdict"],
+    ),
+    (
         "policy",
         &["claims", "compile", "diagnostic", "lang", "source"],
     ),

@@ -1,6 +1,6 @@
 //! A set of networks as sorted ranges: whether an address is in it takes a binary search.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
@@ -48,12 +48,26 @@ impl Networks {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// First and last address of each range, in ascending order.
+    pub(crate) fn ranges(&self) -> &[(u128, u128)] {
+        &self.0
+    }
 }
 
 const V4_START: u128 = 0xffff_0000_0000;
 const V4_END: u128 = 0xffff_ffff_ffff;
 
-fn number(ip: IpAddr) -> u128 {
+/// The address of a number.
+pub(crate) fn of_number(number: u128) -> IpAddr {
+    match u32::try_from(number ^ V4_START) {
+        Ok(bits) => IpAddr::V4(Ipv4Addr::from_bits(bits)),
+        Err(_) => IpAddr::V6(Ipv6Addr::from_bits(number)),
+    }
+}
+
+/// An address as a number.
+pub(crate) fn number(ip: IpAddr) -> u128 {
     match ip {
         IpAddr::V4(v4) => V4_START | u128::from(v4.to_bits()),
         IpAddr::V6(v6) => v6.to_bits(),

@@ -181,6 +181,10 @@ impl Texts {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Box<str>> {
+        self.0.iter()
+    }
 }
 
 impl Program {

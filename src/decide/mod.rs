@@ -269,7 +269,7 @@ impl Restriction {
     }
 }
 
-fn capped(verdict: Verdict, cap: ScopeSet) -> Verdict {
+pub(crate) fn capped(verdict: Verdict, cap: ScopeSet) -> Verdict {
     match verdict {
         Verdict::Approve(grant) => Verdict::Approve(Grant {
             cap: grant.cap.intersection(cap),
@@ -284,7 +284,7 @@ fn capped(verdict: Verdict, cap: ScopeSet) -> Verdict {
 }
 
 /// What no policy can lift.
-fn lawful(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Law>) {
+pub(crate) fn lawful(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Law>) {
     // Not even a request is kept: were it, a guard that asks for pairing would turn a
     // refusal into a wait, and guards only restrict.
     if verdict.kind() != VerdictKind::Reject

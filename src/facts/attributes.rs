@@ -318,7 +318,7 @@ pub(crate) fn without_query(target: &str) -> &str {
 }
 
 /// A header text of each class: the Host and Origin vocabularies share their names.
-fn example_header(words: &[Word], class: &str) -> Option<&'static str> {
+pub(crate) fn example_header(words: &[Word], class: &str) -> Option<&'static str> {
     let origin = std::ptr::eq(words, OriginClass::WORDS);
     Some(match (class, origin) {
         ("absent", _) => return None,

@@ -1,0 +1,19 @@
+//! Exact answers to questions about all connections: what a policy decides as one decision
+//! diagram, and what follows from it.
+//!
+//! A connection is a vector of classes, of values that no policy at hand can tell apart
+//! ([`domain`]); a policy is a diagram over them ([`diagram`]), made of the program that decides
+//! ([`outcome`]) and of the assumptions on what a connection can be ([`assumed`]). Nothing is sampled
+//! and nothing searched for; what would take more than it may says so ([`Budget`]).
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod assumed;
+mod diagram;
+mod domain;
+mod outcome;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use diagram::{Budget, OverBudget};
+pub(crate) use outcome::{Ground, IMPOSSIBLE, Outcomes};
