@@ -66,6 +66,7 @@ pub mod journal;
 pub mod lang;
 pub mod pairing;
 mod pipe;
+pub mod lint;
 pub mod policy;
 pub mod recorded;
 pub mod relay;

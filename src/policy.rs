@@ -9,9 +9,10 @@ use std::sync::OnceLock;
 
 use aws_lc_rs::digest;
 
+use crate::analysis::prove;
 use crate::claims;
 use crate::compile::{ClauseId, Program, compile};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lang::checked::{Checked, Clause};
 use crate::lang::files::Reader;
 use crate::lang::{ReadError, format, load};
@@ -94,18 +95,15 @@ impl Policy {
                 diagnostics,
             });
         };
-        let claims = checked.claims.iter().map(|claim| {
-            Diagnostic::error(
-                Code::UncheckedClaim,
-                format!("\"{}\" was not checked", claim.name),
-            )
-            .with_severity(Severity::Warning)
-            .label(claim.span, "read, and not proved")
-            .help("write tests for the cases that matter most: tests are run")
-        });
-        diagnostics.0.extend(claims);
-        diagnostics.sort();
         let program = compile(&checked);
+        diagnostics.0.extend(prove(&checked, &program, &sources));
+        diagnostics.sort();
+        if diagnostics.has_errors() {
+            return Err(PolicyError {
+                sources,
+                diagnostics,
+            });
+        }
         let digest = digest_of(&sources).into();
         let clauses = checked.guards.len() + checked.rules.len() + 1;
         Ok(Policy {

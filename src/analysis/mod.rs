@@ -3,17 +3,21 @@
 //!
 //! A connection is a vector of classes, of values that no policy at hand can tell apart
 //! ([`domain`]); a policy is a diagram over them ([`diagram`]), made of the program that decides
-//! ([`outcome`]) and of the assumptions on what a connection can be ([`assumed`]). Nothing is sampled
+//! ([`outcome`]) and of the assumptions on what a connection can be ([`assumed`]). What it shows is a
+//! connection for which it is so ([`witness`]). Nothing is sampled
 //! and nothing searched for; what would take more than it may says so ([`Budget`]).
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod assumed;
+mod claims;
 mod diagram;
 mod domain;
 mod outcome;
+mod witness;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use diagram::{Budget, OverBudget};
+pub(crate) use claims::prove;
+pub(crate) use diagram::{Budget, Id, OverBudget};
 pub(crate) use outcome::{Ground, IMPOSSIBLE, Outcomes};

@@ -9,10 +9,11 @@ use super::assumed::{assumed, runs};
 use super::diagram::{Arena, Budget, Combine, Id, OverBudget, Var};
 use super::domain::Space;
 use crate::compile::program::{HIT, Instruction, MISS};
-use crate::compile::{Block, ClauseId, Program};
+use crate::compile::{Block, ClauseId, Lone, Program};
 use crate::decide::{Decision, Law, capped, lawful};
 use crate::facts::{Auth, AuthFailure, Facts, ScopeSet};
 use crate::lang::checked::{Answer, Role};
+use crate::source::Span;
 use crate::verdict::{Reason, Verdict};
 
 /// The value of what no connection can be.
@@ -35,6 +36,18 @@ pub(crate) struct Outcomes {
     pub(crate) decisions: Vec<Decision>,
     /// For each clause, guards before rules and the default last: when it holds.
     pub(crate) conditions: Vec<Id>,
+    /// Which rule is the first to hold, whatever the guards say: its place among all clauses.
+    pub(crate) first: Id,
+    /// For each rule and trial, which rule is the first one behind it.
+    pub(crate) behind: Vec<Id>,
+    pub(crate) guards: Guards,
+}
+
+/// What the guards come to, everywhere.
+#[derive(Clone, Debug)]
+pub(crate) struct Guards {
+    root: Id,
+    states: States,
 }
 
 impl Outcomes {
@@ -46,13 +59,16 @@ impl Outcomes {
 }
 
 impl Ground {
-    /// What some programs, and some other conditions as a program has them, can tell apart.
-    pub(crate) fn new(programs: &[&Program], budget: Budget) -> Result<Self, OverBudget> {
-        let tests = programs
-            .iter()
-            .flat_map(|program| &program.instructions)
-            .map(|instruction| (instruction.attribute, &instruction.test));
-        let space = Space::new(tests);
+    /// Over what some programs, and some conditions beside them, can tell apart.
+    pub(crate) fn new(
+        programs: &[&Program],
+        beside: &[Lone],
+        budget: Budget,
+    ) -> Result<Self, OverBudget> {
+        let of_programs = programs.iter().flat_map(|program| &program.instructions);
+        let of_others = beside.iter().flat_map(|lone| &lone.instructions);
+        let tests = of_programs.chain(of_others);
+        let space = Space::new(tests.map(|it| (it.attribute, &it.test)));
         let mut arena = Arena::new(space.widths(), budget);
         let assumed = assumed(&space, &mut arena)?;
         Ok(Ground {
@@ -69,31 +85,88 @@ impl Ground {
         for block in program.blocks() {
             conditions.push(self.condition(program, block, &tests)?);
         }
-        let (rules, guards) = (program.guards.len(), &program.guards);
-        let mut rule = Id::value(program.default.id.0);
-        for (block, holds) in program.rules.iter().zip(conditions.iter().skip(rules)).rev() {
+        let mut first = Id::value(program.default.id.0);
+        let mut behind = Vec::new();
+        let rules = program.rules.iter().zip(conditions.iter().skip(program.guards.len()));
+        for (block, holds) in rules.rev() {
+            behind.push(first);
             if block.role != Role::Trial {
-                rule = self.arena.over(*holds, block.id.0, rule)?;
+                first = self.arena.over(*holds, block.id.0, first)?;
             }
         }
-        let mut states = States::default();
-        let mut guard = Id::value(states.value(State::default()));
-        for (block, holds) in guards.iter().zip(&conditions).rev() {
-            let under = self.arena.mapped(guard, |value| states.under(block, value))?;
-            guard = self.arena.choose(*holds, under, guard)?;
-        }
-        let mut answers = Answers::new(program, &states);
-        let answered = self.arena.combined(guard, rule, &mut answers)?;
-        let size = |id| self.arena.reached(id).len();
-        eprintln!("assumed {} rule {} guard {} answered {}", size(self.assumed), size(rule), size(guard), size(answered));
-        let (root, decisions) = self.finished(answered, answers)?;
-        eprintln!("root {} of {}", self.arena.reached(root).len(), self.arena.len());
-        let root = self.arena.within(self.assumed, root, IMPOSSIBLE)?;
+        behind.reverse();
+        let guards = self.guards(program, &conditions, None)?;
+        let (root, decisions) = self.decided(program, &guards, first, self.assumed)?;
         Ok(Outcomes {
             root,
             decisions,
             conditions,
+            first,
+            behind,
+            guards,
         })
+    }
+
+    /// What the guards come to, perhaps without one of them, or with another condition for it.
+    pub(crate) fn guards(
+        &mut self,
+        program: &Program,
+        conditions: &[Id],
+        instead: Option<(ClauseId, Id)>,
+    ) -> Result<Guards, OverBudget> {
+        let mut states = States::default();
+        let mut root = Id::value(states.value(State::default()));
+        for (block, holds) in program.guards.iter().zip(conditions).rev() {
+            let holds = match instead {
+                Some((id, other)) if id == block.id => other,
+                _ => *holds,
+            };
+            let under = self.arena.mapped(root, |value| states.under(block, value))?;
+            root = self.arena.choose(holds, under, root)?;
+        }
+        Ok(Guards { root, states })
+    }
+
+    /// What guards and rules decide where a condition holds; elsewhere [`IMPOSSIBLE`].
+    pub(crate) fn decided(
+        &mut self,
+        program: &Program,
+        guards: &Guards,
+        rules: Id,
+        region: Id,
+    ) -> Result<(Id, Vec<Decision>), OverBudget> {
+        // Nothing of what is elsewhere is carried along.
+        let elsewhere = u32::try_from(guards.states.0.len()).unwrap_or(u32::MAX);
+        let root = self.arena.within(region, guards.root, elsewhere)?;
+        let mut answers = Answers::new(program, &guards.states);
+        let answered = self.arena.combined(root, rules, &mut answers)?;
+        self.finished(answered, answers)
+    }
+
+    /// Where two ways to decide come to other verdicts.
+    pub(crate) fn differing(
+        &mut self,
+        one: (Id, &[Decision]),
+        other: (Id, &[Decision]),
+    ) -> Result<Id, OverBudget> {
+        let verdict = |decisions: &[Decision], value: u32| {
+            let at = (value as usize).checked_sub(1);
+            at.and_then(|at| decisions.get(at)).map(|it| it.verdict)
+        };
+        self.arena.combined(one.0, other.0, &mut |left: u32, right: u32| {
+            u32::from(verdict(one.1, left) != verdict(other.1, right))
+        })
+    }
+
+    /// When a condition beside a program holds. What it asks for is told apart.
+    pub(crate) fn holds(&mut self, lone: &Lone) -> Result<Id, OverBudget> {
+        let tests = self.tests(&lone.instructions)?;
+        let length = u32::try_from(lone.instructions.len()).unwrap_or(u32::MAX);
+        let entry = match lone.entry {
+            HIT | MISS => lone.entry,
+            _ => 0,
+        };
+        self.reached(&lone.instructions, &tests, entry, length)
     }
 
     /// When each test of a program holds.
@@ -117,6 +190,22 @@ impl Ground {
         let edges = runs(&passing.unwrap_or_default(), self.arena.width(var));
         let finely = self.arena.make(var, edges)?;
         self.arena.or(coarsely, finely)
+    }
+
+    /// Where each term of a clause is written, with when it holds.
+    pub(crate) fn terms(
+        &mut self,
+        program: &Program,
+        block: &Block,
+    ) -> Result<Vec<(Span, Id)>, OverBudget> {
+        let tests = self.tests(&program.instructions)?;
+        let range = block.terms.start as usize..block.terms.end as usize;
+        let mut found = Vec::new();
+        for term in program.terms.get(range).unwrap_or_default() {
+            let held = self.reached(&program.instructions, &tests, term.entry, term.length)?;
+            found.push((term.span, held));
+        }
+        Ok(found)
     }
 
     /// When a clause holds.
@@ -217,7 +306,10 @@ impl Ground {
             root = self.arena.combined(root, verdicts, &mut finish)?;
         }
         let first = answers.first_free();
-        let root = self.arena.mapped(root, |value| value - first + 1)?;
+        let root = self.arena.mapped(root, |value| match value {
+            ELSEWHERE => IMPOSSIBLE,
+            value => value - first + 1,
+        })?;
         Ok((root, decisions.all))
     }
 
@@ -304,6 +396,9 @@ impl Ground {
 /// A verdict, and the law that changed it.
 type Lawful = (Verdict, Option<Law>);
 
+/// The value of what is outside of a region, until it is [`IMPOSSIBLE`].
+const ELSEWHERE: u32 = u32::MAX >> 1;
+
 /// What the guards that hold come to together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct State {
@@ -323,7 +418,7 @@ impl Default for State {
     }
 }
 
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct States(Vec<State>);
 
 impl States {
@@ -413,6 +508,11 @@ impl<'a> Answers<'a> {
 }
 
 impl Combine for Answers<'_> {
+    fn known(&mut self, guards: Id, _rule: Id) -> Option<Id> {
+        let is_elsewhere = guards.as_value().is_some_and(|it| it as usize >= self.states.0.len());
+        is_elsewhere.then_some(Id::value(ELSEWHERE))
+    }
+
     fn values(&mut self, guards: u32, rule: u32) -> u32 {
         let state = self.states.get(guards);
         let rule = ClauseId(rule);

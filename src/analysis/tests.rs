@@ -12,7 +12,7 @@ use crate::facts::assumptions::broken;
 use crate::policy::Policy;
 
 fn ground(programs: &[&Program]) -> Ground {
-    Ground::new(programs, Budget::default()).unwrap()
+    Ground::new(programs, &[], Budget::default()).unwrap()
 }
 
 /// What a diagram says of facts.

@@ -140,7 +140,7 @@ fn failed(
 }
 
 /// A fact as `--fact` takes it, quoted for a shell where it must be.
-fn fact(id: AttributeId, facts: &Facts) -> String {
+pub(crate) fn fact(id: AttributeId, facts: &Facts) -> String {
     let name = id.row().name;
     let value = id.show(facts);
     let text = match id.row().kind {

@@ -5,6 +5,7 @@ use super::{Exit, constants, load, owner};
 use crate::diagnostic::{Code, Diagnostics, suggest};
 use crate::lang::Checked;
 use crate::lang::parse::parse;
+use crate::lint::lint;
 use crate::policy::{Policy, PolicyError};
 use crate::settings::Settings;
 use crate::source::Sources;
@@ -31,6 +32,10 @@ pub(super) struct Args {
     /// How to print what was found
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
+
+    /// How many nodes the analysis of a policy may make; none is let through unanalysed
+    #[arg(long, value_name = "COUNT", default_value_t = 4_000_000)]
+    max_nodes: usize,
 
     /// Print the page about a diagnostic, and check nothing
     #[arg(long, value_name = "CODE", conflicts_with = "files")]
@@ -64,6 +69,11 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
                 ));
                 let distance = sources.append(policy.sources());
                 all.append(policy.warnings(), distance);
+                let suspicious = Diagnostics(lint(&policy, args.max_nodes));
+                if suspicious.has_errors() {
+                    exit = exit.and(Exit::Failure);
+                }
+                all.append(&suspicious, distance);
                 // What a release decides it decides under its own constants; theirs are read below.
                 let mut settings = Settings::default();
                 if let Ok(Some(constants)) = constants::of(file) {

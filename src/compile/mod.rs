@@ -47,6 +47,25 @@ pub fn compile(checked: &Checked) -> Program {
     }
 }
 
+/// One condition by itself, as a program has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Lone {
+    pub(crate) instructions: Vec<Instruction>,
+    pub(crate) entry: u32,
+}
+
+/// Compiles a condition that is no clause of a policy.
+#[must_use]
+pub(crate) fn lone(condition: &Condition) -> Lone {
+    let mut lowering = Lowering::default();
+    lowering.term(condition, Span::default());
+    let entry = lowering.terms.first().map_or(MISS, |term| term.entry);
+    Lone {
+        instructions: lowering.instructions,
+        entry,
+    }
+}
+
 #[derive(Default)]
 struct Lowering {
     terms: Vec<Term>,

@@ -1,0 +1,263 @@
+//! `never` and `always`, proved or refuted: whether a policy keeps what it claims, for every
+//! connection.
+
+use super::diagram::{Budget, Id, OverBudget};
+use super::outcome::{Ground, IMPOSSIBLE, Outcomes};
+use crate::compile::{Lone, Program, lone};
+use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::facts::Facts;
+use crate::lang::checked::{Checked, Claim, Clause, Comparison, Condition};
+use crate::source::{Sources, Spanned};
+use crate::verdict::Verdict;
+
+/// How many repairs are tried for a claim that does not hold.
+const MOST_REPAIRS: usize = 64;
+
+/// How many clauses are shown by which a claim is broken.
+const MOST_SHOWN: usize = 2;
+
+/// Proves the claims of a policy: what stands in it, and what it inherits. Each that does not hold
+/// comes back as an error with a connection that breaks it, and each that says nothing as a
+/// warning.
+///
+/// `program` is what decides, compiled of `checked`.
+#[must_use]
+pub(crate) fn prove(checked: &Checked, program: &Program, sources: &Sources) -> Vec<Diagnostic> {
+    if checked.claims.is_empty() {
+        return Vec::new();
+    }
+    Proof::new(checked, program, sources)
+        .and_then(|mut proof| proof.all())
+        .unwrap_or_else(|OverBudget| vec![too_much(checked)])
+}
+
+/// The analysis did not come to its end, so that nothing is proved.
+fn too_much(checked: &Checked) -> Diagnostic {
+    let message = "the claims of this policy are not proved: that takes more than is allowed";
+    let found = Diagnostic::error(Code::AnalysisBudget, message);
+    match checked.claims.first() {
+        None => found,
+        Some(claim) => found.label(claim.span, "the first of them"),
+    }
+    .help("ask for fewer networks and texts in one policy, or split it by `extends`")
+}
+
+struct Proof<'a> {
+    checked: &'a Checked,
+    program: &'a Program,
+    sources: &'a Sources,
+    /// The conditions of the claims, in their order.
+    claimed: Vec<Lone>,
+    ground: Ground,
+    outcomes: Outcomes,
+}
+
+impl<'a> Proof<'a> {
+    fn new(
+        checked: &'a Checked,
+        program: &'a Program,
+        sources: &'a Sources,
+    ) -> Result<Self, OverBudget> {
+        let claims = checked.claims.iter();
+        let claimed: Vec<Lone> = claims.map(|claim| lone(&claim.condition)).collect();
+        let mut ground = Ground::new(&[program], &claimed, Budget::default())?;
+        let outcomes = ground.outcomes(program)?;
+        Ok(Proof {
+            checked,
+            program,
+            sources,
+            claimed,
+            ground,
+            outcomes,
+        })
+    }
+
+    fn all(&mut self) -> Result<Vec<Diagnostic>, OverBudget> {
+        let mut found = Vec::new();
+        let claims = self.checked.claims.iter().zip(self.claimed.clone());
+        for (claim, claimed) in claims {
+            found.extend(self.one(claim, &claimed)?);
+        }
+        Ok(found)
+    }
+
+    fn one(&mut self, claim: &Claim, claimed: &Lone) -> Result<Option<Diagnostic>, OverBudget> {
+        let holds = self.ground.holds(claimed)?;
+        let root = self.outcomes.root;
+        let spoken_of = self.ground.arena.within(holds, root, IMPOSSIBLE)?;
+        if spoken_of == Id::value(IMPOSSIBLE) {
+            return Ok(Some(self.vacuous(claim)));
+        }
+        let decisions = self.outcomes.decisions.clone();
+        let breaks = |value: u32| {
+            let at = usize::try_from(value).ok().and_then(|at| at.checked_sub(1));
+            let decision = at.and_then(|at| decisions.get(at));
+            decision.is_some_and(|decision| broken_by(claim, decision.verdict))
+        };
+        let values = self.ground.arena.values(spoken_of).into_iter();
+        let mut breaking: Vec<_> = values
+            .filter(|value| breaks(*value))
+            .filter_map(|value| Some((value, *self.outcomes.decision(value)?)))
+            .collect();
+        // Clauses in the order of the file.
+        breaking.sort_by_key(|(_, decision)| decision.by);
+        let mut clauses: Vec<_> = breaking.iter().map(|(_, decision)| decision.by).collect();
+        clauses.dedup();
+        let Some((_, worst)) = breaking.first().copied() else {
+            return Ok(None);
+        };
+        let is_worst = |value: u32| breaking.iter().any(|(it, by)| *it == value && by.by == worst.by);
+        let Some(facts) = self.ground.witness(spoken_of, is_worst) else {
+            return Ok(None);
+        };
+        let decided = crate::decide::decide(self.program, &facts).verdict;
+        let says = if claim.never { "never" } else { "always" };
+        let message = format!(
+            "\"{}\" does not hold: {} is {decided}",
+            claim.name,
+            if claim.never { "what it rules out" } else { "a connection that it speaks of" },
+        );
+        let mut found = Diagnostic::error(Code::PropertyViolated, message)
+            .label(claim.span, format!("says {says}"));
+        for by in clauses.iter().take(MOST_SHOWN) {
+            found = found.label(self.clause(by.0).head, "decides otherwise");
+        }
+        if let Some(more) = clauses.len().checked_sub(MOST_SHOWN).filter(|more| *more > 0) {
+            found = found.help(format!("{more} more clauses decide otherwise"));
+        }
+        if let [only] = clauses.as_slice()
+            && let Some(repair) = self.repair(claim, claimed, only.0)?
+        {
+            found = found.help(format!("it would hold with `and {repair}` in that clause"));
+        }
+        Ok(Some(found.help(self.see(&facts))))
+    }
+
+    fn vacuous(&self, claim: &Claim) -> Diagnostic {
+        let message = format!(
+            "\"{}\" says nothing: no connection is what it speaks of",
+            claim.name
+        );
+        Diagnostic::error(Code::PropertyVacuous, message)
+            .with_severity(Severity::Warning)
+            .label(claim.span, "holds for every policy")
+            .help("look at what its condition joins: two of its parts cannot be together")
+    }
+
+    /// A test that stands somewhere in the policy or the claim, and that makes the claim hold where
+    /// the clause asks for it too, and leaves the clause something to decide.
+    fn repair(
+        &mut self,
+        claim: &Claim,
+        claimed: &Lone,
+        clause: u32,
+    ) -> Result<Option<String>, OverBudget> {
+        let place = clause as usize;
+        let guards = self.checked.guards.len();
+        let Some(rule) = place.checked_sub(guards).filter(|at| *at < self.checked.rules.len()) else {
+            return Ok(None);
+        };
+        let mut tried = Vec::new();
+        let all = self.checked.guards.iter().chain(&self.checked.rules);
+        let conditions = all.map(|clause| &clause.condition.value);
+        for condition in std::iter::once(&claim.condition).chain(conditions) {
+            comparisons(condition, &mut tried);
+        }
+        let mut known: Vec<String> = Vec::new();
+        for comparison in tried {
+            for holds in [true, false] {
+                let text = self.written(comparison, holds);
+                if text.is_empty() || known.contains(&text) || known.len() >= MOST_REPAIRS {
+                    continue;
+                }
+                let added = match (holds, Condition::Test(comparison.clone())) {
+                    (true, test) => test,
+                    (false, test) => {
+                        Condition::Not(Box::new(Spanned::new(test, comparison.span)))
+                    }
+                };
+                let mut checked = self.checked.clone();
+                if let Some(clause) = checked.rules.get_mut(rule) {
+                    let span = clause.condition.span;
+                    let own = std::mem::replace(&mut clause.condition.value, Condition::ALWAYS);
+                    clause.condition.value =
+                        Condition::All(vec![Spanned::new(own, span), Spanned::new(added, span)]);
+                }
+                if self.is_repaired(&checked, claim, claimed, clause)? {
+                    return Ok(Some(text));
+                }
+                known.push(text);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a policy keeps a claim that this one does not, and the clause still decides.
+    fn is_repaired(
+        &mut self,
+        checked: &Checked,
+        claim: &Claim,
+        claimed: &Lone,
+        clause: u32,
+    ) -> Result<bool, OverBudget> {
+        let program = crate::compile::compile(checked);
+        let outcomes = self.ground.outcomes(&program)?;
+        let holds = self.ground.holds(claimed)?;
+        let spoken_of = self.ground.arena.within(holds, outcomes.root, IMPOSSIBLE)?;
+        let decided = |id: Id| {
+            let values = self.ground.arena.values(id).into_iter();
+            let decisions = values.filter_map(|value| outcomes.decision(value));
+            decisions.copied().collect::<Vec<_>>()
+        };
+        let breaks = decided(spoken_of).iter().any(|it| broken_by(claim, it.verdict));
+        let decides = decided(outcomes.root).iter().any(|it| it.by.0 == clause);
+        Ok(!breaks && decides)
+    }
+
+    /// A comparison as it is written, or its opposite.
+    fn written(&self, comparison: &Comparison, holds: bool) -> String {
+        let text = self.sources.slice(comparison.span).trim();
+        // What stands in a definition is written by the definition's own text, which a rule may
+        // hold as well; what is joined in it is not one comparison.
+        if text.is_empty() || text.contains('\n') {
+            return String::new();
+        }
+        match (holds, text.strip_prefix("not ")) {
+            (true, _) => text.to_owned(),
+            (false, Some(rest)) => rest.to_owned(),
+            (false, None) => format!("not {text}"),
+        }
+    }
+
+    fn clause(&self, place: u32) -> &Clause {
+        let all = self.checked.guards.iter().chain(&self.checked.rules);
+        let found = all.into_iter().nth(place as usize);
+        found.unwrap_or(&self.checked.default)
+    }
+
+    /// The command that shows why.
+    fn see(&self, facts: &Facts) -> String {
+        let facts = self.ground.told(facts);
+        let first = self.sources.iter().next();
+        let policy = first.map_or("", |(_, source)| &*source.name);
+        format!("see it: gw explain --policy {policy}{facts}")
+    }
+}
+
+fn broken_by(claim: &Claim, verdict: Verdict) -> bool {
+    let met = claim.outcomes.iter().any(|outcome| outcome.met_by(verdict));
+    met == claim.never
+}
+
+/// The comparisons of a condition, in their order.
+fn comparisons<'a>(condition: &'a Condition, found: &mut Vec<&'a Comparison>) {
+    match condition {
+        Condition::Test(comparison) => found.push(comparison),
+        Condition::Not(inner) => comparisons(&inner.value, found),
+        Condition::All(parts) | Condition::Any(parts) => {
+            for part in parts {
+                comparisons(&part.value, found);
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Guards that restrict nobody.
+
+use super::{NOWHERE, View};
+use crate::analysis::{Id, OverBudget};
+use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::facts::Stage;
+use crate::lang::checked::Role;
+
+pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
+    let mut found = Vec::new();
+    for (_, id, clause) in view.own_guards() {
+        // One at upgrade answers earlier, with another status: that is what it changes.
+        if view.told.contains(&id) || clause.role == Role::Guard(Stage::Upgrade) {
+            continue;
+        }
+        let region = view.holding(id)?;
+        let conditions = view.outcomes.conditions.clone();
+        let without = view.ground.guards(view.program, &conditions, Some((id, Id::NO)))?;
+        let rules = view.outcomes.first;
+        let (root, decisions) = view.ground.decided(view.program, &without, rules, region)?;
+        let own = view.outcomes.root;
+        let own = view.ground.arena.within(region, own, NOWHERE)?;
+        let known = view.outcomes.decisions.clone();
+        if view.ground.differing((root, &decisions), (own, &known))? != Id::NO {
+            continue;
+        }
+        view.told.push(id);
+        let message = "without this guard every connection gets the same verdict";
+        let mut diagnostic = Diagnostic::error(Code::IdleGuard, message)
+            .with_severity(Severity::Warning)
+            .label(clause.head, "restricts nobody today");
+        diagnostic = diagnostic
+            .help("delete it; or keep it for rules to come, and say so in a comment above it");
+        if let Some(example) = view.example(region) {
+            diagnostic = diagnostic.help(example);
+        }
+        found.push(diagnostic);
+    }
+    Ok(found)
+}

@@ -1,0 +1,50 @@
+//! Rules that decide what would be decided alike without them.
+
+use super::{NOWHERE, View, verdict};
+use crate::analysis::{Id, OverBudget};
+use crate::diagnostic::{Code, Diagnostic, Severity};
+
+pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
+    let mut found = Vec::new();
+    for (at, id, clause) in view.own_rules() {
+        if view.told.contains(&id) {
+            continue;
+        }
+        let region = view.first(id)?;
+        let behind = view.outcomes.behind.get(at).copied().unwrap_or(Id::NO);
+        let guards = view.outcomes.guards.clone();
+        let (root, decisions) = view.ground.decided(view.program, &guards, behind, region)?;
+        let own = view.outcomes.root;
+        let own = view.ground.arena.within(region, own, NOWHERE)?;
+        let known = view.outcomes.decisions.clone();
+        if view.ground.differing((root, &decisions), (own, &known))? != Id::NO {
+            continue;
+        }
+        let taken = view.ground.arena.within(region, behind, u32::MAX >> 1)?;
+        let mut takers = view.ground.arena.values(taken);
+        takers.retain(|rule| *rule < u32::MAX >> 1);
+        // Who says something of its own is there for that.
+        let says = |id: u32| {
+            let clause = view.clause(id);
+            (clause.because.clone(), clause.hint.clone())
+        };
+        if takers.iter().any(|rule| says(*rule) != says(id.0)) && says(id.0) != (None, None) {
+            continue;
+        }
+        view.told.push(id);
+        let names: Vec<String> = takers.iter().map(|rule| view.name(*rule)).collect();
+        let message = "without this rule every connection gets the same verdict";
+        let mut diagnostic = Diagnostic::error(Code::RedundantRule, message)
+            .with_severity(Severity::Warning)
+            .label(clause.head, format!("{} here", verdict(clause.answer)));
+        if let Some(first) = takers.first() {
+            let text = format!("{} there too", verdict(view.answer(*first)));
+            diagnostic = diagnostic.label(view.clause(*first).head, text);
+        }
+        found.push(diagnostic.help(format!(
+            "delete it: {} would decide the same",
+            names.join(", ")
+        )));
+    }
+    Ok(found)
+}

@@ -1,0 +1,98 @@
+//! Rules that are never the first to match.
+
+use super::{View, share, verdict};
+use crate::analysis::{Id, OverBudget};
+use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::source::Span;
+
+pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
+    let mut found = Vec::new();
+    for (at, id, clause) in view.own_rules() {
+        if view.told.contains(&id) || view.first(id)? != Id::NO {
+            continue;
+        }
+        view.told.push(id);
+        let holding = view.holding(id)?;
+        let first = view.outcomes.first;
+        let taken = view.ground.arena.within(holding, first, u32::MAX >> 1)?;
+        let shares = view.ground.arena.shares(taken);
+        let mut takers: Vec<(u32, f64)> = shares
+            .into_iter()
+            .filter(|(rule, _)| *rule < id.0)
+            .collect();
+        let whole: f64 = takers.iter().map(|(_, part)| part).sum();
+        takers.sort_by(|one, other| other.1.total_cmp(&one.1));
+        let same = takers.iter().all(|(rule, _)| view.answer(*rule) == clause.answer);
+        let by_name: Vec<String> = takers.iter().map(|(rule, _)| view.name(*rule)).collect();
+        let (code, severity) = match same {
+            true => (Code::CoveredRule, Severity::Warning),
+            false => (Code::ShadowedRule, Severity::Error),
+        };
+        let told = match same {
+            true => "with the same verdict",
+            false => "before it is asked",
+        };
+        let message = format!("this rule decides nothing: others decide all of it {told}");
+        let mut diagnostic = Diagnostic::error(code, message)
+            .with_severity(severity)
+            .label(clause.head, "never the first to match");
+        // Those with another verdict are what matters, then those that take most.
+        let mut shown: Vec<&(u32, f64)> = takers.iter().collect();
+        shown.sort_by_key(|(rule, _)| view.answer(*rule) == clause.answer);
+        for (rule, part) in shown.into_iter().take(2) {
+            let answers = verdict(view.answer(*rule));
+            let text = format!("takes {} of it: {answers}", share(*part, whole));
+            diagnostic = diagnostic.label(head(view, *rule), text);
+        }
+        if by_name.len() > 2 {
+            diagnostic = diagnostic.help(format!("it is decided by {}", by_name.join(", ")));
+        }
+        if !same && let Some(above) = first_of(&takers) {
+            let flips = moved(view, at, id.0, above)?;
+            diagnostic = diagnostic.help(format!("move it above {}{flips}", view.name(above)));
+        }
+        diagnostic = diagnostic.help("or delete it, which changes nothing");
+        if let Some(example) = view.example(holding) {
+            diagnostic = diagnostic.help(example);
+        }
+        found.push(diagnostic);
+    }
+    Ok(found)
+}
+
+/// The one that stands first.
+fn first_of(takers: &[(u32, f64)]) -> Option<u32> {
+    takers.iter().map(|(rule, _)| *rule).min()
+}
+
+fn head(view: &View<'_>, rule: u32) -> Span {
+    view.clause(rule).head
+}
+
+/// What changes when a rule is moved above another one: whose verdicts, of all that it decides then.
+fn moved(view: &mut View<'_>, _at: usize, id: u32, above: u32) -> Result<String, OverBudget> {
+    let holding = view.holding(crate::compile::ClauseId(id))?;
+    // Those before the other one go on deciding.
+    let first = view.outcomes.first;
+    let before = view
+        .ground
+        .arena
+        .mapped(first, |rule| u32::from(rule >= above))?;
+    let region = view.ground.arena.and(holding, before)?;
+    let rules = Id::value(id);
+    let guards = view.outcomes.guards.clone();
+    let (root, decisions) = view.ground.decided(view.program, &guards, rules, region)?;
+    let (own, known) = (view.outcomes.root, view.outcomes.decisions.clone());
+    let now = view.ground.arena.within(region, own, super::NOWHERE)?;
+    let flips = view.ground.differing((root, &decisions), (now, &known))?;
+    let Some(facts) = view.ground.witness(flips, |value| value == 1) else {
+        return Ok(", which changes nothing".to_owned());
+    };
+    let before = crate::decide::decide(view.program, &facts).verdict;
+    let vector = view.ground.vector(&facts);
+    let class = |var: u8| vector.get(usize::from(var)).copied().unwrap_or_default();
+    let after = view.ground.arena.value(root, class);
+    let after = (after as usize).checked_sub(1).and_then(|at| decisions.get(at));
+    let after = after.map_or_else(String::new, |it| it.verdict.to_string());
+    Ok(format!(": {before} becomes {after}, as for{}", view.ground.told(&facts)))
+}
