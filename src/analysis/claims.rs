@@ -106,7 +106,11 @@ impl<'a> Proof<'a> {
         let Some((_, worst)) = breaking.first().copied() else {
             return Ok(None);
         };
-        let is_worst = |value: u32| breaking.iter().any(|(it, by)| *it == value && by.by == worst.by);
+        let is_worst = |value: u32| {
+            breaking
+                .iter()
+                .any(|(it, by)| *it == value && by.by == worst.by)
+        };
         let Some(facts) = self.ground.witness(spoken_of, is_worst) else {
             return Ok(None);
         };
@@ -115,14 +119,22 @@ impl<'a> Proof<'a> {
         let message = format!(
             "\"{}\" does not hold: {} is {decided}",
             claim.name,
-            if claim.never { "what it rules out" } else { "a connection that it speaks of" },
+            if claim.never {
+                "what it rules out"
+            } else {
+                "a connection that it speaks of"
+            },
         );
         let mut found = Diagnostic::error(Code::PropertyViolated, message)
             .label(claim.span, format!("says {says}"));
         for by in clauses.iter().take(MOST_SHOWN) {
             found = found.label(self.clause(by.0).head, "decides otherwise");
         }
-        if let Some(more) = clauses.len().checked_sub(MOST_SHOWN).filter(|more| *more > 0) {
+        if let Some(more) = clauses
+            .len()
+            .checked_sub(MOST_SHOWN)
+            .filter(|more| *more > 0)
+        {
             found = found.help(format!("{more} more clauses decide otherwise"));
         }
         if let [only] = clauses.as_slice()
@@ -154,7 +166,10 @@ impl<'a> Proof<'a> {
     ) -> Result<Option<String>, OverBudget> {
         let place = clause as usize;
         let guards = self.checked.guards.len();
-        let Some(rule) = place.checked_sub(guards).filter(|at| *at < self.checked.rules.len()) else {
+        let Some(rule) = place
+            .checked_sub(guards)
+            .filter(|at| *at < self.checked.rules.len())
+        else {
             return Ok(None);
         };
         let mut tried = Vec::new();
@@ -172,9 +187,7 @@ impl<'a> Proof<'a> {
                 }
                 let added = match (holds, Condition::Test(comparison.clone())) {
                     (true, test) => test,
-                    (false, test) => {
-                        Condition::Not(Box::new(Spanned::new(test, comparison.span)))
-                    }
+                    (false, test) => Condition::Not(Box::new(Spanned::new(test, comparison.span))),
                 };
                 let mut checked = self.checked.clone();
                 if let Some(clause) = checked.rules.get_mut(rule) {
@@ -209,7 +222,9 @@ impl<'a> Proof<'a> {
             let decisions = values.filter_map(|value| outcomes.decision(value));
             decisions.copied().collect::<Vec<_>>()
         };
-        let breaks = decided(spoken_of).iter().any(|it| broken_by(claim, it.verdict));
+        let breaks = decided(spoken_of)
+            .iter()
+            .any(|it| broken_by(claim, it.verdict));
         let decides = decided(outcomes.root).iter().any(|it| it.by.0 == clause);
         Ok(!breaks && decides)
     }

@@ -282,11 +282,7 @@ impl Arena {
     }
 
     /// A node by the place of each class of its variable.
-    pub(crate) fn each(
-        &mut self,
-        var: Var,
-        to: impl Fn(ClassId) -> Id,
-    ) -> Result<Id, OverBudget> {
+    pub(crate) fn each(&mut self, var: Var, to: impl Fn(ClassId) -> Id) -> Result<Id, OverBudget> {
         let width = self.width(var);
         let runs = (0..width).map(|class| Edge {
             last: class,
@@ -316,12 +312,7 @@ impl Arena {
     }
 
     /// A diagram where a condition holds, and elsewhere one value.
-    pub(crate) fn within(
-        &mut self,
-        holds: Id,
-        id: Id,
-        elsewhere: u32,
-    ) -> Result<Id, OverBudget> {
+    pub(crate) fn within(&mut self, holds: Id, id: Id, elsewhere: u32) -> Result<Id, OverBudget> {
         self.combined(holds, id, &mut Where(elsewhere))
     }
 
@@ -437,7 +428,11 @@ impl Arena {
         id: Id,
         mut to: impl FnMut(u32) -> u32,
     ) -> Result<Id, OverBudget> {
-        self.replaced(id, &mut |value| Id::value(to(value)), &mut FxHashMap::default())
+        self.replaced(
+            id,
+            &mut |value| Id::value(to(value)),
+            &mut FxHashMap::default(),
+        )
     }
 
     /// The same with a diagram in the place of each value. It must ask for nothing that is asked
@@ -477,7 +472,12 @@ impl Arena {
 
     /// What holds for some class of a variable.
     pub(crate) fn exists(&mut self, var: Var, id: Id) -> Result<Id, OverBudget> {
-        self.projected(&|asked| asked == var, id, &mut Or, &mut FxHashMap::default())
+        self.projected(
+            &|asked| asked == var,
+            id,
+            &mut Or,
+            &mut FxHashMap::default(),
+        )
     }
 
     /// The same for several variables at once, with what values of different classes come to

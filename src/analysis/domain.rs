@@ -155,7 +155,10 @@ impl Space {
 
     /// How many classes each has.
     pub(crate) fn widths(&self) -> Box<[ClassId]> {
-        let widths = self.domains.iter().map(|domain| narrow(domain.classes.len()));
+        let widths = self
+            .domains
+            .iter()
+            .map(|domain| narrow(domain.classes.len()));
         widths.collect()
     }
 
@@ -220,7 +223,11 @@ impl Addresses {
             }
         };
         for bound in BOUNDS.iter().filter_map(|text| parse_network(text)) {
-            Networks::new(&[bound]).ranges().iter().copied().for_each(&mut cut);
+            Networks::new(&[bound])
+                .ranges()
+                .iter()
+                .copied()
+                .for_each(&mut cut);
         }
         for test in tests {
             if let Test::Address(_, _, networks) | Test::Header { networks, .. } = test {
@@ -242,7 +249,11 @@ fn usual((first, last): (u128, u128)) -> Address {
     };
     let known = AddressClass::ALL.iter().map(|class| class.example());
     known.into_iter().find(is_in).unwrap_or_else(|| {
-        let from_first = if last - first >= 10 { first + 10 } else { first };
+        let from_first = if last - first >= 10 {
+            first + 10
+        } else {
+            first
+        };
         Address::new(of_number(from_first))
     })
 }
@@ -260,7 +271,9 @@ impl Domain {
             }
             Kind::Header { words, .. } => {
                 let examples = words.iter().map(|word| example_header(words, word.name));
-                examples.map(|text| Member::Header(text.map(Into::into))).collect()
+                examples
+                    .map(|text| Member::Header(text.map(Into::into)))
+                    .collect()
             }
             Kind::Text { .. } => candidates(attribute, 0).into_iter().take(2).collect(),
         };
@@ -405,9 +418,7 @@ impl Domain {
         match (&self.found, self.attribute.row().kind) {
             (Found::Codes, Kind::Flag { get, .. }) => ClassId::from(get(facts)),
             (Found::Codes, Kind::Enum { get, .. }) => ClassId::from(get(facts)),
-            (Found::Codes, Kind::Address { get, .. }) => {
-                ClassId::from(get(facts).class().code())
-            }
+            (Found::Codes, Kind::Address { get, .. }) => ClassId::from(get(facts).class().code()),
             (Found::Codes, Kind::Header { .. } | Kind::Text { .. }) => {
                 ClassId::from(own_class(self.attribute, facts))
             }
@@ -418,7 +429,10 @@ impl Domain {
             }
             (Found::Ranges(ranges), Kind::Address { get, .. }) => match get(facts).ip() {
                 None => 0,
-                Some(ip) => containing(ranges, number(ip)).copied().flatten().unwrap_or(0),
+                Some(ip) => containing(ranges, number(ip))
+                    .copied()
+                    .flatten()
+                    .unwrap_or(0),
             },
             (Found::Texts(texts), _) => {
                 let own = own_text(self.attribute, facts);
@@ -427,7 +441,9 @@ impl Domain {
                 }
                 let ip = own_ip(self.attribute, facts).map(number);
                 let range = ip.and_then(|ip| *containing(&texts.ranges, ip)?);
-                let other = texts.others.get(usize::from(own_class(self.attribute, facts)));
+                let other = texts
+                    .others
+                    .get(usize::from(own_class(self.attribute, facts)));
                 range.or(other.copied().flatten()).unwrap_or_default()
             }
             (Found::Codes | Found::Bits(_) | Found::Ranges(_), _) => 0,
@@ -631,7 +647,11 @@ fn candidates(attribute: AttributeId, named: usize) -> Vec<Member> {
         }
         Kind::Text { .. } => {
             members.push(Member::Text("".into()));
-            let prefix = if attribute.row().name == "path" { "/" } else { "" };
+            let prefix = if attribute.row().name == "path" {
+                "/"
+            } else {
+                ""
+            };
             let others = (0..=named).map(|at| Member::Text(format!("{prefix}other-{at}").into()));
             members.extend(others);
         }

@@ -87,7 +87,10 @@ impl Ground {
         }
         let mut first = Id::value(program.default.id.0);
         let mut behind = Vec::new();
-        let rules = program.rules.iter().zip(conditions.iter().skip(program.guards.len()));
+        let rules = program
+            .rules
+            .iter()
+            .zip(conditions.iter().skip(program.guards.len()));
         for (block, holds) in rules.rev() {
             behind.push(first);
             if block.role != Role::Trial {
@@ -121,7 +124,9 @@ impl Ground {
                 Some((id, other)) if id == block.id => other,
                 _ => *holds,
             };
-            let under = self.arena.mapped(root, |value| states.under(block, value))?;
+            let under = self
+                .arena
+                .mapped(root, |value| states.under(block, value))?;
             root = self.arena.choose(holds, under, root)?;
         }
         Ok(Guards { root, states })
@@ -153,9 +158,10 @@ impl Ground {
             let at = (value as usize).checked_sub(1);
             at.and_then(|at| decisions.get(at)).map(|it| it.verdict)
         };
-        self.arena.combined(one.0, other.0, &mut |left: u32, right: u32| {
-            u32::from(verdict(one.1, left) != verdict(other.1, right))
-        })
+        self.arena
+            .combined(one.0, other.0, &mut |left: u32, right: u32| {
+                u32::from(verdict(one.1, left) != verdict(other.1, right))
+            })
     }
 
     /// When a condition beside a program holds. What it asks for is told apart.
@@ -180,13 +186,19 @@ impl Ground {
 
     fn test(&mut self, instruction: &Instruction) -> Result<Id, OverBudget> {
         let var = self.space.var(instruction.attribute);
-        let passing = self.space.domain(var).map(|it| it.passing(&instruction.test));
+        let passing = self
+            .space
+            .domain(var)
+            .map(|it| it.passing(&instruction.test));
         let edges = runs(&passing.unwrap_or_default(), self.arena.width(var));
         let coarsely = self.arena.make(var, edges)?;
         let Some(var) = self.space.fine(instruction.attribute) else {
             return Ok(coarsely);
         };
-        let passing = self.space.domain(var).map(|it| it.passing_finely(&instruction.test));
+        let passing = self
+            .space
+            .domain(var)
+            .map(|it| it.passing_finely(&instruction.test));
         let edges = runs(&passing.unwrap_or_default(), self.arena.width(var));
         let finely = self.arena.make(var, edges)?;
         self.arena.or(coarsely, finely)
@@ -386,9 +398,11 @@ impl Ground {
         let mut table = first.1.clone();
         let offset = u32::try_from(table.len()).unwrap_or_default();
         table.extend(second.1.iter().cloned());
-        let root = self.arena.combined(first.0, second.0, &mut |first: u32, second: u32| {
-            if first == 0 { offset + second } else { first }
-        })?;
+        let root = self
+            .arena
+            .combined(first.0, second.0, &mut |first: u32, second: u32| {
+                if first == 0 { offset + second } else { first }
+            })?;
         Ok((root, table))
     }
 }
@@ -509,7 +523,9 @@ impl<'a> Answers<'a> {
 
 impl Combine for Answers<'_> {
     fn known(&mut self, guards: Id, _rule: Id) -> Option<Id> {
-        let is_elsewhere = guards.as_value().is_some_and(|it| it as usize >= self.states.0.len());
+        let is_elsewhere = guards
+            .as_value()
+            .is_some_and(|it| it as usize >= self.states.0.len());
         is_elsewhere.then_some(Id::value(ELSEWHERE))
     }
 

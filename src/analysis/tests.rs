@@ -26,7 +26,12 @@ fn agree(ground: &Ground, outcomes: &Outcomes, program: &Program, facts: &Facts)
     let can_be = broken(facts).next().is_none();
     let told = value(ground, outcomes.root, facts);
     let assumed = value(ground, ground.assumed, facts);
-    assert_eq!(assumed == 1, can_be, "{facts:#?} {:?}", broken(facts).next());
+    assert_eq!(
+        assumed == 1,
+        can_be,
+        "{facts:#?} {:?}",
+        broken(facts).next()
+    );
     let decision = outcomes.decision(told).copied();
     let mut decided = decide(program, facts);
     decided.trial = None;
@@ -35,7 +40,10 @@ fn agree(ground: &Ground, outcomes: &Outcomes, program: &Program, facts: &Facts)
 
 fn shipped(name: &str) -> Policy {
     let path = format!("{}/policies/{name}", env!("CARGO_MANIFEST_DIR"));
-    #[expect(clippy::disallowed_methods, reason = "a test reads the policies that are shipped")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test reads the policies that are shipped"
+    )]
     let text = std::fs::read_to_string(path).unwrap();
     Policy::parse(name, &text).unwrap()
 }

@@ -2,7 +2,7 @@
 
 use super::output::{Output, ReportFormat};
 use super::{Exit, constants, load, owner};
-use crate::diagnostic::{Code, Diagnostics, suggest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, suggest};
 use crate::lang::Checked;
 use crate::lang::parse::parse;
 use crate::lint::lint;
@@ -33,6 +33,10 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
 
+    /// What fails beside errors
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    deny: Option<Deny>,
+
     /// How many nodes the analysis of a policy may make; none is let through unanalysed
     #[arg(long, value_name = "COUNT", default_value_t = 4_000_000)]
     max_nodes: usize,
@@ -40,6 +44,13 @@ pub(super) struct Args {
     /// Print the page about a diagnostic, and check nothing
     #[arg(long, value_name = "CODE", conflicts_with = "files")]
     explain: Option<String>,
+}
+
+/// What fails beside errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Deny {
+    /// Whatever is suspicious.
+    Warning,
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
@@ -101,6 +112,10 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             let distance = sources.append(&texts);
             all.append(&Diagnostics(vec![*diagnostic]), distance);
         }
+    }
+    let is_denied = |found: &Diagnostic| found.severity == Severity::Warning;
+    if args.deny == Some(Deny::Warning) && all.0.iter().any(is_denied) {
+        exit = exit.and(Exit::Failure);
     }
     output.report(&all, &sources, args.format);
     if matches!(args.format, ReportFormat::Human | ReportFormat::Plain) {

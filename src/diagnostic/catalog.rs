@@ -87,6 +87,7 @@ catalog! {
     RiskyConfig "risky-config" "a configuration that opens more than most want",
     ShadowedRule "shadowed-rule" "a rule that others decide before it",
     SilentReject "silent-reject" "a refusal that does not say why",
+    StaleSuppression "stale-suppression" "a comment that allows nothing",
     Syntax "syntax" "a statement that cannot be read",
     TooEarly "too-early" "a fact that is not known yet at this stage",
     TypeMismatch "type-mismatch" "a comparison that the attribute's type does not have",

@@ -15,7 +15,9 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
         }
         let region = view.holding(id)?;
         let conditions = view.outcomes.conditions.clone();
-        let without = view.ground.guards(view.program, &conditions, Some((id, Id::NO)))?;
+        let without = view
+            .ground
+            .guards(view.program, &conditions, Some((id, Id::NO)))?;
         let rules = view.outcomes.first;
         let (root, decisions) = view.ground.decided(view.program, &without, rules, region)?;
         let own = view.outcomes.root;

@@ -5,6 +5,7 @@
 //! THE TABLE of lints is [`LINTS`]: a row is a file here and a page in `docs/diagnostics/`.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod allow;
 mod catch_all;
 mod condition;
 mod contradiction;
@@ -13,7 +14,7 @@ mod redundant;
 mod shadow;
 mod silence;
 
-use crate::analysis::{Budget, Ground, IMPOSSIBLE, Id, OverBudget, Outcomes};
+use crate::analysis::{Budget, Ground, IMPOSSIBLE, Id, Outcomes, OverBudget};
 use crate::compile::{ClauseId, Program};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::facts::Facts;
@@ -77,7 +78,10 @@ pub fn lint(policy: &Policy, nodes: usize) -> Vec<Diagnostic> {
         }
         Ok(all)
     });
-    let mut found = found.unwrap_or_else(|OverBudget| vec![too_much(policy)]);
+    let mut found = match found {
+        Ok(found) => allow::apply(found, policy.sources()),
+        Err(OverBudget) => vec![too_much(policy)],
+    };
     found.sort_by_key(|it| it.span().map(|span| (span.source, span.start)));
     found
 }
@@ -85,7 +89,10 @@ pub fn lint(policy: &Policy, nodes: usize) -> Vec<Diagnostic> {
 fn too_much(policy: &Policy) -> Diagnostic {
     let message = "this policy was not analysed: that takes more nodes than are allowed";
     Diagnostic::error(Code::AnalysisBudget, message)
-        .label(policy.checked().default.span, "nothing is known of what leads here")
+        .label(
+            policy.checked().default.span,
+            "nothing is known of what leads here",
+        )
         .help("allow more by `--max-nodes`, or name fewer networks and texts in one policy")
 }
 
@@ -117,7 +124,12 @@ impl<'a> View<'a> {
     /// policy extends is shadowed on purpose.
     fn own_rules(&self) -> Vec<(usize, ClauseId, &'a Clause)> {
         let own = self.policy.checked().default.span.source;
-        let main = self.policy.sources().iter().next().map_or(own, |(id, _)| id);
+        let main = self
+            .policy
+            .sources()
+            .iter()
+            .next()
+            .map_or(own, |(id, _)| id);
         let guards = self.program.guards.len();
         let rules = self.policy.checked().rules.iter().enumerate();
         rules

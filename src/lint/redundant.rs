@@ -2,6 +2,7 @@
 
 use super::{NOWHERE, View, verdict};
 use crate::analysis::{Id, OverBudget};
+use crate::compile::ClauseId;
 use crate::diagnostic::{Code, Diagnostic, Severity};
 
 pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
@@ -10,19 +11,21 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
         if view.told.contains(&id) {
             continue;
         }
-        let region = view.first(id)?;
-        let behind = view.outcomes.behind.get(at).copied().unwrap_or(Id::NO);
-        let guards = view.outcomes.guards.clone();
-        let (root, decisions) = view.ground.decided(view.program, &guards, behind, region)?;
-        let own = view.outcomes.root;
-        let own = view.ground.arena.within(region, own, NOWHERE)?;
-        let known = view.outcomes.decisions.clone();
-        if view.ground.differing((root, &decisions), (own, &known))? != Id::NO {
+        if !is_redundant(view, at, id)? {
             continue;
         }
+        let region = view.first(id)?;
+        let behind = view.outcomes.behind.get(at).copied().unwrap_or(Id::NO);
         let taken = view.ground.arena.within(region, behind, u32::MAX >> 1)?;
         let mut takers = view.ground.arena.values(taken);
         takers.retain(|rule| *rule < u32::MAX >> 1);
+        // What is told of one of them already explains it.
+        if takers
+            .iter()
+            .any(|rule| view.told.iter().any(|told| told.0 == *rule))
+        {
+            continue;
+        }
         // Who says something of its own is there for that.
         let says = |id: u32| {
             let clause = view.clause(id);
@@ -47,4 +50,21 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
         )));
     }
     Ok(found)
+}
+
+/// Whether what a rule is the first to hold for gets the same verdicts from what is behind it.
+pub(super) fn is_redundant(
+    view: &mut View<'_>,
+    at: usize,
+    id: ClauseId,
+) -> Result<bool, OverBudget> {
+    let region = view.first(id)?;
+    let behind = view.outcomes.behind.get(at).copied().unwrap_or(Id::NO);
+    let guards = view.outcomes.guards.clone();
+    let (root, decisions) = view.ground.decided(view.program, &guards, behind, region)?;
+    let own = view.outcomes.root;
+    let own = view.ground.arena.within(region, own, NOWHERE)?;
+    let known = view.outcomes.decisions.clone();
+    let flips = view.ground.differing((root, &decisions), (own, &known))?;
+    Ok(flips == Id::NO)
 }

@@ -22,7 +22,9 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
             .collect();
         let whole: f64 = takers.iter().map(|(_, part)| part).sum();
         takers.sort_by(|one, other| other.1.total_cmp(&one.1));
-        let same = takers.iter().all(|(rule, _)| view.answer(*rule) == clause.answer);
+        let same = takers
+            .iter()
+            .all(|(rule, _)| view.answer(*rule) == clause.answer);
         let by_name: Vec<String> = takers.iter().map(|(rule, _)| view.name(*rule)).collect();
         let (code, severity) = match same {
             true => (Code::CoveredRule, Severity::Warning),
@@ -47,11 +49,13 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
         if by_name.len() > 2 {
             diagnostic = diagnostic.help(format!("it is decided by {}", by_name.join(", ")));
         }
+        let mut delete = "delete it, which changes nothing";
         if !same && let Some(above) = first_of(&takers) {
             let flips = moved(view, at, id.0, above)?;
             diagnostic = diagnostic.help(format!("move it above {}{flips}", view.name(above)));
+            delete = "or delete it, which changes nothing";
         }
-        diagnostic = diagnostic.help("or delete it, which changes nothing");
+        diagnostic = diagnostic.help(delete);
         if let Some(example) = view.example(holding) {
             diagnostic = diagnostic.help(example);
         }
@@ -92,7 +96,12 @@ fn moved(view: &mut View<'_>, _at: usize, id: u32, above: u32) -> Result<String,
     let vector = view.ground.vector(&facts);
     let class = |var: u8| vector.get(usize::from(var)).copied().unwrap_or_default();
     let after = view.ground.arena.value(root, class);
-    let after = (after as usize).checked_sub(1).and_then(|at| decisions.get(at));
+    let after = (after as usize)
+        .checked_sub(1)
+        .and_then(|at| decisions.get(at));
     let after = after.map_or_else(String::new, |it| it.verdict.to_string());
-    Ok(format!(": {before} becomes {after}, as for{}", view.ground.told(&facts)))
+    Ok(format!(
+        ": {before} becomes {after}, as for{}",
+        view.ground.told(&facts)
+    ))
 }
