@@ -65,11 +65,40 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "analysis",
-        &["compile", "decide", "facts", "lang", "verdict"],
+        &[
+            "claims",
+            "compile",
+            "decide",
+            "diagnostic",
+            "facts",
+            "lang",
+            "source",
+            "verdict",
+        ],
     ),
     (
         "policy",
-        &["claims", "compile", "diagnostic", "lang", "source"],
+        &[
+            "analysis",
+            "claims",
+            "compile",
+            "diagnostic",
+            "lang",
+            "source",
+        ],
+    ),
+    (
+        "lint",
+        &[
+            "analysis",
+            "compile",
+            "decide",
+            "diagnostic",
+            "facts",
+            "lang",
+            "policy",
+            "source",
+        ],
     ),
     (
         "explain",

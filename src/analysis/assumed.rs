@@ -109,7 +109,11 @@ impl Found<'_> {
         };
         let read = |id: &AttributeId| match id.row().kind {
             Kind::Address { get, .. } => get(&self.facts),
-            _ => Address::NONE,
+            Kind::Flag { .. }
+            | Kind::Enum { .. }
+            | Kind::Set { .. }
+            | Kind::Header { .. }
+            | Kind::Text { .. } => Address::NONE,
         };
         let (one, other) = (read(first), read(second));
         let apart = match one.ip() == other.ip() && one.ip().is_some() {

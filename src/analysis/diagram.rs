@@ -6,7 +6,6 @@
 //! same node. What variables and values mean is for others to say.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 
 use indexmap::IndexSet;
 use rustc_hash::{FxBuildHasher, FxHashMap};
@@ -73,11 +72,11 @@ pub(crate) struct Budget {
 }
 
 impl Default for Budget {
-    /// Some hundred megabytes.
+    /// Some hundred megabytes, and some seconds.
     fn default() -> Self {
         Budget {
-            nodes: 4_000_000,
-            steps: 60_000_000,
+            nodes: 1_000_000,
+            steps: 10_000_000,
         }
     }
 }
@@ -189,11 +188,6 @@ impl Arena {
             steps: 0,
             widths,
         }
-    }
-
-    /// How many nodes were made.
-    pub(crate) fn len(&self) -> usize {
-        self.nodes.len()
     }
 
     /// How many classes a variable has.
@@ -435,16 +429,6 @@ impl Arena {
         )
     }
 
-    /// The same with a diagram in the place of each value. It must ask for nothing that is asked
-    /// for above it.
-    pub(crate) fn extended(
-        &mut self,
-        id: Id,
-        mut to: impl FnMut(u32) -> Id,
-    ) -> Result<Id, OverBudget> {
-        self.replaced(id, &mut to, &mut FxHashMap::default())
-    }
-
     fn replaced(
         &mut self,
         id: Id,
@@ -466,54 +450,6 @@ impl Arena {
             edge.to = self.replaced(edge.to, to, memo)?;
         }
         let made = self.make(var, edges)?;
-        memo.insert(id, made);
-        Ok(made)
-    }
-
-    /// What holds for some class of a variable.
-    pub(crate) fn exists(&mut self, var: Var, id: Id) -> Result<Id, OverBudget> {
-        self.projected(
-            &|asked| asked == var,
-            id,
-            &mut Or,
-            &mut FxHashMap::default(),
-        )
-    }
-
-    /// The same for several variables at once, with what values of different classes come to
-    /// together. That must not depend on their order, nor on how often one is there.
-    pub(crate) fn projected(
-        &mut self,
-        gone: &impl Fn(Var) -> bool,
-        id: Id,
-        join: &mut impl Combine,
-        memo: &mut FxHashMap<Id, Id>,
-    ) -> Result<Id, OverBudget> {
-        if let Some(known) = memo.get(&id) {
-            return Ok(*known);
-        }
-        self.step()?;
-        let Some((var, edges)) = self.at(id) else {
-            return Ok(id);
-        };
-        let mut edges = edges.to_vec();
-        for edge in &mut edges {
-            edge.to = self.projected(gone, edge.to, join, memo)?;
-        }
-        let made = if gone(var) {
-            let mut all = edges.iter().map(|edge| edge.to);
-            let first = all.next().unwrap_or(Id::NO);
-            let mut rest: Vec<Id> = all.collect();
-            rest.sort_unstable();
-            rest.dedup();
-            let mut joined = first;
-            for id in rest {
-                joined = self.combined(joined, id, join)?;
-            }
-            joined
-        } else {
-            self.make(var, edges)?
-        };
         memo.insert(id, made);
         Ok(made)
     }
@@ -570,38 +506,5 @@ impl Arena {
             }
         }
         shares
-    }
-
-    /// Goes along every way from the top to a value, until told to stop. A way says for each
-    /// variable that it asks for which run of classes it takes.
-    pub(crate) fn ways<B>(
-        &self,
-        id: Id,
-        each: &mut impl FnMut(&[(Var, ClassId, ClassId)], u32) -> ControlFlow<B>,
-    ) -> ControlFlow<B> {
-        self.ways_from(id, &mut Vec::new(), each)
-    }
-
-    fn ways_from<B>(
-        &self,
-        id: Id,
-        way: &mut Vec<(Var, ClassId, ClassId)>,
-        each: &mut impl FnMut(&[(Var, ClassId, ClassId)], u32) -> ControlFlow<B>,
-    ) -> ControlFlow<B> {
-        if let Some(value) = id.as_value() {
-            return each(way, value);
-        }
-        let Some((var, edges)) = self.at(id) else {
-            return ControlFlow::Continue(());
-        };
-        let mut from = 0;
-        for edge in edges {
-            way.push((var, from, edge.last));
-            let flow = self.ways_from(edge.to, way, each);
-            way.pop();
-            flow?;
-            from = edge.last.saturating_add(1);
-        }
-        ControlFlow::Continue(())
     }
 }

@@ -357,7 +357,11 @@ impl Domain {
         for literal in &literals {
             let member = match attribute.row().kind {
                 Kind::Text { .. } => Member::Text(literal.clone()),
-                _ => Member::Header(Some(literal.clone())),
+                Kind::Flag { .. }
+                | Kind::Enum { .. }
+                | Kind::Set { .. }
+                | Kind::Address { .. }
+                | Kind::Header { .. } => Member::Header(Some(literal.clone())),
             };
             member.put(attribute, &mut facts);
             // One that is never read so is nobody's.
@@ -524,7 +528,11 @@ impl Domain {
             class.member.put(self.attribute, &mut facts);
             match self.attribute.row().kind {
                 Kind::Address { get, .. } => ClassId::from(get(&facts).class().code()),
-                _ => ClassId::from(own_class(self.attribute, &facts)),
+                Kind::Flag { .. }
+                | Kind::Enum { .. }
+                | Kind::Set { .. }
+                | Kind::Header { .. }
+                | Kind::Text { .. } => ClassId::from(own_class(self.attribute, &facts)),
             }
         };
         self.classes.iter().map(own).collect()

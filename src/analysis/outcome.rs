@@ -541,7 +541,10 @@ impl Combine for Answers<'_> {
         };
         let answer = match answer {
             Answer::Approve(_) | Answer::SilentApprove(_) => capped_answer(answer, state.cap),
-            _ => answer,
+            Answer::Reject(_)
+            | Answer::RejectAsFound
+            | Answer::RequirePairing(_)
+            | Answer::Cap(_) => answer,
         };
         let known = self.kinds.iter().position(|known| *known == answer);
         let kind = known.unwrap_or_else(|| {

@@ -115,6 +115,12 @@ impl Ground {
         told.collect()
     }
 
+    /// Facts of which only those are said that have to be, and the rest followed.
+    #[cfg(test)]
+    pub(crate) fn said(&self, facts: &Facts) -> Facts {
+        said(facts, &self.named(facts))
+    }
+
     /// The facts that have to be said so that all of them follow, by name; those that follow from
     /// others or are as usual are left out.
     pub(crate) fn named(&self, facts: &Facts) -> Vec<AttributeId> {

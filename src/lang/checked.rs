@@ -19,7 +19,7 @@ pub struct Checked {
     pub default: Clause,
     /// The tests of this file. Those of the extended file are its own.
     pub tests: Vec<Test>,
-    /// The claims that stand here, the extended file's among them. They are not proved.
+    /// The claims that stand here, the extended file's among them. [`crate::policy`] has them proved.
     pub claims: Vec<Claim>,
     /// The extended file, by itself.
     pub base: Option<Box<Checked>>,

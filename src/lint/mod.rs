@@ -14,6 +14,9 @@ mod redundant;
 mod shadow;
 mod silence;
 
+#[cfg(test)]
+mod tests;
+
 use crate::analysis::{Budget, Ground, IMPOSSIBLE, Id, Outcomes, OverBudget};
 use crate::compile::{ClauseId, Program};
 use crate::diagnostic::{Code, Diagnostic};
