@@ -12,7 +12,7 @@ use aws_lc_rs::digest;
 use crate::analysis::prove;
 use crate::claims;
 use crate::compile::{ClauseId, Program, compile};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::Diagnostics;
 use crate::lang::checked::{Checked, Clause};
 use crate::lang::files::Reader;
 use crate::lang::{ReadError, format, load};
@@ -72,12 +72,14 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// [`PolicyError`] with every mistake that was found, failing tests among them.
+    /// [`PolicyError`] with every mistake that was found, failing tests and claims that do not hold
+    /// among them.
     pub fn load(path: &str, text: &str, reader: &mut Reader<'_>) -> Result<Self, PolicyError> {
         Self::load_untested(path, text, reader)?.tested(reader)
     }
 
-    /// The same, without running its tests: for those who run them one by one.
+    /// The same, without running its tests and without proving its claims: for those who look at
+    /// one connection, or run the tests one by one.
     ///
     /// # Errors
     ///
@@ -88,7 +90,7 @@ impl Policy {
         reader: &mut Reader<'_>,
     ) -> Result<Self, PolicyError> {
         let loaded = load(path, text, reader);
-        let (sources, mut diagnostics) = (loaded.sources, loaded.diagnostics);
+        let (sources, diagnostics) = (loaded.sources, loaded.diagnostics);
         let Some(checked) = loaded.checked else {
             return Err(PolicyError {
                 sources,
@@ -96,14 +98,6 @@ impl Policy {
             });
         };
         let program = compile(&checked);
-        diagnostics.0.extend(prove(&checked, &program, &sources));
-        diagnostics.sort();
-        if diagnostics.has_errors() {
-            return Err(PolicyError {
-                sources,
-                diagnostics,
-            });
-        }
         let digest = digest_of(&sources).into();
         let clauses = checked.guards.len() + checked.rules.len() + 1;
         Ok(Policy {
@@ -116,22 +110,20 @@ impl Policy {
         })
     }
 
-    fn tested(self, reader: &mut Reader<'_>) -> Result<Self, PolicyError> {
-        let failures = claims::run(&self.checked, &self.sources, reader);
-        let failures: Vec<Diagnostic> = failures
-            .into_iter()
-            .filter_map(|result| result.failure)
-            .collect();
-        if failures.is_empty() {
-            return Ok(self);
+    /// Holds a policy against what it says of itself.
+    fn tested(mut self, reader: &mut Reader<'_>) -> Result<Self, PolicyError> {
+        let results = claims::run(&self.checked, &self.sources, reader).into_iter();
+        let failures = results.filter_map(|result| result.failure);
+        let proved = prove(&self.checked, &self.program, &self.sources);
+        self.warnings.0.extend(failures.chain(proved));
+        self.warnings.sort();
+        match self.warnings.has_errors() {
+            false => Ok(self),
+            true => Err(PolicyError {
+                sources: self.sources,
+                diagnostics: self.warnings,
+            }),
         }
-        let mut diagnostics = self.warnings;
-        diagnostics.0.extend(failures);
-        diagnostics.sort();
-        Err(PolicyError {
-            sources: self.sources,
-            diagnostics,
-        })
     }
 
     /// What decides.
