@@ -2,7 +2,7 @@
 //! that change nothing, refusals that say nothing. Each is found exactly, over all connections; what
 //! is shown as an example is a connection that `gw explain` takes.
 //!
-//! THE TABLE of lints is [`LINTS`]: a row is a file here and a page in `docs/diagnostics/`.
+//! THE TABLE of lints is `LINTS`: a row is a file here and a page in `docs/diagnostics/`.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod allow;
