@@ -160,29 +160,3 @@ fn same(space: &Space, arena: &mut Arena, first: Var, second: Var) -> Result<Id,
     }
     arena.make(first, edges)
 }
-
-/// A run over all classes, for those who make nodes by hand.
-pub(crate) fn runs(passing: &[(ClassId, ClassId)], width: ClassId) -> Vec<Edge> {
-    let mut edges = Vec::with_capacity(passing.len() * 2 + 1);
-    let mut next = 0;
-    for (first, last) in passing {
-        if *first > next {
-            edges.push(Edge {
-                last: first - 1,
-                to: Id::NO,
-            });
-        }
-        edges.push(Edge {
-            last: *last,
-            to: Id::YES,
-        });
-        next = last.saturating_add(1);
-    }
-    if next < width {
-        edges.push(Edge {
-            last: width - 1,
-            to: Id::NO,
-        });
-    }
-    edges
-}

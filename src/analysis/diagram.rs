@@ -275,6 +275,31 @@ impl Arena {
         self.each(var, |class| if holds(class) { Id::YES } else { Id::NO })
     }
 
+    /// What holds for some runs of classes of a variable, each from first to last, in ascending order.
+    pub(crate) fn test_runs(
+        &mut self,
+        var: Var,
+        passing: &[(ClassId, ClassId)],
+    ) -> Result<Id, OverBudget> {
+        let width = self.width(var);
+        let mut edges = Vec::with_capacity(passing.len() * 2 + 1);
+        let mut next = 0;
+        for (first, last) in passing {
+            if let Some(last) = first.checked_sub(1).filter(|_| *first > next) {
+                edges.push(Edge { last, to: Id::NO });
+            }
+            edges.push(Edge {
+                last: *last,
+                to: Id::YES,
+            });
+            next = last.saturating_add(1);
+        }
+        if let Some(last) = width.checked_sub(1).filter(|_| next < width) {
+            edges.push(Edge { last, to: Id::NO });
+        }
+        self.make(var, edges)
+    }
+
     /// A node by the place of each class of its variable.
     pub(crate) fn each(&mut self, var: Var, to: impl Fn(ClassId) -> Id) -> Result<Id, OverBudget> {
         let width = self.width(var);

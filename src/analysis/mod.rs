@@ -20,4 +20,4 @@ mod tests;
 
 pub(crate) use claims::prove;
 pub(crate) use diagram::{Budget, Id, OverBudget};
-pub(crate) use outcome::{Ground, IMPOSSIBLE, Outcomes};
+pub(crate) use outcome::{Ground, Guards, IMPOSSIBLE, Outcomes};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
-use super::assumed::{assumed, runs};
+use super::assumed::assumed;
 use super::diagram::{Arena, Budget, Combine, Id, OverBudget, Var};
 use super::domain::Space;
 use crate::compile::program::{HIT, Instruction, MISS};
@@ -190,8 +190,7 @@ impl Ground {
             .space
             .domain(var)
             .map(|it| it.passing(&instruction.test));
-        let edges = runs(&passing.unwrap_or_default(), self.arena.width(var));
-        let coarsely = self.arena.make(var, edges)?;
+        let coarsely = self.arena.test_runs(var, &passing.unwrap_or_default())?;
         let Some(var) = self.space.fine(instruction.attribute) else {
             return Ok(coarsely);
         };
@@ -199,8 +198,7 @@ impl Ground {
             .space
             .domain(var)
             .map(|it| it.passing_finely(&instruction.test));
-        let edges = runs(&passing.unwrap_or_default(), self.arena.width(var));
-        let finely = self.arena.make(var, edges)?;
+        let finely = self.arena.test_runs(var, &passing.unwrap_or_default())?;
         self.arena.or(coarsely, finely)
     }
 

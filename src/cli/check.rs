@@ -13,13 +13,16 @@ use crate::source::Sources;
 /// Finds everything that is wrong with policies
 ///
 /// Reads each policy with what it includes and extends, checks names, types and stages,
-/// and runs its tests; and the YAML file with the constants of a release, beside it. Every statement that is wrong is reported in one run, with its place
-/// and what to do. A policy that has errors does not load anywhere else either.
+/// runs its tests, proves what it claims, and looks for what decides nothing; and the YAML file with the constants of a release, beside it. Every statement that is wrong is reported in one run, with its place
+/// and what to do. A policy that
+/// has errors does not load anywhere else either, unless all of them are rules and guards that decide
+/// nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   gw check-policy                        the default policy
   gw check-policy policies/*.policy
+  gw check-policy --deny warning my.policy
   gw check-policy --format sarif my.policy > gw.sarif
   gw check-policy --explain mixed-operators
 

@@ -1,6 +1,6 @@
 //! Conditions of a rule or guard that change nothing.
 
-use super::{NOWHERE, View, redundant};
+use super::{View, redundant};
 use crate::analysis::{Id, OverBudget};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 
@@ -49,17 +49,12 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
 /// The finding, where a rule would change nothing in a region that it is kept out of.
 fn unneeded(view: &mut View<'_>, id: u32, region: Id) -> Result<Option<Diagnostic>, OverBudget> {
     let guards = view.outcomes.guards.clone();
-    let (root, decisions) = view
-        .ground
-        .decided(view.program, &guards, Id::value(id), region)?;
-    let own = view.outcomes.root;
-    let own = view.ground.arena.within(region, own, NOWHERE)?;
-    let known = view.outcomes.decisions.clone();
-    if view.ground.differing((root, &decisions), (own, &known))? != Id::NO {
+    let otherwise = view.otherwise(&guards, Id::value(id), region)?;
+    if otherwise.differs != Id::NO {
         return Ok(None);
     }
     // What a guard refuses anyhow is kept out twice: that is no mistake.
-    let values = view.ground.arena.values(own).into_iter();
+    let values = view.ground.arena.values(otherwise.own).into_iter();
     let mut deciding = values.filter_map(|value| view.outcomes.decision(value));
     if region != Id::NO
         && deciding.all(|decision| (decision.by.0 as usize) < view.program.guards.len())

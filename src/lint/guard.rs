@@ -1,6 +1,6 @@
 //! Guards that restrict nobody.
 
-use super::{NOWHERE, View};
+use super::View;
 use crate::analysis::{Id, OverBudget};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::facts::Stage;
@@ -19,11 +19,8 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
             .ground
             .guards(view.program, &conditions, Some((id, Id::NO)))?;
         let rules = view.outcomes.first;
-        let (root, decisions) = view.ground.decided(view.program, &without, rules, region)?;
-        let own = view.outcomes.root;
-        let own = view.ground.arena.within(region, own, NOWHERE)?;
-        let known = view.outcomes.decisions.clone();
-        if view.ground.differing((root, &decisions), (own, &known))? != Id::NO {
+        let otherwise = view.otherwise(&without, rules, region)?;
+        if otherwise.differs != Id::NO {
             continue;
         }
         view.told.push(id);

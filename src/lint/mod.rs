@@ -17,8 +17,9 @@ mod silence;
 #[cfg(test)]
 mod tests;
 
-use crate::analysis::{Budget, Ground, IMPOSSIBLE, Id, Outcomes, OverBudget};
+use crate::analysis::{Budget, Ground, Guards, IMPOSSIBLE, Id, Outcomes, OverBudget};
 use crate::compile::{ClauseId, Program};
+use crate::decide::Decision;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::facts::Facts;
 use crate::lang::checked::{Answer, Clause, Role};
@@ -126,32 +127,27 @@ impl<'a> View<'a> {
     /// The rules that stand in the policy's own file, with their places among all rules. What a
     /// policy extends is shadowed on purpose.
     fn own_rules(&self) -> Vec<(usize, ClauseId, &'a Clause)> {
-        let own = self.policy.checked().default.span.source;
-        let main = self
-            .policy
-            .sources()
-            .iter()
-            .next()
-            .map_or(own, |(id, _)| id);
-        let guards = self.program.guards.len();
-        let rules = self.policy.checked().rules.iter().enumerate();
-        rules
-            .filter(|(_, rule)| rule.role == Role::Rule && rule.span.source == main)
-            .filter_map(|(at, rule)| {
-                let id = ClauseId(u32::try_from(guards + at).ok()?);
-                Some((at, id, rule))
-            })
-            .collect()
+        let rules = self.own(&self.policy.checked().rules, self.program.guards.len());
+        rules.filter(|it| it.2.role == Role::Rule).collect()
     }
 
-    /// The guards that stand in the policy's own file, with their places.
+    /// The guards that stand there, with their places.
     fn own_guards(&self) -> Vec<(usize, ClauseId, &'a Clause)> {
+        self.own(&self.policy.checked().guards, 0).collect()
+    }
+
+    fn own(
+        &self,
+        clauses: &'a [Clause],
+        before: usize,
+    ) -> impl Iterator<Item = (usize, ClauseId, &'a Clause)> {
         let main = self.policy.sources().iter().next().map(|(id, _)| id);
-        let guards = self.policy.checked().guards.iter().enumerate();
-        guards
-            .filter(|(_, guard)| Some(guard.span.source) == main)
-            .filter_map(|(at, guard)| Some((at, ClauseId(u32::try_from(at).ok()?), guard)))
-            .collect()
+        let clauses = clauses.iter().enumerate();
+        clauses
+            .filter(move |(_, clause)| Some(clause.span.source) == main)
+            .filter_map(move |(at, clause)| {
+                Some((at, ClauseId(u32::try_from(before + at).ok()?), clause))
+            })
     }
 
     /// Which connections a clause's condition holds for.
@@ -178,6 +174,29 @@ impl<'a> View<'a> {
             .arena
             .mapped(first, |rule| u32::from(rule == id.0))?;
         self.ground.arena.and(is_it, self.ground.assumed)
+    }
+
+    /// What other guards and rules decide in a region, and where that is another verdict than the
+    /// policy's.
+    fn otherwise(
+        &mut self,
+        guards: &Guards,
+        rules: Id,
+        region: Id,
+    ) -> Result<Otherwise, OverBudget> {
+        let ground = &mut self.ground;
+        let (root, decisions) = ground.decided(self.program, guards, rules, region)?;
+        let own = ground
+            .arena
+            .within(region, self.outcomes.root, IMPOSSIBLE)?;
+        let known = (own, self.outcomes.decisions.as_slice());
+        let differs = ground.differing((root, &decisions), known)?;
+        Ok(Otherwise {
+            root,
+            decisions,
+            own,
+            differs,
+        })
     }
 
     fn clause(&self, id: u32) -> &'a Clause {
@@ -209,6 +228,17 @@ impl<'a> View<'a> {
     }
 }
 
+/// What is decided in a region if something were otherwise.
+struct Otherwise {
+    /// Leads to the place of a decision and one more.
+    root: Id,
+    decisions: Vec<Decision>,
+    /// What the policy decides there.
+    own: Id,
+    /// Where the verdicts are not the same.
+    differs: Id,
+}
+
 /// The verdict that an answer is written as.
 fn verdict(answer: Answer) -> String {
     match answer {
@@ -230,6 +260,3 @@ fn share(part: f64, whole: f64) -> String {
         it => format!("{it} %"),
     }
 }
-
-/// What no connection can be is nothing that is looked for.
-const NOWHERE: u32 = IMPOSSIBLE;

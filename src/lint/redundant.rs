@@ -1,6 +1,6 @@
 //! Rules that decide what would be decided alike without them.
 
-use super::{NOWHERE, View, verdict};
+use super::{View, verdict};
 use crate::analysis::{Id, OverBudget};
 use crate::compile::ClauseId;
 use crate::diagnostic::{Code, Diagnostic, Severity};
@@ -61,10 +61,6 @@ pub(super) fn is_redundant(
     let region = view.first(id)?;
     let behind = view.outcomes.behind.get(at).copied().unwrap_or(Id::NO);
     let guards = view.outcomes.guards.clone();
-    let (root, decisions) = view.ground.decided(view.program, &guards, behind, region)?;
-    let own = view.outcomes.root;
-    let own = view.ground.arena.within(region, own, NOWHERE)?;
-    let known = view.outcomes.decisions.clone();
-    let flips = view.ground.differing((root, &decisions), (own, &known))?;
-    Ok(flips == Id::NO)
+    let otherwise = view.otherwise(&guards, behind, region)?;
+    Ok(otherwise.differs == Id::NO)
 }

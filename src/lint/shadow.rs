@@ -7,7 +7,7 @@ use crate::source::Span;
 
 pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
     let mut found = Vec::new();
-    for (at, id, clause) in view.own_rules() {
+    for (_, id, clause) in view.own_rules() {
         if view.told.contains(&id) || view.first(id)? != Id::NO {
             continue;
         }
@@ -51,7 +51,7 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
         }
         let mut delete = "delete it, which changes nothing";
         if !same && let Some(above) = first_of(&takers) {
-            let flips = moved(view, at, id.0, above)?;
+            let flips = moved(view, id.0, above)?;
             diagnostic = diagnostic.help(format!("move it above {}{flips}", view.name(above)));
             delete = "or delete it, which changes nothing";
         }
@@ -74,7 +74,7 @@ fn head(view: &View<'_>, rule: u32) -> Span {
 }
 
 /// What changes when a rule is moved above another one: whose verdicts, of all that it decides then.
-fn moved(view: &mut View<'_>, _at: usize, id: u32, above: u32) -> Result<String, OverBudget> {
+fn moved(view: &mut View<'_>, id: u32, above: u32) -> Result<String, OverBudget> {
     let holding = view.holding(crate::compile::ClauseId(id))?;
     // Those before the other one go on deciding.
     let first = view.outcomes.first;
@@ -85,20 +85,17 @@ fn moved(view: &mut View<'_>, _at: usize, id: u32, above: u32) -> Result<String,
     let region = view.ground.arena.and(holding, before)?;
     let rules = Id::value(id);
     let guards = view.outcomes.guards.clone();
-    let (root, decisions) = view.ground.decided(view.program, &guards, rules, region)?;
-    let (own, known) = (view.outcomes.root, view.outcomes.decisions.clone());
-    let now = view.ground.arena.within(region, own, super::NOWHERE)?;
-    let flips = view.ground.differing((root, &decisions), (now, &known))?;
-    let Some(facts) = view.ground.witness(flips, |value| value == 1) else {
+    let otherwise = view.otherwise(&guards, rules, region)?;
+    let Some(facts) = view.ground.witness(otherwise.differs, |value| value == 1) else {
         return Ok(", which changes nothing".to_owned());
     };
     let before = crate::decide::decide(view.program, &facts).verdict;
     let vector = view.ground.vector(&facts);
     let class = |var: u8| vector.get(usize::from(var)).copied().unwrap_or_default();
-    let after = view.ground.arena.value(root, class);
+    let after = view.ground.arena.value(otherwise.root, class);
     let after = (after as usize)
         .checked_sub(1)
-        .and_then(|at| decisions.get(at));
+        .and_then(|at| otherwise.decisions.get(at));
     let after = after.map_or_else(String::new, |it| it.verdict.to_string());
     Ok(format!(
         ": {before} becomes {after}, as for{}",

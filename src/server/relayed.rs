@@ -229,7 +229,7 @@ impl Down<'_> {
                     },
                     Came::Closed(close) => return passed_on(close),
                     Came::TooLarge => {
-                        self.warn("it sent more in one message than `limits.messageBytes`");
+                        self.warn("it sent a larger message than is taken");
                         return Ended {
                             why: Finish::UpstreamEnded,
                             client: Some(Close::new(1009, TOO_LARGE)),
