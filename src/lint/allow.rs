@@ -27,15 +27,10 @@ pub(super) fn apply(found: Vec<Diagnostic>, sources: &Sources) -> Vec<Diagnostic
     let allowed = comments(id, source);
     let mut used = BTreeSet::new();
     let is_meant = |diagnostic: &Diagnostic, used: &mut BTreeSet<usize>| {
-        let mut lines = diagnostic
-            .labels
-            .iter()
-            .take(2)
-            .filter(|label| label.span.source == id)
-            .map(|label| statement(source, line_of(source, label.span)));
-        let first = lines.next();
+        let place = diagnostic.span().filter(|span| span.source == id);
+        let place = place.map(|span| statement(source, line_of(source, span)));
         let at = allowed.iter().position(|it| {
-            it.has_reason && it.name == diagnostic.code.name() && Some(it.about) == first
+            it.has_reason && it.name == diagnostic.code.name() && Some(it.about) == place
         });
         used.extend(at);
         at.is_some()
@@ -84,7 +79,7 @@ fn told(allowed: &Allowed) -> Diagnostic {
 fn comments(id: SourceId, source: &Source) -> Vec<Allowed> {
     let mut found = Vec::new();
     let mut start = 0;
-    for (line, text) in source.text.lines().enumerate() {
+    for (line, text) in source.text.split_inclusive('\n').enumerate() {
         let comment = text.find("# allow(").filter(|at| {
             // Not one that stands in a string.
             let before = text.get(..*at).unwrap_or_default();
@@ -108,7 +103,7 @@ fn comments(id: SourceId, source: &Source) -> Vec<Allowed> {
                 about,
             });
         }
-        start += text.len() + 1;
+        start += text.len();
     }
     found
 }

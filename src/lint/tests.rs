@@ -184,3 +184,27 @@ proptest! {
         prop_assert_eq!(found, searched(&rules, &world()), "{}", text);
     }
 }
+
+/// Where a comment stands is told by its own bytes, however lines end.
+#[test]
+fn what_allows_nothing_is_shown_where_it_stands() {
+    for newline in ["\n", "\r\n"] {
+        let text = [
+            "gw-policy 1",
+            "# a line before it",
+            "# allow(idle-guard): nothing is idle",
+            "default → reject(not-permitted)",
+        ]
+        .join(newline);
+        let Ok(policy) = Policy::parse("small.policy", &text) else {
+            panic!("{newline:?} ends a line");
+        };
+        let found = lint(&policy, 1_000_000);
+        let [stale] = found.as_slice() else {
+            panic!("{found:?}");
+        };
+        assert_eq!(stale.code, Code::StaleSuppression);
+        let shown = policy.sources().slice(stale.span().unwrap());
+        assert_eq!(shown, "# allow(idle-guard): nothing is idle");
+    }
+}
