@@ -1,7 +1,7 @@
 //! The assumptions as a diagram: which vectors of classes a connection can have at all.
 
 use super::diagram::{Arena, ClassId, Edge, Id, OverBudget, Var};
-use super::domain::{Member, Space};
+use super::domain::{Class, Member, Space, narrow};
 use crate::compile::networks::{number, of_number};
 use crate::facts::assumptions::{ASSUMPTIONS, Assumption};
 use crate::facts::{Address, AttributeId, Facts, Kind};
@@ -32,11 +32,10 @@ fn of_its_class(
     else {
         return Ok(Id::YES);
     };
-    let coarse_of = domain.coarse_of();
     let var = space.var(attribute);
     let mut edges = Vec::new();
     for last in 0..arena.width(var) {
-        let holds = |class: ClassId| coarse_of.get(usize::from(class)) == Some(&last);
+        let holds = |class: ClassId| domain.coarse.get(class as usize) == Some(&last);
         let to = arena.test(fine, holds)?;
         edges.push(Edge { last, to });
     }
@@ -146,16 +145,20 @@ fn same(space: &Space, arena: &mut Arena, first: Var, second: Var) -> Result<Id,
     let (Some(one), Some(other)) = (space.domain(first), space.domain(second)) else {
         return Ok(Id::YES);
     };
+    // The class without an address is the first one; the others are one range each, in order.
+    let range = |class: &Class| class.ranges.first().copied();
+    let ranges = other.classes.iter().filter_map(range);
+    let ranges: Vec<(u128, u128)> = ranges.collect();
     let mut edges = Vec::new();
     for (last, class) in (0..).zip(&one.classes) {
-        let meets = |at: ClassId| {
-            let other = other.classes.get(usize::from(at));
-            other.is_some_and(|other| match (class.ranges.first(), other.ranges.first()) {
-                (Some(one), Some(other)) => one.0 <= other.1 && other.0 <= one.1,
-                (one, other) => one == other,
-            })
+        let meeting = match range(class) {
+            None => (0, 0),
+            Some((from, to)) => (
+                ranges.partition_point(|range| range.1 < from) + 1,
+                ranges.partition_point(|range| range.0 <= to),
+            ),
         };
-        let to = arena.test(second, meets)?;
+        let to = arena.test_runs(second, &[(narrow(meeting.0), narrow(meeting.1))])?;
         edges.push(Edge { last, to });
     }
     arena.make(first, edges)

@@ -1,8 +1,10 @@
 //! `never` and `always`, proved or refuted: whether a policy keeps what it claims, for every
 //! connection.
 
+use super::clauses::Clauses;
 use super::diagram::{Budget, Id, OverBudget};
-use super::outcome::{Ground, IMPOSSIBLE, Outcomes};
+use super::ground::Ground;
+use super::outcome::{IMPOSSIBLE, Outcomes};
 use crate::compile::{Lone, Program, lone};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::facts::Facts;
@@ -49,7 +51,9 @@ struct Proof<'a> {
     /// The conditions of the claims, in their order.
     claimed: Vec<Lone>,
     ground: Ground,
-    outcomes: Outcomes,
+    clauses: Clauses,
+    /// What is decided everywhere, where that had to be asked.
+    outcomes: Option<Outcomes>,
 }
 
 impl<'a> Proof<'a> {
@@ -61,14 +65,15 @@ impl<'a> Proof<'a> {
         let claims = checked.claims.iter();
         let claimed: Vec<Lone> = claims.map(|claim| lone(&claim.condition)).collect();
         let mut ground = Ground::new(&[program], &claimed, Budget::default())?;
-        let outcomes = ground.outcomes(program)?;
+        let clauses = ground.clauses(program)?;
         Ok(Proof {
             checked,
             program,
             sources,
             claimed,
             ground,
-            outcomes,
+            clauses,
+            outcomes: None,
         })
     }
 
@@ -83,12 +88,33 @@ impl<'a> Proof<'a> {
 
     fn one(&mut self, claim: &Claim, claimed: &Lone) -> Result<Option<Diagnostic>, OverBudget> {
         let holds = self.ground.holds(claimed)?;
-        let root = self.outcomes.root;
-        let spoken_of = self.ground.arena.within(holds, root, IMPOSSIBLE)?;
-        if spoken_of == Id::value(IMPOSSIBLE) {
+        if !self.ground.is_possible(holds)? {
             return Ok(Some(self.vacuous(claim)));
         }
-        let decisions = self.outcomes.decisions.clone();
+        let breaks = |verdict| broken_by(claim, verdict);
+        let (program, clauses) = (self.program, &self.clauses);
+        if !self.ground.some(program, clauses, holds, &breaks)? {
+            return Ok(None);
+        }
+        let outcomes = match self.outcomes.take() {
+            Some(known) => known,
+            None => self.ground.outcomes(self.program)?,
+        };
+        let found = self.violated(claim, claimed, holds, &outcomes);
+        self.outcomes = Some(outcomes);
+        found
+    }
+
+    /// What is to say of a claim that does not hold.
+    fn violated(
+        &mut self,
+        claim: &Claim,
+        claimed: &Lone,
+        holds: Id,
+        outcomes: &Outcomes,
+    ) -> Result<Option<Diagnostic>, OverBudget> {
+        let spoken_of = self.ground.arena.within(holds, outcomes.root, IMPOSSIBLE)?;
+        let decisions = &outcomes.decisions;
         let breaks = |value: u32| {
             let at = usize::try_from(value).ok().and_then(|at| at.checked_sub(1));
             let decision = at.and_then(|at| decisions.get(at));
@@ -97,7 +123,7 @@ impl<'a> Proof<'a> {
         let values = self.ground.arena.values(spoken_of).into_iter();
         let mut breaking: Vec<_> = values
             .filter(|value| breaks(*value))
-            .filter_map(|value| Some((value, *self.outcomes.decision(value)?)))
+            .filter_map(|value| Some((value, *outcomes.decision(value)?)))
             .collect();
         // Clauses in the order of the file.
         breaking.sort_by_key(|(_, decision)| decision.by);
@@ -214,19 +240,14 @@ impl<'a> Proof<'a> {
         clause: u32,
     ) -> Result<bool, OverBudget> {
         let program = crate::compile::compile(checked);
-        let outcomes = self.ground.outcomes(&program)?;
+        let clauses = self.ground.clauses(&program)?;
         let holds = self.ground.holds(claimed)?;
-        let spoken_of = self.ground.arena.within(holds, outcomes.root, IMPOSSIBLE)?;
-        let decided = |id: Id| {
-            let values = self.ground.arena.values(id).into_iter();
-            let decisions = values.filter_map(|value| outcomes.decision(value));
-            decisions.copied().collect::<Vec<_>>()
-        };
-        let breaks = decided(spoken_of)
-            .iter()
-            .any(|it| broken_by(claim, it.verdict));
-        let decides = decided(outcomes.root).iter().any(|it| it.by.0 == clause);
-        Ok(!breaks && decides)
+        let breaks = |verdict| broken_by(claim, verdict);
+        if self.ground.some(&program, &clauses, holds, &breaks)? {
+            return Ok(false);
+        }
+        self.ground
+            .decides(&program, &clauses, Id::YES, 0, |by| by.0 == clause)
     }
 
     /// A comparison as it is written, or its opposite.

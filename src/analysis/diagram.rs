@@ -6,14 +6,15 @@
 //! same node. What variables and values mean is for others to say.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 
-use indexmap::IndexSet;
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use indexmap::{Equivalent, IndexSet};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 /// The place of a variable in the order.
 pub(crate) type Var = u8;
 /// The place of a class among those of its variable.
-pub(crate) type ClassId = u16;
+pub(crate) type ClassId = u32;
 
 /// A diagram: the node at its top, or a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,10 +54,38 @@ pub(crate) struct Edge {
     pub(crate) to: Id,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Node {
     var: Var,
     edges: Box<[Edge]>,
+}
+
+/// A node as it is looked for, before there is one.
+struct Looked<'a> {
+    var: Var,
+    edges: &'a [Edge],
+}
+
+impl Hash for Node {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Node { var, edges } = self;
+        Looked { var: *var, edges }.hash(state);
+    }
+}
+
+impl Hash for Looked<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u8(self.var);
+        for edge in self.edges {
+            state.write_u64(u64::from(edge.last) << 32 | u64::from(edge.to.0));
+        }
+    }
+}
+
+impl Equivalent<Node> for Looked<'_> {
+    fn equivalent(&self, node: &Node) -> bool {
+        self.var == node.var && self.edges == &*node.edges
+    }
 }
 
 /// More nodes, or more steps, than are allowed.
@@ -64,7 +93,8 @@ struct Node {
 #[error("the analysis needs more than it may take")]
 pub(crate) struct OverBudget;
 
-/// What an analysis may take. Steps are looks at pairs of nodes; memory grows with both.
+/// What an analysis may take. A node of many edges counts for several. Steps are looks at pairs of
+/// nodes; memory grows with both.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
     pub(crate) nodes: usize,
@@ -87,19 +117,65 @@ pub(crate) struct Arena {
     nodes: IndexSet<Node, FxBuildHasher>,
     budget: Budget,
     steps: usize,
+    /// How many nodes there are by what they take.
+    weight: usize,
+    known: Known,
     /// How many classes each variable has.
     widths: Box<[ClassId]>,
+}
+
+/// What was combined before, by what it was combined with.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    and: Pairs,
+    or: Pairs,
+    not: FxHashMap<Id, Id>,
+}
+
+impl Known {
+    /// As much is remembered as some tens of megabytes hold.
+    const MOST: usize = 1 << 20;
+
+    fn of(&mut self, operation: Operation) -> Option<&mut Pairs> {
+        match operation {
+            Operation::And => Some(&mut self.and),
+            Operation::Or => Some(&mut self.or),
+            Operation::Once => None,
+        }
+    }
+}
+
+/// Whether what two nodes come to is the same whenever they are combined so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    And,
+    Or,
+    /// It depends on more than the nodes.
+    Once,
 }
 
 /// What two values come to, where the rest need not be looked at; and what two nodes come to where
 /// that is known without a look.
 pub(crate) trait Combine {
+    /// Whether it is always the same.
+    const OPERATION: Operation = Operation::Once;
+
     /// What two values come to.
     fn values(&mut self, left: u32, right: u32) -> u32;
 
     /// What two diagrams come to, where that is known.
     fn known(&mut self, _left: Id, _right: Id) -> Option<Id> {
         None
+    }
+
+    /// Whether what two diagrams come to is known of the first alone, whatever the second is.
+    fn left_settles(&self, _left: Id) -> bool {
+        false
+    }
+
+    /// Whether it is known of the second alone.
+    fn right_settles(&self, _right: Id) -> bool {
+        false
     }
 }
 
@@ -113,6 +189,16 @@ impl<F: FnMut(u32, u32) -> u32> Combine for F {
 struct And;
 
 impl Combine for And {
+    const OPERATION: Operation = Operation::And;
+
+    fn left_settles(&self, left: Id) -> bool {
+        left == Id::NO
+    }
+
+    fn right_settles(&self, right: Id) -> bool {
+        right == Id::NO
+    }
+
     fn values(&mut self, left: u32, right: u32) -> u32 {
         left & right
     }
@@ -130,6 +216,16 @@ impl Combine for And {
 struct Or;
 
 impl Combine for Or {
+    const OPERATION: Operation = Operation::Or;
+
+    fn left_settles(&self, left: Id) -> bool {
+        left == Id::YES
+    }
+
+    fn right_settles(&self, right: Id) -> bool {
+        right == Id::YES
+    }
+
     fn values(&mut self, left: u32, right: u32) -> u32 {
         left | right
     }
@@ -147,6 +243,10 @@ impl Combine for Or {
 struct Where(u32);
 
 impl Combine for Where {
+    fn left_settles(&self, holds: Id) -> bool {
+        holds == Id::NO
+    }
+
     fn values(&mut self, holds: u32, value: u32) -> u32 {
         if holds == 0 { self.0 } else { value }
     }
@@ -164,6 +264,10 @@ impl Combine for Where {
 struct Over(u32);
 
 impl Combine for Over {
+    fn left_settles(&self, holds: Id) -> bool {
+        holds == Id::YES
+    }
+
     fn values(&mut self, holds: u32, value: u32) -> u32 {
         if holds == 0 { value } else { self.0 }
     }
@@ -186,6 +290,8 @@ impl Arena {
             nodes: IndexSet::default(),
             budget,
             steps: 0,
+            weight: 0,
+            known: Known::default(),
             widths,
         }
     }
@@ -255,14 +361,19 @@ impl Arena {
         if let [only] = edges.as_slice() {
             return Ok(only.to);
         }
+        let looked = Looked { var, edges: &edges };
+        if let Some(known) = self.nodes.get_index_of(&looked) {
+            return Id::node(known);
+        }
+        self.weight += 1 + edges.len() / 8;
+        if self.weight > self.budget.nodes {
+            return Err(OverBudget);
+        }
         let node = Node {
             var,
             edges: edges.into(),
         };
-        let (index, is_new) = self.nodes.insert_full(node);
-        if is_new && self.nodes.len() > self.budget.nodes {
-            return Err(OverBudget);
-        }
+        let (index, _) = self.nodes.insert_full(node);
         Id::node(index)
     }
 
@@ -322,7 +433,12 @@ impl Arena {
 
     /// It does not hold.
     pub(crate) fn not(&mut self, id: Id) -> Result<Id, OverBudget> {
-        self.mapped(id, |value| 1 - value.min(1))
+        let mut known = std::mem::take(&mut self.known.not);
+        let not = self.replaced(id, &mut |value| Id::value(1 - value.min(1)), &mut known);
+        if known.len() < Known::MOST {
+            self.known.not = known;
+        }
+        not
     }
 
     /// One value where a condition holds, and elsewhere what is below.
@@ -362,7 +478,7 @@ impl Arena {
         let var = all.iter().filter_map(|id| Some(self.at(*id)?.0)).min();
         let Some(var) = var else { return Ok(no) };
         let mut runs = Vec::new();
-        for (last, [holds, yes, no]) in self.runs(var, all) {
+        for (last, [holds, yes, no]) in self.runs(var, all, |_, _| false) {
             let to = self.chosen(holds, yes, no, memo)?;
             runs.push(Edge { last, to });
         }
@@ -371,45 +487,39 @@ impl Arena {
         Ok(made)
     }
 
-    /// Runs of classes of a variable in which each of some diagrams leads to one place.
-    fn runs<const N: usize>(&self, var: Var, all: [Id; N]) -> Vec<(ClassId, [Id; N])> {
-        let whole = |id: &Id| match self.at(*id) {
-            Some((asked, edges)) if asked == var => Some(edges),
-            _ => None,
-        };
-        let edges = all.each_ref().map(whole);
-        let end = self.width(var).saturating_sub(1);
-        let mut at = [0; N];
+    /// Runs of classes of a variable in which each of some diagrams leads to one place, or one of
+    /// them to a place that settles what all come to.
+    fn runs<const N: usize>(
+        &self,
+        var: Var,
+        all: [Id; N],
+        settles: impl Fn(usize, Id) -> bool,
+    ) -> Vec<(ClassId, [Id; N])> {
         let mut runs = Vec::new();
-        loop {
-            let mut last = end;
-            let mut to = all;
-            for ((edges, at), to) in edges.iter().zip(&at).zip(&mut to) {
-                if let Some(edge) = edges.and_then(|edges| edges.get(*at)) {
-                    last = last.min(edge.last);
-                    *to = edge.to;
-                }
-            }
-            runs.push((last, to));
-            if last >= end {
-                return runs;
-            }
-            for (edges, at) in edges.iter().zip(&mut at) {
-                let over = edges.and_then(|edges| edges.get(*at));
-                *at += usize::from(over.is_some_and(|edge| edge.last <= last));
-            }
+        let mut next = Next::new(var, all);
+        while let Some(run) = next.run(self, &settles) {
+            runs.push(run);
         }
+        runs
     }
 
     /// What the values of two diagrams come to, everywhere.
-    pub(crate) fn combined(
+    pub(crate) fn combined<C: Combine>(
         &mut self,
         left: Id,
         right: Id,
-        combine: &mut impl Combine,
+        combine: &mut C,
     ) -> Result<Id, OverBudget> {
-        let mut memo = Pairs::default();
-        self.combined_with(left, right, combine, &mut memo)
+        let operation = <C as Combine>::OPERATION;
+        let known = self.known.of(operation).map(std::mem::take);
+        let mut memo = known.unwrap_or_default();
+        let made = self.combined_with(left, right, combine, &mut memo);
+        if let Some(known) = self.known.of(operation)
+            && memo.len() < Known::MOST
+        {
+            *known = memo;
+        }
+        made
     }
 
     fn combined_with(
@@ -432,7 +542,11 @@ impl Arena {
         let asked = [left, right].map(|id| self.at(id).map(|(var, _)| var));
         let var = asked.into_iter().flatten().min().unwrap_or(0);
         let mut edges = Vec::new();
-        for (last, [left, right]) in self.runs(var, [left, right]) {
+        let runs = self.runs(var, [left, right], |place, id| match place {
+            0 => combine.left_settles(id),
+            _ => combine.right_settles(id),
+        });
+        for (last, [left, right]) in runs {
             let to = self.combined_with(left, right, combine, memo)?;
             edges.push(Edge { last, to });
         }
@@ -479,9 +593,69 @@ impl Arena {
         Ok(made)
     }
 
+    /// Whether some vector leads some diagrams to values that are looked for: the first that is
+    /// found ends the search. `judge` says of the diagrams, behind the classes that a vector has so
+    /// far, whether one is found, whether none is below them, or nothing yet; of values it must say
+    /// which. `ends` says where the diagram at a place leads to where none is found. `vector` has the
+    /// classes of those that are not asked for; afterwards it is the one that was found.
+    pub(crate) fn find<const N: usize>(
+        &mut self,
+        all: [Id; N],
+        vector: &mut [ClassId],
+        ends: &impl Fn(usize, Id) -> bool,
+        judge: &mut impl FnMut(&Arena, [Id; N], &[ClassId]) -> Option<bool>,
+    ) -> Result<bool, OverBudget> {
+        let mut search = Search {
+            arena: self,
+            searched: FxHashSet::default(),
+            ends,
+            judge,
+        };
+        search.found(all, vector)
+    }
+
+    /// What holds for some class of each variable that is not kept.
+    pub(crate) fn projected(
+        &mut self,
+        id: Id,
+        is_kept: &impl Fn(Var) -> bool,
+    ) -> Result<Id, OverBudget> {
+        self.projected_with(id, is_kept, &mut FxHashMap::default())
+    }
+
+    fn projected_with(
+        &mut self,
+        id: Id,
+        is_kept: &impl Fn(Var) -> bool,
+        memo: &mut FxHashMap<Id, Id>,
+    ) -> Result<Id, OverBudget> {
+        if let Some(known) = memo.get(&id) {
+            return Ok(*known);
+        }
+        let Some((var, edges)) = self.at(id) else {
+            return Ok(id);
+        };
+        let mut edges = edges.to_vec();
+        for edge in &mut edges {
+            edge.to = self.projected_with(edge.to, is_kept, memo)?;
+        }
+        let made = match is_kept(var) {
+            true => self.make(var, edges)?,
+            false => {
+                let mut any = Id::NO;
+                for edge in edges {
+                    any = self.or(any, edge.to)?;
+                }
+                any
+            }
+        };
+        memo.insert(id, made);
+        Ok(made)
+    }
+
     /// Every node and value that a diagram leads through, each once, the lower ones first.
     pub(crate) fn reached(&self, id: Id) -> Vec<Id> {
-        let mut seen = rustc_hash::FxHashSet::default();
+        let mut seen = FxHashSet::default();
         let mut found = Vec::new();
         let mut open = vec![(id, false)];
         while let Some((id, is_done)) = open.pop() {
@@ -532,4 +706,117 @@ impl Arena {
         }
         shares
     }
+}
+
+/// The way through the runs of a variable.
+struct Next<const N: usize> {
+    var: Var,
+    all: [Id; N],
+    /// Which edge of each diagram is next.
+    at: [usize; N],
+    is_over: bool,
+}
+
+impl<const N: usize> Next<N> {
+    fn new(var: Var, all: [Id; N]) -> Self {
+        Next {
+            var,
+            all,
+            at: [0; N],
+            is_over: false,
+        }
+    }
+
+    /// The next run: its last class, and where each diagram leads to in it.
+    #[inline]
+    fn run(
+        &mut self,
+        arena: &Arena,
+        settles: impl Fn(usize, Id) -> bool,
+    ) -> Option<(ClassId, [Id; N])> {
+        if self.is_over {
+            return None;
+        }
+        let whole = |id: &Id| match arena.at(*id) {
+            Some((asked, edges)) if asked == self.var => Some(edges),
+            _ => None,
+        };
+        let edges = self.all.each_ref().map(whole);
+        let end = arena.width(self.var).saturating_sub(1);
+        let mut last = end;
+        let mut to = self.all;
+        for (place, ((edges, at), to)) in edges.iter().zip(&self.at).zip(&mut to).enumerate() {
+            if let Some(edge) = edges.and_then(|edges| edges.get(*at)) {
+                *to = edge.to;
+                if settles(place, edge.to) {
+                    last = edge.last;
+                    break;
+                }
+                last = last.min(edge.last);
+            }
+        }
+        self.is_over = last >= end;
+        for (edges, at) in edges.iter().zip(&mut self.at) {
+            if let Some(edges) = edges.filter(|_| !self.is_over) {
+                *at = past(edges, *at, last);
+            }
+        }
+        Some((last, to))
+    }
+}
+
+/// A search for a vector.
+struct Search<'a, const N: usize, E, J> {
+    arena: &'a mut Arena,
+    /// Below these there is none.
+    searched: FxHashSet<[Id; N]>,
+    ends: &'a E,
+    judge: &'a mut J,
+}
+
+impl<const N: usize, E, J> Search<'_, N, E, J>
+where
+    E: Fn(usize, Id) -> bool,
+    J: FnMut(&Arena, [Id; N], &[ClassId]) -> Option<bool>,
+{
+    fn found(&mut self, all: [Id; N], vector: &mut [ClassId]) -> Result<bool, OverBudget> {
+        if let Some(known) = (self.judge)(self.arena, all, vector) {
+            return Ok(known);
+        }
+        let asked = all.iter().filter_map(|id| Some(self.arena.at(*id)?.0));
+        let Some(var) = asked.min().filter(|_| self.searched.insert(all)) else {
+            return Ok(false);
+        };
+        self.arena.step()?;
+        let place = usize::from(var);
+        let own = vector.get(place).copied().unwrap_or_default();
+        let mut first = 0;
+        let mut next = Next::new(var, all);
+        while let Some((last, to)) = next.run(self.arena, self.ends) {
+            if let Some(class) = vector.get_mut(place) {
+                *class = own.clamp(first, last);
+            }
+            if self.found(to, vector)? {
+                return Ok(true);
+            }
+            first = last.saturating_add(1);
+        }
+        if let Some(class) = vector.get_mut(place) {
+            *class = own;
+        }
+        Ok(false)
+    }
+}
+
+/// The first edge that reaches past a class, not before one of which that is not known.
+fn past(edges: &[Edge], from: usize, class: ClassId) -> usize {
+    // Mostly it is the next one.
+    let near = edges.iter().skip(from).take(4);
+    let skipped = near.take_while(|edge| edge.last <= class).count();
+    let at = from + skipped;
+    if skipped < 4 {
+        return at;
+    }
+    let rest = edges.get(at..).unwrap_or_default();
+    at + rest.partition_point(|edge| edge.last <= class)
 }

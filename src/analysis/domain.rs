@@ -65,6 +65,8 @@ pub(crate) struct Domain {
     pub(crate) classes: Vec<Class>,
     /// The class of each address range, sorted; of a set, the class of each subset.
     found: Found,
+    /// Of each of those that say which one of its class an attribute is: that class.
+    pub(super) coarse: Vec<ClassId>,
 }
 
 #[derive(Clone, Debug)]
@@ -86,6 +88,59 @@ struct Texts {
     ranges: Vec<(u128, Option<ClassId>)>,
     others: Vec<Option<ClassId>>,
 }
+
+/// The attributes in the order in which diagrams ask for them. What the assumptions speak of together
+/// stands together, and what verdicts and their reasons are made of comes late: in the order of the
+/// table of attributes the diagram of the default policy is twice as large.
+const ORDER: &[&str] = &[
+    "setting.host-header-origin",
+    "forwarded",
+    "forwarded-rfc",
+    "forwarded-real-ip",
+    "forwarded-for",
+    "forwarded-host",
+    "forwarded-proto",
+    "forwarded-other",
+    "forwarded-tailscale",
+    "transport",
+    "peer",
+    "peer-uid",
+    "same-host",
+    "peer-is-own",
+    "peer-is-proxy",
+    "client-ip",
+    "tls",
+    "proxy-trace",
+    "ingress",
+    "origin",
+    "same-origin",
+    "origin-allowed",
+    "host",
+    "node-network",
+    "client",
+    "device-family",
+    "mode",
+    "role",
+    "path",
+    "scopes",
+    "unknown-scope",
+    "outside-role",
+    "setting.bind",
+    "secret-sent",
+    "setting.auth-mode",
+    "auth",
+    "auth-failure",
+    "setting.allow-insecure-auth",
+    "setting.auto-approve-local",
+    "device",
+    "setting.disable-device-auth",
+    "pairing",
+    "role-upgrade",
+    "platform",
+    "scope-upgrade",
+    "metadata-upgrade",
+    "pending",
+];
 
 /// What is told apart, in the order in which diagrams ask for it.
 ///
@@ -111,18 +166,35 @@ impl Space {
                 tests.push(test);
             }
         }
-        let all = || AttributeId::all().zip(&by_attribute);
-        let coarse = all().map(|(id, tests)| Domain::coarse(id, tests));
-        let mut domains: Vec<Domain> = coarse.collect();
-        let mut fine = Vec::new();
-        for (id, tests) in all() {
-            let domain = Domain::fine(id, tests);
-            fine.push(domain.is_some().then(|| var(domains.len())));
-            domains.extend(domain);
+        let mut order: Vec<AttributeId> = AttributeId::all().collect();
+        order.sort_by_key(|id| {
+            let place = ORDER.iter().position(|name| *name == id.row().name);
+            place.unwrap_or(ORDER.len())
+        });
+        let tests_of = |id: AttributeId| {
+            let tests = by_attribute.get(usize::from(id.0));
+            tests.map(Vec::as_slice).unwrap_or_default()
+        };
+        let mut domains: Vec<Domain> = Vec::new();
+        let mut coarse = vec![0; order.len()];
+        let mut fine = vec![None; order.len()];
+        for id in &order {
+            if let Some(place) = coarse.get_mut(usize::from(id.0)) {
+                *place = var(domains.len());
+            }
+            domains.push(Domain::coarse(*id, tests_of(*id)));
+        }
+        for id in &order {
+            if let Some(domain) = Domain::fine(*id, tests_of(*id)) {
+                if let Some(place) = fine.get_mut(usize::from(id.0)) {
+                    *place = Some(var(domains.len()));
+                }
+                domains.push(domain);
+            }
         }
         Space {
-            coarse: (0..by_attribute.len()).map(var).collect(),
             domains,
+            coarse,
             fine,
         }
     }
@@ -172,7 +244,7 @@ impl Space {
         let mut facts = Facts::default();
         // What says more comes later.
         for (var, domain) in self.domains() {
-            if let Some(class) = domain.classes.get(usize::from(class(var))) {
+            if let Some(class) = domain.classes.get(class(var) as usize) {
                 class.member.put(domain.attribute, &mut facts);
             }
         }
@@ -184,7 +256,7 @@ fn var(place: usize) -> Var {
     Var::try_from(place).unwrap_or(Var::MAX)
 }
 
-fn narrow(length: usize) -> ClassId {
+pub(super) fn narrow(length: usize) -> ClassId {
     ClassId::try_from(length).unwrap_or(ClassId::MAX)
 }
 
@@ -281,6 +353,7 @@ impl Domain {
             attribute,
             classes: members.into_iter().map(Class::of).collect(),
             found: Found::Codes,
+            coarse: Vec::new(),
         }
     }
 
@@ -329,6 +402,7 @@ impl Domain {
             attribute,
             classes,
             found: Found::Bits(bits),
+            coarse: Vec::new(),
         }
     }
 
@@ -346,7 +420,9 @@ impl Domain {
             attribute,
             classes,
             found: Found::Ranges(ranges),
+            coarse: Vec::new(),
         }
+        .with_coarse()
     }
 
     fn of_texts(attribute: AttributeId, tests: &[&Test]) -> Self {
@@ -415,7 +491,9 @@ impl Domain {
             attribute,
             classes,
             found: Found::Texts(texts),
+            coarse: Vec::new(),
         }
+        .with_coarse()
     }
 
     fn class(&self, facts: &Facts) -> ClassId {
@@ -500,7 +578,7 @@ impl Domain {
                     runs.extend(of_ranges(&texts.ranges));
                     let mut facts = Facts::default();
                     for class in texts.named.values() {
-                        if let Some(found) = self.classes.get(usize::from(*class)) {
+                        if let Some(found) = self.classes.get(*class as usize) {
                             found.member.put(self.attribute, &mut facts);
                             let ip = own_ip(self.attribute, &facts);
                             if ip.is_some_and(|ip| networks.contain(ip)) {
@@ -521,8 +599,21 @@ impl Domain {
         merged(runs)
     }
 
-    /// The coarse class of each of the fine ones.
-    pub(crate) fn coarse_of(&self) -> Vec<ClassId> {
+    /// The classes, of all that an attribute has by itself, that those of some runs are of.
+    pub(crate) fn coarse_of(&self, runs: &[(ClassId, ClassId)]) -> Vec<ClassId> {
+        let mut found = Vec::new();
+        for (first, last) in runs {
+            let run = self.coarse.get(*first as usize..=*last as usize);
+            for class in run.unwrap_or_default() {
+                if !found.contains(class) {
+                    found.push(*class);
+                }
+            }
+        }
+        found
+    }
+
+    fn with_coarse(mut self) -> Self {
         let mut facts = Facts::default();
         let own = |class: &Class| {
             class.member.put(self.attribute, &mut facts);
@@ -535,7 +626,8 @@ impl Domain {
                 | Kind::Text { .. } => ClassId::from(own_class(self.attribute, &facts)),
             }
         };
-        self.classes.iter().map(own).collect()
+        self.coarse = self.classes.iter().map(own).collect();
+        self
     }
 }
 
@@ -679,4 +771,18 @@ fn in_range(attribute: AttributeId, (first, last): (u128, u128)) -> impl Iterato
         };
         spelled(attribute, &host)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_attribute_has_its_place_in_the_order() {
+        let mut named: Vec<&str> = AttributeId::all().map(|id| id.row().name).collect();
+        let mut ordered = ORDER.to_vec();
+        named.sort_unstable();
+        ordered.sort_unstable();
+        assert_eq!(named, ordered);
+    }
 }

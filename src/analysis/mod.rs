@@ -8,16 +8,23 @@
 //! and nothing searched for; what would take more than it may says so ([`Budget`]).
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod answer;
 mod assumed;
 mod claims;
+mod clauses;
 mod diagram;
 mod domain;
+mod ground;
 mod outcome;
+mod question;
 mod witness;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use answer::ELSEWHERE;
 pub(crate) use claims::prove;
+pub(crate) use clauses::{Clauses, Way};
 pub(crate) use diagram::{Budget, Id, OverBudget};
-pub(crate) use outcome::{Ground, Guards, IMPOSSIBLE, Outcomes};
+pub(crate) use ground::Ground;
+pub(crate) use outcome::Outcomes;

@@ -116,8 +116,7 @@ proptest! {
         let mut ground = ground(&[&programs[0], &programs[1]])?;
         let one = outcomes(&mut ground, &programs[0])?;
         let other = outcomes(&mut ground, &programs[1])?;
-        let differing = ground
-            .differing((one.root, &one.decisions), (other.root, &other.decisions));
+        let differing = ground.differing(&one, &other);
         let differing = differing.map_err(|_| TestCaseError::reject("too large"))?;
         for facts in all.into_iter().filter(|facts| broken(facts).next().is_none()) {
             let verdicts = programs.each_ref().map(|program| decide(program, &facts).verdict);

@@ -4,7 +4,7 @@
 use rustc_hash::FxHashMap;
 
 use super::diagram::{ClassId, Id, Var};
-use super::outcome::Ground;
+use super::ground::Ground;
 use crate::facts::assumptions::{Named, broken, complete};
 use crate::facts::{AttributeId, Facts};
 

@@ -7,7 +7,9 @@ use crate::diagnostic::{Code, Diagnostic};
 
 pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
     for (at, id, clause) in view.own_rules() {
-        if view.holding(id)? != view.ground.assumed {
+        let condition = view.clauses.condition(id);
+        let kept_out = view.ground.arena.not(condition)?;
+        if view.ground.is_possible(kept_out)? {
             continue;
         }
         // One finding, in the place of one for each rule behind it.

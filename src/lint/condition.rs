@@ -1,7 +1,7 @@
 //! Conditions of a rule or guard that change nothing.
 
 use super::{View, redundant};
-use crate::analysis::{Id, OverBudget};
+use crate::analysis::{Id, OverBudget, Way};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 
 pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
@@ -16,24 +16,14 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
             continue;
         }
         let terms = view.terms(id)?;
-        for (term, (span, _)) in terms.iter().enumerate() {
-            let mut others = Id::YES;
+        for (term, (span, holds)) in terms.iter().enumerate() {
+            // Those it keeps out, whom the other terms let through.
+            let mut region = view.ground.arena.not(*holds)?;
             for (other, (_, holds)) in terms.iter().enumerate() {
                 if other != term {
-                    others = view.ground.arena.and(others, *holds)?;
+                    region = view.ground.arena.and(region, *holds)?;
                 }
             }
-            // Those it keeps out, that no rule before it takes.
-            let own = view.outcomes.conditions.get(id.0 as usize).copied();
-            let kept_out = view.ground.arena.not(own.unwrap_or(Id::NO))?;
-            let first = view.outcomes.first;
-            let behind = view
-                .ground
-                .arena
-                .mapped(first, |rule| u32::from(rule > id.0))?;
-            let mut region = view.ground.arena.and(others, kept_out)?;
-            region = view.ground.arena.and(region, behind)?;
-            region = view.ground.arena.and(region, view.ground.assumed)?;
             if let Some(diagnostic) = unneeded(view, id.0, region)? {
                 let text = "with it and without it this rule decides alike";
                 let diagnostic = diagnostic
@@ -48,17 +38,14 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
 
 /// The finding, where a rule would change nothing in a region that it is kept out of.
 fn unneeded(view: &mut View<'_>, id: u32, region: Id) -> Result<Option<Diagnostic>, OverBudget> {
-    let guards = view.outcomes.guards.clone();
-    let otherwise = view.otherwise(&guards, Id::value(id), region)?;
-    if otherwise.differs != Id::NO {
+    let way = view.clauses.way;
+    let rules = Id::value(id);
+    // Those that a rule before it takes are none of its business.
+    if view.differs([way, Way { rules, ..way }], region, id + 1)? {
         return Ok(None);
     }
     // What a guard refuses anyhow is kept out twice: that is no mistake.
-    let values = view.ground.arena.values(otherwise.own).into_iter();
-    let mut deciding = values.filter_map(|value| view.outcomes.decision(value));
-    if region != Id::NO
-        && deciding.all(|decision| (decision.by.0 as usize) < view.program.guards.len())
-    {
+    if region != Id::NO && !view.decides_some(region, id + 1)? {
         return Ok(None);
     }
     let message = "this condition has no effect";

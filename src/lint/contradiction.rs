@@ -8,7 +8,8 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
     let mut found = Vec::new();
     let clauses = view.own_guards().into_iter().chain(view.own_rules());
     for (_, id, clause) in clauses.collect::<Vec<_>>() {
-        if view.holding(id)? != Id::NO {
+        let condition = view.clauses.condition(id);
+        if view.ground.is_possible(condition)? {
             continue;
         }
         view.told.push(id);

@@ -1,28 +1,25 @@
 //! Guards that restrict nobody.
 
 use super::View;
-use crate::analysis::{Id, OverBudget};
+use crate::analysis::{OverBudget, Way};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::facts::Stage;
 use crate::lang::checked::Role;
 
 pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
     let mut found = Vec::new();
-    for (_, id, clause) in view.own_guards() {
+    for (at, id, clause) in view.own_guards() {
         // One at upgrade answers earlier, with another status: that is what it changes.
         if view.told.contains(&id) || clause.role == Role::Guard(Stage::Upgrade) {
             continue;
         }
-        let region = view.holding(id)?;
-        let conditions = view.outcomes.conditions.clone();
-        let without = view
-            .ground
-            .guards(view.program, &conditions, Some((id, Id::NO)))?;
-        let rules = view.outcomes.first;
-        let otherwise = view.otherwise(&without, rules, region)?;
-        if otherwise.differs != Id::NO {
+        let region = view.clauses.condition(id);
+        let guards = view.ground.without(&mut view.clauses, at, region)?;
+        let way = view.clauses.way;
+        if view.differs([way, Way { guards, ..way }], region, 0)? {
             continue;
         }
+        let region = view.holding(id)?;
         view.told.push(id);
         let message = "without this guard every connection gets the same verdict";
         let mut diagnostic = Diagnostic::error(Code::IdleGuard, message)

@@ -17,9 +17,10 @@ mod silence;
 #[cfg(test)]
 mod tests;
 
-use crate::analysis::{Budget, Ground, Guards, IMPOSSIBLE, Id, Outcomes, OverBudget};
+use rustc_hash::FxHashMap;
+
+use crate::analysis::{Budget, Clauses, ELSEWHERE, Ground, Id, Outcomes, OverBudget, Way};
 use crate::compile::{ClauseId, Program};
-use crate::decide::Decision;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::facts::Facts;
 use crate::lang::checked::{Answer, Clause, Role};
@@ -105,22 +106,28 @@ struct View<'a> {
     policy: &'a Policy,
     program: &'a Program,
     ground: Ground,
-    outcomes: Outcomes,
+    clauses: Clauses,
     /// Rules that are told to decide nothing already.
     told: Vec<ClauseId>,
+    /// Which connections a rule is the first to hold for, where that was asked.
+    firsts: FxHashMap<ClauseId, Id>,
+    /// Whether a rule is redundant, where that was asked.
+    redundant: FxHashMap<ClauseId, bool>,
 }
 
 impl<'a> View<'a> {
     fn new(policy: &'a Policy, budget: Budget) -> Result<Self, OverBudget> {
         let program = policy.program();
         let mut ground = Ground::new(&[program], &[], budget)?;
-        let outcomes = ground.outcomes(program)?;
+        let clauses = ground.clauses(program)?;
         Ok(View {
             policy,
             program,
             ground,
-            outcomes,
+            clauses,
             told: Vec::new(),
+            firsts: FxHashMap::default(),
+            redundant: FxHashMap::default(),
         })
     }
 
@@ -152,51 +159,67 @@ impl<'a> View<'a> {
 
     /// Which connections a clause's condition holds for.
     fn holding(&mut self, id: ClauseId) -> Result<Id, OverBudget> {
-        let condition = self.outcomes.conditions.get(id.0 as usize);
-        let condition = condition.copied().unwrap_or(Id::YES);
+        let condition = self.clauses.condition(id);
         self.ground.arena.and(condition, self.ground.assumed)
     }
 
     /// The terms of a clause: where each is written, and when it holds.
     fn terms(&mut self, id: ClauseId) -> Result<Vec<(Span, Id)>, OverBudget> {
-        let block = self.program.blocks().nth(id.0 as usize);
+        let at = id.0 as usize;
+        let block = match at.checked_sub(self.program.guards.len()) {
+            None => self.program.guards.get(at),
+            Some(rule) => self.program.rules.get(rule),
+        };
         block.map_or_else(
             || Ok(Vec::new()),
-            |block| self.ground.terms(self.program, block),
+            |block| self.ground.terms(self.program, &self.clauses, block),
         )
     }
 
-    /// Which connections a rule is the first to hold for.
+    /// In a region, where the first rule to hold is one that is looked for, by its place.
+    fn first_in(&mut self, region: Id, is_it: impl Fn(u32) -> bool) -> Result<Id, OverBudget> {
+        let first = self.ground.first(self.clauses.way, region)?;
+        let is_it = |rule: u32| u32::from(rule != ELSEWHERE && is_it(rule));
+        self.ground.arena.mapped(first, is_it)
+    }
+
+    /// Which connections, of those that can be and others, a rule is the first to hold for.
     fn first(&mut self, id: ClauseId) -> Result<Id, OverBudget> {
-        let first = self.outcomes.first;
-        let is_it = self
-            .ground
-            .arena
-            .mapped(first, |rule| u32::from(rule == id.0))?;
-        self.ground.arena.and(is_it, self.ground.assumed)
+        if let Some(known) = self.firsts.get(&id) {
+            return Ok(*known);
+        }
+        let condition = self.clauses.condition(id);
+        let first = self.first_in(condition, |rule| rule == id.0)?;
+        self.firsts.insert(id, first);
+        Ok(first)
+    }
+
+    /// Whether some connection of a region, of those that the rules before one leave, gets other
+    /// verdicts in two ways.
+    fn differs(&mut self, ways: [Way; 2], region: Id, from: u32) -> Result<bool, OverBudget> {
+        self.ground
+            .differs(self.program, &self.clauses, ways, region, from)
+    }
+
+    /// Whether a rule decides for some connection of a region, of those that the rules before one
+    /// leave, and not a guard.
+    fn decides_some(&mut self, region: Id, from: u32) -> Result<bool, OverBudget> {
+        let guards = self.program.guards.len();
+        let is_rule = move |by: ClauseId| by.0 as usize >= guards;
+        self.ground
+            .decides(self.program, &self.clauses, region, from, is_rule)
     }
 
     /// What other guards and rules decide in a region, and where that is another verdict than the
     /// policy's.
-    fn otherwise(
-        &mut self,
-        guards: &Guards,
-        rules: Id,
-        region: Id,
-    ) -> Result<Otherwise, OverBudget> {
+    fn otherwise(&mut self, other: Way, region: Id) -> Result<Otherwise, OverBudget> {
         let ground = &mut self.ground;
-        let (root, decisions) = ground.decided(self.program, guards, rules, region)?;
-        let own = ground
-            .arena
-            .within(region, self.outcomes.root, IMPOSSIBLE)?;
-        let known = (own, self.outcomes.decisions.as_slice());
-        let differs = ground.differing((root, &decisions), known)?;
-        Ok(Otherwise {
-            root,
-            decisions,
-            own,
-            differs,
-        })
+        let region = ground.arena.and(region, ground.assumed)?;
+        let (program, clauses) = (self.program, &self.clauses);
+        let own = ground.decided(program, clauses, clauses.way, region)?;
+        let other = ground.decided(program, clauses, other, region)?;
+        let differs = ground.differing(&own, &other)?;
+        Ok(Otherwise { other, differs })
     }
 
     fn clause(&self, id: u32) -> &'a Clause {
@@ -230,11 +253,7 @@ impl<'a> View<'a> {
 
 /// What is decided in a region if something were otherwise.
 struct Otherwise {
-    /// Leads to the place of a decision and one more.
-    root: Id,
-    decisions: Vec<Decision>,
-    /// What the policy decides there.
-    own: Id,
+    other: Outcomes,
     /// Where the verdicts are not the same.
     differs: Id,
 }

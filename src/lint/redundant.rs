@@ -1,7 +1,7 @@
 //! Rules that decide what would be decided alike without them.
 
 use super::{View, verdict};
-use crate::analysis::{Id, OverBudget};
+use crate::analysis::{ELSEWHERE, Id, OverBudget, Way};
 use crate::compile::ClauseId;
 use crate::diagnostic::{Code, Diagnostic, Severity};
 
@@ -15,10 +15,10 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
             continue;
         }
         let region = view.first(id)?;
-        let behind = view.outcomes.behind.get(at).copied().unwrap_or(Id::NO);
-        let taken = view.ground.arena.within(region, behind, u32::MAX >> 1)?;
-        let mut takers = view.ground.arena.values(taken);
-        takers.retain(|rule| *rule < u32::MAX >> 1);
+        let region = view.ground.arena.and(region, view.ground.assumed)?;
+        let behind = view.ground.first(view.clauses.behind(at), region)?;
+        let mut takers = view.ground.arena.values(behind);
+        takers.retain(|rule| *rule != ELSEWHERE);
         // What is told of one of them already explains it.
         if takers
             .iter()
@@ -58,9 +58,14 @@ pub(super) fn is_redundant(
     at: usize,
     id: ClauseId,
 ) -> Result<bool, OverBudget> {
+    if let Some(known) = view.redundant.get(&id) {
+        return Ok(*known);
+    }
     let region = view.first(id)?;
-    let behind = view.outcomes.behind.get(at).copied().unwrap_or(Id::NO);
-    let guards = view.outcomes.guards.clone();
-    let otherwise = view.otherwise(&guards, behind, region)?;
-    Ok(otherwise.differs == Id::NO)
+    let behind = view.clauses.behind(at);
+    let rules = Id::value(id.0);
+    let ways = [Way { rules, ..behind }, behind];
+    let is_redundant = !view.differs(ways, region, 0)?;
+    view.redundant.insert(id, is_redundant);
+    Ok(is_redundant)
 }

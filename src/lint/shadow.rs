@@ -1,20 +1,23 @@
 //! Rules that are never the first to match.
 
 use super::{View, share, verdict};
-use crate::analysis::{Id, OverBudget};
+use crate::analysis::{Id, OverBudget, Way};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::source::Span;
 
 pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
     let mut found = Vec::new();
     for (_, id, clause) in view.own_rules() {
-        if view.told.contains(&id) || view.first(id)? != Id::NO {
+        if view.told.contains(&id) {
+            continue;
+        }
+        let own = view.first(id)?;
+        if view.ground.is_possible(own)? {
             continue;
         }
         view.told.push(id);
         let holding = view.holding(id)?;
-        let first = view.outcomes.first;
-        let taken = view.ground.arena.within(holding, first, u32::MAX >> 1)?;
+        let taken = view.ground.first(view.clauses.way, holding)?;
         let shares = view.ground.arena.shares(taken);
         let mut takers: Vec<(u32, f64)> = shares
             .into_iter()
@@ -77,25 +80,18 @@ fn head(view: &View<'_>, rule: u32) -> Span {
 fn moved(view: &mut View<'_>, id: u32, above: u32) -> Result<String, OverBudget> {
     let holding = view.holding(crate::compile::ClauseId(id))?;
     // Those before the other one go on deciding.
-    let first = view.outcomes.first;
-    let before = view
-        .ground
-        .arena
-        .mapped(first, |rule| u32::from(rule >= above))?;
-    let region = view.ground.arena.and(holding, before)?;
+    let region = view.first_in(holding, |rule| rule >= above)?;
     let rules = Id::value(id);
-    let guards = view.outcomes.guards.clone();
-    let otherwise = view.otherwise(&guards, rules, region)?;
+    let way = view.clauses.way;
+    let otherwise = view.otherwise(Way { rules, ..way }, region)?;
     let Some(facts) = view.ground.witness(otherwise.differs, |value| value == 1) else {
         return Ok(", which changes nothing".to_owned());
     };
     let before = crate::decide::decide(view.program, &facts).verdict;
     let vector = view.ground.vector(&facts);
     let class = |var: u8| vector.get(usize::from(var)).copied().unwrap_or_default();
-    let after = view.ground.arena.value(otherwise.root, class);
-    let after = (after as usize)
-        .checked_sub(1)
-        .and_then(|at| otherwise.decisions.get(at));
+    let after = view.ground.arena.value(otherwise.other.root, class);
+    let after = otherwise.other.decision(after);
     let after = after.map_or_else(String::new, |it| it.verdict.to_string());
     Ok(format!(
         ": {before} becomes {after}, as for{}",
