@@ -115,7 +115,7 @@ pub static ASSUMPTIONS: &[Assumption] = &[
     },
     Assumption {
         says: "an address of this very connection is an address of this host",
-        about: &["same-host", "peer-is-own", "peer"],
+        about: &["transport", "same-host", "peer-is-own", "peer"],
         holds: |facts| {
             facts.transport != Transport::Tcp
                 || !facts.same_host
