@@ -163,7 +163,10 @@ impl Ground {
         moves: &'a Moves,
     ) -> impl Iterator<Item = (ClassId, Id, &'a Move)> {
         let (var, edges) = self.arena.at(id).unwrap_or((0, &[]));
-        let runs = moves.of.get(usize::from(var)).map_or(&[][..], Vec::as_slice);
+        let runs = moves
+            .of
+            .get(usize::from(var))
+            .map_or(&[][..], Vec::as_slice);
         let (mut edge, mut run, mut first) = (0, 0, 0);
         std::iter::from_fn(move || {
             let (to, (last, found)) = (edges.get(edge)?, runs.get(run)?);

@@ -4,6 +4,7 @@
 //! forms of the account are in [`text`] and [`json`].
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod answers;
 pub mod json;
 pub mod nearest;
 mod outcome;

@@ -29,7 +29,7 @@ pub fn clause_name(policy: &Policy, id: ClauseId) -> String {
     let clause = policy.clause(id);
     match (&clause.label, clause.role) {
         (Some(label), _) => format!("[{label}]"),
-        (None, Role::Default) => format!("the default {}", policy.label(id)),
+        (None, Role::Default) => format!("{}, the default", policy.label(id)),
         (None, Role::Guard(_) | Role::Rule | Role::Trial) => policy.label(id),
     }
 }
@@ -72,7 +72,8 @@ fn narrowest(ways: &Ways) -> Option<&Way> {
 /// What somebody can do to be admitted: the cheapest, and what costs hardly more.
 fn helps(ways: &Ways) -> String {
     let Some(cheapest) = ways.all.first() else {
-        return "nothing that is sent, approved or set: only another policy lets this in".to_owned();
+        return "nothing that is sent, approved or set: only another policy lets this in"
+            .to_owned();
     };
     let near = ways
         .all
@@ -116,4 +117,3 @@ pub(super) fn shown(way: &Way) -> String {
         .map(|(attribute, before, after)| format!("{} {before} → {after}", attribute.row().name));
     each.collect::<Vec<_>>().join(", ")
 }
-

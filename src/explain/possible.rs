@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use super::Subject;
 use super::nearest::clause_name;
 use super::ways::BUDGET;
 use crate::analysis::{Class, ClassId, Ground, Id, Member, OverBudget, Var};
@@ -14,13 +13,20 @@ use crate::facts::{AttributeId, Facts, Kind};
 use crate::policy::Policy;
 
 /// How many cases a split may have before it is no help any more.
-const MOST_CASES: usize = 10;
+const MOST_CASES: usize = 6;
 
 /// What follows from a fact, so that it is not known where that is not.
 const FOLLOWERS: &[(&str, &[&str])] = &[
     (
         "transport",
-        &["peer", "tls", "same-host", "peer-is-own", "client-ip", "ingress"],
+        &[
+            "peer",
+            "tls",
+            "same-host",
+            "peer-is-own",
+            "client-ip",
+            "ingress",
+        ],
     ),
     ("peer", &["same-host", "peer-is-own", "client-ip"]),
     ("same-host", &["peer-is-own"]),
@@ -31,8 +37,15 @@ const FOLLOWERS: &[(&str, &[&str])] = &[
     (
         "forwarded",
         &[
-            "forwarded-rfc", "forwarded-for", "forwarded-host", "forwarded-proto",
-            "forwarded-real-ip", "forwarded-other", "forwarded-tailscale", "ingress", "client-ip",
+            "forwarded-rfc",
+            "forwarded-for",
+            "forwarded-host",
+            "forwarded-proto",
+            "forwarded-real-ip",
+            "forwarded-other",
+            "forwarded-tailscale",
+            "ingress",
+            "client-ip",
         ],
     ),
     ("ingress", &["forwarded", "peer-is-proxy", "client-ip"]),
@@ -41,15 +54,18 @@ const FOLLOWERS: &[(&str, &[&str])] = &[
     ("scopes", &["outside-role"]),
     ("auth", &["auth-failure", "secret-sent"]),
     ("auth-failure", &["auth", "secret-sent"]),
-    ("device", &["pairing", "pending"]),
+    ("device", &["pairing"]),
     (
         "pairing",
-        &["role-upgrade", "scope-upgrade", "metadata-upgrade", "pending"],
+        &["role-upgrade", "scope-upgrade", "metadata-upgrade"],
     ),
     ("role-upgrade", &["pairing"]),
     ("scope-upgrade", &["pairing"]),
     ("metadata-upgrade", &["pairing"]),
-    ("setting.auth-mode", &["auth", "auth-failure", "secret-sent"]),
+    (
+        "setting.auth-mode",
+        &["auth", "auth-failure", "secret-sent"],
+    ),
 ];
 
 /// What can come of a connection of which some facts are not known.
@@ -110,11 +126,10 @@ pub fn open(unknown: &[AttributeId], given: &[AttributeId]) -> Vec<AttributeId> 
 pub fn possible(
     policy: &Policy,
     facts: &Facts,
-    subject: &Subject,
     unknown: &[AttributeId],
     given: &[AttributeId],
 ) -> Option<Possible> {
-    Search::new(policy, facts, subject, unknown, given)
+    Search::new(policy, facts, unknown, given)
         .and_then(|mut search| search.all())
         .ok()
 }
@@ -134,7 +149,6 @@ impl<'a> Search<'a> {
     fn new(
         policy: &'a Policy,
         facts: &'a Facts,
-        _subject: &'a Subject,
         unknown: &'a [AttributeId],
         given: &[AttributeId],
     ) -> Result<Self, OverBudget> {
@@ -183,7 +197,11 @@ impl<'a> Search<'a> {
         }
         // Each answer once: what differs in the rule that a guard restricted is one.
         found.sort_by_key(|(_, answer)| {
-            (answer.with.len(), answer.decision.by, answer.decision.verdict.to_string())
+            (
+                answer.with.len(),
+                answer.decision.by,
+                answer.decision.verdict.to_string(),
+            )
         });
         let mut answers: Vec<Answer> = Vec::new();
         let mut places: BTreeMap<u32, usize> = BTreeMap::new();
@@ -198,9 +216,19 @@ impl<'a> Search<'a> {
             });
             places.insert(value, at);
         }
-        let sets = self.sets(&places)?;
-        let unknown = self.mattering(&sets)?;
-        let cases = self.cases(&sets)?;
+        let whole = self.sets(&places)?;
+        let asked = self.asked(whole)?;
+        let mut unknown = self.mattering(asked, self.unknown.to_vec())?;
+        // What follows is told apart as well, as long as that is no more than can be read.
+        let mut cases = self.cases(whole);
+        if cases.is_some() {
+            let follows = |id: &AttributeId| !self.unknown.contains(id);
+            let followers = self.open.iter().copied().filter(follows).collect();
+            let all = self.mattering(whole, followers)?;
+            unknown.extend(all.into_iter().filter(|(_, matters)| *matters));
+        } else {
+            cases = self.cases(asked);
+        }
         Ok(Possible {
             answers,
             unknown,
@@ -212,7 +240,9 @@ impl<'a> Search<'a> {
     fn answer(&self, value: u32, decision: Decision) -> Option<Answer> {
         let from = self.ground.vector(self.facts);
         let one = |_: Var| Some(1);
-        let (_, vector) = self.ground.nearest(self.root, |it| it == value, &from, &one)?;
+        let (_, vector) = self
+            .ground
+            .nearest(self.root, |it| it == value, &from, &one)?;
         let mut facts = self.facts.clone();
         for (var, domain) in self.ground.space.domains() {
             let class = *vector.get(usize::from(var))?;
@@ -237,30 +267,26 @@ impl<'a> Search<'a> {
     }
 }
 
-/// A diagram of sets of answers, one bit each.
-struct Sets {
-    root: Id,
-}
-
 impl Search<'_> {
-    /// For everything that is asked about, the set of answers that are possible: what follows is
-    /// left out.
-    fn sets(&mut self, places: &BTreeMap<u32, usize>) -> Result<Sets, OverBudget> {
+    /// For all that is open, the set of answers that are possible, one bit each; of what no
+    /// connection can be, none.
+    fn sets(&mut self, places: &BTreeMap<u32, usize>) -> Result<Id, OverBudget> {
         let bit = |value: u32| {
             let place = places.get(&value).filter(|place| **place < 30);
             place.map_or(0, |place| 1u32 << place)
         };
-        let mut root = self.ground.arena.mapped(self.root, bit)?;
-        let followers: Vec<AttributeId> = self
-            .open
-            .iter()
-            .copied()
-            .filter(|id| !self.unknown.contains(id))
-            .collect();
-        for id in followers {
-            root = self.without(root, id)?;
+        self.ground.arena.mapped(self.root, bit)
+    }
+
+    /// The same without asking for what follows.
+    fn asked(&mut self, whole: Id) -> Result<Id, OverBudget> {
+        let mut root = whole;
+        for id in self.open.clone() {
+            if !self.unknown.contains(&id) {
+                root = self.without(root, id)?;
+            }
         }
-        Ok(Sets { root })
+        Ok(root)
     }
 
     /// The same without asking for an attribute: what is possible with any value of it.
@@ -275,15 +301,19 @@ impl Search<'_> {
 
     /// Whether each thing that is not known makes a difference: whether some answer is possible
     /// with one value of it and not with another.
-    fn mattering(&mut self, sets: &Sets) -> Result<Vec<(AttributeId, bool)>, OverBudget> {
+    fn mattering(
+        &mut self,
+        root: Id,
+        all: Vec<AttributeId>,
+    ) -> Result<Vec<(AttributeId, bool)>, OverBudget> {
         let mut found = Vec::new();
-        for id in self.unknown.to_vec() {
-            let joined = self.without(sets.root, id)?;
+        for id in all {
+            let joined = self.without(root, id)?;
             // Where a value cannot be at all, nothing is decided.
             let differs = self
                 .ground
                 .arena
-                .combined(sets.root, joined, &mut |one: u32, all: u32| {
+                .combined(root, joined, &mut |one: u32, all: u32| {
                     u32::from(one != 0 && one != all)
                 })?;
             found.push((id, differs != Id::NO));
@@ -292,25 +322,22 @@ impl Search<'_> {
     }
 
     /// A list of cases, from the first that fits.
-    fn cases(&self, sets: &Sets) -> Result<Option<Vec<Case>>, OverBudget> {
-        let shares = self.ground.arena.shares(sets.root);
+    fn cases(&self, root: Id) -> Option<Vec<Case>> {
+        let shares = self.ground.arena.shares(root);
         let usual = shares
             .iter()
             .filter(|(value, _)| **value != 0)
             .max_by(|one, other| one.1.total_cmp(other.1))
-            .map(|(value, _)| *value);
-        let Some(usual) = usual else {
-            return Ok(None);
-        };
+            .map(|(value, _)| *value)?;
         let mut cases = Vec::new();
-        if !self.paths(sets.root, usual, &mut Vec::new(), &mut cases) {
-            return Ok(None);
+        if !self.paths(root, usual, &mut Vec::new(), &mut cases) {
+            return None;
         }
         cases.push(Case {
             conditions: Vec::new(),
             answers: places(usual),
         });
-        Ok(Some(cases))
+        Some(cases)
     }
 
     /// The cases of all that is not usual; whether there are not too many.
@@ -347,12 +374,23 @@ impl Search<'_> {
                 None => places.push((edge.to, classes.collect())),
             }
         }
-        let all = domain.classes.len();
-        for (to, classes) in places {
-            let named = classes.iter().filter_map(|at| domain.classes.get(*at));
-            conditions.push(condition(domain.attribute, &named.collect::<Vec<_>>(), all, &domain.classes));
+        // What cannot be is nobody's case.
+        places.retain(|(to, _)| *to != Id::NO);
+        let classes = |places: &[usize]| -> Vec<&Class> {
+            let found = places.iter().filter_map(|at| domain.classes.get(*at));
+            found.collect()
+        };
+        let possible: Vec<usize> = places.iter().flat_map(|(_, some)| some.clone()).collect();
+        let is_split = places.len() > 1;
+        for (to, some) in places {
+            if is_split {
+                let told = condition(domain.attribute, &classes(&some), &classes(&possible));
+                conditions.push(told);
+            }
             let few = self.paths(to, usual, conditions, cases);
-            conditions.pop();
+            if is_split {
+                conditions.pop();
+            }
             if !few {
                 return false;
             }
@@ -366,7 +404,7 @@ fn places(bits: u32) -> Vec<usize> {
 }
 
 /// What classes of an attribute have in common, as a policy would say it.
-fn condition(attribute: AttributeId, some: &[&Class], all: usize, classes: &[Class]) -> String {
+fn condition(attribute: AttributeId, some: &[&Class], possible: &[&Class]) -> String {
     let name = attribute.row().name;
     let word = |class: &Class| member(attribute, class);
     if let [only] = some {
@@ -377,9 +415,13 @@ fn condition(attribute: AttributeId, some: &[&Class], all: usize, classes: &[Cla
             _ => format!("{name}={}", word(only)),
         };
     }
-    if some.len() * 2 > all {
-        let is_in = |class: &&Class| !some.iter().any(|it| std::ptr::eq(*it, *class));
-        let others: Vec<String> = classes.iter().filter(is_in).map(word).collect();
+    if some.len() * 2 > possible.len() {
+        let is_other = |class: &&&Class| !some.iter().any(|it| std::ptr::eq(*it, **class));
+        let others: Vec<String> = possible
+            .iter()
+            .filter(is_other)
+            .map(|it| word(it))
+            .collect();
         return match others.as_slice() {
             [only] => format!("{name}!={only}"),
             _ => format!("{name} not in {{ {} }}", others.join(", ")),

@@ -92,12 +92,9 @@ impl Step {
             | Step::InsecureAuth
             | Step::DeviceAuth
             | Step::HostOrigin => Hand::Owner,
-            Step::Program
-            | Step::Page
-            | Step::Proxy
-            | Step::Where
-            | Step::User
-            | Step::Vouched => Hand::Place,
+            Step::Program | Step::Page | Step::Proxy | Step::Where | Step::User | Step::Vouched => {
+                Hand::Place
+            }
         }
     }
 
@@ -221,13 +218,25 @@ pub(super) fn moves(name: &str, from: &Facts, to: &Facts, subject: &Subject) -> 
         "platform" | "device-family" | "metadata-upgrade" => by(&[Step::Description]),
         "scope-upgrade" => by(&[Step::Scopes]),
         // A role that was approved and has no token any more is no matter of what is asked.
-        "role-upgrade" if !to.role_upgrade && has_role(from.role, subject) && !subject.approved_roles.is_empty() => never(),
+        "role-upgrade"
+            if !to.role_upgrade
+                && has_role(from.role, subject)
+                && !subject.approved_roles.is_empty() =>
+        {
+            never()
+        }
         "role-upgrade" => by(&[Step::Role]),
         "auth" => authenticated(from, to),
         "auth-failure" | "secret-sent" => Move {
-            by: [Step::Credential, Step::Secret, Step::SetupCode, Step::AuthMode, Step::Vouched]
-                .map(Step::bit)
-                .to_vec(),
+            by: [
+                Step::Credential,
+                Step::Secret,
+                Step::SetupCode,
+                Step::AuthMode,
+                Step::Vouched,
+            ]
+            .map(Step::bit)
+            .to_vec(),
             weight: 1,
         },
         "device" => by(&[Step::Device]),
@@ -264,9 +273,7 @@ fn authenticated(from: &Facts, to: &Facts) -> Move {
         Auth::Host => (never(), 0),
         Auth::Open => (by(&[Step::AuthMode]), 1),
         Auth::Token | Auth::Password if unset && from.secret_sent => (by(&[Step::Secret]), 1),
-        Auth::Token | Auth::Password if unset => {
-            (together(&[Step::Secret, Step::Credential]), 1)
-        }
+        Auth::Token | Auth::Password if unset => (together(&[Step::Secret, Step::Credential]), 1),
         Auth::Token | Auth::Password | Auth::None => (by(&[Step::Credential]), 1),
         Auth::DeviceToken | Auth::Failed => (by(&[Step::Credential]), 3),
         Auth::BootstrapToken => (by(&[Step::SetupCode]), 5),
@@ -384,7 +391,8 @@ fn credential(from: &Facts, to: &Facts) -> String {
             AuthFailure::PasswordMissing | AuthFailure::PasswordMismatch | AuthFailure::RateLimited,
         ) => remedy.unwrap_or_default().to_owned(),
         (Auth::Token, AuthFailure::DeviceTokenMismatch) => {
-            "connect once with the shared token, and keep the device token that comes back".to_owned()
+            "connect once with the shared token, and keep the device token that comes back"
+                .to_owned()
         }
         (Auth::Token, AuthFailure::TokenNotConfigured) => "send that token".to_owned(),
         (Auth::Password, AuthFailure::PasswordNotConfigured) => "send that password".to_owned(),
@@ -444,7 +452,10 @@ fn page(to: &Facts) -> String {
     match to.origin.class() {
         OriginClass::Absent => "connect with a client that is no web page".to_owned(),
         _ if to.same_origin => "open the page from the gateway's own address".to_owned(),
-        class => format!("open another page: its origin {class}, such as {}", shown("origin", to)),
+        class => format!(
+            "open another page: its origin {class}, such as {}",
+            shown("origin", to)
+        ),
     }
 }
 

@@ -291,6 +291,10 @@ fn sentences(explanation: &Explanation) -> Vec<(&'static str, String)> {
             .iter()
             .map(|remedy| ("what helps", remedy.clone())),
     );
+    all.extend(explanation.nearest.iter().map(|nearest| {
+        let (heading, told) = nearest.line();
+        (heading, line(&told))
+    }));
     if let Some((trial, verdict)) = &explanation.trial {
         all.push((
             "on trial",

@@ -215,13 +215,7 @@ impl<'a> Field<'a> {
         Ok(Ways { all, most_steps })
     }
 
-    fn sets(
-        &self,
-        root: Id,
-        approved: Id,
-        wanted: &impl Fn(u32) -> bool,
-        most: u32,
-    ) -> Vec<Steps> {
+    fn sets(&self, root: Id, approved: Id, wanted: &impl Fn(u32) -> bool, most: u32) -> Vec<Steps> {
         let find = |root, most| self.ground.least_steps(root, wanted, &self.moves, most);
         let mut sets = find(root, most);
         let after = find(approved, most.saturating_sub(1));

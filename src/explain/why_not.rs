@@ -67,7 +67,11 @@ pub fn named(policy: &Policy, name: &str) -> Result<ClauseId, Vec<String>> {
             || (name == "default" && clause.role == Role::Default)
             || stands_at(sources, clause.span, name)
     };
-    let found = policy.program().blocks().find(is_meant).map(|block| block.id);
+    let found = policy
+        .program()
+        .blocks()
+        .find(is_meant)
+        .map(|block| block.id);
     found.ok_or_else(|| {
         let all = policy.program().blocks();
         all.map(|block| policy.label(block.id)).collect()
@@ -91,7 +95,9 @@ fn stands_at(sources: &Sources, span: crate::source::Span, name: &str) -> bool {
     };
     let (first, last) = (
         source.position(span.start).0,
-        source.position(span.end.saturating_sub(1).max(span.start)).0,
+        source
+            .position(span.end.saturating_sub(1).max(span.start))
+            .0,
     );
     is_file && (first..=last).contains(&line.try_into().unwrap_or_default())
 }
