@@ -144,17 +144,37 @@ impl Told {
             name => self.knows(name),
         };
         let open = ASKED.iter().filter(|name| !is_said(name));
-        self.unknown = open.filter_map(|name| AttributeId::named(name)).collect();
-        if !is_said("auth") {
-            let token = Value::Word("token".to_owned());
-            let found = kinds::likely("auth", token, "most clients send the shared token");
-            self.likely.extend(found);
-        }
+        let unknown: Vec<AttributeId> = open.filter_map(|name| AttributeId::named(name)).collect();
+        let word = |word: &str| Value::Word(word.to_owned());
+        let token = kinds::likely("auth", word("token"), "most clients send the shared token");
+        let token = token.filter(|_| !is_said("auth"));
+        let mode = self.usual_mode().filter(|_| !is_said("mode"));
+        let mode = mode.and_then(|mode| kinds::likely("mode", word(mode), "usual for this client"));
+        self.likely.extend(token.into_iter().chain(mode));
+        self.unknown = unknown;
         let known = &self.known;
         self.likely.retain(|likely| {
             known
                 .iter()
                 .all(|known| known.attribute != likely.attribute)
         });
+    }
+
+    /// The mode that a client of this id has, where there is one.
+    fn usual_mode(&self) -> Option<&'static str> {
+        let mut known = self.known.iter();
+        let client = known.find(|known| known.attribute.row().name == "client")?;
+        let Value::Word(client) = &client.value else {
+            return None;
+        };
+        Some(match &**client {
+            "cli" => "cli",
+            "gateway-client" => "backend",
+            "node-host" => "node",
+            "openclaw-control-ui" | "webchat" | "webchat-ui" => "webchat",
+            "openclaw-android" | "openclaw-ios" | "openclaw-linux" | "openclaw-macos"
+            | "openclaw-tui" | "openclaw-watchos" => "ui",
+            _ => return None,
+        })
     }
 }
