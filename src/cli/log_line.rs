@@ -249,6 +249,11 @@ impl Account {
                 "value": known.attribute.show(&self.facts),
                 "says": known.says,
             })).collect::<Vec<_>>(),
+            "likely": self.told.likely.iter().map(|known| json!({
+                "name": known.attribute.row().name,
+                "value": known.attribute.show(&self.facts),
+                "says": known.says,
+            })).collect::<Vec<_>>(),
             "unknown": self.told.unknown.iter().map(|id| id.row().name).collect::<Vec<_>>(),
             "connection": self.told.conn,
             "device": self.told.device,

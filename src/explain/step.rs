@@ -7,7 +7,7 @@ use super::Subject;
 use crate::analysis::{Move, Steps};
 use crate::facts::word::words;
 use crate::facts::{
-    Auth, AuthFailure, DeviceProof, Facts, Ingress, OriginClass, Pairing, Role, Transport,
+    Auth, AuthFailure, AuthMode, DeviceProof, Facts, Ingress, OriginClass, Pairing, Role, Transport,
 };
 use crate::verdict::{PairingReason, Reason, pairing_reason};
 
@@ -23,9 +23,12 @@ words! {
 words! {
     /// What somebody can do.
     Step {
+        Secret "secret" "the owner sets a token or a password on the gateway",
         Credential "credential" "the client sends another secret, or none: it has to know it",
         Scopes "scopes" "the client asks for other scopes",
-        Device "device" "the client proves a device key, or names no device",
+        Device "device" "the client proves a device key",
+        NoScopes "no-scopes" "the client asks for no scopes",
+        NoDevice "no-device" "the client names no device",
         Description "description" "the client describes itself otherwise",
         Path "path" "the client asks for another path",
         Tls "tls" "the client connects with TLS, or without",
@@ -35,7 +38,6 @@ words! {
         Approve "approve" "the owner approves the request that the connection leaves",
         Answer "answer" "the owner answers the request that waits",
         AutoApprove "auto-approve" "the owner lets what is on this host be approved without asking, or not",
-        Secret "secret" "the owner sets a token or a password on the gateway",
         AllowOrigin "allow-origin" "the owner lists the page in controlUi.allowedOrigins, or takes it out",
         TrustProxy "trust-proxy" "the owner lists the peer in trustedProxies, or takes it out",
         NodeNetwork "node-network" "the owner lists the network in nodes.pairing.autoApproveCidrs, or takes it out",
@@ -50,7 +52,8 @@ words! {
         Proxy "proxy" "the connection comes through a proxy, or through none",
         Where "where" "the client connects from somewhere else",
         User "user" "another user of this host runs the client",
-        Vouched "vouched" "the client comes in through what vouches for its user",
+        Vouched "vouched" "the client comes in through the proxy that vouches for its users",
+        Tailscale "tailscale" "the client comes in through Tailscale",
     }
 }
 
@@ -73,6 +76,8 @@ impl Step {
             Step::Credential
             | Step::Scopes
             | Step::Device
+            | Step::NoScopes
+            | Step::NoDevice
             | Step::Description
             | Step::Path
             | Step::Tls
@@ -92,9 +97,13 @@ impl Step {
             | Step::InsecureAuth
             | Step::DeviceAuth
             | Step::HostOrigin => Hand::Owner,
-            Step::Program | Step::Page | Step::Proxy | Step::Where | Step::User | Step::Vouched => {
-                Hand::Place
-            }
+            Step::Program
+            | Step::Page
+            | Step::Proxy
+            | Step::Where
+            | Step::User
+            | Step::Vouched
+            | Step::Tailscale => Hand::Place,
         }
     }
 
@@ -106,15 +115,16 @@ impl Step {
             Step::Credential | Step::Scopes | Step::Path => 2,
             Step::Device | Step::Description | Step::Tls | Step::Approve | Step::Answer => 3,
             Step::Host | Step::Role | Step::Secret => 4,
-            Step::AllowOrigin | Step::AutoApprove => 5,
+            Step::AllowOrigin | Step::AutoApprove | Step::Vouched => 5,
             Step::TrustProxy
             | Step::NodeNetwork
             | Step::Forget
-            | Step::SetupCode
+            | Step::NoScopes
             | Step::Page
             | Step::Proxy => 6,
             Step::Where | Step::User => 7,
-            Step::Program | Step::Vouched => 9,
+            Step::SetupCode | Step::NoDevice => 8,
+            Step::Program | Step::Tailscale => 9,
             Step::AuthMode | Step::Bind => 10,
             Step::InsecureAuth | Step::DeviceAuth | Step::HostOrigin => 12,
         }
@@ -181,14 +191,15 @@ pub(super) fn moves(name: &str, from: &Facts, to: &Facts, subject: &Subject) -> 
         "origin" => Move {
             // A page that people know is shown rather than an odd one.
             weight: match to.origin.class() {
-                OriginClass::Absent | OriginClass::Loopback | OriginClass::Name => 1,
+                OriginClass::Absent | OriginClass::Name => 1,
+                OriginClass::Loopback => 2,
                 OriginClass::Empty
                 | OriginClass::Opaque
                 | OriginClass::Invalid
                 | OriginClass::Private
                 | OriginClass::Public
                 | OriginClass::Mdns
-                | OriginClass::Tailnet => 2,
+                | OriginClass::Tailnet => 3,
             },
             ..by(&[Step::Page])
         },
@@ -213,10 +224,13 @@ pub(super) fn moves(name: &str, from: &Facts, to: &Facts, subject: &Subject) -> 
             weight: 2,
             ..by(&[Step::Role])
         },
-        "scopes" | "unknown-scope" => by(&[Step::Scopes]),
-        "outside-role" => by(&[Step::Scopes, Step::Role]),
+        "scopes" if to.scopes.is_empty() => by(&[Step::NoScopes]),
+        "scopes" => by(&[Step::Scopes]),
+        "unknown-scope" => by(&[Step::Scopes, Step::NoScopes]),
+        "outside-role" => by(&[Step::Scopes, Step::Role, Step::NoScopes]),
         "platform" | "device-family" | "metadata-upgrade" => by(&[Step::Description]),
-        "scope-upgrade" => by(&[Step::Scopes]),
+        "scope-upgrade" if to.scope_upgrade => by(&[Step::Scopes]),
+        "scope-upgrade" => by(&[Step::Scopes, Step::NoScopes]),
         // A role that was approved and has no token any more is no matter of what is asked.
         "role-upgrade"
             if !to.role_upgrade
@@ -234,15 +248,17 @@ pub(super) fn moves(name: &str, from: &Facts, to: &Facts, subject: &Subject) -> 
                 Step::SetupCode,
                 Step::AuthMode,
                 Step::Vouched,
+                Step::Tailscale,
             ]
             .map(Step::bit)
             .to_vec(),
             weight: 1,
         },
+        "device" if to.device == DeviceProof::Absent => by(&[Step::NoDevice]),
         "device" => by(&[Step::Device]),
         "pairing" => remembered(from, to),
         "pending" => match to.pending {
-            crate::facts::PendingRequest::None => by(&[Step::Answer, Step::Device]),
+            crate::facts::PendingRequest::None => by(&[Step::Answer, Step::NoDevice]),
             crate::facts::PendingRequest::Silent
             | crate::facts::PendingRequest::Asked
             | crate::facts::PendingRequest::Wider
@@ -274,10 +290,15 @@ fn authenticated(from: &Facts, to: &Facts) -> Move {
         Auth::Open => (by(&[Step::AuthMode]), 1),
         Auth::Token | Auth::Password if unset && from.secret_sent => (by(&[Step::Secret]), 1),
         Auth::Token | Auth::Password if unset => (together(&[Step::Secret, Step::Credential]), 1),
+        // Beside the proxy a password is the way in from this host, where there is one.
+        Auth::Password if from.setting.auth_mode == AuthMode::TrustedProxy => {
+            (together(&[Step::Secret, Step::Credential]), 2)
+        }
         Auth::Token | Auth::Password | Auth::None => (by(&[Step::Credential]), 1),
         Auth::DeviceToken | Auth::Failed => (by(&[Step::Credential]), 3),
         Auth::BootstrapToken => (by(&[Step::SetupCode]), 5),
-        Auth::Tailscale | Auth::TrustedProxy => (by(&[Step::Vouched]), 6),
+        Auth::TrustedProxy => (by(&[Step::Vouched]), 6),
+        Auth::Tailscale => (by(&[Step::Tailscale]), 6),
     };
     Move { weight, ..found }
 }
@@ -326,9 +347,10 @@ pub(super) fn words(step: Step, from: &Facts, to: &Facts, subject: &Subject) -> 
             "the owner sets nodes.pairing.autoApproveLocal to {}",
             to.setting.auto_approve_local
         ),
-        Step::Secret => Reason::of_auth(from.auth_failure)
-            .map_or("have the owner set a secret on the gateway", Reason::remedy)
-            .to_owned(),
+        Step::Secret => match to.auth {
+            Auth::Password => Reason::PasswordNotConfigured.remedy().to_owned(),
+            _ => Reason::TokenNotConfigured.remedy().to_owned(),
+        },
         Step::AllowOrigin => match to.origin_allowed {
             true => "have the owner add the page's origin to controlUi.allowedOrigins".to_owned(),
             false => "the owner takes the page's origin out of controlUi.allowedOrigins".to_owned(),
@@ -364,10 +386,10 @@ pub(super) fn words(step: Step, from: &Facts, to: &Facts, subject: &Subject) -> 
         },
         Step::Where => place(to),
         Step::User => format!("run the client as {}", user(to)),
-        Step::Vouched => match to.auth {
-            Auth::Tailscale => "come in through Tailscale, as a user that it knows".to_owned(),
-            _ => "come in through the proxy that vouches for its users".to_owned(),
-        },
+        Step::Vouched => "come in through the proxy that vouches for its users".to_owned(),
+        Step::Tailscale => "come in through Tailscale, as a user that it knows".to_owned(),
+        Step::NoScopes => "ask for no scopes".to_owned(),
+        Step::NoDevice => "name no device".to_owned(),
     }
 }
 
@@ -417,7 +439,6 @@ fn scopes(to: &Facts, subject: &Subject) -> String {
             format!("ask for no more than {}", approved.join(", "))
         }
         Some(_) => "ask for no scopes: none were approved".to_owned(),
-        None if to.scopes.is_empty() => "ask for no scopes".to_owned(),
         None if to.pairing == Pairing::Paired => {
             "ask for no more scopes than were approved".to_owned()
         }
@@ -434,7 +455,6 @@ fn device(from: &Facts, to: &Facts) -> String {
             .unwrap_or(Reason::DeviceRequired)
             .remedy()
             .to_owned(),
-        DeviceProof::Absent => "name no device".to_owned(),
         proof => format!("prove the device wrongly: {}", proof.doc()),
     }
 }

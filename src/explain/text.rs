@@ -145,7 +145,8 @@ fn drawn(explanation: &Explanation, style: Style) -> String {
     clauses_list(explanation, style, &mut out);
     out.push('\n');
     for (heading, sentence) in sentences(explanation) {
-        let _ = writeln!(out, "  {heading:<13} {sentence}");
+        let gap = if heading.len() > 13 { "  " } else { "" };
+        let _ = writeln!(out, "  {heading:<13}{gap} {sentence}");
     }
     out
 }

@@ -184,7 +184,9 @@ impl<'a> Field<'a> {
         let region = arena.and(self.region, holds)?;
         let told = arena.within(self.region, self.outcomes.root, IMPOSSIBLE)?;
         let root = arena.within(region, self.outcomes.root, IMPOSSIBLE)?;
-        let approved = self.approved(told, root)?;
+        // What was approved is no matter of what is asked: only what came before it is.
+        let all = arena.within(holds, self.outcomes.root, IMPOSSIBLE)?;
+        let approved = self.approved(told, all)?;
         let decisions = self.outcomes.decisions.clone();
         let is_wanted = |value: u32| {
             let at = (value as usize).checked_sub(1);
@@ -363,5 +365,135 @@ fn approved(facts: &Facts) -> Facts {
         metadata_upgrade: false,
         pending: PendingRequest::None,
         ..facts.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
+
+    use super::*;
+    use crate::compile::compile;
+    use crate::decide::tests::{facts, policy};
+
+    fn bits(way: &Way) -> Steps {
+        way.steps.iter().fold(0, |all, it| all | it.step.bit())
+    }
+
+    /// The sets of steps by which facts come to others, by the table alone.
+    fn steps_between(from: &Facts, to: &Facts, subject: &Subject) -> Vec<Steps> {
+        let mut sets = vec![0];
+        for id in AttributeId::all().filter(|id| id.show(from) != id.show(to)) {
+            let mut only = from.clone();
+            id.copy(to, &mut only);
+            let by = step::moves(id.row().name, from, &only, subject).by;
+            sets = sets
+                .iter()
+                .flat_map(|set| by.iter().map(move |steps| set | steps))
+                .collect();
+        }
+        sets
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 40,
+            rng_seed: RngSeed::Fixed(8),
+            max_shrink_iters: 50,
+            ..ProptestConfig::default()
+        })]
+
+        /// Each way leads where it says, none is part of another, and no change of one or two
+        /// facts, with what follows, leads there by fewer steps than all of them.
+        #[test]
+        fn ways_lead_there_and_none_is_shorter(
+            checked in policy(),
+            from in facts(),
+            admit in any::<bool>(),
+        ) {
+            let mut from = from;
+            complete(&mut from, &Named::default(), |_| true);
+            prop_assume!(broken(&from).next().is_none());
+            let program = compile(&checked);
+            let subject = Subject::of_facts(&from);
+            let field = Field::new(&program, &from, &subject);
+            let Ok(mut field) = field else { return Err(TestCaseError::reject("too large")) };
+            let wanted = |decision: &Decision| decision.verdict.admits() == admit;
+            let found = field.to(&wanted).map_err(|_| TestCaseError::reject("too large"))?;
+            for way in &found.all {
+                prop_assert!(wanted(&decide(&program, &way.facts)));
+                prop_assert!(broken(&way.facts).next().is_none());
+                let others = found.all.iter().filter(|it| !std::ptr::eq(*it, way));
+                for other in others {
+                    prop_assert_ne!(bits(other) & !bits(way), 0, "{:?} {:?}", other.steps, way.steps);
+                }
+            }
+            for to in near(&from) {
+                let differs = from.role_upgrade != to.role_upgrade && from.role == to.role;
+                let unseen = to.peer_uid != crate::facts::PeerUid::Unknown && !to.same_host;
+                if broken(&to).next().is_some() || differs || unseen || !wanted(&decide(&program, &to)) {
+                    continue;
+                }
+                for steps in steps_between(&from, &to, &subject) {
+                    let shorter = found.all.iter().any(|way| bits(way) & !steps == 0);
+                    prop_assert!(
+                        shorter || steps.count_ones() > found.most_steps,
+                        "{:?} {:#?}", Step::of(steps).collect::<Vec<_>>(), to
+                    );
+                }
+            }
+        }
+    }
+
+    /// Connections that differ in one fact or two, with what follows.
+    fn near(from: &Facts) -> Vec<Facts> {
+        let values: Vec<_> = AttributeId::all()
+            .flat_map(|id| {
+                crate::facts::attributes::every_value(id)
+                    .into_iter()
+                    .map(move |value| (id, value))
+            })
+            .collect();
+        let mut found = Vec::new();
+        for (at, (one, first)) in values.iter().enumerate() {
+            for (other, second) in values.iter().skip(at) {
+                // A share of the pairs is enough: which, the place says.
+                if one != other && (at + found.len()) % 7 != 0 {
+                    continue;
+                }
+                let mut to = from.clone();
+                let mut names = Named::default();
+                if one.assign(&mut to, first).is_err() || other.assign(&mut to, second).is_err() {
+                    continue;
+                }
+                names.add(*one);
+                names.add(*other);
+                complete(&mut to, &names, |_| true);
+                found.push(to);
+            }
+        }
+        found
+    }
+
+    /// What is moved by nobody can be seen in the table: each attribute has its row.
+    #[test]
+    fn every_attribute_is_in_somebodys_hands() {
+        let from = Facts::default();
+        let subject = Subject::of_facts(&from);
+        for id in AttributeId::all() {
+            let moved = crate::facts::attributes::every_value(id)
+                .into_iter()
+                .any(|value| {
+                    let mut to = from.clone();
+                    id.assign(&mut to, &value).unwrap();
+                    !step::moves(id.row().name, &from, &to, &subject)
+                        .by
+                        .is_empty()
+                });
+            // What was approved before is nobody's to change afterwards; a request comes by itself.
+            let is_nobodys = matches!(id.row().name, "pending" | "role-upgrade");
+            assert!(moved || is_nobodys, "{}", id.row().name);
+        }
     }
 }

@@ -445,6 +445,8 @@ pub static ASSUMPTIONS: &[Assumption] = &[
                 facts.pairing = Pairing::None;
             } else if facts.pairing == Pairing::None && !named.has("device") {
                 facts.device = DeviceProof::Absent;
+            } else if facts.pairing == Pairing::None && !named.has("pairing") {
+                facts.pairing = Pairing::Unpaired;
             }
             if facts.pairing == Pairing::None && !named.has("pending") {
                 facts.pending = PendingRequest::None;
