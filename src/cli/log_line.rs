@@ -120,7 +120,10 @@ fn account(mut told: Told, policy: &Policy, named: &NamedFacts) -> Result<Accoun
         .filter(|id| names.has(id.row().name))
         .collect();
     let possible = possible::possible(policy, &facts, &told.unknown, &known);
-    let flags = known.iter().map(|id| claims::fact(*id, &facts));
+    let likely = told.likely.iter().map(|likely| likely.attribute);
+    let likely = likely.filter(|id| !told.unknown.contains(id) && !known.contains(id));
+    let flags = known.iter().copied().chain(likely);
+    let flags = flags.map(|id| claims::fact(id, &facts));
     let open = told
         .unknown
         .iter()
@@ -158,6 +161,9 @@ impl Account {
         }
         for meaning in &self.told.meaning {
             let _ = writeln!(out, "{meaning}");
+        }
+        if self.told.is_unasked {
+            return out;
         }
         if style.drawn {
             out.push('\n');

@@ -306,7 +306,7 @@ impl<'a> Field<'a> {
         let steps_told = first.into_iter().chain(last).map(account).collect();
         can_be.then(|| Way {
             steps: steps_told,
-            changes: self.changes(&facts),
+            changes: self.changes(steps, &facts),
             cost: step::cost(steps),
             facts,
             decision,
@@ -328,11 +328,17 @@ impl<'a> Field<'a> {
     }
 
     /// The facts that are otherwise, without those that follow from the others.
-    fn changes(&self, facts: &Facts) -> Vec<(AttributeId, String, String)> {
+    fn changes(&self, steps: Steps, facts: &Facts) -> Vec<(AttributeId, String, String)> {
         let differs = |id: &AttributeId| id.show(facts) != id.show(self.from);
         let mut changed: Vec<AttributeId> = AttributeId::all().filter(differs).collect();
         let goal = self.ground.vector(facts);
-        for id in changed.clone().into_iter().rev() {
+        let mut tried: Vec<AttributeId> = changed.iter().rev().copied().collect();
+        // Where nothing is approved, what is remembered follows from what is asked for.
+        let follows = |id: &AttributeId| id.row().name == "pairing";
+        if steps & Step::Approve.bit() == 0 {
+            tried.sort_by_key(|id| !follows(id));
+        }
+        for id in tried {
             let others: Vec<AttributeId> = changed.iter().copied().filter(|it| *it != id).collect();
             if self.ground.vector(&self.said(facts, &others)) == goal {
                 changed = others;

@@ -372,6 +372,14 @@ const CLOSINGS: &[(&str, &[(&str, &str)], &str)] = &[
     ),
 ];
 
+/// Those of them that no policy has a part in.
+const UNASKED: &[&str] = &[
+    "protocol mismatch",
+    "gateway starting",
+    "service restart",
+    "handshake timeout",
+];
+
 /// What the protocol calls the failures of authentication.
 const AUTH_REASONS: &[(&str, &str)] = &[
     ("bootstrap_token_invalid", "bootstrap-token-invalid"),
@@ -399,6 +407,7 @@ pub(super) fn told(line: &Line) -> Option<Told> {
         known: Vec::new(),
         likely: Vec::new(),
         passed: false,
+        is_unasked: false,
         unknown: Vec::new(),
         conn: line.key("conn").map(first_word),
         device: line
@@ -548,6 +557,7 @@ impl Told {
                 for (name, fact) in found.iter().flat_map(|(_, facts, _)| *facts) {
                     self.say(name, fact, says);
                 }
+                self.is_unasked |= found.is_some_and(|(words, ..)| UNASKED.contains(words));
                 self.meaning
                     .extend(found.map(|(.., meaning)| (*meaning).to_owned()));
             }
@@ -560,7 +570,11 @@ impl Told {
     /// was: the token is what most have.
     fn authenticated(&mut self) {
         let says = "assumed: who fails to authenticate is asked for no pairing";
-        self.say("device", "proven", says);
+        self.say(
+            "device",
+            "proven",
+            "only a proven device is asked to be paired",
+        );
         if !self.knows("auth") {
             self.likely
                 .extend(likely("auth", Value::Word("token".to_owned()), says));

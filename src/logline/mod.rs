@@ -24,6 +24,8 @@ pub struct Told {
     pub known: Vec<Known>,
     /// What is likely of what is not known.
     pub likely: Vec<Known>,
+    /// Whether it was closed before any policy is asked.
+    pub is_unasked: bool,
     /// Whether it got through authentication.
     passed: bool,
     /// What no line says, and a policy may ask for.
@@ -107,6 +109,7 @@ impl Told {
         }
         self.likely.extend(other.likely);
         self.passed |= other.passed;
+        self.is_unasked |= other.is_unasked;
         self.device = self.device.take().or(other.device);
         self.request = self.request.take().or(other.request);
         self.approved_scopes = self.approved_scopes.take().or(other.approved_scopes);
