@@ -102,9 +102,10 @@ pub fn ways(
 }
 
 fn command(step: Step) -> &'static str {
-    match step {
-        Step::Approve => " (gw devices approve)",
-        _ => "",
+    if step == Step::Approve {
+        " (gw devices approve)"
+    } else {
+        ""
     }
 }
 

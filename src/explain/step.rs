@@ -347,10 +347,10 @@ pub(super) fn words(step: Step, from: &Facts, to: &Facts, subject: &Subject) -> 
             "the owner sets nodes.pairing.autoApproveLocal to {}",
             to.setting.auto_approve_local
         ),
-        Step::Secret => match to.auth {
-            Auth::Password => Reason::PasswordNotConfigured.remedy().to_owned(),
-            _ => Reason::TokenNotConfigured.remedy().to_owned(),
-        },
+        Step::Secret if to.auth == Auth::Password => {
+            Reason::PasswordNotConfigured.remedy().to_owned()
+        }
+        Step::Secret => Reason::TokenNotConfigured.remedy().to_owned(),
         Step::AllowOrigin => match to.origin_allowed {
             true => "have the owner add the page's origin to controlUi.allowedOrigins".to_owned(),
             false => "the owner takes the page's origin out of controlUi.allowedOrigins".to_owned(),
@@ -450,13 +450,11 @@ fn scopes(to: &Facts, subject: &Subject) -> String {
 }
 
 fn device(from: &Facts, to: &Facts) -> String {
-    match to.device {
-        DeviceProof::Proven => Reason::of_proof(from.device)
-            .unwrap_or(Reason::DeviceRequired)
-            .remedy()
-            .to_owned(),
-        proof => format!("prove the device wrongly: {}", proof.doc()),
+    if to.device == DeviceProof::Proven {
+        let reason = Reason::of_proof(from.device).unwrap_or(Reason::DeviceRequired);
+        return reason.remedy().to_owned();
     }
+    format!("prove the device wrongly: {}", to.device.doc())
 }
 
 fn approval(from: &Facts) -> &'static str {
@@ -469,14 +467,17 @@ fn approval(from: &Facts) -> &'static str {
 }
 
 fn page(to: &Facts) -> String {
-    match to.origin.class() {
-        OriginClass::Absent => "connect with a client that is no web page".to_owned(),
-        _ if to.same_origin => "open the page from the gateway's own address".to_owned(),
-        class => format!(
-            "open another page: its origin {class}, such as {}",
-            shown("origin", to)
-        ),
+    let class = to.origin.class();
+    if class == OriginClass::Absent {
+        return "connect with a client that is no web page".to_owned();
     }
+    if to.same_origin {
+        return "open the page from the gateway's own address".to_owned();
+    }
+    format!(
+        "open another page: its origin {class}, such as {}",
+        shown("origin", to)
+    )
 }
 
 fn place(to: &Facts) -> String {

@@ -238,9 +238,10 @@ impl<'a> Field<'a> {
         ];
         let vars = names.map(|name| space.named(name));
         let before = Facts {
-            pairing: match self.from.pairing {
-                Pairing::None => Pairing::Unpaired,
-                known => known,
+            pairing: if self.from.pairing == Pairing::None {
+                Pairing::Unpaired
+            } else {
+                self.from.pairing
             },
             ..self.from.clone()
         };
@@ -295,9 +296,10 @@ impl<'a> Field<'a> {
         let decision = decide(self.program, &facts);
         let account = |step: Step| StepAccount {
             step,
-            words: match step {
-                Step::Approve => step::words(step, &before, &facts, self.subject),
-                _ => step::words(step, self.from, &before, self.subject),
+            words: if step == Step::Approve {
+                step::words(step, &before, &facts, self.subject)
+            } else {
+                step::words(step, self.from, &before, self.subject)
             },
         };
         // An approval comes last: there is nothing to approve before.

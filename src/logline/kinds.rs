@@ -3,7 +3,7 @@
 use super::read::{Line, is_none};
 use super::{Known, Told};
 use crate::facts::attributes::Value;
-use crate::facts::{AttributeId, Client, Mode, Scope};
+use crate::facts::{AttributeId, Client, Kind as AttributeKind, Mode, Scope};
 
 /// A kind of line.
 #[derive(Debug)]
@@ -192,180 +192,199 @@ pub const KINDS: &[Kind] = &[
 /// What is so of every device that is asked to be paired.
 const PROVEN: (&str, &str) = ("device", "proven");
 
-/// What the words of a refusal mean: the words, the fact that they say, the meaning.
-const CLOSINGS: &[(&str, &[(&str, &str)], &str)] = &[
-    (
+/// A fact by its name, and its word.
+type Said = (&'static str, &'static str);
+
+/// What the words of a refusal mean.
+#[derive(Debug)]
+struct Closing {
+    words: &'static str,
+    facts: &'static [Said],
+    means: &'static str,
+}
+
+const fn closing_row(words: &'static str, facts: &'static [Said], means: &'static str) -> Closing {
+    Closing {
+        words,
+        facts,
+        means,
+    }
+}
+
+/// The words of refusals, the more telling ones first.
+const CLOSINGS: &[Closing] = &[
+    closing_row(
         "device is not approved yet",
         &[("device", "proven"), ("pairing", "unpaired")],
         "the device waits for the owner's approval",
     ),
-    (
+    closing_row(
         "asking for a higher role",
         &[("device", "proven"), ("role-upgrade", "yes")],
         "the device asks for a role that it was not approved for",
     ),
-    (
+    closing_row(
         "role upgrade pending approval",
         &[("device", "proven"), ("role-upgrade", "yes")],
         "the device asks for a role that it was not approved for",
     ),
-    (
+    closing_row(
         "asking for more scopes",
         &[("device", "proven"), ("scope-upgrade", "yes")],
         "the device asks for scopes that it was not approved for",
     ),
-    (
+    closing_row(
         "scope upgrade pending approval",
         &[("device", "proven"), ("scope-upgrade", "yes")],
         "the device asks for scopes that it was not approved for",
     ),
-    (
+    closing_row(
         "device identity changed",
         &[("device", "proven"), ("metadata-upgrade", "yes")],
         "the device describes itself otherwise than when it was approved",
     ),
-    (
+    closing_row(
         "device metadata change pending",
         &[("device", "proven"), ("metadata-upgrade", "yes")],
         "the device describes itself otherwise than when it was approved",
     ),
-    (
+    closing_row(
         "pairing required",
         &[("device", "proven")],
         "the owner has to approve something of the device: the device itself, or more than it was approved for",
     ),
-    (
+    closing_row(
         "token mismatch (rotate",
         &[("auth-failure", "device-token-mismatch")],
         "the device token is not this device's",
     ),
-    (
+    closing_row(
         "device token mismatch",
         &[("auth-failure", "device-token-mismatch")],
         "the device token is not this device's",
     ),
-    (
+    closing_row(
         "device token rejected",
         &[("auth-failure", "device-token-mismatch")],
         "the device token is not this device's",
     ),
-    (
+    closing_row(
         "device token scope mismatch",
         &[("auth-failure", "scope-mismatch")],
         "the device token does not carry the scopes asked for",
     ),
-    (
+    closing_row(
         "gateway token missing",
         &[("auth-failure", "token-missing"), ("auth", "none")],
         "no token was sent",
     ),
-    (
+    closing_row(
         "gateway token mismatch",
         &[("auth-failure", "token-mismatch"), ("auth", "failed")],
         "the token is wrong",
     ),
-    (
+    closing_row(
         "token not configured",
         &[("auth-failure", "token-not-configured")],
         "the gateway asks for a token, and has none",
     ),
-    (
+    closing_row(
         "gateway password missing",
         &[("auth-failure", "password-missing"), ("auth", "none")],
         "no password was sent",
     ),
-    (
+    closing_row(
         "gateway password mismatch",
         &[("auth-failure", "password-mismatch"), ("auth", "failed")],
         "the password is wrong",
     ),
-    (
+    closing_row(
         "password not configured",
         &[("auth-failure", "password-not-configured")],
         "the gateway asks for a password, and has none",
     ),
-    (
+    closing_row(
         "bootstrap token invalid",
         &[("auth-failure", "bootstrap-token-invalid")],
         "the setup code is unknown, used or expired",
     ),
-    (
+    closing_row(
         "setup code invalid",
         &[("auth-failure", "bootstrap-token-invalid")],
         "the setup code is unknown, used or expired",
     ),
-    (
+    closing_row(
         "too many failed authentication attempts",
         &[("auth-failure", "rate-limited")],
         "too many attempts from this address failed",
     ),
-    (
+    closing_row(
         "requires device identity",
         &[("device", "absent")],
         "the page has no device key: browsers make one over HTTPS or on localhost only",
     ),
-    (
+    closing_row(
         "device identity required",
         &[("device", "absent")],
         "no device identity was sent",
     ),
-    (
+    closing_row(
         "device identity mismatch",
         &[("device", "id-mismatch")],
         "the device id is not the hash of its key",
     ),
-    (
+    closing_row(
         "device signature expired",
         &[("device", "signature-stale")],
         "the device proof is too old, or from the future: look at the clocks",
     ),
-    (
+    closing_row(
         "device nonce required",
         &[("device", "nonce-missing")],
         "the device proof has no nonce",
     ),
-    (
+    closing_row(
         "device nonce mismatch",
         &[("device", "nonce-mismatch")],
         "the device proof was made for another connection",
     ),
-    (
+    closing_row(
         "device signature invalid",
         &[("device", "signature-invalid")],
         "the device signature does not fit what was sent",
     ),
-    (
+    closing_row(
         "device public key invalid",
         &[("device", "public-key-invalid")],
         "the device key cannot be used",
     ),
-    (
+    closing_row(
         "origin not allowed",
         &[("origin-allowed", "no")],
         "the web page that opened the connection is not on the list of those that may",
     ),
-    ("unauthorized", &[], "the authentication failed"),
-    (
+    closing_row("unauthorized", &[], "the authentication failed"),
+    closing_row(
         "connect failed",
         &[],
         "the client gave up after it was refused; the reason stands in a line before",
     ),
-    (
+    closing_row(
         "protocol mismatch",
         &[],
         "client and gateway speak no common version of the protocol: no policy is asked",
     ),
-    (
+    closing_row(
         "gateway starting",
         &[],
         "the gateway was not up yet: no policy is asked, and a client tries again by itself",
     ),
-    (
+    closing_row(
         "service restart",
         &[],
         "the gateway was stopped: no policy is asked",
     ),
-    (
+    closing_row(
         "handshake timeout",
         &[],
         "the client said nothing in time: no policy is asked",
@@ -473,14 +492,8 @@ fn first_word(text: &str) -> String {
     text.split_whitespace().next().unwrap_or("").to_owned()
 }
 
-fn closing(
-    text: &str,
-) -> Option<&'static (
-    &'static str,
-    &'static [(&'static str, &'static str)],
-    &'static str,
-)> {
-    CLOSINGS.iter().find(|(words, ..)| text.contains(words))
+fn closing(text: &str) -> Option<&'static Closing> {
+    CLOSINGS.iter().find(|closing| text.contains(closing.words))
 }
 
 impl Told {
@@ -499,7 +512,21 @@ impl Told {
                     self.likely
                         .extend(likely("peer", Value::Address(here), says));
                 }
-                _ => {}
+                K::Peer
+                | K::Host
+                | K::Client
+                | K::Mode
+                | K::Platform
+                | K::Family
+                | K::Role
+                | K::ScopeCount
+                | K::Method
+                | K::Provided
+                | K::AuthReason
+                | K::HasDevice
+                | K::Upgrade
+                | K::Closing
+                | K::RolesBefore => {}
             };
         };
         match knowledge {
@@ -550,16 +577,17 @@ impl Told {
                 _ => {}
             },
             K::Closing => {
-                let found = closing(value);
-                if found.is_some_and(|(_, facts, _)| facts.contains(&PROVEN)) {
+                let Some(found) = closing(value) else {
+                    return;
+                };
+                if found.facts.contains(&PROVEN) {
                     self.authenticated();
                 }
-                for (name, fact) in found.iter().flat_map(|(_, facts, _)| *facts) {
+                for (name, fact) in found.facts {
                     self.say(name, fact, says);
                 }
-                self.is_unasked |= found.is_some_and(|(words, ..)| UNASKED.contains(words));
-                self.meaning
-                    .extend(found.map(|(.., meaning)| (*meaning).to_owned()));
+                self.is_unasked |= UNASKED.contains(&found.words);
+                self.meaning.push(found.means.to_owned());
             }
             K::RolesBefore => self.approved_roles = list(value),
             K::ScopesBefore => self.approved_scopes = Some(list(value)),
@@ -587,10 +615,11 @@ impl Told {
         let Some(id) = AttributeId::named(name) else {
             return;
         };
-        let value = match id.row().kind {
-            crate::facts::Kind::Flag { .. } => Value::Flag(word == "yes"),
-            kind if kind.code(word).is_none() => return,
-            _ => Value::Word(word.to_owned()),
+        let kind = id.row().kind;
+        let value = match (kind, kind.code(word)) {
+            (AttributeKind::Flag { .. }, _) => Value::Flag(word == "yes"),
+            (_, Some(_)) => Value::Word(word.to_owned()),
+            (_, None) => return,
         };
         self.put(name, value, says);
     }
