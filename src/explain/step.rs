@@ -321,7 +321,7 @@ fn remembered(from: &Facts, to: &Facts) -> Move {
 pub(super) fn words(step: Step, from: &Facts, to: &Facts, subject: &Subject) -> String {
     match step {
         Step::Credential => credential(from, to),
-        Step::Scopes => scopes(to, subject),
+        Step::Scopes => scopes(from, to, subject),
         Step::Device => device(from, to),
         Step::Description => match to.metadata_upgrade {
             false => "describe the device as it was approved".to_owned(),
@@ -430,22 +430,28 @@ fn credential(from: &Facts, to: &Facts) -> String {
     }
 }
 
-fn scopes(to: &Facts, subject: &Subject) -> String {
-    if to.scope_upgrade {
+fn scopes(from: &Facts, to: &Facts, subject: &Subject) -> String {
+    if to.scope_upgrade && !from.scope_upgrade {
         return "ask for more scopes than were approved".to_owned();
     }
-    match &subject.approved_scopes {
-        Some(approved) if !approved.is_empty() => {
-            format!("ask for no more than {}", approved.join(", "))
-        }
-        Some(_) => "ask for no scopes: none were approved".to_owned(),
-        None if to.pairing == Pairing::Paired => {
-            "ask for no more scopes than were approved".to_owned()
-        }
-        None if to.unknown_scope || to.outside_role => {
-            "ask for a scope that is not the role's".to_owned()
-        }
-        None => Reason::ScopeNotAllowed.remedy().to_owned(),
+    if from.scope_upgrade && !to.scope_upgrade {
+        return match &subject.approved_scopes {
+            Some(approved) if !approved.is_empty() => {
+                format!("ask for no more than {}", approved.join(", "))
+            }
+            Some(_) => "ask for no scopes: none were approved".to_owned(),
+            None => "ask for no more scopes than were approved".to_owned(),
+        };
+    }
+    let is_mended =
+        (from.unknown_scope && !to.unknown_scope) || (from.outside_role && !to.outside_role);
+    if is_mended {
+        return Reason::ScopeNotAllowed.remedy().to_owned();
+    }
+    let is_odd = to.unknown_scope != from.unknown_scope || to.outside_role != from.outside_role;
+    match is_odd {
+        true => "ask for a scope that is not the role's".to_owned(),
+        false => format!("ask for other scopes: {}", shown("scopes", to)),
     }
 }
 
