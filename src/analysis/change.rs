@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 
 use super::assumed::assumed_but;
 use super::diagram::{Budget, ClassId, Edge, Id, OverBudget, Var};
-use super::outcome::Ground;
+use super::ground::Ground;
 use super::witness::Vector;
 use crate::compile::Program;
 use crate::facts::assumptions::{ASSUMPTIONS, Assumption};
@@ -250,11 +250,11 @@ pub(crate) fn smallest(mut sets: Vec<Steps>) -> Vec<Steps> {
 
 impl Ground {
     /// What is possible whatever a variable is: the bits of all its classes together.
-    pub(crate) fn joined(&mut self, root: Id, var: Var) -> Result<Id, OverBudget> {
-        self.joined_from(root, var, &mut FxHashMap::default())
+    pub(crate) fn whatever(&mut self, root: Id, var: Var) -> Result<Id, OverBudget> {
+        self.whatever_from(root, var, &mut FxHashMap::default())
     }
 
-    fn joined_from(
+    fn whatever_from(
         &mut self,
         id: Id,
         var: Var,
@@ -279,7 +279,7 @@ impl Ground {
             all
         } else {
             for edge in &mut edges {
-                edge.to = self.joined_from(edge.to, var, known)?;
+                edge.to = self.whatever_from(edge.to, var, known)?;
             }
             self.arena.make(asked, edges)?
         };

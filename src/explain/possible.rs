@@ -247,7 +247,7 @@ impl<'a> Search<'a> {
         for (var, domain) in self.ground.space.domains() {
             let class = *vector.get(usize::from(var))?;
             if from.get(usize::from(var)) != Some(&class) {
-                let member = &domain.classes.get(usize::from(class))?.member;
+                let member = &domain.classes.get(class as usize)?.member;
                 member.put(domain.attribute, &mut facts);
             }
         }
@@ -294,7 +294,7 @@ impl Search<'_> {
         let mut root = root;
         let fine = self.ground.space.fine(id);
         for var in fine.into_iter().chain([self.ground.space.var(id)]) {
-            root = self.ground.joined(root, var)?;
+            root = self.ground.whatever(root, var)?;
         }
         Ok(root)
     }
@@ -367,7 +367,7 @@ impl Search<'_> {
         let mut places: Vec<(Id, Vec<usize>)> = Vec::new();
         let mut first = 0;
         for edge in edges {
-            let classes = usize::from(first)..=usize::from(edge.last);
+            let classes = first as usize..=edge.last as usize;
             first = edge.last.saturating_add(1);
             match places.iter_mut().find(|(to, _)| *to == edge.to) {
                 Some((_, known)) => known.extend(classes),

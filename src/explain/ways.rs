@@ -8,9 +8,10 @@
 use super::Subject;
 use super::step::{self, Hand, Step};
 use crate::analysis::{
-    Budget, Ground, IMPOSSIBLE, Id, Move, Moves, Outcomes, OverBudget, Steps, smallest,
+    Budget, ClassId, Ground, IMPOSSIBLE, Id, Move, Moves, Outcomes, OverBudget, Steps, Var,
+    smallest,
 };
-use crate::compile::Program;
+use crate::compile::{ClauseId, Program};
 use crate::decide::{Decision, decide};
 use crate::facts::assumptions::{Assumption, Named, broken, complete};
 use crate::facts::{AttributeId, DeviceProof, Facts, Pairing, PendingRequest};
@@ -79,14 +80,14 @@ pub fn ways(policy: &Policy, facts: &Facts, subject: &Subject, to: Expected) -> 
 
 /// A policy, and a connection from which other ones are looked for.
 pub(super) struct Field<'a> {
-    pub(super) ground: Ground,
-    pub(super) outcomes: Outcomes,
+    ground: Ground,
+    outcomes: Outcomes,
     program: &'a Program,
     from: &'a Facts,
     subject: &'a Subject,
     excused: Vec<&'static str>,
     /// The same as classes.
-    pub(super) vector: Vec<u16>,
+    vector: Vec<ClassId>,
     moves: Moves,
     /// What nobody can be although no assumption says so.
     region: Id,
@@ -157,16 +158,22 @@ impl<'a> Field<'a> {
         let [raised, role] = ["role-upgrade", "role"].map(|name| space.named(name));
         if self.from.same_host || self.from.peer_uid == crate::facts::PeerUid::Unknown {
             let arena = &mut self.ground.arena;
-            let nobody = arena.test(uid, |class| usize::from(class) == unknown)?;
+            let nobody = arena.test(uid, |class| class as usize == unknown)?;
             let here = arena.test(same_host, |class| class == 1)?;
             region = arena.or(nobody, here)?;
         }
-        let own = |var: u8| self.vector.get(usize::from(var)).copied();
+        let own = |var: Var| self.vector.get(usize::from(var)).copied();
         let arena = &mut self.ground.arena;
         let same = arena.test(raised, |class| Some(class) == own(raised))?;
         let other = arena.test(role, |class| Some(class) != own(role))?;
         let asked = arena.or(same, other)?;
         arena.and(region, asked)
+    }
+
+    /// When a clause holds.
+    pub(super) fn condition(&mut self, id: ClauseId) -> Option<Id> {
+        let clauses = self.ground.clauses(self.program).ok()?;
+        Some(clauses.condition(id))
     }
 
     /// The ways to a decision that is wanted.
@@ -248,8 +255,8 @@ impl<'a> Field<'a> {
         let after = approved(&before);
         let classes = |facts: &Facts| vars.map(|var| (var, space.class(var, facts)));
         let (before, after) = (classes(&before), classes(&after));
-        let at = |classes: [(u8, u16); 5]| {
-            move |var: u8| {
+        let at = |classes: [(Var, ClassId); 5]| {
+            move |var: Var| {
                 let found = classes.iter().find(|(known, _)| *known == var);
                 found.map(|(_, class)| *class)
             }
@@ -267,12 +274,12 @@ impl<'a> Field<'a> {
     }
 
     /// A way, held against the engine.
-    fn way(&self, steps: Steps, vector: Vec<u16>) -> Option<Way> {
+    fn way(&self, steps: Steps, vector: Vec<ClassId>) -> Option<Way> {
         let mut facts = self.from.clone();
         for (var, domain) in self.ground.space.domains() {
             let class = *vector.get(usize::from(var))?;
             if self.vector.get(usize::from(var)) != Some(&class) {
-                let member = &domain.classes.get(usize::from(class))?.member;
+                let member = &domain.classes.get(class as usize)?.member;
                 member.put(domain.attribute, &mut facts);
             }
         }

@@ -153,8 +153,8 @@ fn others(
         by: clause_name(policy, way.decision.by),
         way,
     };
-    let condition = field.outcomes.conditions.get(id.0 as usize).copied();
-    let held = condition.filter(|_| is_missed).and_then(|holds| {
+    let condition = field.condition(id).filter(|_| is_missed);
+    let held = condition.and_then(|holds| {
         let ways = field.within(holds, &|_| true).ok()?;
         ways.all.into_iter().next().map(other)
     });
