@@ -65,6 +65,7 @@ pub mod host;
 pub mod journal;
 pub mod lang;
 pub mod lint;
+pub mod logline;
 pub mod pairing;
 mod pipe;
 pub mod policy;

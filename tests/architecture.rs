@@ -100,9 +100,11 @@ const LAYERS: &[(&str, &[&str])] = &[
             "source",
         ],
     ),
+    ("logline", &["facts"]),
     (
         "explain",
         &[
+            "analysis",
             "compile",
             "decide",
             "diagnostic",
@@ -640,7 +642,8 @@ fn check(schema: &Value, root: &Value, value: &Value, at: &str, wrong: &mut Vec<
             vec![schema["type"].clone()]
         }
     };
-    if !types.contains(&Value::from(kind)) {
+    let is_whole = value.is_i64() && types.contains(&Value::from("integer"));
+    if !types.contains(&Value::from(kind)) && !is_whole {
         wrong.push(format!("{at}: {kind} is not {types:?}"));
     }
     for (index, item) in value.as_array().into_iter().flatten().enumerate() {
@@ -652,8 +655,7 @@ fn check(schema: &Value, root: &Value, value: &Value, at: &str, wrong: &mut Vec<
             wrong,
         );
     }
-    if let Some(object) = value.as_object() {
-        let known = schema["properties"].as_object().unwrap();
+    if let (Some(object), Some(known)) = (value.as_object(), schema["properties"].as_object()) {
         for name in schema["required"].as_array().unwrap() {
             if !object.contains_key(name.as_str().unwrap()) {
                 wrong.push(format!("{at}: {name} is missing"));
@@ -699,9 +701,29 @@ default → require-pairing
     ];
     let mut wrong = Vec::new();
     for facts in connections {
+        use gw::explain::{answers, nearest, possible, ways, why_not};
         let subject = gw::explain::Subject::of_facts(&facts);
-        let explanation = gw::explain::json::json(&gw::explain(&policy, &facts, &subject));
-        check(&schema, &schema, &explanation, "", &mut wrong);
+        let mut explanation = gw::explain(&policy, &facts, &subject);
+        nearest::look(&mut explanation, &policy, &facts, &subject);
+        assert!(explanation.nearest.is_some());
+        let mut account = gw::explain::json::json(&explanation);
+        let account_of = account.as_object_mut().unwrap();
+        let to = gw::lang::checked::Expected::Admit;
+        let found = ways::ways(&policy, &facts, &subject, to);
+        account_of.insert(
+            "ways".into(),
+            answers::ways_json(&policy, "admit", found.as_ref()),
+        );
+        let rule = why_not::named(&policy, "5").unwrap();
+        let found = why_not::why_not(&policy, &facts, &subject, rule);
+        account_of.insert("whyNot".into(), answers::why_not_json(&policy, &found));
+        let peer = gw::facts::AttributeId::named("peer").unwrap();
+        let found = possible::possible(&policy, &facts, &[peer], &[]);
+        account_of.insert(
+            "possible".into(),
+            answers::possible_json(&policy, found.as_ref()),
+        );
+        check(&schema, &schema, &account, "", &mut wrong);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

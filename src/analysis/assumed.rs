@@ -8,12 +8,21 @@ use crate::facts::{Address, AttributeId, Facts, Kind};
 
 /// What keeps every assumption, and is of the class that it is said to be of.
 pub(crate) fn assumed(space: &Space, arena: &mut Arena) -> Result<Id, OverBudget> {
+    assumed_but(space, arena, &|_| true)
+}
+
+/// The same of those assumptions that are to be kept.
+pub(crate) fn assumed_but(
+    space: &Space,
+    arena: &mut Arena,
+    is_kept: &dyn Fn(&Assumption) -> bool,
+) -> Result<Id, OverBudget> {
     let mut all = Id::YES;
     for id in AttributeId::all() {
         let one = of_its_class(id, space, arena)?;
         all = arena.and(all, one)?;
     }
-    for assumption in ASSUMPTIONS {
+    for assumption in ASSUMPTIONS.iter().filter(|it| is_kept(it)) {
         let kept = kept(assumption, space, arena)?;
         all = arena.and(all, kept)?;
     }

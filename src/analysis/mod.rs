@@ -4,12 +4,13 @@
 //! A connection is a vector of classes, of values that no policy at hand can tell apart
 //! ([`domain`]); a policy is a diagram over them ([`diagram`]), made of the program that decides
 //! ([`outcome`]) and of the assumptions on what a connection can be ([`assumed`]). What it shows is a
-//! connection for which it is so ([`witness`]). Nothing is sampled
-//! and nothing searched for; what would take more than it may says so ([`Budget`]).
+//! connection for which it is so ([`witness`]), or what would have to be otherwise ([`change`]).
+//! Nothing is sampled and nothing searched for; what would take more than it may says so ([`Budget`]).
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod answer;
 mod assumed;
+mod change;
 mod claims;
 mod clauses;
 mod diagram;
@@ -23,8 +24,10 @@ mod witness;
 mod tests;
 
 pub(crate) use answer::ELSEWHERE;
+pub(crate) use change::{Move, Moves, Steps, smallest};
 pub(crate) use claims::prove;
 pub(crate) use clauses::{Clauses, Way};
-pub(crate) use diagram::{Budget, Id, OverBudget};
+pub(crate) use diagram::{Budget, ClassId, Id, OverBudget, Var};
+pub(crate) use domain::{Class, Member};
 pub(crate) use ground::Ground;
-pub(crate) use outcome::Outcomes;
+pub(crate) use outcome::{IMPOSSIBLE, Outcomes};

@@ -145,24 +145,9 @@ fn said(facts: &Facts, named: &[AttributeId]) -> Facts {
     let mut told = Facts::default();
     let mut names = Named::default();
     for id in named {
-        copy(*id, facts, &mut told);
+        id.copy(facts, &mut told);
         names.add(*id);
     }
     complete(&mut told, &names, |_| true);
     told
-}
-
-/// Gives one fact the value that it has elsewhere.
-fn copy(id: AttributeId, from: &Facts, to: &mut Facts) {
-    use crate::facts::Kind;
-    match id.row().kind {
-        Kind::Flag { get, set } => set(to, get(from)),
-        Kind::Enum { get, set, .. } => set(to, get(from)),
-        Kind::Set { get, set, .. } => set(to, get(from)),
-        Kind::Address { get, set, .. } => set(to, get(from)),
-        Kind::Header {
-            class, text, set, ..
-        } => set(to, (class(from) != 0).then(|| text(from))),
-        Kind::Text { get, set } => set(to, get(from)),
-    }
 }

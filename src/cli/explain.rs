@@ -4,12 +4,13 @@ use std::io::IsTerminal as _;
 
 use super::check::count;
 use super::fact::{self, NamedFacts};
+use super::further::{Connection, Questions};
 use super::log::LogArgs;
 use super::output::{AnswerFormat, Output, colour};
-use super::{Exit, constants, load, logged, recorded, recording};
+use super::{Exit, constants, load, log_line, logged, recorded, recording};
 use crate::claims;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::explain::{Subject, explain, json, text};
+use crate::explain::{Subject, explain, json, nearest, text};
 use crate::facts::{AttributeId, Facts};
 use crate::lang::check::settle;
 use crate::policy::{Policy, PolicyError};
@@ -39,6 +40,10 @@ Examples:
       --row token-loopback/pairing/direct/cli/paired-read/admin/auth-good \
       --policy policies/openclaw/2026.4.22.policy
   gw explain --recorded fixtures/observed/2026.4.22.jsonl.gz      its rows
+  gw explain handshake.json --to admit              what would have to be otherwise?
+  gw explain handshake.json --why-not local-tools   why did this rule not decide?
+  gw explain --fact client=cli --fact auth=token --fact 'peer=?'       what if that is not known?
+  gw explain --log-line 'closed before connect conn=… reason=pairing required'      or - for stdin
   gw explain --connection 1a015c6d                 why was it treated so then?
   gw explain --log decisions.jsonl --connection 1a015c6d       the same, of another log
   gw explain --log decisions.jsonl --connection 1a015c6d --policy new.policy     and now?
@@ -82,6 +87,16 @@ pub(super) struct Args {
     #[arg(long, value_name = "ID", conflicts_with_all = ["handshake", "recorded", "fact"])]
     connection: Option<String>,
 
+    /// A line of an OpenClaw gateway's log: what it means, and what the policy says to such a
+    /// connection. Several lines are read as well; `-` reads standard input
+    #[arg(
+        long,
+        value_name = "LINE",
+        allow_hyphen_values = true,
+        conflicts_with_all = ["handshake", "recorded", "connection", "to", "why_not"]
+    )]
+    log_line: Option<String>,
+
     #[command(flatten)]
     of: LogArgs,
 
@@ -91,11 +106,21 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     policy: Option<String>,
 
-    /// A fact as a policy writes it: NAME=VALUE, or a flag alone, or `not FLAG`
+    /// A fact as a policy writes it: NAME=VALUE, or a flag alone, or `not FLAG`; NAME=? for one
+    /// that is not known
     #[arg(long, value_name = "FACT")]
     fact: Vec<String>,
 
-    /// Show every fact and every guard
+    /// What would lead to another verdict: all smallest sets of steps, and whose they are.
+    /// A verdict as a policy writes it, or `admit`
+    #[arg(long, value_name = "VERDICT", conflicts_with = "why_not")]
+    to: Option<String>,
+
+    /// Why a rule or guard did not decide: its label, its line, or FILE:LINE
+    #[arg(long, value_name = "RULE")]
+    why_not: Option<String>,
+
+    /// Show every fact and every guard; with --to every way
     #[arg(long)]
     all: bool,
 
@@ -125,6 +150,9 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             "error: say which connection of the log\n  help: `gw tail` lists them, and --connection ID names one\n",
         );
         return Exit::Usage;
+    }
+    if let Some(line) = &args.log_line {
+        return of_line(args, line, output);
     }
     if args.handshake.is_none() && args.recorded.is_none() && args.fact.is_empty() {
         output.complain(
@@ -196,24 +224,37 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             Some("assumed"),
         ),
     };
-    let explanation = explain(&policy, &facts, &subject);
+    let mut explanation = explain(&policy, &facts, &subject);
+    nearest::look(&mut explanation, &policy, &facts, &subject);
+    let connection = Connection {
+        policy: &policy,
+        facts: &facts,
+        subject: &subject,
+    };
+    let further = match further(args, &connection, &explanation, &named) {
+        Ok(further) => further,
+        Err((diagnostic, sources)) => {
+            output.report_one(*diagnostic, &sources, report);
+            return Exit::Usage;
+        }
+    };
     match args.format {
         AnswerFormat::Json => {
             let mut account = json::json(&explanation);
-            if let (Some(told), Some(map)) = (&told, account.as_object_mut()) {
-                map.insert("recorded".to_owned(), told.json());
+            if let Some(map) = account.as_object_mut() {
+                map.extend(
+                    told.as_ref()
+                        .map(|told| ("recorded".to_owned(), told.json())),
+                );
+                map.extend(further.map(|further| (further.name.to_owned(), further.json)));
             }
             output.say_json(&account);
         }
         AnswerFormat::Human | AnswerFormat::Plain => {
-            let drawn = args.format == AnswerFormat::Human;
-            let colour = drawn && colour(std::io::stdout().is_terminal());
-            let style = text::Style {
-                drawn,
-                colour,
-                all: args.all,
-            };
-            output.say(&text::text(&explanation, style));
+            match further {
+                Some(further) => output.say(&further.text),
+                None => output.say(&text::text(&explanation, style(args))),
+            }
             if let Some(told) = &told {
                 output.say(&told.text());
             }
@@ -223,6 +264,58 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         Exit::Refused
     } else {
         Exit::Success
+    }
+}
+
+/// Explains what a line of another gateway's log says.
+fn of_line(args: &Args, line: &str, output: &mut Output) -> Exit {
+    let report = args.format.report();
+    let named = match fact::read(&args.fact) {
+        Ok(named) => named,
+        Err((diagnostic, sources)) => {
+            output.report_one(*diagnostic, &sources, report);
+            return Exit::Usage;
+        }
+    };
+    let told = match log_line::read(line) {
+        Ok(told) => told,
+        Err((diagnostic, sources)) => {
+            output.report_one(*diagnostic, &sources, report);
+            return Exit::Input;
+        }
+    };
+    let path = args.policy.clone().unwrap_or_else(load::default_policy);
+    let policy = match load::policy(&path, false) {
+        Ok(policy) => policy,
+        Err(error) => {
+            output.report(&error.diagnostics, &error.sources, report);
+            return Exit::of(&error);
+        }
+    };
+    let accounts = match log_line::accounts(told, &policy, &named) {
+        Ok(accounts) => accounts,
+        Err((diagnostic, sources)) => {
+            output.report_one(*diagnostic, &sources, report);
+            return Exit::Input;
+        }
+    };
+    match (args.format, accounts.as_slice()) {
+        (AnswerFormat::Json, [only]) => output.say_json(&only.json(&policy)),
+        (AnswerFormat::Json, all) => {
+            let all: Vec<_> = all.iter().map(|account| account.json(&policy)).collect();
+            output.say_json(&serde_json::json!({ "connections": all }));
+        }
+        (AnswerFormat::Human | AnswerFormat::Plain, all) => {
+            for (at, account) in all.iter().enumerate() {
+                output.say(if at == 0 { "" } else { "\n" });
+                output.say(&account.text(&policy, style(args)));
+            }
+        }
+    }
+    let refused = accounts.iter().any(|account| !account.admits());
+    match args.exit_code && refused {
+        true => Exit::Refused,
+        false => Exit::Success,
     }
 }
 
@@ -247,11 +340,7 @@ fn of_log(args: &Args, path: &str, connection: &str, output: &mut Output) -> Exi
             false => Exit::Success,
         };
     };
-    let style = text::Style {
-        drawn,
-        colour: drawn && colour(std::io::stdout().is_terminal()),
-        all: args.all,
-    };
+    let style = style(args);
     let policy = match logged.policy(args.policy.as_deref()) {
         logged::Asked::Policy(path) => load::policy(&path, false),
         logged::Asked::Gone(why) => {
@@ -275,25 +364,72 @@ fn of_log(args: &Args, path: &str, connection: &str, output: &mut Output) -> Exi
         }
     };
     let mut explanation = explain(&policy, &explained.facts, &explained.subject);
+    nearest::look(
+        &mut explanation,
+        &policy,
+        &explained.facts,
+        &explained.subject,
+    );
     logged.as_answered(&mut explanation);
+    let connection = Connection {
+        policy: &policy,
+        facts: &explained.facts,
+        subject: &explained.subject,
+    };
+    let none = NamedFacts::default();
+    let further = match further(args, &connection, &explanation, &none) {
+        Ok(further) => further,
+        Err((diagnostic, sources)) => {
+            output.report_one(*diagnostic, &sources, report);
+            return Exit::Usage;
+        }
+    };
     let compared = logged.compared(&policy, &explained.facts, explanation.decision);
     match args.format {
         AnswerFormat::Json => {
             let mut account = json::json(&explanation);
             if let Some(map) = account.as_object_mut() {
                 map.insert("logged".to_owned(), logged.json(Some(&compared)));
+                map.extend(further.map(|further| (further.name.to_owned(), further.json)));
             }
             output.say_json(&account);
         }
         AnswerFormat::Human | AnswerFormat::Plain => {
             output.say(&logged.head(Some(&compared), &explained.unread, drawn));
-            output.say(&text::text(&explanation, style));
+            match further {
+                Some(further) => output.say(&further.text),
+                None => output.say(&text::text(&explanation, style)),
+            }
             output.say(&logged.foot(drawn));
         }
     }
     match args.exit_code && !explanation.decision.verdict.admits() {
         true => Exit::Refused,
         false => Exit::Success,
+    }
+}
+
+/// What else was asked about the connection.
+fn further(
+    args: &Args,
+    connection: &Connection<'_>,
+    explanation: &crate::explain::Explanation,
+    named: &NamedFacts,
+) -> Result<Option<super::further::Further>, fact::Problem> {
+    let questions = Questions {
+        to: args.to.as_deref(),
+        why_not: args.why_not.as_deref(),
+        named,
+    };
+    connection.asked(&questions, explanation, style(args))
+}
+
+fn style(args: &Args) -> text::Style {
+    let drawn = args.format == AnswerFormat::Human;
+    text::Style {
+        drawn,
+        colour: drawn && colour(std::io::stdout().is_terminal()),
+        all: args.all,
     }
 }
 

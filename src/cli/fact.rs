@@ -1,11 +1,11 @@
-//! `--fact`: facts as a policy writes them, from the command line.
+//! `--fact` and `--to`: facts and verdicts as a policy writes them, from the command line.
 
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, suggest};
 use crate::facts::AttributeId;
 use crate::facts::attributes::Kind;
 use crate::lang::ast::StatementKind;
-use crate::lang::check::fact;
-use crate::lang::checked::NamedFact;
+use crate::lang::check::{expected, fact};
+use crate::lang::checked::{Expected, NamedFact};
 use crate::lang::parse::parse;
 use crate::source::{Source, Sources, Span};
 
@@ -14,9 +14,12 @@ use crate::source::{Source, Sources, Span};
 const PREFIX: &str = "define fact = ";
 
 /// Facts that were named, with the arguments as texts.
+#[derive(Default)]
 pub(super) struct NamedFacts {
     /// The facts.
     pub(super) facts: Vec<NamedFact>,
+    /// Those that are said not to be known.
+    pub(super) unknown: Vec<AttributeId>,
     /// One text for each argument.
     pub(super) sources: Sources,
 }
@@ -28,9 +31,16 @@ pub(super) type Problem = (Box<Diagnostic>, Sources);
 pub(super) fn read(arguments: &[String]) -> Result<NamedFacts, Problem> {
     let mut named = NamedFacts {
         facts: Vec::new(),
+        unknown: Vec::new(),
         sources: Sources::default(),
     };
     for argument in arguments {
+        if let Some(name) = argument.trim().strip_suffix('?') {
+            match unknown(argument, name, &mut named) {
+                Ok(()) => continue,
+                Err(diagnostic) => return Err((diagnostic, named.sources)),
+            }
+        }
         match one(argument, &mut named.sources) {
             Ok(facts) => named.facts.extend(facts),
             Err(diagnostic) => return Err((diagnostic, named.sources)),
@@ -43,6 +53,15 @@ pub(super) fn read(arguments: &[String]) -> Result<NamedFacts, Problem> {
             .take(*at)
             .any(|other| other.attribute == fact.attribute)
     });
+    let said = |fact: &&NamedFact| named.unknown.contains(&fact.attribute);
+    if let Some(both) = named.facts.iter().find(said) {
+        let name = both.attribute.row().name;
+        let message = format!("`{name}` is given, and said not to be known");
+        let diagnostic = Diagnostic::error(Code::InvalidFact, message)
+            .label(both.span, "given here")
+            .help("remove one of them");
+        return Err((Box::new(diagnostic), named.sources));
+    }
     if let Some((_, double)) = twice {
         let name = double.attribute.row().name;
         let diagnostic = Diagnostic::error(Code::InvalidFact, format!("`{name}` is given twice"))
@@ -51,6 +70,58 @@ pub(super) fn read(arguments: &[String]) -> Result<NamedFacts, Problem> {
         return Err((Box::new(diagnostic), named.sources));
     }
     Ok(named)
+}
+
+/// A fact that is not known: `NAME=?`.
+fn unknown(argument: &str, name: &str, named: &mut NamedFacts) -> Result<(), Box<Diagnostic>> {
+    let name = name.trim().trim_end_matches('=').trim();
+    let Some(id) = AttributeId::named(name) else {
+        let source = named.sources.add(Source::new("--fact", argument));
+        let names = AttributeId::all().map(|id| id.row().name);
+        let nearest = suggest::nearest(name, names);
+        let message = format!("there is no attribute `{name}`");
+        let help = nearest.map(|nearest| format!("did you mean `{nearest}=?`"));
+        return Err(Box::new(
+            Diagnostic::error(Code::UnknownAttribute, message)
+                .label(Span::new(source, 0..name.len().min(argument.len())), "")
+                .maybe_help(help)
+                .help("what is not known is written alone: `--fact peer=?`"),
+        ));
+    };
+    if !named.unknown.contains(&id) {
+        named.unknown.push(id);
+    }
+    Ok(())
+}
+
+/// What stands before a verdict so that the grammar reads it: a test expects one.
+const EXPECTS: &str = "test \"to\": tls → ";
+
+/// Reads a verdict as a test expects it.
+pub(super) fn verdict(argument: &str) -> Result<Expected, Problem> {
+    let mut sources = Sources::default();
+    let id = sources.add(Source::new("--to", argument));
+    let statement = Source::new("--to", &format!("{EXPECTS}{argument}"));
+    let (ast, diagnostics) = parse(id, &statement);
+    let read = match diagnostics.0.into_iter().next() {
+        Some(diagnostic) => Err(Box::new(diagnostic)),
+        None => match ast.statements.into_iter().next().map(|it| it.kind) {
+            Some(StatementKind::Test { expected: text, .. }) => expected(&text),
+            _ => Err(Box::new(
+                Diagnostic::error(Code::UnknownVerdict, "this is no verdict")
+                    .label(Span::new(id, 0..argument.len()), "")
+                    .help(
+                        "write `--to admit`, `--to silent-approve`, `--to 'reject(token-missing)'`",
+                    ),
+            )),
+        },
+    };
+    read.map_err(|mut diagnostic| {
+        for label in &mut diagnostic.labels {
+            label.span = back(label.span, EXPECTS.len());
+        }
+        (diagnostic, sources)
+    })
 }
 
 fn one(argument: &str, sources: &mut Sources) -> Result<Vec<NamedFact>, Box<Diagnostic>> {
@@ -122,7 +193,11 @@ fn quoted(argument: &str) -> String {
 }
 
 fn shift(span: Span) -> Span {
-    let by = u32::try_from(PREFIX.len()).unwrap_or(0);
+    back(span, PREFIX.len())
+}
+
+fn back(span: Span, by: usize) -> Span {
+    let by = u32::try_from(by).unwrap_or(0);
     Span {
         start: span.start.saturating_sub(by),
         end: span.end.saturating_sub(by),

@@ -195,6 +195,27 @@ fn holds(program: &Program, block: &Block, facts: &Facts, watch: &mut impl Watch
     matched
 }
 
+/// A clause with all its terms, also those behind one that does not hold.
+#[must_use]
+pub(crate) fn looked_through(program: &Program, block: &Block, facts: &Facts) -> trace::Seen {
+    let mut trace = Trace::default();
+    let range = block.terms.start as usize..block.terms.end as usize;
+    let terms = program.terms.get(range).unwrap_or_default();
+    let mut matched = true;
+    for (index, term) in (block.terms.start..).zip(terms) {
+        let held = reaches_hit(program, term.entry, facts, &mut trace);
+        trace.term(index, held);
+        matched &= held;
+    }
+    trace.clause(block.id, matched);
+    let seen = trace.clauses.pop();
+    seen.unwrap_or(trace::Seen {
+        id: block.id,
+        matched,
+        terms: Vec::new(),
+    })
+}
+
 /// Follows the tests from an entry to their end. Targets lie ahead, so it ends.
 fn reaches_hit(program: &Program, entry: u32, facts: &Facts, watch: &mut impl Watch) -> bool {
     let mut at = entry;

@@ -21,6 +21,18 @@ pub fn json(explanation: &Explanation) -> Value {
             "used": fact.used,
         })
     });
+    let nearest = explanation.nearest.as_ref().map(|nearest| {
+        let way = &nearest.way;
+        let changes = way.changes.iter();
+        json!({
+            "changes": changes.map(|(attribute, from, to)| {
+                json!({ "name": attribute.row().name, "from": from, "to": to })
+            }).collect::<Vec<_>>(),
+            "verdict": way.decision.verdict.kind(),
+            "reason": reason(way.decision.verdict),
+            "by": nearest.by,
+        })
+    });
     json!({
         "verdict": verdict.kind(),
         "reason": reason(verdict),
@@ -36,13 +48,14 @@ pub fn json(explanation: &Explanation) -> Value {
             .collect::<Vec<_>>(),
         "notLocal": explanation.not_local,
         "remedy": explanation.remedy,
+        "nearest": nearest,
         "trial": explanation.trial.as_ref().map(|(trial, verdict)| {
             json!({ "by": clause(trial), "verdict": verdict.kind(), "reason": reason(*verdict) })
         }),
     })
 }
 
-fn reason(verdict: Verdict) -> Option<&'static str> {
+pub(super) fn reason(verdict: Verdict) -> Option<&'static str> {
     match verdict {
         Verdict::Reject(reason) => Some(Reason::name(reason)),
         Verdict::RequirePairing(reason) => Some(PairingReason::name(reason)),
@@ -50,7 +63,7 @@ fn reason(verdict: Verdict) -> Option<&'static str> {
     }
 }
 
-fn clause(clause: &ClauseAccount) -> Value {
+pub(super) fn clause(clause: &ClauseAccount) -> Value {
     let kind = match clause.role {
         Role::Guard(_) => "guard",
         Role::Rule => "rule",

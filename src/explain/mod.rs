@@ -4,10 +4,16 @@
 //! forms of the account are in [`text`] and [`json`].
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod answers;
 pub mod json;
+pub mod nearest;
 mod outcome;
+pub mod possible;
+pub mod step;
 pub mod text;
+pub mod ways;
 mod whereabouts;
+pub mod why_not;
 
 use crate::compile::ClauseId;
 use crate::decide::trace::{Seen, SeenTest};
@@ -78,6 +84,9 @@ pub struct Explanation {
     pub consequences: Vec<String>,
     /// What makes the answer another one; nothing when admitted.
     pub remedy: Option<String>,
+    /// The nearest connection that is answered otherwise, where it was looked for
+    /// ([`nearest::look`]).
+    pub nearest: Option<nearest::Nearest>,
     /// Why a loopback peer was not treated as local.
     pub not_local: Option<String>,
     /// What a trial would have decided.
@@ -188,6 +197,7 @@ pub fn account(
         reads: outcome::reads(decision.verdict, facts, subject),
         consequences: outcome::consequences(decision, facts, subject),
         remedy: outcome::remedy(decision, subject),
+        nearest: None,
         not_local: whereabouts::not_local(decision, facts, subject, &clauses, &by, trace),
         by,
         trial,

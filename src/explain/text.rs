@@ -145,7 +145,8 @@ fn drawn(explanation: &Explanation, style: Style) -> String {
     clauses_list(explanation, style, &mut out);
     out.push('\n');
     for (heading, sentence) in sentences(explanation) {
-        let _ = writeln!(out, "  {heading:<13} {sentence}");
+        let gap = if heading.len() > 13 { "  " } else { "" };
+        let _ = writeln!(out, "  {heading:<13}{gap} {sentence}");
     }
     out
 }
@@ -291,6 +292,10 @@ fn sentences(explanation: &Explanation) -> Vec<(&'static str, String)> {
             .iter()
             .map(|remedy| ("what helps", remedy.clone())),
     );
+    all.extend(explanation.nearest.iter().map(|nearest| {
+        let (heading, told) = nearest.line();
+        (heading, line(&told))
+    }));
     if let Some((trial, verdict)) = &explanation.trial {
         all.push((
             "on trial",

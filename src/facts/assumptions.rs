@@ -115,7 +115,7 @@ pub static ASSUMPTIONS: &[Assumption] = &[
     },
     Assumption {
         says: "an address of this very connection is an address of this host",
-        about: &["same-host", "peer-is-own", "peer"],
+        about: &["transport", "same-host", "peer-is-own", "peer"],
         holds: |facts| {
             facts.transport != Transport::Tcp
                 || !facts.same_host
@@ -445,6 +445,8 @@ pub static ASSUMPTIONS: &[Assumption] = &[
                 facts.pairing = Pairing::None;
             } else if facts.pairing == Pairing::None && !named.has("device") {
                 facts.device = DeviceProof::Absent;
+            } else if facts.pairing == Pairing::None && !named.has("pairing") {
+                facts.pairing = Pairing::Unpaired;
             }
             if facts.pairing == Pairing::None && !named.has("pending") {
                 facts.pending = PendingRequest::None;

@@ -248,6 +248,20 @@ impl AttributeId {
         }
     }
 
+    /// Gives the fact the value that it has elsewhere.
+    pub(crate) fn copy(self, from: &Facts, to: &mut Facts) {
+        match self.row().kind {
+            Kind::Flag { get, set } => set(to, get(from)),
+            Kind::Enum { get, set, .. } => set(to, get(from)),
+            Kind::Set { get, set, .. } => set(to, get(from)),
+            Kind::Address { get, set, .. } => set(to, get(from)),
+            Kind::Header {
+                class, text, set, ..
+            } => set(to, (class(from) != 0).then(|| text(from))),
+            Kind::Text { get, set } => set(to, get(from)),
+        }
+    }
+
     /// Gives the fact a value. A class of addresses or headers stands for a typical member,
     /// so that `peer=private` can be said.
     ///

@@ -6,8 +6,8 @@ use crate::diagnostic::{Code, Diagnostic, suggest};
 use crate::facts::assumptions::{self, Assumption, Named};
 use crate::facts::attributes::{Kind, Value};
 use crate::facts::{ATTRIBUTES, Attribute, AttributeId, Facts};
-use crate::lang::ast::{Expression, ExpressionKind, Literal, Operand, Operator};
-use crate::lang::checked::{Given, NamedFact};
+use crate::lang::ast::{Expression, ExpressionKind, Literal, Operand, Operator, VerdictText};
+use crate::lang::checked::{Expected, Given, NamedFact};
 use crate::lang::format;
 use crate::source::{Span, Spanned};
 
@@ -77,6 +77,18 @@ pub fn fact(expression: &Expression) -> Result<Vec<NamedFact>, Box<Diagnostic>> 
             }),
         )),
     }
+}
+
+/// Reads a verdict as a test expects it: `approve`, `reject(token-missing)`, `admit`.
+pub fn expected(text: &VerdictText) -> Result<Expected, Box<Diagnostic>> {
+    let mut checker = Checker::default();
+    let found = checker.expected(text);
+    found.ok_or_else(|| {
+        let told = checker.diagnostics.0.into_iter().next();
+        Box::new(told.unwrap_or_else(|| {
+            Diagnostic::error(Code::UnknownVerdict, "this is no verdict").label(text.span.0, "")
+        }))
+    })
 }
 
 impl Checker {

@@ -12,7 +12,7 @@ mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use example::{fact, settle};
+pub use example::{expected, fact, settle};
 pub(in crate::lang) use verdict::meant;
 
 use super::KEYWORDS;
