@@ -13,6 +13,7 @@ use crate::analysis::prove;
 use crate::claims;
 use crate::compile::{ClauseId, Program, compile};
 use crate::diagnostic::Diagnostics;
+use crate::lang::check::Vocabulary;
 use crate::lang::checked::{Checked, Clause};
 use crate::lang::files::Reader;
 use crate::lang::{ReadError, format, load};
@@ -24,6 +25,7 @@ pub struct Policy {
     sources: Sources,
     checked: Checked,
     program: Program,
+    vocabulary: Vocabulary,
     warnings: Diagnostics,
     digest: Box<str>,
     /// Of each clause, found when it is first asked for: every line of a log names one.
@@ -105,6 +107,7 @@ impl Policy {
             sources,
             checked,
             program,
+            vocabulary: loaded.vocabulary,
             warnings: diagnostics,
             digest,
         })
@@ -136,6 +139,12 @@ impl Policy {
     #[must_use]
     pub fn checked(&self) -> &Checked {
         &self.checked
+    }
+
+    /// Its sets and definitions, for conditions that stand beside it.
+    #[must_use]
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
     }
 
     /// The texts it came from.

@@ -98,6 +98,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "lang",
             "policy",
             "source",
+            "verdict",
         ],
     ),
     ("logline", &["facts"]),
@@ -600,6 +601,122 @@ fn the_configuration_page_is_current() {
     assert!(
         written == page,
         "docs/configuration.md is behind: GW_BLESS=1 cargo test --test architecture"
+    );
+}
+
+/// `docs/trust.md` says of each attacker who that is, and how far each gets under each shipped policy.
+#[test]
+fn the_page_about_trust_is_current() {
+    use std::fmt::Write as _;
+    let proved = |policy: &str, attackers: &[String]| -> Vec<Value> {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gw"));
+        command.current_dir(root());
+        command.args(["prove", "--format", "json", "--policy", policy]);
+        command.args(attackers.iter().flat_map(|it| ["--attacker", it]));
+        let output = command.output().unwrap();
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        said["attackers"].as_array().unwrap().clone()
+    };
+    let text = |value: &Value| {
+        value
+            .as_str()
+            .unwrap()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let thief = "stolen-token";
+    let names = [
+        "browser-page",
+        "browser-rebind",
+        "lan-host",
+        "sibling-container",
+        "remote-via-proxy",
+        "headerless-proxy",
+        "same-user-proxy",
+        "local-process",
+        thief,
+    ];
+    let places = names.iter().filter(|name| **name != thief);
+    let with_token = places.map(|name| format!("{thief}+{name}"));
+    let everybody: Vec<String> = names
+        .iter()
+        .map(|it| (*it).to_owned())
+        .chain(with_token)
+        .collect();
+    let mut attackers = String::from(
+        "| attacker | who | chooses | cannot | where from, and with what |\n| --- | --- | --- | --- | --- |\n",
+    );
+    let shipped = files("policies", ".policy");
+    let mut tables = String::new();
+    for (file, _) in &shipped {
+        let found = proved(file, &everybody);
+        if tables.is_empty() {
+            for who in found.iter().take(names.len()) {
+                let row = &who["who"][0];
+                let cells = [&row["name"], &row["who"], &row["chooses"], &row["cannot"]].map(text);
+                let condition = text(&who["condition"]);
+                writeln!(
+                    attackers,
+                    "| `{}` | {} | {} | {} | `{condition}` |",
+                    cells[0], cells[1], cells[2], cells[3]
+                )
+                .unwrap();
+            }
+        }
+        let by = |name: &str| found.iter().find(|it| it["attacker"] == name);
+        let cell = |who: Option<&Value>| {
+            who.map_or_else(
+                || "– | –".to_owned(),
+                |who| {
+                    let verdict = text(&who["verdict"]);
+                    let verdict = match who["admitted"] == true {
+                        true => format!("**{verdict}**, {}", text(&who["gains"])),
+                        false => verdict,
+                    };
+                    let place = text(&who["by"]);
+                    let place = match place.contains(':') {
+                        true => format!("`{}`", text(&who["place"])),
+                        false => format!("`[{place}]`"),
+                    };
+                    format!("{verdict} | {place}")
+                },
+            )
+        };
+        writeln!(tables, "### {file}\n").unwrap();
+        tables.push_str("| attacker | at most | by | with the shared secret | by |\n| --- | --- | --- | --- | --- |\n");
+        for name in names {
+            let (without, with) = match name == thief {
+                true => (None, by(name)),
+                false => (by(name), by(&format!("{thief}+{name}"))),
+            };
+            writeln!(tables, "| `{name}` | {} | {} |", cell(without), cell(with)).unwrap();
+        }
+        tables.push('\n');
+        let entering = found.iter().filter(|it| it["admitted"] == true);
+        let entering: Vec<String> = entering
+            .map(|it| format!("{}:\n  {}\n", text(&it["attacker"]), text(&it["see"])))
+            .collect();
+        if !entering.is_empty() {
+            writeln!(tables, "```text\n{}```\n", entering.join("")).unwrap();
+        }
+    }
+    let path = root().join("docs/trust.md");
+    let written = fs::read_to_string(&path).unwrap();
+    let mut page = written.clone();
+    for (name, made) in [("attackers", attackers), ("tables", tables)] {
+        let head = format!("<!-- {name}: made by tests/architecture.rs -->\n");
+        let (before, rest) = page.split_once(&head).unwrap();
+        let (_, after) = rest.split_once("<!-- end -->").unwrap();
+        page = format!("{before}{head}\n{}\n\n<!-- end -->{after}", made.trim_end());
+    }
+    if std::env::var_os("GW_BLESS").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap();
+    assert!(
+        written == page,
+        "docs/trust.md is behind: GW_BLESS=1 cargo test --test architecture"
     );
 }
 

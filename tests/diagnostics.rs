@@ -4,7 +4,8 @@
 //!
 //! A block's info string says what it is: `policy`, `policy FILE` and `json FILE` for policies
 //! of several files, of which `main.policy` or the first is loaded; `policy padded=BYTES` for
-//! one that is filled up with comments; `console` for command lines, each after `$ `. `answer`
+//! one that is filled up with comments; `console` for command lines, each after `$ `, which are run
+//! beside the policies of their example, if it has any. `answer`
 //! is what a listener answers to those after it, and `gateway FLAGS` is a gateway that serves for
 //! them: its port is `PORT` there, and its state folder `STATE`.
 
@@ -90,6 +91,10 @@ fn raises(example: &str, code: Option<Code>) -> Result<(), String> {
             match block.info.split_once(' ').unwrap_or((block.info, "")) {
                 ("answer", _) => stand_in = StandIn::answering(&block.text),
                 ("gateway", flags) => stand_in = StandIn::gateway(flags),
+                ("policy", name) => {
+                    fs::write(stand_in.state.path().join(name), &block.text).unwrap();
+                    stand_in.has_files = true;
+                }
                 (_, _) => console(block, &stand_in, code)?,
             }
         }
@@ -157,7 +162,11 @@ fn console(block: &Block<'_>, stand_in: &StandIn, code: Option<Code>) -> Result<
                 part.split_whitespace().collect()
             }
         });
-        let output = Command::new(env!("CARGO_BIN_EXE_gw"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gw"));
+        if stand_in.has_files {
+            command.current_dir(stand_in.state.path());
+        }
+        let output = command
             .env("XDG_CONFIG_HOME", stand_in.state.path())
             .args(arguments)
             .output()
@@ -175,6 +184,8 @@ fn console(block: &Block<'_>, stand_in: &StandIn, code: Option<Code>) -> Result<
 struct StandIn {
     port: String,
     state: TempDir,
+    /// Whether policies stand there: then command lines are run there, too.
+    has_files: bool,
     gateway: Option<Child>,
 }
 
@@ -183,6 +194,7 @@ impl Default for StandIn {
         StandIn {
             port: "1".to_owned(),
             state: tempfile::tempdir().unwrap(),
+            has_files: false,
             gateway: None,
         }
     }
@@ -223,6 +235,7 @@ impl StandIn {
         StandIn {
             port,
             state,
+            has_files: false,
             gateway: Some(gateway),
         }
     }

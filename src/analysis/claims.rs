@@ -25,12 +25,37 @@ const MOST_SHOWN: usize = 2;
 /// `program` is what decides, compiled of `checked`.
 #[must_use]
 pub(crate) fn prove(checked: &Checked, program: &Program, sources: &Sources) -> Vec<Diagnostic> {
+    let proved = prove_each(checked, program, sources);
+    proved.map_or_else(
+        |too_much| vec![*too_much],
+        |all| all.into_iter().filter_map(|it| it.finding).collect(),
+    )
+}
+
+/// What came of one claim.
+pub(crate) struct Proved {
+    /// Its place among the claims of the policy.
+    pub(crate) claim: usize,
+    /// What is to be said of it; nothing where it is proved.
+    pub(crate) finding: Option<Diagnostic>,
+}
+
+/// The same, claim by claim.
+///
+/// # Errors
+///
+/// That nothing is proved, since it takes too much.
+pub(crate) fn prove_each(
+    checked: &Checked,
+    program: &Program,
+    sources: &Sources,
+) -> Result<Vec<Proved>, Box<Diagnostic>> {
     if checked.claims.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     Proof::new(checked, program, sources)
         .and_then(|mut proof| proof.all())
-        .unwrap_or_else(|OverBudget| vec![too_much(checked)])
+        .map_err(|OverBudget| Box::new(too_much(checked)))
 }
 
 /// The analysis did not come to its end, so that nothing is proved.
@@ -77,13 +102,16 @@ impl<'a> Proof<'a> {
         })
     }
 
-    fn all(&mut self) -> Result<Vec<Diagnostic>, OverBudget> {
-        let mut found = Vec::new();
+    fn all(&mut self) -> Result<Vec<Proved>, OverBudget> {
+        let mut proved = Vec::new();
         let claims = self.checked.claims.iter().zip(self.claimed.clone());
-        for (claim, claimed) in claims {
-            found.extend(self.one(claim, &claimed)?);
+        for (at, (claim, claimed)) in claims.enumerate() {
+            proved.push(Proved {
+                claim: at,
+                finding: self.one(claim, &claimed)?,
+            });
         }
-        Ok(found)
+        Ok(proved)
     }
 
     fn one(&mut self, claim: &Claim, claimed: &Lone) -> Result<Option<Diagnostic>, OverBudget> {

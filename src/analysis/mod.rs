@@ -3,13 +3,15 @@
 //!
 //! A connection is a vector of classes, of values that no policy at hand can tell apart
 //! ([`domain`]); a policy is a diagram over them ([`diagram`]), made of the program that decides
-//! ([`outcome`]) and of the assumptions on what a connection can be ([`assumed`]). What it shows is a
-//! connection for which it is so ([`witness`]), or what would have to be otherwise ([`change`]).
+//! ([`outcome`]) and of the assumptions on what a connection can be ([`assumed`]). Whom it lets in of
+//! those who should not come in is asked by [`attacker`]. What it shows is a connection for which it is
+//! so ([`witness`]), or what would have to be otherwise ([`change`]).
 //! Nothing is sampled and nothing searched for; what would take more than it may says so ([`Budget`]).
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod answer;
 mod assumed;
+pub(crate) mod attacker;
 mod change;
 mod claims;
 mod clauses;
@@ -25,7 +27,7 @@ mod tests;
 
 pub(crate) use answer::ELSEWHERE;
 pub(crate) use change::{Move, Moves, Steps, smallest};
-pub(crate) use claims::prove;
+pub(crate) use claims::{prove, prove_each};
 pub(crate) use clauses::{Clauses, Way};
 pub(crate) use diagram::{Budget, ClassId, Id, OverBudget, Var};
 pub(crate) use domain::{Class, Member};

@@ -141,29 +141,26 @@ fn failed(
 
 /// A fact as `--fact` takes it, quoted for a shell where it must be.
 pub(crate) fn fact(id: AttributeId, facts: &Facts) -> String {
-    let name = id.row().name;
-    let value = id.show(facts);
-    let text = match id.row().kind {
-        Kind::Flag { get, .. } => {
-            if get(facts) {
-                name.to_owned()
-            } else {
-                format!("not {name}")
-            }
-        }
-        Kind::Enum { .. }
-        | Kind::Set { .. }
-        | Kind::Address { .. }
-        | Kind::Header { .. }
-        | Kind::Text { .. } => {
-            format!("{name}={value}")
-        }
-    };
+    let text = written(id, facts);
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-.,:/=@+".contains(c);
     if text.chars().all(plain) {
         text
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+/// A fact as a condition asks for it.
+pub(crate) fn written(id: AttributeId, facts: &Facts) -> String {
+    let name = id.row().name;
+    match id.row().kind {
+        Kind::Flag { get, .. } if get(facts) => name.to_owned(),
+        Kind::Flag { .. } => format!("not {name}"),
+        Kind::Enum { .. }
+        | Kind::Set { .. }
+        | Kind::Address { .. }
+        | Kind::Header { .. }
+        | Kind::Text { .. } => format!("{name}={}", id.show(facts)),
     }
 }
 

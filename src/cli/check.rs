@@ -1,7 +1,11 @@
 //! `gw check-policy`: everything that is wrong with policies.
 
+use serde_json::json;
+
 use super::output::{Output, ReportFormat};
+use super::trust::Everybody;
 use super::{Exit, constants, load, owner};
+use crate::diagnostic::render::{Format, render};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, suggest};
 use crate::lang::Checked;
 use crate::lang::parse::parse;
@@ -23,6 +27,7 @@ Examples:
   gw check-policy                        the default policy
   gw check-policy policies/*.policy
   gw check-policy --deny warning my.policy
+  gw check-policy --trust my.policy      how far attackers get, in a table
   gw check-policy --format sarif my.policy > gw.sarif
   gw check-policy --explain mixed-operators
 
@@ -39,6 +44,10 @@ pub(super) struct Args {
     /// What fails beside errors
     #[arg(long, value_enum, value_name = "SEVERITY")]
     deny: Option<Deny>,
+
+    /// Print how far each attacker gets under each policy (docs/trust.md)
+    #[arg(long)]
+    trust: bool,
 
     /// How many nodes the analysis of a policy may make; none is let through unanalysed
     #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
@@ -70,6 +79,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let mut all = Diagnostics::default();
     let mut sources = Sources::default();
     let mut summary = String::new();
+    let mut tables = Vec::new();
     for file in &files {
         match load::policy(file, true) {
             Ok(policy) => {
@@ -88,6 +98,13 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
                     exit = exit.and(Exit::Failure);
                 }
                 all.append(&suspicious, distance);
+                if args.trust {
+                    match Everybody::find(&policy, file, args.max_nodes) {
+                        Ok(everybody) => tables.push((file, everybody)),
+                        // The lints have said so.
+                        Err(_too_much) => exit = exit.and(Exit::Failure),
+                    }
+                }
                 // What a release decides it decides under its own constants; theirs are read below.
                 let mut settings = Settings::default();
                 if let Ok(Some(constants)) = constants::of(file) {
@@ -120,9 +137,26 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     if args.deny == Some(Deny::Warning) && all.0.iter().any(is_denied) {
         exit = exit.and(Exit::Failure);
     }
-    output.report(&all, &sources, args.format);
-    if matches!(args.format, ReportFormat::Human | ReportFormat::Plain) {
-        output.say(&summary);
+    match args.format {
+        ReportFormat::Human | ReportFormat::Plain => {
+            output.report(&all, &sources, args.format);
+            for (file, everybody) in &tables {
+                output.say(&format!("{}\n", everybody.drawn(file)));
+            }
+            output.say(&summary);
+        }
+        ReportFormat::Json if args.trust => {
+            let found = render(&all, &sources, Format::Json);
+            let mut document: serde_json::Value = serde_json::from_str(&found).unwrap_or_default();
+            let tables = tables.iter().map(
+                |(file, everybody)| json!({ "policy": file, "attackers": everybody.document() }),
+            );
+            if let Some(document) = document.as_object_mut() {
+                document.insert("trust".to_owned(), tables.collect());
+            }
+            output.say_json(&document);
+        }
+        ReportFormat::Json | ReportFormat::Sarif => output.report(&all, &sources, args.format),
     }
     exit
 }

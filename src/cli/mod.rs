@@ -25,6 +25,7 @@ mod output;
 mod overrides;
 mod owner;
 mod policy;
+mod prove;
 mod reach;
 mod record;
 mod recorded;
@@ -36,6 +37,7 @@ mod table;
 mod tail;
 mod test;
 mod trouble;
+mod trust;
 mod upstream;
 
 use std::process::ExitCode;
@@ -117,6 +119,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     CheckPolicy(check::Args),
+    Prove(prove::Args),
     Explain(explain::Args),
     Tail(tail::Args),
     Test(test::Args),
@@ -151,6 +154,7 @@ pub fn main() -> ExitCode {
     let mut output = Output::default();
     let exit = match cli.command {
         Command::CheckPolicy(args) => check::run(&args, &mut output),
+        Command::Prove(args) => prove::run(&args, &mut output),
         Command::Explain(args) => explain::run(&args, &mut output),
         Command::Tail(args) => tail::run(&args, &mut output),
         Command::Test(args) => test::run(&args, &mut output),

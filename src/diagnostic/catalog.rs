@@ -47,6 +47,7 @@ macro_rules! catalog {
 
 catalog! {
     AnalysisBudget "analysis-budget" "a policy that takes more to analyse than is allowed",
+    BrowserCanReach "browser-can-reach" "a rule that any web page can use",
     CannotReach "cannot-reach" "a gateway that is not reached",
     CannotServe "cannot-serve" "a gateway that cannot start",
     CatchAllNotLast "catch-all-not-last" "a rule that always applies, and is not the last one",
@@ -61,6 +62,7 @@ catalog! {
     GuardAdmits "guard-admits" "a guard with a verdict that lets someone in",
     HostBitsSet "host-bits-set" "a network written with the address of a host",
     IdleGuard "idle-guard" "a guard that restricts nobody",
+    ImpossibleAttacker "impossible-attacker" "an attacker that nobody can be",
     IncludeCycle "include-cycle" "files that include each other",
     IncludeOutside "include-outside" "a file outside the policy's folder",
     IncludedRules "included-rules" "an included file that holds more than vocabulary",
@@ -79,8 +81,12 @@ catalog! {
     NoSuchRow "no-such-row" "a row of a recording that is not there, or cannot be replayed",
     NoWayIn "no-way-in" "a policy under which nobody can approve anybody",
     NotAGateway "not-a-gateway" "something that answers in the place of a gateway",
+    OpaqueOrigin "opaque-origin" "a rule that a web page without a name can use",
+    OpenDoor "open-door" "a rule that asks nothing of other hosts",
     PropertyVacuous "property-vacuous" "a claim that speaks of no connection",
     PropertyViolated "property-violated" "a claim that does not hold",
+    ProxiedLoopback "proxied-loopback" "a rule that trusts this host, and whoever comes through a proxy on it",
+    Rebinding "rebinding" "a rule that a page can use whose name points at the gateway",
     RedundantCondition "redundant-condition" "a condition that changes no verdict",
     RedundantRule "redundant-rule" "a rule that changes no verdict",
     ReservedName "reserved-name" "a name that would read as something else",
@@ -90,8 +96,10 @@ catalog! {
     StaleSuppression "stale-suppression" "a comment that allows nothing",
     Syntax "syntax" "a statement that cannot be read",
     TooEarly "too-early" "a fact that is not known yet at this stage",
+    TrustOnClaims "trust-on-claims" "a rule that takes a stranger's word",
     TypeMismatch "type-mismatch" "a comparison that the attribute's type does not have",
     UnknownAnnotation "unknown-annotation" "an annotation that means nothing",
+    UnknownAttacker "unknown-attacker" "an attacker that nothing is known of",
     UnknownAttribute "unknown-attribute" "a name that nothing has",
     UnknownClaim "unknown-claim" "a claim to relax that the extended file does not make",
     UnknownSet "unknown-set" "a set of values that nobody named",
@@ -101,6 +109,7 @@ catalog! {
     UnsafeSecret "unsafe-secret" "a secret that others can read or guess",
     UntrustedCertificate "untrusted-certificate" "a certificate that nobody vouches for, or another one than the pinned one",
     UnusableSecret "unusable-secret" "a secret to come in with that is not there, or is none",
+    UnverifiedAdmin "unverified-admin" "a rule that lets a process of this host administer for the asking",
 }
 
 #[cfg(test)]

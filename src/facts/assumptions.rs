@@ -169,25 +169,22 @@ pub static ASSUMPTIONS: &[Assumption] = &[
         says: "what is forwarded comes from a trusted proxy, or cannot be attributed; so does what a trusted proxy on another host sends without saying for whom; all else is direct",
         about: &["forwarded", "ingress", "peer-is-proxy", "peer"],
         holds: |facts| match facts.ingress {
-            Ingress::Direct => !facts.forwarded,
+            Ingress::Direct => !facts.forwarded && !is_proxy_elsewhere(facts),
             Ingress::TrustedProxy => facts.forwarded && facts.peer_is_proxy,
-            Ingress::Unattributable => {
-                facts.forwarded || (facts.peer_is_proxy && !facts.peer.is_loopback())
-            }
+            Ingress::Unattributable => facts.forwarded || is_proxy_elsewhere(facts),
         },
         complete: |facts, named| {
             if !named.has("ingress") {
                 facts.ingress = match (facts.forwarded, facts.peer_is_proxy) {
+                    (false, _) if is_proxy_elsewhere(facts) => Ingress::Unattributable,
                     (false, _) => Ingress::Direct,
                     (true, true) => Ingress::TrustedProxy,
                     (true, false) => Ingress::Unattributable,
                 };
             } else if facts.ingress == Ingress::Direct {
                 facts.forwarded &= named.has("forwarded");
-            } else if facts.ingress == Ingress::Unattributable
-                && facts.peer_is_proxy
-                && !facts.peer.is_loopback()
-            {
+                facts.peer_is_proxy &= named.has("peer-is-proxy");
+            } else if facts.ingress == Ingress::Unattributable && is_proxy_elsewhere(facts) {
                 // A proxy that names nobody, with a header or without.
             } else {
                 facts.forwarded |= !named.has("forwarded");
@@ -268,6 +265,22 @@ pub static ASSUMPTIONS: &[Assumption] = &[
             } else {
                 facts.same_origin &= named.has("same-origin");
                 facts.origin_allowed &= named.has("origin-allowed");
+            }
+        },
+    },
+    Assumption {
+        says: "a page of the gateway's own address has an Origin and a Host of one kind",
+        about: &["origin", "host", "same-origin"],
+        holds: |facts| !facts.same_origin || is_of(facts.origin.class(), facts.host.class()),
+        complete: |facts, named| {
+            if !named.has("host") {
+                let page = facts.origin.text().split_once("://");
+                facts.host = super::Host::from_header(page.map_or("", |(_, host)| host));
+            } else if !named.has("origin") {
+                facts.origin = super::Origin::parse(&match facts.host.ip() {
+                    Some(std::net::IpAddr::V6(ip)) => format!("https://[{ip}]"),
+                    _ => format!("https://{}", facts.host.name()),
+                });
             }
         },
     },
@@ -469,6 +482,26 @@ pub static ASSUMPTIONS: &[Assumption] = &[
     },
 ];
 
+/// Whether the peer is a trusted proxy on another host, which has to say for whom it speaks.
+fn is_proxy_elsewhere(facts: &Facts) -> bool {
+    facts.peer_is_proxy && !facts.peer.is_loopback()
+}
+
+/// Whether a page of this kind stands at a host of that kind.
+fn is_of(page: OriginClass, host: HostClass) -> bool {
+    match page {
+        OriginClass::Absent | OriginClass::Empty | OriginClass::Opaque | OriginClass::Invalid => {
+            false
+        }
+        OriginClass::Loopback => host == HostClass::Loopback,
+        OriginClass::Private => host == HostClass::Private,
+        OriginClass::Mdns => host == HostClass::Mdns,
+        OriginClass::Tailnet => host == HostClass::Tailnet,
+        OriginClass::Public => host == HostClass::Public,
+        OriginClass::Name => host == HostClass::Name,
+    }
+}
+
 fn any_family(facts: &Facts) -> bool {
     facts.forwarded_rfc
         || facts.forwarded_for
@@ -503,6 +536,39 @@ mod tests {
         for assumption in ASSUMPTIONS {
             for name in assumption.about {
                 assert!(AttributeId::named(name).is_some(), "{name}");
+            }
+        }
+    }
+
+    /// What an assumption reads, it names: analysis asks it about nothing else.
+    #[test]
+    fn assumptions_depend_on_what_they_name_alone() {
+        let mut bases = vec![Facts::default()];
+        for id in AttributeId::all() {
+            for value in every_value(id) {
+                let mut facts = Facts::default();
+                id.assign(&mut facts, &value).unwrap();
+                bases.push(facts);
+            }
+        }
+        for assumption in ASSUMPTIONS {
+            let others = AttributeId::all().filter(|id| !assumption.about.contains(&id.row().name));
+            let others: Vec<_> = others
+                .flat_map(|id| every_value(id).into_iter().map(move |value| (id, value)))
+                .collect();
+            for base in &bases {
+                let holds = (assumption.holds)(base);
+                for (id, value) in &others {
+                    let mut facts = base.clone();
+                    id.assign(&mut facts, value).unwrap();
+                    assert_eq!(
+                        (assumption.holds)(&facts),
+                        holds,
+                        "{} reads {}",
+                        assumption.says,
+                        id.row().name
+                    );
+                }
             }
         }
     }

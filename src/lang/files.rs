@@ -60,6 +60,8 @@ pub struct Loaded {
     pub sources: Sources,
     /// The policy; `None` when there are errors.
     pub checked: Option<Checked>,
+    /// The sets and definitions of the policy, for conditions beside it.
+    pub vocabulary: Vocabulary,
     /// Errors and warnings, in the order of the texts.
     pub diagnostics: Diagnostics,
 }
@@ -84,12 +86,12 @@ pub fn load(path: &str, text: &str, reader: &mut Reader<'_>) -> Loaded {
     } = files;
     diagnostics.sort();
     diagnostics.0.dedup();
-    let checked = checked
-        .map(|(checked, _)| checked)
-        .filter(|_| !diagnostics.has_errors());
+    let (checked, vocabulary) = checked.unzip();
+    let checked = checked.filter(|_| !diagnostics.has_errors());
     Loaded {
         sources,
         checked,
+        vocabulary: vocabulary.unwrap_or_default(),
         diagnostics,
     }
 }

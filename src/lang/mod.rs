@@ -4,6 +4,7 @@
 //! [`checked::Checked`]. Reading files is not here either: [`files`] asks its caller.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod alone;
 pub mod ast;
 pub mod check;
 pub mod checked;

@@ -1,5 +1,5 @@
 //! What is suspicious about a policy that loads: rules that decide nothing, guards and conditions
-//! that change nothing, refusals that say nothing. Each is found exactly, over all connections; what
+//! that change nothing, refusals that say nothing, rules that let in those who should not come in. Each is found exactly, over all connections; what
 //! is shown as an example is a connection that `gw explain` takes.
 //!
 //! THE TABLE of lints is `LINTS`: a row is a file here and a page in `docs/diagnostics/`.
@@ -13,6 +13,7 @@ mod guard;
 mod redundant;
 mod shadow;
 mod silence;
+mod trust;
 
 #[cfg(test)]
 mod tests;
@@ -64,6 +65,34 @@ const LINTS: &[Lint] = &[
         codes: &[Code::SilentReject],
         find: silence::find,
     },
+    Lint {
+        codes: &[Code::TrustOnClaims],
+        find: trust::claims::find,
+    },
+    Lint {
+        codes: &[Code::OpenDoor],
+        find: trust::door::find,
+    },
+    Lint {
+        codes: &[Code::OpaqueOrigin],
+        find: trust::opaque::find,
+    },
+    Lint {
+        codes: &[Code::BrowserCanReach],
+        find: trust::page::find,
+    },
+    Lint {
+        codes: &[Code::Rebinding],
+        find: trust::rebinding::find,
+    },
+    Lint {
+        codes: &[Code::ProxiedLoopback],
+        find: trust::proxy::find,
+    },
+    Lint {
+        codes: &[Code::UnverifiedAdmin],
+        find: trust::admin::find,
+    },
 ];
 
 /// Everything that is suspicious about a policy, in the order of its text. `nodes` is how many nodes
@@ -107,7 +136,7 @@ struct View<'a> {
     program: &'a Program,
     ground: Ground,
     clauses: Clauses,
-    /// Rules that are told to decide nothing already.
+    /// Rules that something was told of already which explains the rest.
     told: Vec<ClauseId>,
     /// Which connections a rule is the first to hold for, where that was asked.
     firsts: FxHashMap<ClauseId, Id>,

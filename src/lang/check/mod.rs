@@ -73,6 +73,26 @@ pub fn check(
     (!failed).then_some((checked?, checker.vocabulary))
 }
 
+/// What a condition means that stands in no file.
+///
+/// # Errors
+///
+/// Everything that is wrong with it.
+pub fn condition(
+    expression: &Expression,
+    vocabulary: &Vocabulary,
+) -> Result<Condition, Diagnostics> {
+    let mut checker = Checker {
+        vocabulary: vocabulary.clone(),
+        ..Checker::default()
+    };
+    let meaning = checker.meaning(expression);
+    match checker.diagnostics.is_empty() {
+        true => Ok(meaning),
+        false => Err(checker.diagnostics),
+    }
+}
+
 /// The sets and definitions that may be used by name.
 #[derive(Clone, Debug, Default)]
 pub struct Vocabulary {

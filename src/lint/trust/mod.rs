@@ -1,0 +1,157 @@
+//! Rules that let in those who should not come in, by the connections that each of them can make.
+//! One rule is told of once, by what explains best why it is open.
+
+pub(super) mod admin;
+pub(super) mod claims;
+pub(super) mod door;
+pub(super) mod opaque;
+pub(super) mod page;
+pub(super) mod proxy;
+pub(super) mod rebinding;
+
+use super::View;
+use crate::analysis::attacker::{Attacker, Intruder, Said};
+use crate::analysis::{Id, Outcomes, OverBudget};
+use crate::compile::ClauseId;
+use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::facts::Facts;
+use crate::lang::checked::{Clause, Role};
+use crate::verdict::Verdict;
+
+/// Who has proved nothing: no secret is right, and no device was approved.
+const UNPROVED: &str = "auth in { none, open } and pairing in { none, unpaired, key-changed }";
+
+/// From another host, and not by way of anything.
+const ELSEWHERE: &str = "transport=tcp and not same-host and not peer-is-own and not peer-is-proxy \
+                         and peer-uid=unknown and ingress=direct and not proxy-trace";
+
+/// A rule that lets somebody in.
+struct Hole<'a> {
+    id: ClauseId,
+    clause: &'a Clause,
+    /// The connections that it lets in.
+    admitted: Id,
+    /// One of them.
+    facts: Facts,
+    /// What it gets.
+    verdict: Verdict,
+}
+
+/// Somebody whom this program describes, under whatever settings.
+fn described(view: &mut View<'_>, text: &str) -> Result<Id, OverBudget> {
+    let lone = Intruder::own(text).lone();
+    view.ground.holds(&lone)
+}
+
+/// An attacker of the table, of whom more is known, under whatever settings.
+fn attacker(view: &mut View<'_>, name: &str, known: &str) -> Result<Id, OverBudget> {
+    let attackers: Vec<&Attacker> = Attacker::named(name).into_iter().collect();
+    let known: Vec<Said> = (!known.is_empty())
+        .then(|| Said::own(known))
+        .into_iter()
+        .collect();
+    let lone = Intruder::whatever_is_set(&attackers, &known).lone();
+    view.ground.holds(&lone)
+}
+
+/// What is decided of some connections, of those that can be.
+fn outcomes(view: &mut View<'_>, connections: Id) -> Result<Outcomes, OverBudget> {
+    let ground = &mut view.ground;
+    let region = ground.arena.and(connections, ground.assumed)?;
+    ground.decided(view.program, &view.clauses, view.clauses.way, region)
+}
+
+/// The rules, and the default, of the policy's own file by which some connections come in, of those
+/// that nothing was told of yet.
+fn holes<'a>(
+    view: &mut View<'a>,
+    connections: Id,
+    counts: impl Fn(Verdict) -> bool,
+) -> Result<Vec<Hole<'a>>, OverBudget> {
+    let admits = &|verdict: Verdict| verdict.admits() && counts(verdict);
+    let (program, clauses) = (view.program, &view.clauses);
+    // Most policies let none of them in, which is known sooner than what is decided of each.
+    if !view.ground.some(program, clauses, connections, admits)? {
+        return Ok(Vec::new());
+    }
+    let tried = outcomes(view, connections)?;
+    let values = view.ground.arena.values(tried.root);
+    let mut clauses: Vec<(ClauseId, &Clause)> = view
+        .own_rules()
+        .into_iter()
+        .map(|it| (it.1, it.2))
+        .collect();
+    let default = &view.policy.checked().default;
+    let main = view.policy.sources().iter().next().map(|(id, _)| id);
+    if default.role == Role::Default && Some(default.span.source) == main {
+        clauses.push((view.program.default.id, default));
+    }
+    clauses.retain(|(id, _)| !view.told.contains(id));
+    let mut found = Vec::new();
+    for (id, clause) in clauses {
+        let is_it = |value: &u32| {
+            let decision = tried.decision(*value);
+            decision.is_some_and(|it| it.by == id && admits(it.verdict))
+        };
+        let wanted: Vec<u32> = values.iter().copied().filter(is_it).collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        let arena = &mut view.ground.arena;
+        let admitted = arena.mapped(tried.root, |value| u32::from(wanted.contains(&value)))?;
+        let Some(facts) = view.ground.witness(admitted, |value| value == 1) else {
+            continue;
+        };
+        let verdict = crate::decide::decide(view.program, &facts).verdict;
+        found.push(Hole {
+            id,
+            clause,
+            admitted,
+            facts,
+            verdict,
+        });
+    }
+    Ok(found)
+}
+
+impl Hole<'_> {
+    /// Whether the rule lets in some other connections, too.
+    fn admits(&self, view: &mut View<'_>, connections: Id) -> Result<bool, OverBudget> {
+        let tried = outcomes(view, connections)?;
+        let values = view.ground.arena.values(tried.root).into_iter();
+        let mut decisions = values.filter_map(|value| tried.decision(value));
+        Ok(decisions.any(|it| it.by == self.id && it.verdict.admits()))
+    }
+
+    /// What is told of it, with the first of some conditions that keeps all of them out.
+    fn told(
+        &self,
+        view: &mut View<'_>,
+        code: Code,
+        message: String,
+        remedies: &[&str],
+    ) -> Result<Diagnostic, OverBudget> {
+        view.told.push(self.id);
+        let mut found = Diagnostic::error(code, message)
+            .with_severity(Severity::Warning)
+            .label(self.clause.head, format!("{} here", self.verdict.kind()));
+        let mut remedy = None;
+        for text in remedies.iter().filter(|_| self.clause.role == Role::Rule) {
+            let holds = view.ground.holds(&Said::own(text).lone())?;
+            if view.ground.arena.and(self.admitted, holds)? == Id::NO {
+                remedy = Some(format!("keep them out: add `and {text}`"));
+                break;
+            }
+        }
+        let other = match self.clause.role {
+            Role::Default => {
+                "say in rules who may come in, and end with `default → require-pairing`"
+            }
+            Role::Rule | Role::Guard(_) | Role::Trial => {
+                "keep them out: ask for something that they cannot have"
+            }
+        };
+        found = found.help(remedy.unwrap_or_else(|| other.to_owned()));
+        Ok(found.help(view.see(&self.facts)))
+    }
+}
