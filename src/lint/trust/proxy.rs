@@ -24,8 +24,7 @@ pub(in super::super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, Ove
             false => "everybody",
         };
         let message = format!(
-            "behind a proxy on this host {with} is let in from anywhere: the proxy's address is \
-             taken for the client's"
+            "behind a proxy on this host {with} is let in from anywhere: the proxy is taken for the client"
         );
         let remedies = ["not forwarded", "ingress=direct"];
         found.push(hole.told(view, Code::ProxiedLoopback, message, &remedies)?);
