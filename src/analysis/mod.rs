@@ -15,6 +15,7 @@ pub(crate) mod attacker;
 mod change;
 mod claims;
 mod clauses;
+pub(crate) mod dead_end;
 mod diagram;
 mod domain;
 mod ground;

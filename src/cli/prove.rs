@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::dead_ends::DeadEnds;
 use super::output::{AnswerFormat, Output};
 use super::trust::{self, Found};
 use super::{Exit, load};
@@ -12,11 +13,15 @@ use crate::lang::alone;
 use crate::policy::Policy;
 use crate::source::{Source, Sources, Span};
 
-/// Proves what a policy claims, or how far an attacker gets under it
+/// Proves what a policy claims, how far an attacker gets under it, or that nobody is sent in circles
 ///
 /// Without --attacker, each `never` and `always` of the policy is proved or refuted. With it, the
 /// answer is the most that the attacker gets, of all connections that they can make, and one that
 /// gets so far. Nothing is tried out: all connections are looked at, at once.
+///
+/// With --dead-ends, the answer is where every refusal leads: to do what it names lets the connection
+/// in, it is kept out by design, or it is a dead end. Of the owner's own command line it is asked whether
+/// it can approve others.
 ///
 /// Attackers are browser-page, browser-rebind, lan-host, sibling-container, remote-via-proxy,
 /// headerless-proxy, same-user-proxy, local-process and stolen-token (docs/trust.md). With `+`
@@ -32,9 +37,10 @@ Examples:
   gw prove --attacker stolen-token+lan-host             in the network, with the token
   gw prove --attacker 'peer in { 10.0.0.0/8 } and auth=password'
   gw prove --attacker lan-host --fact setting.auth-mode=none
+  gw prove --dead-ends                                  where every refusal leads
   gw check-policy --trust                               all attackers in a table
 
-Exit codes: 0 proved; no attacker gets further than to a request for the owner, 1 not so,
+Exit codes: 0 proved; no attacker gets further than to a request for the owner; no dead ends, 1 not so,
 2 wrong command line, 3 a file cannot be read")]
 pub(super) struct Args {
     /// The policy, or `built-in:NAME`; without it, policies/default.policy or, where there is none,
@@ -45,6 +51,10 @@ pub(super) struct Args {
     /// Who tries to get in: an attacker, several with `+` between them, or a condition
     #[arg(long, value_name = "WHO")]
     attacker: Vec<String>,
+
+    /// Where every refusal leads, and whether anybody is at a dead end
+    #[arg(long, conflicts_with = "attacker")]
+    dead_ends: bool,
 
     /// What else is so of every attacker, as a condition; of a setting, what it is
     #[arg(long, value_name = "FACT", requires = "attacker")]
@@ -67,6 +77,9 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             return Exit::of(&error);
         }
     };
+    if args.dead_ends {
+        return dead_ends(&policy, &file, args.format, output);
+    }
     match args.attacker.is_empty() {
         true => claims(&policy, &file, args.format, output),
         false => attackers(&policy, &file, args, output),
@@ -140,6 +153,24 @@ fn claims(policy: &Policy, file: &str, format: AnswerFormat, output: &mut Output
         }
     }
     match count(REFUTED) {
+        0 => Exit::Success,
+        _ => Exit::Failure,
+    }
+}
+
+fn dead_ends(policy: &Policy, file: &str, format: AnswerFormat, output: &mut Output) -> Exit {
+    let found = match DeadEnds::find(policy, file, NODES) {
+        Ok(found) => found,
+        Err(too_much) => {
+            output.report_one(*too_much, policy.sources(), format.report());
+            return Exit::Failure;
+        }
+    };
+    match format {
+        AnswerFormat::Json => output.say_json(&found.document()),
+        AnswerFormat::Human | AnswerFormat::Plain => output.say(&found.drawn()),
+    }
+    match found.count() {
         0 => Exit::Success,
         _ => Exit::Failure,
     }

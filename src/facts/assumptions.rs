@@ -368,16 +368,68 @@ pub static ASSUMPTIONS: &[Assumption] = &[
             | Auth::TrustedProxy => true,
         },
         complete: |facts, named| {
-            let password = facts.setting.auth_mode == AuthMode::Password;
             if named.has("auth") && !named.has("auth-failure") {
-                facts.auth_failure = match (facts.auth, password) {
-                    (Auth::Failed, false) => AuthFailure::TokenMismatch,
-                    (Auth::Failed, true) => AuthFailure::PasswordMismatch,
-                    (_, false) => AuthFailure::TokenMissing,
-                    (_, true) => AuthFailure::PasswordMissing,
-                };
+                facts.auth_failure = usual_failure(facts);
             } else if !named.has("auth") {
                 facts.auth = Auth::Failed;
+            }
+        },
+    },
+    Assumption {
+        says: "what is wrong with a token is found in its mode, and with a password in its mode or behind a proxy that vouches",
+        about: &["auth-failure", "setting.auth-mode"],
+        holds: |facts| match facts.auth_failure {
+            AuthFailure::TokenMissing
+            | AuthFailure::TokenMismatch
+            | AuthFailure::TokenNotConfigured => facts.setting.auth_mode == AuthMode::Token,
+            AuthFailure::PasswordMissing
+            | AuthFailure::PasswordMismatch
+            | AuthFailure::PasswordNotConfigured => matches!(
+                facts.setting.auth_mode,
+                AuthMode::Password | AuthMode::TrustedProxy
+            ),
+            AuthFailure::None
+            | AuthFailure::BootstrapTokenInvalid
+            | AuthFailure::DeviceTokenMismatch
+            | AuthFailure::RateLimited
+            | AuthFailure::ScopeMismatch
+            | AuthFailure::Unauthorized => true,
+        },
+        complete: |facts, named| {
+            if named.has("auth-failure") {
+                let token = matches!(
+                    facts.auth_failure,
+                    AuthFailure::TokenMissing
+                        | AuthFailure::TokenMismatch
+                        | AuthFailure::TokenNotConfigured
+                );
+                facts.setting.auth_mode = if token {
+                    AuthMode::Token
+                } else {
+                    AuthMode::Password
+                };
+            } else {
+                facts.auth_failure = usual_failure(facts);
+            }
+        },
+    },
+    Assumption {
+        says: "a setup code and a device token are looked at only beside the proof of a device",
+        about: &["auth-failure", "device"],
+        holds: |facts| {
+            let of_device = matches!(
+                facts.auth_failure,
+                AuthFailure::BootstrapTokenInvalid
+                    | AuthFailure::DeviceTokenMismatch
+                    | AuthFailure::ScopeMismatch
+            );
+            !of_device || facts.device != DeviceProof::Absent
+        },
+        complete: |facts, named| {
+            if named.has("device") {
+                facts.auth_failure = usual_failure(facts);
+            } else {
+                facts.device = DeviceProof::Proven;
             }
         },
     },
@@ -481,6 +533,17 @@ pub static ASSUMPTIONS: &[Assumption] = &[
         },
     },
 ];
+
+/// What goes wrong most often where an authentication did not succeed.
+fn usual_failure(facts: &Facts) -> AuthFailure {
+    match (facts.auth, facts.setting.auth_mode) {
+        (Auth::Failed, AuthMode::Password) => AuthFailure::PasswordMismatch,
+        (_, AuthMode::Password) => AuthFailure::PasswordMissing,
+        (_, AuthMode::TrustedProxy) => AuthFailure::Unauthorized,
+        (Auth::Failed, AuthMode::Token | AuthMode::None) => AuthFailure::TokenMismatch,
+        (_, AuthMode::Token | AuthMode::None) => AuthFailure::TokenMissing,
+    }
+}
 
 /// Whether the peer is a trusted proxy on another host, which has to say for whom it speaks.
 fn is_proxy_elsewhere(facts: &Facts) -> bool {

@@ -4,6 +4,7 @@
 //! Nothing here decides: see [`mod@crate::decide`].
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod change;
 pub mod reason;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use crate::facts::scopes::{Approved, ScopeRule};
 use crate::facts::word::words;
 use crate::facts::{Role, Scope, ScopeSet};
 
+pub use change::Change;
 pub use reason::Reason;
 
 words! {

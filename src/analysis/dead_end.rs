@@ -1,0 +1,339 @@
+//! Dead ends: connections that are refused, and that what they are told to do does not lead in.
+//!
+//! A connection is on its way in if it is admitted, or if it is refused and a step that its answer
+//! names ([`crate::verdict::change`]) makes one of it that is on its way in. Whoever can be and is
+//! neither on its way in nor refused by design is at a dead end. So is the owner where the tools
+//! that approve others are refused themselves.
+
+use super::attacker::Said;
+use super::clauses::Clauses;
+use super::diagram::{Budget, ClassId, Id, OverBudget, Var};
+use super::ground::Ground;
+use super::outcome::{IMPOSSIBLE, Outcomes};
+use crate::compile::{ClauseId, Lone, Program, lone};
+use crate::decide::{Decision, decide};
+use crate::facts::{AttributeId, Facts, Scope};
+use crate::verdict::change::{APPROVED, Change};
+use crate::verdict::{Grant, Reason, ScopeBound, Verdict};
+
+/// What is so of the refusals of a policy.
+#[derive(Clone, Debug)]
+pub(crate) struct Ways {
+    /// Every clause that refuses, with each answer that it gives, in the order of the policy.
+    pub(crate) refusals: Vec<Refusal>,
+    /// Those of the owner's own connections that nobody could let in.
+    pub(crate) owner: Vec<LockedOut>,
+}
+
+/// An answer that a clause gives to some connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) by: ClauseId,
+    pub(crate) verdict: Verdict,
+    pub(crate) way: Way,
+    /// A connection that gets it: where some of them are at a dead end, one of those.
+    pub(crate) shown: Shown,
+}
+
+/// Where a refusal leads.
+#[derive(Clone, Debug)]
+pub(crate) enum Way {
+    /// Each connection comes in by what it is told: here the steps of the one that is shown, with
+    /// what is decided after each.
+    In(Vec<(Change, Decision)>),
+    /// It is meant to stay out.
+    ByDesign,
+    /// What it is told leads nowhere.
+    DeadEnd,
+}
+
+/// A connection that shows something.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown {
+    pub(crate) facts: Facts,
+    /// What has to be said so that the others follow.
+    pub(crate) named: Vec<AttributeId>,
+}
+
+/// A state that the owner's own device can be in, in which the owner cannot approve anything.
+#[derive(Clone, Debug)]
+pub(crate) struct LockedOut {
+    /// Which state, in words.
+    pub(crate) state: &'static str,
+    /// The report that it is known by.
+    pub(crate) report: Option<&'static str>,
+    pub(crate) decision: Decision,
+    pub(crate) shown: Shown,
+}
+
+/// The connections by which an owner approves others: the command line on the gateway's own host, with
+/// what that host can know.
+const OWNER: &str = "client=cli and mode=cli and role=operator and scopes includes operator.pairing \
+     and not unknown-scope and not outside-role and no-origin and not forwarded and not proxy-trace \
+     and ingress=direct and peer-uid in { same-user, unknown } and (transport=unix or loopback) \
+     and auth not in { failed, host, tailscale, trusted-proxy }";
+
+/// A state that the owner's device can be in.
+struct State {
+    /// Whom it is about.
+    owner: &'static str,
+    condition: &'static str,
+    /// The report that it is known by.
+    report: Option<&'static str>,
+}
+
+const STATES: &[State] = &[
+    State {
+        owner: "whose command line is new",
+        condition: "pairing in { none, unpaired } and pending=none",
+        report: None,
+    },
+    State {
+        owner: "whose command line was paired for less than approving takes",
+        condition: "pairing=upgrade and scope-upgrade and not role-upgrade and not metadata-upgrade \
+                    and pending=none",
+        report: Some("#69397"),
+    },
+];
+
+/// How every refusal of a policy leads on.
+pub(crate) fn ways(program: &Program, nodes: usize) -> Result<Ways, OverBudget> {
+    let conditions = std::iter::once(OWNER).chain(STATES.iter().map(|it| it.condition));
+    let beside: Vec<Lone> = conditions
+        .map(|text| lone(&Said::own(text).condition))
+        .collect();
+    let budget = Budget {
+        nodes,
+        ..Budget::default()
+    };
+    let mut ground = Ground::new(&[program], &beside, budget)?;
+    let clauses = ground.clauses(program)?;
+    let outcomes = ground.decided(program, &clauses, clauses.way, ground.assumed)?;
+    let mut search = Search {
+        program,
+        outcomes: &outcomes,
+        ground: &mut ground,
+        good: Id::NO,
+    };
+    search.spread()?;
+    let refusals = search.refusals()?;
+    let owner = search.owner(&clauses, &beside)?;
+    Ok(Ways { refusals, owner })
+}
+
+/// What a refusal tells the client or the owner to do.
+fn steps(verdict: Verdict) -> &'static [Change] {
+    match verdict {
+        Verdict::Reject(reason) => reason.changes(),
+        Verdict::RequirePairing(_) => &[APPROVED],
+        Verdict::Approve(_) | Verdict::SilentApprove(_) => &[],
+    }
+}
+
+fn is_by_design(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Reject(reason) if reason.changes().is_empty())
+}
+
+struct Search<'a> {
+    program: &'a Program,
+    outcomes: &'a Outcomes,
+    ground: &'a mut Ground,
+    /// Who is on the way in, as far as that is known.
+    good: Id,
+}
+
+impl Search<'_> {
+    /// Finds all who are on their way in.
+    fn spread(&mut self) -> Result<(), OverBudget> {
+        self.good = self.where_decided(|verdict| verdict.kind().admits())?;
+        let mut refused: Vec<(Id, &[Change])> = vec![(
+            self.where_decided(|it| matches!(it, Verdict::RequirePairing(_)))?,
+            &[APPROVED],
+        )];
+        for reason in Reason::ALL {
+            let told = self.where_decided(|verdict| verdict == Verdict::Reject(*reason))?;
+            refused.push((told, reason.changes()));
+        }
+        refused.retain(|(told, _)| *told != Id::NO);
+        loop {
+            let before = self.good;
+            for (told, changes) in &refused {
+                for change in *changes {
+                    let leads = self.leading(change)?;
+                    let helped = self.ground.arena.and(*told, leads)?;
+                    self.good = self.ground.arena.or(self.good, helped)?;
+                }
+            }
+            if self.good == before {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Of whom a change makes somebody who is on the way in.
+    fn leading(&mut self, change: &Change) -> Result<Id, OverBudget> {
+        let mut facts = Facts::default();
+        (change.apply)(&mut facts);
+        let space = &self.ground.space;
+        let mut fixed: Vec<Option<ClassId>> = space.domains().map(|_| None).collect();
+        for id in change
+            .about
+            .iter()
+            .filter_map(|name| AttributeId::named(name))
+        {
+            for var in [Some(space.var(id)), space.fine(id)].into_iter().flatten() {
+                if let Some(place) = fixed.get_mut(usize::from(var)) {
+                    *place = Some(space.class(var, &facts));
+                }
+            }
+        }
+        let class = |var: Var| fixed.get(usize::from(var)).copied().flatten();
+        self.ground.fixed(self.good, &class)
+    }
+
+    /// Who gets a verdict that is looked for.
+    fn where_decided(&mut self, is_it: impl Fn(Verdict) -> bool) -> Result<Id, OverBudget> {
+        let outcomes = self.outcomes;
+        let is_it = |value: u32| {
+            let decision = outcomes.decision(value);
+            u32::from(decision.is_some_and(|decision| is_it(decision.verdict)))
+        };
+        self.ground.arena.mapped(outcomes.root, is_it)
+    }
+
+    /// What each clause that refuses does, and where that leads.
+    fn refusals(&mut self) -> Result<Vec<Refusal>, OverBudget> {
+        let mut told: Vec<(ClauseId, Verdict)> = Vec::new();
+        for value in self.ground.arena.values(self.outcomes.root) {
+            let Some(decision) = self.outcomes.decision(value) else {
+                continue;
+            };
+            let one = (decision.by, decision.verdict);
+            if !decision.verdict.kind().admits() && !told.contains(&one) {
+                told.push(one);
+            }
+        }
+        told.sort_by_key(|(by, verdict)| (*by, verdict.to_string()));
+        let lost = self.ground.arena.not(self.good)?;
+        let mut refusals = Vec::new();
+        for (by, verdict) in told {
+            let outcomes = self.outcomes;
+            let is_it = |value: u32| {
+                let decision = outcomes.decision(value);
+                u32::from(decision.is_some_and(|it| (it.by, it.verdict) == (by, verdict)))
+            };
+            let all = self.ground.arena.mapped(outcomes.root, is_it)?;
+            let ends = self.ground.arena.and(all, lost)?;
+            let is_dead_end = ends != Id::NO && !is_by_design(verdict);
+            let shown = if is_dead_end { ends } else { all };
+            let Some(facts) = self.ground.witness(shown, |value| value == 1) else {
+                continue;
+            };
+            let way = match (is_by_design(verdict), is_dead_end) {
+                (true, _) => Way::ByDesign,
+                (false, true) => Way::DeadEnd,
+                (false, false) => Way::In(self.played(&facts)),
+            };
+            refusals.push(Refusal {
+                by,
+                verdict,
+                way,
+                shown: self.shown(facts),
+            });
+        }
+        Ok(refusals)
+    }
+
+    /// The steps that lead a connection in, each tried out by deciding.
+    fn played(&self, facts: &Facts) -> Vec<(Change, Decision)> {
+        let mut found = Vec::new();
+        self.play(facts, &mut found, Reason::ALL.len());
+        found
+    }
+
+    fn play(&self, facts: &Facts, found: &mut Vec<(Change, Decision)>, most: usize) -> bool {
+        let decision = decide(self.program, facts);
+        if decision.verdict.kind().admits() {
+            return true;
+        }
+        let Some(most) = most.checked_sub(1) else {
+            return false;
+        };
+        for change in steps(decision.verdict) {
+            let mut changed = facts.clone();
+            (change.apply)(&mut changed);
+            if self.is_good(&changed) {
+                found.push((*change, decide(self.program, &changed)));
+                if self.play(&changed, found, most) {
+                    return true;
+                }
+                found.pop();
+            }
+        }
+        false
+    }
+
+    fn is_good(&self, facts: &Facts) -> bool {
+        let class = |var| self.ground.space.class(var, facts);
+        self.ground.arena.value(self.good, class) == 1
+    }
+
+    /// The states of the owner's device in which no connection of the owner's may approve.
+    fn owner(&mut self, clauses: &Clauses, beside: &[Lone]) -> Result<Vec<LockedOut>, OverBudget> {
+        let mut found = Vec::new();
+        let Some((owner, states)) = beside.split_first() else {
+            return Ok(found);
+        };
+        let owner = self.ground.holds(owner)?;
+        for (lone, state) in states.iter().zip(STATES) {
+            let holds = self.ground.holds(lone)?;
+            let region = self.ground.arena.and(owner, holds)?;
+            let may = |verdict: Verdict| verdict.grant().is_some_and(may_approve);
+            if self.ground.some(self.program, clauses, region, &may)? {
+                continue;
+            }
+            // Shown is the one that gets furthest.
+            let outcomes = self.outcomes;
+            let decided = self
+                .ground
+                .arena
+                .within(region, outcomes.root, IMPOSSIBLE)?;
+            let kind = |value: u32| outcomes.decision(value).map(|it| it.verdict.kind());
+            let best = self
+                .ground
+                .arena
+                .values(decided)
+                .into_iter()
+                .filter_map(kind)
+                .max();
+            let is_best = |value: u32| kind(value).is_some() && kind(value) == best;
+            let Some(facts) = self.ground.witness(decided, is_best) else {
+                continue;
+            };
+            found.push(LockedOut {
+                state: state.owner,
+                report: state.report,
+                decision: decide(self.program, &facts),
+                shown: self.shown(facts),
+            });
+        }
+        Ok(found)
+    }
+
+    fn shown(&self, facts: Facts) -> Shown {
+        Shown {
+            named: self.ground.named(&facts),
+            facts,
+        }
+    }
+}
+
+/// Whether a session gets the scope that approving takes, where it asks for it.
+fn may_approve(grant: Grant) -> bool {
+    let bound = match grant.scopes {
+        ScopeBound::Requested => true,
+        ScopeBound::Within(set) => set.contains(Scope::Pairing),
+        ScopeBound::None | ScopeBound::Approved => false,
+    };
+    bound && grant.cap.contains(Scope::Pairing)
+}

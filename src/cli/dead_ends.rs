@@ -1,0 +1,199 @@
+//! Where the refusals of a policy lead: found for `gw prove --dead-ends`, and drawn.
+
+use serde_json::{Value, json};
+
+use crate::analysis::OverBudget;
+use crate::analysis::dead_end::{LockedOut, Refusal, Shown, Way, Ways, ways};
+use crate::claims;
+use crate::compile::ClauseId;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::policy::Policy;
+use crate::source::shell_word;
+
+/// Where the refusals of a policy lead.
+pub(super) struct DeadEnds<'a> {
+    policy: &'a Policy,
+    file: &'a str,
+    ways: Ways,
+}
+
+impl<'a> DeadEnds<'a> {
+    pub(super) fn find(
+        policy: &'a Policy,
+        file: &'a str,
+        nodes: usize,
+    ) -> Result<Self, Box<Diagnostic>> {
+        let ways = ways(policy.program(), nodes).map_err(|OverBudget| {
+            let message =
+                "nobody knows where its refusals lead: that takes more nodes than are allowed";
+            Box::new(
+                Diagnostic::error(Code::AnalysisBudget, message)
+                    .help("name fewer networks and texts in one policy"),
+            )
+        })?;
+        Ok(DeadEnds { policy, file, ways })
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        let ends = self.ways.refusals.iter();
+        ends.filter(|it| matches!(it.way, Way::DeadEnd)).count() + self.ways.owner.len()
+    }
+
+    /// Drawn: every refusal with where it leads, then the dead ends, each with a connection.
+    pub(super) fn drawn(&self) -> String {
+        let mut text = String::new();
+        for clause in self.ways.refusals.chunk_by(|one, other| one.by == other.by) {
+            let Some(first) = clause.first() else {
+                continue;
+            };
+            text.push_str(&format!("{}\n", self.name(first.by)));
+            // Answers that lead the same way are told together.
+            let mut ways: Vec<(String, Vec<String>)> = Vec::new();
+            for refusal in clause {
+                let leads = self.leads(&refusal.way);
+                let answer = refusal.verdict.to_string();
+                match ways.iter_mut().find(|(known, _)| *known == leads) {
+                    Some((_, answers)) => answers.push(answer),
+                    None => ways.push((leads, vec![answer])),
+                }
+            }
+            for (leads, answers) in ways {
+                text.push_str(&format!("  {}\n      {leads}\n", wrapped(&answers)));
+            }
+        }
+        for refusal in &self.ways.refusals {
+            if matches!(refusal.way, Way::DeadEnd) {
+                text.push_str(&format!(
+                    "\nDEAD END  {} answers {}, and what that names leads nowhere{}\n  {}\n",
+                    self.name(refusal.by),
+                    refusal.verdict,
+                    self.issues(refusal.by),
+                    self.see(&refusal.shown),
+                ));
+            }
+        }
+        for locked in &self.ways.owner {
+            text.push_str(&format!(
+                "\nDEAD END  an owner {} cannot approve anything: {} by {}{}\n  {}\n",
+                locked.state,
+                locked.decision.verdict,
+                self.name(locked.decision.by),
+                self.issues(locked.decision.by),
+                self.see(&locked.shown),
+            ));
+        }
+        let summary = match self.count() {
+            0 => "no dead ends: whoever is refused comes in by what the answer names, or is kept \
+                  out by design"
+                .to_owned(),
+            1 => "1 dead end".to_owned(),
+            many => format!("{many} dead ends"),
+        };
+        format!(
+            "{text}\n{}: {summary}, policy {}\n",
+            self.file,
+            self.policy.digest()
+        )
+    }
+
+    /// As a program reads it.
+    pub(super) fn document(&self) -> Value {
+        let refusals = self
+            .ways
+            .refusals
+            .iter()
+            .map(|refusal| self.refusal(refusal));
+        let owner = self.ways.owner.iter().map(|locked| self.locked(locked));
+        json!({
+            "policy": self.file,
+            "digest": self.policy.digest(),
+            "deadEnds": self.count(),
+            "refusals": refusals.collect::<Vec<_>>(),
+            "owner": owner.collect::<Vec<_>>(),
+        })
+    }
+
+    fn refusal(&self, refusal: &Refusal) -> Value {
+        let (leads, steps) = match &refusal.way {
+            Way::In(steps) => ("in", steps.as_slice()),
+            Way::ByDesign => ("nowhere, by design", &[][..]),
+            Way::DeadEnd => ("nowhere", &[][..]),
+        };
+        let steps = steps.iter().map(|(change, decision)| {
+            json!({
+                "step": change.done,
+                "decision": decision.verdict.to_string(),
+                "by": self.policy.label(decision.by),
+            })
+        });
+        json!({
+            "by": self.policy.label(refusal.by),
+            "answer": refusal.verdict.to_string(),
+            "leads": leads,
+            "steps": steps.collect::<Vec<_>>(),
+            "issues": self.policy.clause(refusal.by).issues,
+            "see": self.see(&refusal.shown),
+        })
+    }
+
+    fn locked(&self, locked: &LockedOut) -> Value {
+        json!({
+            "state": locked.state,
+            "answer": locked.decision.verdict.to_string(),
+            "by": self.policy.label(locked.decision.by),
+            "report": locked.report,
+            "see": self.see(&locked.shown),
+        })
+    }
+
+    fn leads(&self, way: &Way) -> String {
+        match way {
+            Way::DeadEnd => "DEAD END".to_owned(),
+            Way::ByDesign => "never, by design".to_owned(),
+            Way::In(steps) => {
+                let told = steps.iter().map(|(change, decision)| {
+                    format!("{}: {}", change.done, decision.verdict.kind().name())
+                });
+                told.collect::<Vec<_>>().join(",\n      then ")
+            }
+        }
+    }
+
+    fn name(&self, id: ClauseId) -> String {
+        match &self.policy.clause(id).label {
+            Some(label) => format!("[{label}]"),
+            None => self.policy.label(id),
+        }
+    }
+
+    /// The reports that a clause names.
+    fn issues(&self, id: ClauseId) -> String {
+        let issues = &self.policy.clause(id).issues;
+        match issues.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", issues.join(", ")),
+        }
+    }
+
+    /// The command that shows a connection.
+    fn see(&self, shown: &Shown) -> String {
+        let named = shown.named.iter();
+        let facts = named.map(|id| format!(" --fact {}", claims::fact(*id, &shown.facts)));
+        let facts: String = facts.collect();
+        format!("gw explain --policy {}{facts}", shell_word(self.file))
+    }
+}
+
+/// Answers one behind the other, on lines that a terminal holds.
+fn wrapped(answers: &[String]) -> String {
+    let mut lines = vec![String::new()];
+    for answer in answers {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(answer),
+            Some(line) if line.len() + answer.len() < 90 => line.push_str(&format!(", {answer}")),
+            _ => lines.push(answer.clone()),
+        }
+    }
+    lines.join(",\n  ")
+}
