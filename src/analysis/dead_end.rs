@@ -71,7 +71,7 @@ pub(crate) struct LockedOut {
 const OWNER: &str = "client=cli and mode=cli and role=operator and scopes includes operator.pairing \
      and not unknown-scope and not outside-role and no-origin and not forwarded and not proxy-trace \
      and ingress=direct and peer-uid in { same-user, unknown } and (transport=unix or loopback) \
-     and auth not in { failed, host, tailscale, trusted-proxy }";
+     and auth in { none, open, token, password }";
 
 /// A state that the owner's device can be in.
 struct State {

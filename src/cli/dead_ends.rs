@@ -74,12 +74,13 @@ impl<'a> DeadEnds<'a> {
             }
         }
         for locked in &self.ways.owner {
+            let report = locked.report.map(|report| format!(" ({report})"));
             text.push_str(&format!(
-                "\nDEAD END  an owner {} cannot approve anything: {} by {}{}\n  {}\n",
+                "\nDEAD END  an owner {} cannot approve anything{}: {} by {}\n  {}\n",
                 locked.state,
+                report.unwrap_or_default(),
                 locked.decision.verdict,
                 self.name(locked.decision.by),
-                self.issues(locked.decision.by),
                 self.see(&locked.shown),
             ));
         }
