@@ -599,6 +599,17 @@ impl Domain {
         merged(runs)
     }
 
+    /// The texts that are classes of their own, with them.
+    pub(crate) fn literals(&self) -> Vec<(&str, ClassId)> {
+        match &self.found {
+            Found::Texts(texts) => {
+                let named = texts.named.iter();
+                named.map(|(text, class)| (&**text, *class)).collect()
+            }
+            Found::Codes | Found::Ranges(_) | Found::Bits(_) => Vec::new(),
+        }
+    }
+
     /// The classes, of all that an attribute has by itself, that those of some runs are of.
     pub(crate) fn coarse_of(&self, runs: &[(ClassId, ClassId)]) -> Vec<ClassId> {
         let mut found = Vec::new();

@@ -12,11 +12,18 @@ mod answer;
 mod assumed;
 mod claims;
 mod clauses;
+mod cube;
 mod diagram;
+mod difference;
 mod domain;
+mod fingerprint;
 mod ground;
+mod meaning;
+mod names;
 mod outcome;
 mod question;
+mod region;
+mod term;
 mod witness;
 
 #[cfg(test)]
@@ -26,5 +33,7 @@ pub(crate) use answer::ELSEWHERE;
 pub(crate) use claims::prove;
 pub(crate) use clauses::{Clauses, Way};
 pub(crate) use diagram::{Budget, Id, OverBudget};
+pub(crate) use difference::{Difference, Direction, Part, Side, Transition};
+pub(crate) use fingerprint::canonical;
 pub(crate) use ground::Ground;
 pub(crate) use outcome::Outcomes;

@@ -60,6 +60,8 @@ pub struct Loaded {
     pub sources: Sources,
     /// The policy; `None` when there are errors.
     pub checked: Option<Checked>,
+    /// The sets and definitions that it may use.
+    pub vocabulary: Vocabulary,
     /// Errors and warnings, in the order of the texts.
     pub diagnostics: Diagnostics,
 }
@@ -84,12 +86,15 @@ pub fn load(path: &str, text: &str, reader: &mut Reader<'_>) -> Loaded {
     } = files;
     diagnostics.sort();
     diagnostics.0.dedup();
-    let checked = checked
-        .map(|(checked, _)| checked)
-        .filter(|_| !diagnostics.has_errors());
+    let (checked, vocabulary) = checked
+        .filter(|_| !diagnostics.has_errors())
+        .map_or_else(Default::default, |(checked, vocabulary)| {
+            (Some(checked), vocabulary)
+        });
     Loaded {
         sources,
         checked,
+        vocabulary,
         diagnostics,
     }
 }
