@@ -3,7 +3,8 @@
 //!
 //! A diagram is the only one for what it says, over the same classes. So what a policy tells apart
 //! and never answers differently is put together again: networks, texts and sets of scopes. What is
-//! left does not depend on how the policy is written.
+//! left does not depend on how the policy is written. Attributes are asked for in the order of their
+//! table, whatever order is found to be small.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -11,6 +12,7 @@ use std::fmt::Write as _;
 use rustc_hash::FxHashMap;
 
 use super::diagram::{Arena, Budget, ClassId, Edge, Id, OverBudget, Var};
+use super::domain::Order;
 use super::ground::Ground;
 use super::meaning::Answered;
 use super::outcome::IMPOSSIBLE;
@@ -27,7 +29,7 @@ pub(crate) fn canonical(
     program: &Program,
     budget: Budget,
 ) -> Result<String, OverBudget> {
-    let mut ground = Ground::new(&[program], &[of_both_ends(program)], budget)?;
+    let mut ground = Ground::in_order(&[program], &[of_both_ends(program)], budget, Order::Table)?;
     let outcomes = ground.outcomes(program)?;
     let meaning = ground.meaning(program, checked, &outcomes)?;
     let groups = ground.groups(meaning.root)?;
