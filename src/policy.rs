@@ -5,11 +5,11 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::digest;
 
-use crate::analysis::prove;
+use crate::analysis::{Budget, canonical, prove};
 use crate::claims;
 use crate::compile::{ClauseId, Program, compile};
 use crate::diagnostic::Diagnostics;
@@ -24,10 +24,12 @@ use crate::source::Sources;
 pub struct Policy {
     sources: Sources,
     checked: Checked,
-    program: Program,
     vocabulary: Vocabulary,
+    program: Program,
     warnings: Diagnostics,
     digest: Box<str>,
+    /// Found when it is first asked for, for all copies of the policy.
+    fingerprint: Arc<OnceLock<Option<Box<str>>>>,
     /// Of each clause, found when it is first asked for: every line of a log names one.
     hashes: Box<[OnceLock<Box<str>>]>,
 }
@@ -106,10 +108,11 @@ impl Policy {
             hashes: vec![OnceLock::new(); clauses].into(),
             sources,
             checked,
-            program,
             vocabulary: loaded.vocabulary,
+            program,
             warnings: diagnostics,
             digest,
+            fingerprint: Arc::default(),
         })
     }
 
@@ -117,7 +120,12 @@ impl Policy {
     fn tested(mut self, reader: &mut Reader<'_>) -> Result<Self, PolicyError> {
         let results = claims::run(&self.checked, &self.sources, reader).into_iter();
         let failures = results.filter_map(|result| result.failure);
-        let proved = prove(&self.checked, &self.program, &self.sources);
+        let proved = prove(
+            &self.checked,
+            &self.program,
+            &self.vocabulary,
+            &self.sources,
+        );
         self.warnings.0.extend(failures.chain(proved));
         self.warnings.sort();
         match self.warnings.has_errors() {
@@ -141,7 +149,7 @@ impl Policy {
         &self.checked
     }
 
-    /// Its sets and definitions, for conditions that stand beside it.
+    /// The sets and definitions that it may use, those of what it extends and includes among them.
     #[must_use]
     pub fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
@@ -209,7 +217,27 @@ impl Policy {
     pub fn digest(&self) -> &str {
         &self.digest
     }
+
+    /// A hash over what the policy means: the same for two policies that answer every connection
+    /// alike, however they are written. `None` for one that is too large to be analysed.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<&str> {
+        let found = self.fingerprint.get_or_init(|| {
+            let text = canonical(&self.checked, &self.program, Budget::default()).ok()?;
+            Some(format!("{PREFIX}{}", hex(text.as_bytes(), 32)).into())
+        });
+        found.as_deref()
+    }
+
+    /// The same, if somebody asked for it before: it takes longer than a connection may wait.
+    #[must_use]
+    pub fn known_fingerprint(&self) -> Option<&str> {
+        self.fingerprint.get()?.as_deref()
+    }
 }
+
+/// What a fingerprint begins with: how it is made.
+const PREFIX: &str = "gwfp1:";
 
 fn digest_of(sources: &Sources) -> String {
     let mut all = String::new();

@@ -381,7 +381,10 @@ fn guest(id: &str) -> Line {
 /// A policy whose answer a law changes.
 fn lax() -> Policy {
     let text = "gw-policy 1\n[everybody] client=cli → silent-approve\ndefault → require-pairing\n";
-    Policy::parse("lax.policy", text).unwrap()
+    let policy = Policy::parse("lax.policy", text).unwrap();
+    // Where it is served, somebody asks for it.
+    assert!(policy.fingerprint().is_some());
+    policy
 }
 
 /// A device replaces its own token.
@@ -527,6 +530,10 @@ const FIELDS: &[(&str, &str)] = &[
     (
         "policy.digest",
         "A hash over its texts, as `gw check-policy` prints it.",
+    ),
+    (
+        "policy.fingerprint",
+        "A hash over what it means, as `gw fingerprint` prints it. The first lines after it was loaded may lack it.",
     ),
     (
         "answer.admitted",

@@ -4,10 +4,12 @@
 use super::clauses::Clauses;
 use super::diagram::{Budget, Id, OverBudget};
 use super::ground::Ground;
+use super::names::Names;
 use super::outcome::{IMPOSSIBLE, Outcomes};
 use crate::compile::{Lone, Program, lone};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::facts::Facts;
+use crate::lang::check::Vocabulary;
 use crate::lang::checked::{Checked, Claim, Clause, Comparison, Condition};
 use crate::source::{Sources, Spanned};
 use crate::verdict::Verdict;
@@ -18,14 +20,23 @@ const MOST_REPAIRS: usize = 64;
 /// How many clauses are shown by which a claim is broken.
 const MOST_SHOWN: usize = 2;
 
+/// How many conditions are told under which a claim is broken, and how many are looked for.
+const MOST_REGIONS: usize = 4;
+const MOST_FOUND: usize = 12;
+
 /// Proves the claims of a policy: what stands in it, and what it inherits. Each that does not hold
 /// comes back as an error with a connection that breaks it, and each that says nothing as a
 /// warning.
 ///
 /// `program` is what decides, compiled of `checked`.
 #[must_use]
-pub(crate) fn prove(checked: &Checked, program: &Program, sources: &Sources) -> Vec<Diagnostic> {
-    let proved = prove_each(checked, program, sources);
+pub(crate) fn prove(
+    checked: &Checked,
+    program: &Program,
+    vocabulary: &Vocabulary,
+    sources: &Sources,
+) -> Vec<Diagnostic> {
+    let proved = prove_each(checked, program, vocabulary, sources);
     proved.map_or_else(
         |too_much| vec![*too_much],
         |all| all.into_iter().filter_map(|it| it.finding).collect(),
@@ -48,12 +59,13 @@ pub(crate) struct Proved {
 pub(crate) fn prove_each(
     checked: &Checked,
     program: &Program,
+    vocabulary: &Vocabulary,
     sources: &Sources,
 ) -> Result<Vec<Proved>, Box<Diagnostic>> {
     if checked.claims.is_empty() {
         return Ok(Vec::new());
     }
-    Proof::new(checked, program, sources)
+    Proof::new(checked, program, vocabulary, sources)
         .and_then(|mut proof| proof.all())
         .map_err(|OverBudget| Box::new(too_much(checked)))
 }
@@ -72,6 +84,7 @@ fn too_much(checked: &Checked) -> Diagnostic {
 struct Proof<'a> {
     checked: &'a Checked,
     program: &'a Program,
+    vocabulary: &'a Vocabulary,
     sources: &'a Sources,
     /// The conditions of the claims, in their order.
     claimed: Vec<Lone>,
@@ -85,6 +98,7 @@ impl<'a> Proof<'a> {
     fn new(
         checked: &'a Checked,
         program: &'a Program,
+        vocabulary: &'a Vocabulary,
         sources: &'a Sources,
     ) -> Result<Self, OverBudget> {
         let claims = checked.claims.iter();
@@ -94,6 +108,7 @@ impl<'a> Proof<'a> {
         Ok(Proof {
             checked,
             program,
+            vocabulary,
             sources,
             claimed,
             ground,
@@ -191,12 +206,46 @@ impl<'a> Proof<'a> {
         {
             found = found.help(format!("{more} more clauses decide otherwise"));
         }
+        for connections in self.breaking(claim, claimed).unwrap_or_default() {
+            found = found.help(connections);
+        }
         if let [only] = clauses.as_slice()
             && let Some(repair) = self.repair(claim, claimed, only.0)?
         {
             found = found.help(format!("it would hold with `and {repair}` in that clause"));
         }
         Ok(Some(found.help(self.see(&facts))))
+    }
+
+    /// All connections that break a claim, in the words of the policy. They are looked for over a
+    /// space of their own, since what definitions ask for may be of no use otherwise.
+    fn breaking(&self, claim: &Claim, claimed: &Lone) -> Result<Vec<String>, OverBudget> {
+        let names = Names::new(&[(self.program, self.vocabulary)]);
+        let mut beside = names.beside();
+        beside.push(claimed.clone());
+        let mut ground = Ground::new(&[self.program], &beside, Budget::default())?;
+        let outcomes = ground.outcomes(self.program)?;
+        let holds = ground.holds(claimed)?;
+        let spoken_of = ground.arena.within(holds, outcomes.root, IMPOSSIBLE)?;
+        let breaking = ground.arena.mapped(spoken_of, |value| {
+            let decision = outcomes.decision(value);
+            u32::from(decision.is_some_and(|it| broken_by(claim, it.verdict)))
+        })?;
+        let regions = ground.regions(breaking, &names, MOST_FOUND)?;
+        let all = regions.all.iter();
+        let mut told: Vec<String> = all
+            .take(MOST_REGIONS)
+            .map(|region| format!("it is broken by {}", region.text))
+            .collect();
+        match (
+            regions.all.len().saturating_sub(MOST_REGIONS),
+            regions.is_cut,
+        ) {
+            (0, false) => {}
+            (more, false) => told.push(format!("and by {more} more kinds of connection")),
+            (_, true) => told.push("and by more kinds of connection".to_owned()),
+        }
+        Ok(told)
     }
 
     fn vacuous(&self, claim: &Claim) -> Diagnostic {

@@ -89,6 +89,15 @@ struct Texts {
     others: Vec<Option<ClassId>>,
 }
 
+/// In which order diagrams ask for attributes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// So that they are small.
+    Smallest,
+    /// That of the table of attributes, whatever is found to be small.
+    Table,
+}
+
 /// The attributes in the order in which diagrams ask for them. What the assumptions speak of together
 /// stands together, and what verdicts and their reasons are made of comes late: in the order of the
 /// table of attributes the diagram of the default policy is twice as large.
@@ -159,18 +168,24 @@ pub(crate) struct Space {
 impl Space {
     /// What some tests tell apart, each with its attribute. Beyond that, what the table of
     /// attributes tells apart.
-    pub(crate) fn new<'a>(tests: impl Iterator<Item = (AttributeId, &'a Test)>) -> Self {
+    pub(crate) fn new<'a>(
+        tests: impl Iterator<Item = (AttributeId, &'a Test)>,
+        order: Order,
+    ) -> Self {
         let mut by_attribute: Vec<Vec<&Test>> = AttributeId::all().map(|_| Vec::new()).collect();
         for (attribute, test) in tests {
             if let Some(tests) = by_attribute.get_mut(usize::from(attribute.0)) {
                 tests.push(test);
             }
         }
-        let mut order: Vec<AttributeId> = AttributeId::all().collect();
-        order.sort_by_key(|id| {
-            let place = ORDER.iter().position(|name| *name == id.row().name);
-            place.unwrap_or(ORDER.len())
-        });
+        let mut all: Vec<AttributeId> = AttributeId::all().collect();
+        if order == Order::Smallest {
+            all.sort_by_key(|id| {
+                let place = ORDER.iter().position(|name| *name == id.row().name);
+                place.unwrap_or(ORDER.len())
+            });
+        }
+        let order = all;
         let tests_of = |id: AttributeId| {
             let tests = by_attribute.get(usize::from(id.0));
             tests.map(Vec::as_slice).unwrap_or_default()
@@ -597,6 +612,17 @@ impl Domain {
             runs.extend(named.map(|class| (*class, *class)));
         }
         merged(runs)
+    }
+
+    /// The texts that are classes of their own, with them.
+    pub(crate) fn literals(&self) -> Vec<(&str, ClassId)> {
+        match &self.found {
+            Found::Texts(texts) => {
+                let named = texts.named.iter();
+                named.map(|(text, class)| (&**text, *class)).collect()
+            }
+            Found::Codes | Found::Ranges(_) | Found::Bits(_) => Vec::new(),
+        }
     }
 
     /// The classes, of all that an attribute has by itself, that those of some runs are of.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::answer::{LAWFUL, Tables};
 use super::assumed::assumed;
 use super::diagram::{Arena, Budget, Id, OverBudget, Var};
-use super::domain::Space;
+use super::domain::{Order, Space};
 use crate::compile::program::{HIT, Instruction, MISS};
 use crate::compile::{Lone, Program};
 use crate::facts::AttributeId;
@@ -31,10 +31,20 @@ impl Ground {
         beside: &[Lone],
         budget: Budget,
     ) -> Result<Self, OverBudget> {
+        Self::in_order(programs, beside, budget, Order::Smallest)
+    }
+
+    /// The same with another order of attributes.
+    pub(super) fn in_order(
+        programs: &[&Program],
+        beside: &[Lone],
+        budget: Budget,
+        order: Order,
+    ) -> Result<Self, OverBudget> {
         let of_programs = programs.iter().flat_map(|program| &program.instructions);
         let of_others = beside.iter().flat_map(|lone| &lone.instructions);
         let tests: Vec<&Instruction> = of_programs.chain(of_others).collect();
-        let space = Space::new(tests.iter().map(|it| (it.attribute, &it.test)));
+        let space = Space::new(tests.iter().map(|it| (it.attribute, &it.test)), order);
         let mut arena = Arena::new(space.widths(), budget);
         let assumed = assumed(&space, &mut arena)?;
         let mut is_asked: Vec<bool> = space.domains().map(|_| false).collect();

@@ -15,12 +15,19 @@ pub(crate) mod attacker;
 mod change;
 mod claims;
 mod clauses;
+mod cube;
 pub(crate) mod dead_end;
 mod diagram;
+mod difference;
 mod domain;
+mod fingerprint;
 mod ground;
+mod meaning;
+mod names;
 mod outcome;
 mod question;
+mod region;
+mod term;
 mod witness;
 
 #[cfg(test)]
@@ -31,6 +38,8 @@ pub(crate) use change::{Move, Moves, Steps, smallest};
 pub(crate) use claims::{prove, prove_each};
 pub(crate) use clauses::{Clauses, Way};
 pub(crate) use diagram::{Budget, ClassId, Id, OverBudget, Var};
+pub(crate) use difference::{Difference, Direction, Part, Side, Transition};
 pub(crate) use domain::{Class, Member};
+pub(crate) use fingerprint::canonical;
 pub(crate) use ground::Ground;
 pub(crate) use outcome::{IMPOSSIBLE, Outcomes};

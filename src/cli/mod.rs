@@ -10,9 +10,11 @@ mod connect;
 mod constants;
 mod dead_ends;
 mod devices;
+mod diff;
 mod doctor;
 mod explain;
 mod fact;
+mod fingerprint;
 mod fmt;
 mod further;
 mod import;
@@ -61,6 +63,12 @@ pub enum Exit {
     /// `gw explain` came to a refusal, and `--exit-code` asked to hear it; `gw connect` was
     /// refused.
     Refused,
+    /// `gw diff`: the new policy is narrower than the old one.
+    Narrower,
+    /// It is wider.
+    Wider,
+    /// It is both.
+    Both,
 }
 
 impl Exit {
@@ -88,6 +96,9 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::Input => 3,
             Exit::Refused => 4,
+            Exit::Narrower => 10,
+            Exit::Wider => 11,
+            Exit::Both => 12,
         })
     }
 }
@@ -104,7 +115,8 @@ Exit codes:
   1  it is not: errors in a policy, failing tests, files to format
   2  the command line is wrong
   3  an input cannot be read
-  4  the connection is refused (gw explain --exit-code, gw connect)";
+  4  the connection is refused (gw explain --exit-code, gw connect)
+  10, 11, 12  the new policy is narrower, wider, both (gw diff)";
 
 /// Decides which WebSocket connections may come in, and says why.
 ///
@@ -121,7 +133,9 @@ struct Cli {
 enum Command {
     CheckPolicy(check::Args),
     Prove(prove::Args),
+    Diff(diff::Args),
     Explain(explain::Args),
+    Fingerprint(fingerprint::Args),
     Tail(tail::Args),
     Test(test::Args),
     Fmt(fmt::Args),
@@ -156,7 +170,9 @@ pub fn main() -> ExitCode {
     let exit = match cli.command {
         Command::CheckPolicy(args) => check::run(&args, &mut output),
         Command::Prove(args) => prove::run(&args, &mut output),
+        Command::Diff(args) => diff::run(&args, &mut output),
         Command::Explain(args) => explain::run(&args, &mut output),
+        Command::Fingerprint(args) => fingerprint::run(&args, &mut output),
         Command::Tail(args) => tail::run(&args, &mut output),
         Command::Test(args) => test::run(&args, &mut output),
         Command::Fmt(args) => fmt::run(&args, &mut output),

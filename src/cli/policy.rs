@@ -110,6 +110,9 @@ pub(super) fn told(status: &Value) -> String {
         clean(&digest),
         since("sinceMs")
     );
+    if status.get("fingerprint").is_some_and(Value::is_string) {
+        told.push_str(&format!("meaning   {}\n", clean(text("fingerprint"))));
+    }
     if differs(status) {
         told.push_str(&format!(
             "          the file cannot be loaded, since {}, and this one stays:\n",

@@ -93,7 +93,12 @@ const VACUOUS: &str = "says nothing";
 
 fn claims(policy: &Policy, file: &str, format: AnswerFormat, output: &mut Output) -> Exit {
     let checked = policy.checked();
-    let proved = match prove_each(checked, policy.program(), policy.sources()) {
+    let proved = match prove_each(
+        checked,
+        policy.program(),
+        policy.vocabulary(),
+        policy.sources(),
+    ) {
         Ok(proved) => proved,
         Err(too_much) => {
             output.report_one(*too_much, policy.sources(), format.report());

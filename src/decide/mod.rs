@@ -81,7 +81,7 @@ pub fn of_page(program: &Program, facts: &Facts) -> Option<(ClauseId, Reason)> {
 }
 
 /// Whether all that a clause asks for is known at a stage.
-fn asks_by(program: &Program, block: &Block, stage: Stage) -> bool {
+pub(crate) fn asks_by(program: &Program, block: &Block, stage: Stage) -> bool {
     let range = block.terms.start as usize..block.terms.end as usize;
     let mut terms = program.terms.get(range).unwrap_or_default().iter();
     terms.all(|term| {

@@ -111,6 +111,9 @@ pub struct PolicyName {
     pub file: Box<str>,
     /// The first digits of a hash over its texts.
     pub digest: Box<str>,
+    /// A hash over what it means, as soon as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Box<str>>,
 }
 
 /// What was answered.

@@ -348,6 +348,7 @@ impl Line {
             policy: Some(PolicyName {
                 file: policy.name().into(),
                 digest: policy.digest().into(),
+                fingerprint: policy.known_fingerprint().map(Into::into),
             }),
             ..self
         }

@@ -60,7 +60,7 @@ pub struct Loaded {
     pub sources: Sources,
     /// The policy; `None` when there are errors.
     pub checked: Option<Checked>,
-    /// The sets and definitions of the policy, for conditions beside it.
+    /// The sets and definitions that it may use.
     pub vocabulary: Vocabulary,
     /// Errors and warnings, in the order of the texts.
     pub diagnostics: Diagnostics,
@@ -86,12 +86,15 @@ pub fn load(path: &str, text: &str, reader: &mut Reader<'_>) -> Loaded {
     } = files;
     diagnostics.sort();
     diagnostics.0.dedup();
-    let (checked, vocabulary) = checked.unzip();
-    let checked = checked.filter(|_| !diagnostics.has_errors());
+    let (checked, vocabulary) = checked
+        .filter(|_| !diagnostics.has_errors())
+        .map_or_else(Default::default, |(checked, vocabulary)| {
+            (Some(checked), vocabulary)
+        });
     Loaded {
         sources,
         checked,
-        vocabulary: vocabulary.unwrap_or_default(),
+        vocabulary,
         diagnostics,
     }
 }

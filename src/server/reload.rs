@@ -217,6 +217,7 @@ impl Shared {
         let mut status = json!({
             "name": policy_name(&now.policy),
             "digest": now.policy.digest(),
+            "fingerprint": now.policy.known_fingerprint(),
             "sinceMs": now.since_ms,
             "differs": false,
         });

@@ -101,6 +101,9 @@ impl Loading {
                 output.report(&error.diagnostics, texts, ReportFormat::Human);
             })
         })?;
+        // Nobody waits for it.
+        let found = policy.clone();
+        std::thread::spawn(move || found.fingerprint().map(str::len));
         let behind = config.upstream.as_ref();
         let target = behind.map(|behind| upstream::target(&config.named(), behind));
         let wrong = target.and_then(Result::err);

@@ -17,7 +17,7 @@ pub(in crate::lang) use verdict::meant;
 
 use super::KEYWORDS;
 use super::ast::{Ast, ClauseRole, Expression, Given, Literal, Statement, StatementKind};
-use super::checked::{self, Answer, Checked, Claim, Clause, Condition, Role, Test};
+use super::checked::{self, Answer, Checked, Claim, Clause, Condition, Members, Role, Test};
 use super::parse::MAX_PROBLEMS;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, suggest};
 use crate::facts::{ATTRIBUTES, AttributeId, Kind, Stage};
@@ -98,6 +98,26 @@ pub fn condition(
 pub struct Vocabulary {
     sets: BTreeMap<String, (Span, Vec<Spanned<Literal>>)>,
     definitions: BTreeMap<String, Definition>,
+}
+
+impl Vocabulary {
+    /// Each definition with what it means, by name.
+    pub fn definitions(&self) -> impl Iterator<Item = (&str, &Condition)> {
+        let all = self.definitions.iter();
+        all.filter_map(|(name, found)| Some((name.as_str(), &found.meaning.as_ref()?.condition)))
+    }
+
+    /// Each set whose values an attribute can be compared with, by name.
+    #[must_use]
+    pub fn sets(&self, attribute: AttributeId) -> Vec<(&str, Members)> {
+        let all = self.sets.iter();
+        all.filter_map(|(name, (_, values))| {
+            let mut checker = Checker::default();
+            let members = checker.members(attribute.row(), values)?;
+            Some((name.as_str(), members))
+        })
+        .collect()
+    }
 }
 
 #[derive(Clone, Debug)]

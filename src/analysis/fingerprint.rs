@@ -1,0 +1,787 @@
+//! The meaning of a policy as one text: two policies that mean the same come to the same text, and
+//! two that do not, do not.
+//!
+//! A diagram is the only one for what it says, over the same classes. So what a policy tells apart
+//! and never answers differently is put together again: networks, texts and sets of scopes. What is
+//! left does not depend on how the policy is written. Attributes are asked for in the order of their
+//! table, whatever order is found to be small.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use rustc_hash::FxHashMap;
+
+use super::diagram::{Arena, Budget, ClassId, Edge, Id, OverBudget, Var};
+use super::domain::Order;
+use super::ground::Ground;
+use super::meaning::Answered;
+use super::outcome::IMPOSSIBLE;
+use super::term::{Known, known};
+use crate::compile::program::{HIT, Instruction, MISS, Test};
+use crate::compile::{Lone, Program};
+use crate::facts::{AttributeId, Facts, Kind, ScopeSet};
+use crate::lang::checked::Checked;
+use crate::source::Span;
+
+/// The meaning of a policy as a text.
+pub(crate) fn canonical(
+    checked: &Checked,
+    program: &Program,
+    budget: Budget,
+) -> Result<String, OverBudget> {
+    let mut ground = Ground::in_order(&[program], &[of_both_ends(program)], budget, Order::Table)?;
+    let outcomes = ground.outcomes(program)?;
+    let meaning = ground.meaning(program, checked, &outcomes)?;
+    let groups = ground.groups(meaning.root)?;
+    let widths = groups.iter().map(|groups| groups.count).collect();
+    let mut small = Merged {
+        from: &ground.arena,
+        groups: &groups,
+        arena: Arena::new(widths, budget),
+        memo: FxHashMap::default(),
+    };
+    let root = small.merged(meaning.root)?;
+    Ok(written(
+        &ground,
+        &small.arena,
+        root,
+        &groups,
+        &meaning.answers,
+    ))
+}
+
+/// What is asked of one end of a connection is told apart at the other too: of a direct connection
+/// both are one address.
+fn of_both_ends(program: &Program) -> Lone {
+    let ends = ["peer", "client-ip"].map(AttributeId::named);
+    let mut instructions = Vec::new();
+    for instruction in &program.instructions {
+        let Test::Address(_, _, networks) = &instruction.test else {
+            continue;
+        };
+        if networks.is_empty() || !ends.contains(&Some(instruction.attribute)) {
+            continue;
+        }
+        for end in ends.into_iter().flatten() {
+            if let Kind::Address { get, .. } = end.row().kind {
+                instructions.push(Instruction {
+                    attribute: end,
+                    test: Test::Address(get, 0, networks.clone()),
+                    hit: HIT,
+                    miss: MISS,
+                    span: Span::default(),
+                });
+            }
+        }
+    }
+    Lone {
+        instructions,
+        entry: HIT,
+    }
+}
+
+/// The classes of a variable that are answered alike, as one each.
+struct Groups {
+    /// Of each class, its group.
+    of: Vec<ClassId>,
+    count: ClassId,
+    /// What is in them, where that is not fixed.
+    says: String,
+}
+
+impl Groups {
+    fn none(width: ClassId) -> Self {
+        Groups {
+            of: (0..width).collect(),
+            count: width,
+            says: String::new(),
+        }
+    }
+
+    /// All classes are one.
+    fn one(width: ClassId) -> Self {
+        Groups {
+            of: (0..width).map(|_| 0).collect(),
+            count: 1,
+            says: String::new(),
+        }
+    }
+
+    /// From what each class says of its group; groups are in the order of that.
+    fn by(texts: &[String]) -> Self {
+        let all: BTreeSet<&String> = texts.iter().collect();
+        let place = |text: &String| all.iter().position(|it| *it == text).unwrap_or_default();
+        let narrow = |at: usize| ClassId::try_from(at).unwrap_or(ClassId::MAX);
+        let joined: Vec<&str> = all.iter().map(|text| text.as_str()).collect();
+        Groups {
+            of: texts.iter().map(|text| narrow(place(text))).collect(),
+            count: narrow(all.len()),
+            says: joined.join("; "),
+        }
+    }
+}
+
+/// Whether two diagrams answer differently where both answer.
+struct Conflicts<'a> {
+    arena: &'a Arena,
+    memo: FxHashMap<(Id, Id), bool>,
+}
+
+impl Conflicts<'_> {
+    fn between(&mut self, one: Id, other: Id) -> bool {
+        let nothing = Id::value(IMPOSSIBLE);
+        if one == other || one == nothing || other == nothing {
+            return false;
+        }
+        if one.as_value().is_some() && other.as_value().is_some() {
+            return true;
+        }
+        let key = (one.min(other), one.max(other));
+        if let Some(known) = self.memo.get(&key) {
+            return *known;
+        }
+        let asked = [one, other].map(|id| self.arena.at(id).map(|(var, _)| var));
+        let var = asked.into_iter().flatten().min().unwrap_or_default();
+        let ends = |id: Id| match self.arena.at(id) {
+            Some((asked, edges)) if asked == var => edges.iter().map(|edge| edge.last).collect(),
+            _ => Vec::new(),
+        };
+        let mut classes: Vec<ClassId> = ends(one).into_iter().chain(ends(other)).collect();
+        classes.sort_unstable();
+        classes.dedup();
+        let to = |id: Id, class: ClassId| match self.arena.at(id) {
+            Some((asked, _)) if asked == var => self.arena.child(id, class),
+            _ => id,
+        };
+        let found = classes
+            .into_iter()
+            .any(|class| self.between(to(one, class), to(other, class)));
+        self.memo.insert(key, found);
+        found
+    }
+}
+
+impl Ground {
+    /// Which classes of each variable a diagram never answers differently.
+    fn groups(&mut self, root: Id) -> Result<Vec<Groups>, OverBudget> {
+        let mut at: FxHashMap<Var, Vec<Id>> = FxHashMap::default();
+        for id in self.arena.reached(root) {
+            if let Some((var, _)) = self.arena.at(id) {
+                at.entry(var).or_default().push(id);
+            }
+        }
+        let ends = self.ends(&at)?;
+        let mut conflicts = Conflicts {
+            arena: &self.arena,
+            memo: FxHashMap::default(),
+        };
+        let mut groups = Vec::new();
+        for (var, domain) in self.space.domains() {
+            let width = self.arena.width(var);
+            let nodes = at.get(&var).map(Vec::as_slice).unwrap_or_default();
+            let mut differ = |one: ClassId, other: ClassId| {
+                let to = |id: &Id| (self.arena.child(*id, one), self.arena.child(*id, other));
+                let mut all = nodes.iter().map(to);
+                all.any(|(one, other)| conflicts.between(one, other))
+            };
+            let is_fine = self.space.fine(domain.attribute) == Some(var);
+            groups.push(match domain.attribute.row().kind {
+                Kind::Set { set, .. } => {
+                    let kinds = kinds(width, &mut differ, |class| class == 0);
+                    of_sets(self, var, set, &kinds)
+                }
+                Kind::Address { .. } if is_fine => {
+                    let known = known(domain);
+                    let cut = |class: ClassId| {
+                        let is_end = ends.as_ref().is_some_and(|it| it.vars.contains(&var));
+                        is_end && ends.as_ref().is_some_and(|it| it.cuts.contains(&class))
+                    };
+                    of_addresses(&known, |class| cut(class) || differ(class, class + 1))
+                }
+                Kind::Header { .. } | Kind::Text { .. } if is_fine => {
+                    of_texts(domain.attribute, &known(domain), &mut differ)
+                }
+                Kind::Flag { .. }
+                | Kind::Enum { .. }
+                | Kind::Address { .. }
+                | Kind::Header { .. }
+                | Kind::Text { .. } => Groups::none(width),
+            });
+        }
+        Ok(groups)
+    }
+
+    /// Between which classes of both ends of a connection a difference is made, of either or of both
+    /// together.
+    fn ends(&mut self, at: &FxHashMap<Var, Vec<Id>>) -> Result<Option<Ends>, OverBudget> {
+        let vars = ["peer", "client-ip"]
+            .map(|name| AttributeId::named(name).and_then(|id| self.space.fine(id)));
+        let [Some(peer), Some(client)] = vars else {
+            return Ok(None);
+        };
+        let width = self.arena.width(peer).min(self.arena.width(client));
+        let mut cuts = BTreeSet::new();
+        for class in 0..width.saturating_sub(1) {
+            let mut pairs = Vec::new();
+            for id in at.get(&peer).into_iter().flatten() {
+                let (one, other) = (
+                    self.arena.child(*id, class),
+                    self.arena.child(*id, class + 1),
+                );
+                let both = [
+                    self.arena.given(one, client, class)?,
+                    self.arena.given(other, client, class + 1)?,
+                ];
+                pairs.push((one, other));
+                pairs.push((both[0], both[1]));
+            }
+            for id in at.get(&client).into_iter().flatten() {
+                let (one, other) = (
+                    self.arena.child(*id, class),
+                    self.arena.child(*id, class + 1),
+                );
+                pairs.push((one, other));
+            }
+            let mut conflicts = Conflicts {
+                arena: &self.arena,
+                memo: FxHashMap::default(),
+            };
+            if pairs
+                .into_iter()
+                .any(|(one, other)| conflicts.between(one, other))
+            {
+                cuts.insert(class);
+            }
+        }
+        Ok(Some(Ends {
+            vars: [peer, client],
+            cuts,
+        }))
+    }
+}
+
+/// Behind which classes of addresses there is a difference.
+struct Ends {
+    vars: [Var; 2],
+    cuts: BTreeSet<ClassId>,
+}
+
+impl Arena {
+    /// A diagram where a variable is of one class.
+    fn given(&mut self, id: Id, var: Var, class: ClassId) -> Result<Id, OverBudget> {
+        let mut memo = FxHashMap::default();
+        self.given_with(id, var, class, &mut memo)
+    }
+
+    fn given_with(
+        &mut self,
+        id: Id,
+        var: Var,
+        class: ClassId,
+        memo: &mut FxHashMap<Id, Id>,
+    ) -> Result<Id, OverBudget> {
+        let Some((asked, edges)) = self.at(id).filter(|(asked, _)| *asked <= var) else {
+            return Ok(id);
+        };
+        if asked == var {
+            return Ok(self.child(id, class));
+        }
+        if let Some(known) = memo.get(&id) {
+            return Ok(*known);
+        }
+        let mut edges = edges.to_vec();
+        for edge in &mut edges {
+            edge.to = self.given_with(edge.to, var, class, memo)?;
+        }
+        let made = self.make(asked, edges)?;
+        memo.insert(id, made);
+        Ok(made)
+    }
+}
+
+/// For each class the first one that it does not differ from; those that stand alone are their own.
+fn kinds(
+    width: ClassId,
+    differ: &mut impl FnMut(ClassId, ClassId) -> bool,
+    is_alone: impl Fn(ClassId) -> bool,
+) -> Vec<ClassId> {
+    let mut kinds: Vec<ClassId> = Vec::new();
+    let mut firsts: Vec<ClassId> = Vec::new();
+    for class in 0..width {
+        let mut like = firsts.iter().copied();
+        let like = like.find(|first| !is_alone(*first) && !differ(*first, class));
+        let kind = like.filter(|_| !is_alone(class)).unwrap_or(class);
+        if kind == class {
+            firsts.push(class);
+        }
+        kinds.push(kind);
+    }
+    kinds
+}
+
+/// Sets of scopes: which sets are in each group, by the bits of the set.
+fn of_sets(ground: &Ground, var: Var, set: fn(&mut Facts, ScopeSet), kinds: &[ClassId]) -> Groups {
+    let words = ground
+        .space
+        .domain(var)
+        .map_or(0, |domain| domain.attribute.row().kind.words().len());
+    let mut facts = Facts::default();
+    let mut sets: Vec<String> = kinds.iter().map(|_| String::new()).collect();
+    for bits in 0..1u16 << words {
+        set(&mut facts, ScopeSet(bits));
+        let class = ground.space.class(var, &facts) as usize;
+        let kind = kinds.get(class).copied().unwrap_or_default();
+        if let Some(text) = sets.get_mut(kind as usize) {
+            let _ = write!(text, "{bits:03x} ");
+        }
+    }
+    let text = |kind: &ClassId| sets.get(*kind as usize).cloned().unwrap_or_default();
+    Groups::by(&kinds.iter().map(text).collect::<Vec<_>>())
+}
+
+/// Addresses: ranges between which a difference is made.
+fn of_addresses(known: &[Known<'_>], mut is_cut: impl FnMut(ClassId) -> bool) -> Groups {
+    let mut starts: Vec<String> = Vec::new();
+    let mut is_needed = false;
+    for (class, it) in (0..).zip(known) {
+        let before = starts.len().checked_sub(1).and_then(|at| known.get(at));
+        let is_first = before.is_none_or(|before| before.code != it.code);
+        let cut = !is_first && is_cut(class - 1);
+        is_needed |= cut;
+        let start = match starts.last().filter(|_| !is_first && !cut) {
+            Some(same) => same.clone(),
+            None => it
+                .range
+                .map_or_else(String::new, |(first, _)| format!("{first:032x}")),
+        };
+        starts.push(start);
+    }
+    match is_needed {
+        true => Groups::by(&starts),
+        false => Groups::one(ClassId::try_from(known.len()).unwrap_or(ClassId::MAX)),
+    }
+}
+
+/// Headers and texts: the texts and ranges of each group, of one class by itself.
+fn of_texts(
+    attribute: AttributeId,
+    known: &[Known<'_>],
+    differ: &mut impl FnMut(ClassId, ClassId) -> bool,
+) -> Groups {
+    let width = ClassId::try_from(known.len()).unwrap_or(ClassId::MAX);
+    let code = |class: ClassId| known.get(class as usize).map(|it| it.code);
+    let mut differ = |one, other| code(one) != code(other) || differ(one, other);
+    let kinds = kinds(width, &mut differ, |_| false);
+    let mut texts: Vec<String> = Vec::new();
+    for kind in &kinds {
+        let own = || kinds.iter().zip(known).filter(move |it| it.0 == kind);
+        let code = own().next().map_or(0, |(_, it)| it.code);
+        let mut text = format!("{code}");
+        // What nobody names is known by what is named.
+        if rest_of(code, &kinds, known) != Some(*kind) {
+            let is_host = attribute.row().name == "host";
+            let mut ranges: Vec<(u128, u128)> = own().filter_map(|(_, it)| it.range).collect();
+            // A host that is an address is that address, however it is named.
+            let alone = own().filter_map(|(_, it)| it.ip).filter(|_| is_host);
+            ranges.extend(alone.map(|ip| (ip, ip)));
+            for (first, last) in joined(ranges) {
+                let _ = write!(text, " {first:032x}-{last:032x}");
+            }
+            let named = own().filter(|(_, it)| it.ip.is_none() || !is_host);
+            let mut named: Vec<&str> = named.filter_map(|(_, it)| it.literal).collect();
+            named.sort_unstable();
+            for literal in named {
+                let _ = write!(text, " {literal:?}");
+            }
+        }
+        texts.push(text);
+    }
+    let codes: BTreeSet<usize> = known.iter().map(|it| it.code).collect();
+    let groups = Groups::by(&texts);
+    match groups.count as usize == codes.len() {
+        true => Groups::one(width),
+        false => groups,
+    }
+}
+
+/// The group of a class that has what no policy names: where all are addresses, most of them.
+fn rest_of(code: usize, kinds: &[ClassId], known: &[Known<'_>]) -> Option<ClassId> {
+    let own = || kinds.iter().zip(known).filter(move |it| it.1.code == code);
+    let mut others = own().filter(|(_, it)| it.literal.is_none() && it.range.is_none());
+    if let Some((kind, _)) = others.next() {
+        return Some(*kind);
+    }
+    let mut sizes: Vec<(ClassId, u128)> = Vec::new();
+    for (kind, it) in own() {
+        let size = it.range.map_or(0, |(first, last)| last - first);
+        match sizes.iter_mut().find(|known| known.0 == *kind) {
+            Some(known) => known.1 = known.1.saturating_add(size),
+            None => sizes.push((*kind, size)),
+        }
+    }
+    let largest = sizes.iter().map(|it| it.1).max()?;
+    let largest = sizes.iter().find(|it| it.1 == largest);
+    largest.map(|(kind, _)| *kind)
+}
+
+/// Ranges, sorted, those that touch being one.
+fn joined(mut ranges: Vec<(u128, u128)>) -> Vec<(u128, u128)> {
+    ranges.sort_unstable();
+    let mut joined: Vec<(u128, u128)> = Vec::new();
+    for (first, last) in ranges {
+        match joined.last_mut() {
+            Some(before) if first <= before.1.saturating_add(1) => before.1 = before.1.max(last),
+            _ => joined.push((first, last)),
+        }
+    }
+    joined
+}
+
+/// A diagram over groups in the place of classes.
+struct Merged<'a> {
+    from: &'a Arena,
+    groups: &'a [Groups],
+    arena: Arena,
+    memo: FxHashMap<Id, Id>,
+}
+
+impl Merged<'_> {
+    fn merged(&mut self, id: Id) -> Result<Id, OverBudget> {
+        if id.as_value().is_some() {
+            return Ok(id);
+        }
+        if let Some(known) = self.memo.get(&id) {
+            return Ok(*known);
+        }
+        let Some((var, edges)) = self.from.at(id) else {
+            return Ok(id);
+        };
+        let Some(groups) = self.groups.get(usize::from(var)) else {
+            return Ok(id);
+        };
+        // Of a group, whoever can be answers.
+        let mut to: Vec<Id> = (0..groups.count).map(|_| Id::value(IMPOSSIBLE)).collect();
+        let mut first = 0;
+        for edge in edges {
+            let below = self.merged(edge.to)?;
+            let own = groups.of.get(first as usize..=edge.last as usize);
+            let own: BTreeSet<ClassId> = own.unwrap_or_default().iter().copied().collect();
+            for group in own {
+                if let Some(place) = to.get_mut(group as usize) {
+                    *place = self.arena.combined(*place, below, &mut Answering)?;
+                }
+            }
+            first = edge.last.saturating_add(1);
+        }
+        let runs = (0..).zip(to).map(|(last, to)| Edge { last, to });
+        let made = self.arena.make(var, runs)?;
+        self.memo.insert(id, made);
+        Ok(made)
+    }
+}
+
+/// The first that answers.
+struct Answering;
+
+impl super::diagram::Combine for Answering {
+    fn values(&mut self, left: u32, right: u32) -> u32 {
+        if left == IMPOSSIBLE { right } else { left }
+    }
+
+    fn known(&mut self, left: Id, right: Id) -> Option<Id> {
+        if left == Id::value(IMPOSSIBLE) {
+            return Some(right);
+        }
+        (left == right || right == Id::value(IMPOSSIBLE)).then_some(left)
+    }
+}
+
+/// A diagram with all that it is about. Nodes have the places in which they are met.
+fn written(
+    ground: &Ground,
+    arena: &Arena,
+    root: Id,
+    groups: &[Groups],
+    answers: &[Answered],
+) -> String {
+    let mut text = String::new();
+    let mut places: FxHashMap<Id, usize> = FxHashMap::default();
+    let mut asked = BTreeSet::new();
+    for id in arena.reached(root) {
+        let place = places.len();
+        places.insert(id, place);
+        let Some((var, edges)) = arena.at(id) else {
+            let answer = id
+                .as_value()
+                .and_then(|value| answers.get((value as usize).checked_sub(1)?));
+            let _ = match answer {
+                Some(answer) => writeln!(text, "{place} {}", of_answer(answer)),
+                None => writeln!(text, "{place} cannot be"),
+            };
+            continue;
+        };
+        asked.insert(var);
+        let _ = write!(text, "{place} {}", of_var(ground, var));
+        for edge in edges {
+            let to = places.get(&edge.to).copied().unwrap_or_default();
+            let _ = write!(text, " {}:{to}", edge.last);
+        }
+        text.push('\n');
+    }
+    for var in asked {
+        let says = groups
+            .get(usize::from(var))
+            .map_or("", |groups| &groups.says);
+        let kind = ground
+            .space
+            .domain(var)
+            .map(|domain| domain.attribute.row().kind);
+        let words = kind
+            .map_or(&[][..], Kind::words)
+            .iter()
+            .map(|word| word.name);
+        let words: Vec<&str> = words.collect();
+        let _ = writeln!(text, "{} {} = {says}", of_var(ground, var), words.join(" "));
+    }
+    text
+}
+
+/// A variable by the name of its attribute.
+fn of_var(ground: &Ground, var: Var) -> String {
+    let Some(domain) = ground.space.domain(var) else {
+        return String::new();
+    };
+    let name = domain.attribute.row().name;
+    match ground.space.fine(domain.attribute) == Some(var) {
+        true => format!("{name}/which"),
+        false => name.to_owned(),
+    }
+}
+
+fn of_answer(answer: &Answered) -> String {
+    let mut text = answer.verdict.to_string();
+    if let Some(hint) = &answer.hint {
+        let _ = write!(text, " hint {hint:?}");
+    }
+    for (what, reason) in [("upgrade", answer.at_upgrade), ("page", answer.of_page)] {
+        if let Some(reason) = reason {
+            let _ = write!(text, " {what} {reason}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
+
+    use super::*;
+    use crate::compile::compile;
+    use crate::decide::decide;
+    use crate::decide::tests::{facts, policy};
+    use crate::facts::assumptions::broken;
+    use crate::lang::checked::{Clause, Condition, Predicate, Role};
+    use crate::policy::Policy;
+    use crate::source::Spanned;
+
+    const SMALL: Budget = Budget {
+        nodes: 100_000,
+        steps: 400_000,
+    };
+
+    fn print(rest: &str) -> String {
+        let text = format!("gw-policy 1\n{rest}\n");
+        let policy = Policy::parse("print.policy", &text);
+        let policy = policy.unwrap_or_else(|error| panic!("{error}\n{text}"));
+        policy.fingerprint().unwrap().to_owned()
+    }
+
+    const DEFAULT: &str = "default → require-pairing";
+
+    /// Ways to write one policy, which stands first.
+    const ALIKE: &[&[&str]] = &[
+        // Order, names, labels, prose, trials, tests.
+        &[
+            "client=cli and loopback → approve\nclient=test and private → silent-approve\n",
+            "client=test and private → silent-approve\nclient=cli and loopback → approve\n",
+            "define here = loopback\n[a] client=cli and here → approve because \"x\"\n[b] client=test and private → silent-approve because \"y\"\n",
+            "trial tls → approve\nclient=cli and loopback → approve\nclient=test and private → silent-approve\ntest \"t\": client=cli and loopback → approve\n",
+            "client=cli and not (not loopback) → approve\nclient=test and peer=private → silent-approve\nclient=cli and loopback and tls → approve\n",
+        ],
+        // Networks that are divided, and that make no difference.
+        &[
+            "client=cli and peer in { 192.168.0.0/16 } → approve\n",
+            "client=cli and peer in { 192.168.0.0/17, 192.168.128.0/17 } → approve\n",
+            "client=cli and peer in { 192.168.0.0/17 } → approve\nclient=cli and peer in { 192.168.128.0/17 } → approve\n",
+            "client=cli and peer in { 192.168.0.0/16 } → approve\nclient=test and client-ip in { 10.1.0.0/16 } → require-pairing\n",
+            "client=cli and peer in { 192.168.0.0/16 } and (ingress!=direct or client-ip in { 192.168.0.0/16 }) → approve\n",
+        ],
+        &[
+            "client=cli and loopback → approve\n",
+            "client=cli and peer in { 127.0.0.0/8, ::1 } → approve\n",
+        ],
+        // Texts.
+        &[
+            "client=cli and origin=\"https://a.example\" → approve\n",
+            "client=cli and origin in { \"https://a.example\" } and origin!=\"https://b.example\" → approve\n",
+            "client=cli and origin=\"https://a.example\" → approve\nclient=test and path=\"/x\" → require-pairing\n",
+        ],
+        &[
+            "client=cli and host=10.0.0.5 → approve\n",
+            "client=cli and host=\"10.0.0.5\" → approve\n",
+            "client=cli and host in { 10.0.0.5, \"10.0.0.5\" } and not (host in { 10.0.0.4 }) → approve\n",
+        ],
+        // Scopes.
+        &[
+            "client=cli and scopes within { operator.read, operator.write } → approve\n",
+            "client=cli and scopes within { operator.read, operator.write } and not (scopes includes operator.admin) → approve\n",
+            "client=cli and (scopes={} or scopes={ operator.read } or scopes={ operator.write } or scopes={ operator.read, operator.write }) → approve\n",
+        ],
+        // What cannot be.
+        &[
+            "client=cli and auth=token and setting.auth-mode=token → approve\n",
+            "client=cli and auth=token → approve\n",
+        ],
+    ];
+
+    #[test]
+    fn however_it_is_written_it_is_the_same() {
+        let mut all: Vec<String> = Vec::new();
+        for group in ALIKE {
+            let prints: Vec<String> = group
+                .iter()
+                .map(|it| print(&format!("{it}{DEFAULT}")))
+                .collect();
+            for (text, found) in group.iter().zip(&prints) {
+                assert_eq!(Some(found), prints.first(), "{text}");
+            }
+            let first = prints.into_iter().next().unwrap();
+            assert!(!all.contains(&first), "{group:#?}");
+            all.push(first);
+        }
+    }
+
+    /// What a client, or the server before the upgrade, notices.
+    #[test]
+    fn what_can_be_noticed_counts() {
+        let texts = [
+            "guard origin=opaque → reject(origin-not-allowed)\n",
+            "guard at upgrade origin=opaque → reject(origin-not-allowed)\n",
+            "guard origin=opaque → reject(device-required)\n",
+            "guard origin=opaque → reject(origin-not-allowed) hint=\"ask me\"\n",
+            "origin=opaque → reject(origin-not-allowed)\n",
+            "tls → approve\n",
+            "tls → approve(token=no)\n",
+            "tls → silent-approve\n",
+            "tls → silent-approve(ttl=\"1d\")\n",
+            "tls and peer in { 10.0.0.0/9 } → approve\n",
+            "tls and peer in { 10.0.0.0/10 } → approve\n",
+            "tls and client-ip in { 10.0.0.0/9 } → approve\n",
+        ];
+        let prints: BTreeSet<String> = texts
+            .iter()
+            .map(|it| print(&format!("{it}{DEFAULT}")))
+            .collect();
+        assert_eq!(prints.len(), texts.len());
+    }
+
+    /// Divides each network in two.
+    fn divided(condition: &mut Condition) {
+        match condition {
+            Condition::All(parts) | Condition::Any(parts) => {
+                parts.iter_mut().for_each(|part| divided(&mut part.value));
+            }
+            Condition::Not(inner) => divided(&mut inner.value),
+            Condition::Test(comparison) => {
+                if let Predicate::Among(members) = &mut comparison.predicate {
+                    let networks = members.networks.iter();
+                    let halves = networks.flat_map(|network| {
+                        let halves = network.subnets(network.prefix_len() + 1);
+                        halves.map_or_else(|_| vec![*network], Iterator::collect)
+                    });
+                    members.networks = halves.collect();
+                }
+            }
+        }
+    }
+
+    /// The same, written otherwise.
+    fn rewritten(checked: &Checked) -> Checked {
+        let mut other = checked.clone();
+        let clauses = other.guards.iter_mut().chain(&mut other.rules);
+        for clause in clauses {
+            divided(&mut clause.condition.value);
+            let span = clause.condition.span;
+            let own = std::mem::replace(&mut clause.condition.value, Condition::ALWAYS);
+            let negated = Condition::Not(Box::new(Spanned::new(own, span)));
+            clause.condition.value = Condition::Not(Box::new(Spanned::new(negated, span)));
+            clause.label = Some("renamed".to_owned());
+        }
+        let is_alike = |one: &Clause, other: &Clause| {
+            (one.answer, one.role, &one.hint) == (other.answer, other.role, &other.hint)
+        };
+        for at in 1..other.rules.len() {
+            let pair = other.rules.get(at - 1).zip(other.rules.get(at));
+            if pair.is_some_and(|(one, next)| is_alike(one, next)) {
+                other.rules.swap(at - 1, at);
+            }
+        }
+        other.rules.retain(|rule| rule.role == Role::Rule);
+        other
+    }
+
+    /// Whether two policies answer alike, over one ground that tells apart what either does.
+    fn are_alike(one: &Checked, other: &Checked) -> Result<bool, OverBudget> {
+        let programs = [compile(one), compile(other)];
+        let mut ground = Ground::new(&[&programs[0], &programs[1]], &[], SMALL)?;
+        let mut meanings = Vec::new();
+        for (checked, program) in [one, other].into_iter().zip(&programs) {
+            let outcomes = ground.outcomes(program)?;
+            meanings.push(ground.meaning(program, checked, &outcomes)?);
+        }
+        let differs =
+            ground
+                .arena
+                .combined(meanings[0].root, meanings[1].root, &mut |a: u32, b: u32| {
+                    u32::from(meanings[0].answer(a) != meanings[1].answer(b))
+                })?;
+        Ok(differs == Id::NO)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 12,
+            rng_seed: RngSeed::Fixed(11),
+            max_shrink_iters: 60,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn it_is_the_same_exactly_for_what_is_answered_alike(
+            one in policy(),
+            other in policy(),
+            all in proptest::collection::vec(facts(), 1..60),
+        ) {
+            let too_large = |_| TestCaseError::reject("too large");
+            let text = |checked: &Checked| canonical(checked, &compile(checked), SMALL).map_err(too_large);
+            let own = text(&one)?;
+            prop_assert_eq!(&own, &text(&rewritten(&one))?);
+            // One clause of another policy in the place of one of its own, which may change nothing.
+            let mut near = one.clone();
+            if let (Some(place), Some(rule)) = (near.rules.last_mut(), other.rules.first()) {
+                *place = rule.clone();
+            }
+            for other in [near, other] {
+                let prints_alike = own == text(&other)?;
+                prop_assert_eq!(prints_alike, are_alike(&one, &other).map_err(too_large)?);
+                if prints_alike {
+                    for facts in all.iter().filter(|facts| broken(facts).next().is_none()) {
+                        let verdict = |checked: &Checked| decide(&compile(checked), facts).verdict;
+                        prop_assert_eq!(verdict(&one), verdict(&other), "{:#?}", facts);
+                    }
+                }
+            }
+        }
+    }
+}
