@@ -970,6 +970,7 @@ fn a_gateway_says_how_it_is_and_what_differs() {
         str![[r#"
 gateway   [..]gw.sock, version [..], started [..]
 policy    [..]my.policy [..], in force since [..]
+meaning   [..]
 state     [..]state
 devices   0 devices, 0 requests
 sessions  1, this one too

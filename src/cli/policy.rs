@@ -110,8 +110,10 @@ pub(super) fn told(status: &Value) -> String {
         clean(&digest),
         since("sinceMs")
     );
-    if status.get("fingerprint").is_some_and(Value::is_string) {
-        told.push_str(&format!("meaning   {}\n", clean(text("fingerprint"))));
+    // An older gateway tells none, and one that has just begun does not know it yet.
+    if let Some(found) = status.get("fingerprint") {
+        let found = found.as_str().map_or_else(|| "not known yet".to_owned(), clean);
+        told.push_str(&format!("meaning   {found}\n"));
     }
     if differs(status) {
         told.push_str(&format!(
