@@ -1,9 +1,9 @@
 //! Dead ends: connections that are refused, and that what they are told to do does not lead in.
 //!
-//! A connection is on its way in if it is admitted, or if it is refused and a step that its answer
-//! names ([`crate::verdict::change`]) makes one of it that is on its way in. Whoever can be and is
-//! neither on its way in nor refused by design is at a dead end. So is the owner where the tools
-//! that approve others are refused themselves.
+//! A connection is on a way if it is admitted, or kept out by design, or if it is refused and a step
+//! that its answer names ([`crate::verdict::change`]) makes one of it that is on a way. Whoever can be
+//! and is on none is at a dead end. So is the owner where the tools that approve others are refused
+//! themselves.
 
 use super::attacker::Said;
 use super::clauses::Clauses;
@@ -38,11 +38,10 @@ pub(crate) struct Refusal {
 /// Where a refusal leads.
 #[derive(Clone, Debug)]
 pub(crate) enum Way {
-    /// Each connection comes in by what it is told: here the steps of the one that is shown, with
-    /// what is decided after each.
-    In(Vec<(Change, Decision)>),
-    /// It is meant to stay out.
-    ByDesign,
+    /// What each connection is told ends with an admission, or with an answer that is meant to be the
+    /// last one: here the steps of the one that is shown, with what is decided after each. None where
+    /// this answer is meant to be the last one.
+    Ends(Vec<(Change, Decision)>),
     /// What it is told leads nowhere.
     DeadEnd,
 }
@@ -113,6 +112,7 @@ pub(crate) fn ways(program: &Program, nodes: usize) -> Result<Ways, OverBudget> 
         program,
         outcomes: &outcomes,
         ground: &mut ground,
+        inside: Id::NO,
         good: Id::NO,
     };
     search.spread()?;
@@ -130,7 +130,8 @@ fn steps(verdict: Verdict) -> &'static [Change] {
     }
 }
 
-fn is_by_design(verdict: Verdict) -> bool {
+/// Whether nothing is meant to change an answer.
+pub(crate) fn is_by_design(verdict: Verdict) -> bool {
     matches!(verdict, Verdict::Reject(reason) if reason.changes().is_empty())
 }
 
@@ -138,40 +139,50 @@ struct Search<'a> {
     program: &'a Program,
     outcomes: &'a Outcomes,
     ground: &'a mut Ground,
-    /// Who is on the way in, as far as that is known.
+    /// Who is on a way that ends with an admission.
+    inside: Id,
+    /// Who is on any way.
     good: Id,
 }
 
 impl Search<'_> {
-    /// Finds all who are on their way in.
+    /// Finds all who are on a way.
     fn spread(&mut self) -> Result<(), OverBudget> {
-        self.good = self.where_decided(|verdict| verdict.kind().admits())?;
-        let mut refused: Vec<(Id, &[Change])> = vec![(
-            self.where_decided(|it| matches!(it, Verdict::RequirePairing(_)))?,
-            &[APPROVED],
-        )];
+        let pairing = self.where_decided(|it| matches!(it, Verdict::RequirePairing(_)))?;
+        let mut refused: Vec<(Id, &[Change])> = vec![(pairing, &[APPROVED])];
         for reason in Reason::ALL {
             let told = self.where_decided(|verdict| verdict == Verdict::Reject(*reason))?;
             refused.push((told, reason.changes()));
         }
         refused.retain(|(told, _)| *told != Id::NO);
+        let admitted = self.where_decided(|verdict| verdict.kind().admits())?;
+        let meant = self.where_decided(is_by_design)?;
+        self.inside = self.leading_to(admitted, &refused)?;
+        let ends = self.ground.arena.or(admitted, meant)?;
+        self.good = self.leading_to(ends, &refused)?;
+        Ok(())
+    }
+
+    /// All of whom the steps of what they are told make some who are looked for.
+    fn leading_to(&mut self, ends: Id, refused: &[(Id, &[Change])]) -> Result<Id, OverBudget> {
+        let mut good = ends;
         loop {
-            let before = self.good;
-            for (told, changes) in &refused {
+            let before = good;
+            for (told, changes) in refused {
                 for change in *changes {
-                    let leads = self.leading(change)?;
+                    let leads = self.leading(change, good)?;
                     let helped = self.ground.arena.and(*told, leads)?;
-                    self.good = self.ground.arena.or(self.good, helped)?;
+                    good = self.ground.arena.or(good, helped)?;
                 }
             }
-            if self.good == before {
-                return Ok(());
+            if good == before {
+                return Ok(good);
             }
         }
     }
 
-    /// Of whom a change makes somebody who is on the way in.
-    fn leading(&mut self, change: &Change) -> Result<Id, OverBudget> {
+    /// Of whom a change makes somebody who is looked for.
+    fn leading(&mut self, change: &Change, good: Id) -> Result<Id, OverBudget> {
         let mut facts = Facts::default();
         (change.apply)(&mut facts);
         let space = &self.ground.space;
@@ -188,7 +199,7 @@ impl Search<'_> {
             }
         }
         let class = |var: Var| fixed.get(usize::from(var)).copied().flatten();
-        self.ground.fixed(self.good, &class)
+        self.ground.fixed(good, &class)
     }
 
     /// Who gets a verdict that is looked for.
@@ -224,15 +235,15 @@ impl Search<'_> {
             };
             let all = self.ground.arena.mapped(outcomes.root, is_it)?;
             let ends = self.ground.arena.and(all, lost)?;
-            let is_dead_end = ends != Id::NO && !is_by_design(verdict);
-            let shown = if is_dead_end { ends } else { all };
+            let inside = self.ground.arena.and(all, self.inside)?;
+            let shown = [ends, inside].into_iter().find(|some| *some != Id::NO);
+            let shown = shown.unwrap_or(all);
             let Some(facts) = self.ground.witness(shown, |value| value == 1) else {
                 continue;
             };
-            let way = match (is_by_design(verdict), is_dead_end) {
-                (true, _) => Way::ByDesign,
-                (false, true) => Way::DeadEnd,
-                (false, false) => Way::In(self.played(&facts)),
+            let way = match ends == Id::NO {
+                true => Way::Ends(self.played(&facts)),
+                false => Way::DeadEnd,
             };
             refusals.push(Refusal {
                 by,
@@ -244,27 +255,38 @@ impl Search<'_> {
         Ok(refusals)
     }
 
-    /// The steps that lead a connection in, each tried out by deciding.
+    /// The steps of a connection's way, in where there is one that leads in, each tried out by
+    /// deciding.
     fn played(&self, facts: &Facts) -> Vec<(Change, Decision)> {
         let mut found = Vec::new();
-        self.play(facts, &mut found, Reason::ALL.len());
+        let way = match self.is_in(self.inside, facts) {
+            true => self.inside,
+            false => self.good,
+        };
+        self.play(way, facts, &mut found, Reason::ALL.len());
         found
     }
 
-    fn play(&self, facts: &Facts, found: &mut Vec<(Change, Decision)>, most: usize) -> bool {
-        let decision = decide(self.program, facts);
-        if decision.verdict.kind().admits() {
+    fn play(
+        &self,
+        way: Id,
+        facts: &Facts,
+        found: &mut Vec<(Change, Decision)>,
+        most: usize,
+    ) -> bool {
+        let verdict = decide(self.program, facts).verdict;
+        if verdict.kind().admits() || is_by_design(verdict) {
             return true;
         }
         let Some(most) = most.checked_sub(1) else {
             return false;
         };
-        for change in steps(decision.verdict) {
+        for change in steps(verdict) {
             let mut changed = facts.clone();
             (change.apply)(&mut changed);
-            if self.is_good(&changed) {
+            if self.is_in(way, &changed) {
                 found.push((*change, decide(self.program, &changed)));
-                if self.play(&changed, found, most) {
+                if self.play(way, &changed, found, most) {
                     return true;
                 }
                 found.pop();
@@ -273,9 +295,9 @@ impl Search<'_> {
         false
     }
 
-    fn is_good(&self, facts: &Facts) -> bool {
+    fn is_in(&self, some: Id, facts: &Facts) -> bool {
         let class = |var| self.ground.space.class(var, facts);
-        self.ground.arena.value(self.good, class) == 1
+        self.ground.arena.value(some, class) == 1
     }
 
     /// The states of the owner's device in which no connection of the owner's may approve.
@@ -336,4 +358,73 @@ fn may_approve(grant: Grant) -> bool {
         ScopeBound::None | ScopeBound::Approved => false,
     };
     bound && grant.cap.contains(Scope::Pairing)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
+
+    use super::*;
+    use crate::compile::compile;
+    use crate::decide::tests::{facts, policy};
+    use crate::facts::assumptions::broken;
+
+    /// Whether following what the answers say ends with one that is looked for, found by trying all
+    /// of it.
+    fn ends(
+        program: &Program,
+        facts: &Facts,
+        is_end: fn(Verdict) -> bool,
+        tried: &mut Vec<Facts>,
+    ) -> bool {
+        let verdict = decide(program, facts).verdict;
+        if is_end(verdict) {
+            return true;
+        }
+        tried.push(facts.clone());
+        steps(verdict).iter().any(|change| {
+            let mut changed = facts.clone();
+            (change.apply)(&mut changed);
+            let is_new = broken(&changed).next().is_none() && !tried.contains(&changed);
+            is_new && ends(program, &changed, is_end, tried)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 24,
+            rng_seed: RngSeed::Fixed(9),
+            max_shrink_iters: 100,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn who_is_on_a_way_gets_to_its_end_by_what_the_answers_say(
+            checked in policy(),
+            all in proptest::collection::vec(facts(), 1..200),
+        ) {
+            let program = compile(&checked);
+            let small = Budget { nodes: 60_000, steps: 600_000 };
+            let too_large = |_| TestCaseError::reject("too large");
+            let mut ground = Ground::new(&[&program], &[], small).map_err(too_large)?;
+            let outcomes = ground.outcomes(&program).map_err(too_large)?;
+            let mut search = Search {
+                program: &program,
+                outcomes: &outcomes,
+                ground: &mut ground,
+                inside: Id::NO,
+                good: Id::NO,
+            };
+            search.spread().map_err(too_large)?;
+            let admits = |verdict: Verdict| verdict.kind().admits();
+            let is_last = |verdict: Verdict| verdict.kind().admits() || is_by_design(verdict);
+            for facts in all.iter().filter(|it| broken(it).next().is_none()) {
+                let inside = ends(&program, facts, admits, &mut Vec::new());
+                prop_assert_eq!(search.is_in(search.inside, facts), inside, "{:#?}", facts);
+                let good = ends(&program, facts, is_last, &mut Vec::new());
+                prop_assert_eq!(search.is_in(search.good, facts), good, "{:#?}", facts);
+            }
+        }
+    }
 }

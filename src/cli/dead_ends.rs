@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::analysis::OverBudget;
-use crate::analysis::dead_end::{LockedOut, Refusal, Shown, Way, Ways, ways};
+use crate::analysis::dead_end::{LockedOut, Refusal, Shown, Way, Ways, is_by_design, ways};
 use crate::claims;
 use crate::compile::ClauseId;
 use crate::diagnostic::{Code, Diagnostic};
@@ -34,16 +34,23 @@ impl<'a> DeadEnds<'a> {
         Ok(DeadEnds { policy, file, ways })
     }
 
-    /// How many there are.
+    /// How many there are: clauses that send somebody nowhere, and states of the owner's.
     pub(super) fn count(&self) -> usize {
-        let ends = self.ways.refusals.iter();
-        ends.filter(|it| matches!(it.way, Way::DeadEnd)).count() + self.ways.owner.len()
+        let clauses = self.clauses();
+        let lost = clauses.filter(|all| all.iter().any(|it| matches!(it.way, Way::DeadEnd)));
+        lost.count() + self.ways.owner.len()
+    }
+
+    /// The refusals of each clause.
+    fn clauses(&self) -> impl Iterator<Item = &[Refusal]> {
+        let refusals = &self.ways.refusals;
+        refusals.chunk_by(|one, other| one.by == other.by)
     }
 
     /// Drawn: every refusal with where it leads, then the dead ends, each with a connection.
     pub(super) fn drawn(&self) -> String {
         let mut text = String::new();
-        for clause in self.ways.refusals.chunk_by(|one, other| one.by == other.by) {
+        for clause in self.clauses() {
             let Some(first) = clause.first() else {
                 continue;
             };
@@ -62,14 +69,17 @@ impl<'a> DeadEnds<'a> {
                 text.push_str(&format!("  {}\n      {leads}\n", wrapped(&answers)));
             }
         }
-        for refusal in &self.ways.refusals {
-            if matches!(refusal.way, Way::DeadEnd) {
+        for clause in self.clauses() {
+            let lost = clause.iter().filter(|it| matches!(it.way, Way::DeadEnd));
+            let lost: Vec<&Refusal> = lost.collect();
+            if let Some(first) = lost.first() {
+                let answers: Vec<String> = lost.iter().map(|it| it.verdict.to_string()).collect();
                 text.push_str(&format!(
-                    "\nDEAD END  {} answers {}, and what that names leads nowhere{}\n  {}\n",
-                    self.name(refusal.by),
-                    refusal.verdict,
-                    self.issues(refusal.by),
-                    self.see(&refusal.shown),
+                    "\nDEAD END  {}{}: what it names leads nowhere\n  {}\n  {}\n",
+                    self.name(first.by),
+                    self.issues(first.by),
+                    wrapped(&answers),
+                    self.see(&first.shown),
                 ));
             }
         }
@@ -85,8 +95,7 @@ impl<'a> DeadEnds<'a> {
             ));
         }
         let summary = match self.count() {
-            0 => "no dead ends: whoever is refused comes in by what the answer names, or is kept \
-                  out by design"
+            0 => "no dead ends: what an answer names leads in, or to a refusal that is meant"
                 .to_owned(),
             1 => "1 dead end".to_owned(),
             many => format!("{many} dead ends"),
@@ -117,8 +126,14 @@ impl<'a> DeadEnds<'a> {
 
     fn refusal(&self, refusal: &Refusal) -> Value {
         let (leads, steps) = match &refusal.way {
-            Way::In(steps) => ("in", steps.as_slice()),
-            Way::ByDesign => ("nowhere, by design", &[][..]),
+            Way::Ends(steps) => {
+                let last = steps.last().map_or(refusal.verdict, |it| it.1.verdict);
+                let leads = match is_by_design(last) {
+                    true => "to a refusal that is meant",
+                    false => "in",
+                };
+                (leads, steps.as_slice())
+            }
             Way::DeadEnd => ("nowhere", &[][..]),
         };
         let steps = steps.iter().map(|(change, decision)| {
@@ -151,10 +166,13 @@ impl<'a> DeadEnds<'a> {
     fn leads(&self, way: &Way) -> String {
         match way {
             Way::DeadEnd => "DEAD END".to_owned(),
-            Way::ByDesign => "never, by design".to_owned(),
-            Way::In(steps) => {
+            Way::Ends(steps) if steps.is_empty() => MEANT.to_owned(),
+            Way::Ends(steps) => {
                 let told = steps.iter().map(|(change, decision)| {
-                    format!("{}: {}", change.done, decision.verdict.kind().name())
+                    let verdict = decision.verdict;
+                    let last = if is_by_design(verdict) { MEANT } else { "" };
+                    let comma = if last.is_empty() { "" } else { ", " };
+                    format!("{}: {}{comma}{last}", change.done, verdict.kind().name())
                 });
                 told.collect::<Vec<_>>().join(",\n      then ")
             }
@@ -186,6 +204,9 @@ impl<'a> DeadEnds<'a> {
     }
 }
 
+/// What is said of an answer that no step changes, on purpose.
+const MEANT: &str = "never, by design";
+
 /// Answers one behind the other, on lines that a terminal holds.
 fn wrapped(answers: &[String]) -> String {
     let mut lines = vec![String::new()];
@@ -197,4 +218,43 @@ fn wrapped(answers: &[String]) -> String {
         }
     }
     lines.join(",\n  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::load;
+    use crate::decide::decide;
+    use crate::facts::assumptions::broken;
+
+    /// Every way that is shown ends with an admission, and each step of it changes the answer.
+    #[test]
+    fn each_step_that_is_shown_changes_the_answer() {
+        let mut steps_taken = 0;
+        for name in ["default.policy", "docker.policy", "lan.policy"] {
+            let policy = load::policy(&format!("built-in:{name}"), false).unwrap();
+            let found = DeadEnds::find(&policy, name, 1_000_000).unwrap();
+            assert!(found.ways.owner.is_empty(), "{name}");
+            for refusal in &found.ways.refusals {
+                let Way::Ends(steps) = &refusal.way else {
+                    panic!("{name}: {refusal:#?}");
+                };
+                let mut facts = refusal.shown.facts.clone();
+                let mut before = decide(policy.program(), &facts).verdict;
+                assert_eq!(before, refusal.verdict);
+                for (change, decision) in steps {
+                    (change.apply)(&mut facts);
+                    assert_eq!(broken(&facts).count(), 0, "{name}: {facts:#?}");
+                    let now = decide(policy.program(), &facts).verdict;
+                    assert_eq!(now, decision.verdict);
+                    assert_ne!(now, before, "{name}: {}", change.done);
+                    before = now;
+                    steps_taken += 1;
+                }
+                let is_over = before.kind().admits() || is_by_design(before);
+                assert!(is_over, "{name}: {refusal:#?}");
+            }
+        }
+        assert!(steps_taken > 100);
+    }
 }

@@ -112,7 +112,9 @@ pub(super) fn told(status: &Value) -> String {
     );
     // An older gateway tells none, and one that has just begun does not know it yet.
     if let Some(found) = status.get("fingerprint") {
-        let found = found.as_str().map_or_else(|| "not known yet".to_owned(), clean);
+        let found = found
+            .as_str()
+            .map_or_else(|| "not known yet".to_owned(), clean);
         told.push_str(&format!("meaning   {found}\n"));
     }
     if differs(status) {
