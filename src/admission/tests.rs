@@ -6,6 +6,7 @@ mod input;
 mod laws;
 mod plain;
 mod race;
+mod remedies;
 #[path = "../../tests/support/scenario.rs"]
 #[expect(dead_code, reason = "the golden scenarios are read elsewhere")]
 mod scenario;

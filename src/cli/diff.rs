@@ -564,6 +564,7 @@ mod tests {
         "every known scope is an operator's: a node that asks for one asks outside its role",
         "the client behind a trusted proxy is known and not loopback; behind any other it is not known",
         "what is forwarded comes from a trusted proxy, or cannot be attributed; so does what a trusted proxy on another host sends without saying for whom; all else is direct",
+        "what is wrong with a token is found in its mode, and with a password in its mode or behind a proxy that vouches",
     ];
 
     fn at(path: &str) -> String {
