@@ -37,7 +37,8 @@ impl Ground {
     ) -> Result<Id, OverBudget> {
         let (one, other) = self.both(program, clauses, altered)?;
         let verdict = |outcomes: &Outcomes, value| outcomes.decision(value).map(|it| it.verdict);
-        let both = &mut |left: u32, right: u32| match (verdict(&one, left), verdict(&other, right)) {
+        let both = &mut |left: u32, right: u32| match (verdict(&one, left), verdict(&other, right))
+        {
             (Some(one), Some(other)) if one != other => compared(one, other),
             (_, _) => 0,
         };
@@ -80,13 +81,27 @@ impl Ground {
                 let state = other.guards.get(at).map(|it| clauses.states.of(it));
                 let own = Id::value(state.unwrap_or_default());
                 let guards = self.instead(clauses, at, own, region)?;
-                (region, Way { guards, ..clauses.way }, other)
+                (
+                    region,
+                    Way {
+                        guards,
+                        ..clauses.way
+                    },
+                    other,
+                )
             }
             Altered::Behind(first, second) => {
                 let both = self.arena.and(own(first, clauses), own(second, clauses))?;
                 let region = self.left_to(clauses, first, both)?;
                 let rules = Id::value(second.0);
-                (region, Way { rules, ..clauses.way }, program)
+                (
+                    region,
+                    Way {
+                        rules,
+                        ..clauses.way
+                    },
+                    program,
+                )
             }
             Altered::Everywhere(other) => {
                 let others = self.clauses(other)?;
@@ -133,7 +148,13 @@ impl Ground {
             .arena
             .over(holds, state.unwrap_or_default(), Id::value(0))?;
         let guards = self.instead(clauses, at, own, region)?;
-        Ok((region, Way { guards, ..clauses.way }))
+        Ok((
+            region,
+            Way {
+                guards,
+                ..clauses.way
+            },
+        ))
     }
 
     /// The same of a rule.
@@ -153,12 +174,7 @@ impl Ground {
     }
 
     /// What of a region guards do not refuse, and the rules before one leave to it.
-    fn left_to(
-        &mut self,
-        clauses: &Clauses,
-        id: ClauseId,
-        region: Id,
-    ) -> Result<Id, OverBudget> {
+    fn left_to(&mut self, clauses: &Clauses, id: ClauseId, region: Id) -> Result<Id, OverBudget> {
         let region = self.arena.and(region, clauses.open)?;
         let region = self.arena.and(region, self.assumed)?;
         let first = self.first(clauses.way, region)?;

@@ -10,11 +10,11 @@ use super::check::count;
 use super::table::Table;
 use crate::claims::TestResult;
 use crate::compile::ClauseId;
+use crate::coverage::examples;
 use crate::coverage::reached::{Reached, reached};
 use crate::coverage::survivors::{Noticed, Survivors, survivors};
 use crate::coverage::synthesis::synthesized;
 use crate::coverage::written::Written;
-use crate::coverage::examples;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lang::checked::Role;
 use crate::policy::Policy;
@@ -138,17 +138,31 @@ fn open(policy: &Policy, found: &Reached) -> Vec<(Span, String)> {
     }
     for condition in found.conditions.iter().filter(|it| !it.is_reached()) {
         let text = one_line(policy.sources().slice(condition.span), 60);
-        let text = match (condition.held, condition.kept_out) {
-            (true, _) => format!("`{text}` alone keeps no test out of {}", name(policy, condition.id)),
-            (false, true) => continue,
-            (false, false) => format!("`{text}` is never what keeps a test out of {}, which never holds", name(policy, condition.id)),
-        };
+        // Of one that never holds it is said already that it decides nothing.
+        if condition.kept_out {
+            continue;
+        }
+        let text = format!(
+            "`{text}` alone keeps no test out of {}",
+            name(policy, condition.id)
+        );
         all.push((condition.span, text));
     }
-    for decided in found.decisions.iter().filter(|it| !it.is_reached) {
-        let (name, verdict) = (name(policy, decided.by), decided.verdict);
-        let text = format!("{name} gives no test {verdict}");
-        all.push((policy.clause(decided.by).span, text));
+    for clause in &found.clauses {
+        let decisions = found.decisions.iter().filter(|it| it.by == clause.id);
+        let missing: Vec<String> = decisions
+            .filter(|it| !it.is_reached)
+            .map(|it| it.verdict.to_string())
+            .collect();
+        // Of one that decides no test, all is missing.
+        if clause.is_reached && !missing.is_empty() {
+            let text = format!(
+                "{} gives no test {}",
+                name(policy, clause.id),
+                missing.join(", ")
+            );
+            all.push((policy.clause(clause.id).span, text));
+        }
     }
     all.sort_by_key(|(span, _)| (span.source, span.start));
     all
@@ -194,14 +208,12 @@ fn coverage(policy: &Policy, file: &str, found: &Reached) -> Measured {
         ));
     }
     text.extend(extended(policy));
-    let places = open.iter().map(|(span, what)| {
-        json!({ "place": policy.sources().place(*span), "message": what })
-    });
+    let places = open
+        .iter()
+        .map(|(span, what)| json!({ "place": policy.sources().place(*span), "message": what }));
     let shares: serde_json::Map<String, Value> = counts
         .iter()
-        .map(|(what, part, whole)| {
-            ((*what).to_owned(), json!({ "reached": part, "of": whole }))
-        })
+        .map(|(what, part, whole)| ((*what).to_owned(), json!({ "reached": part, "of": whole })))
         .collect();
     Measured {
         exit: exit(open.is_empty()),
@@ -247,7 +259,10 @@ fn mutants(policy: &Policy, file: &str, found: &Survivors) -> Measured {
     );
     let rest = [
         (*equivalent, "changed no verdict of any connection"),
-        (*untellable, "changed only the scopes that guards leave, which no test can say"),
+        (
+            *untellable,
+            "changed only the scopes that guards leave, which no test can say",
+        ),
         (*unjudged, "would take too much to be judged"),
     ];
     for (number, what) in rest.iter().filter(|(number, _)| *number > 0) {

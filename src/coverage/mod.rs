@@ -23,7 +23,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::facts::Facts;
 use crate::lang::checked::{Checked, Clause, Expected, Role};
 use crate::policy::Policy;
-use crate::source::{SourceId, one_line};
+use crate::source::{SourceId, Sources, one_line};
 
 /// A test of the policy: a connection, and what it must come to.
 #[derive(Clone, Debug)]
@@ -47,12 +47,12 @@ pub(crate) fn examples(checked: &Checked, results: &[TestResult]) -> Vec<Example
 }
 
 /// The clauses that are counted, with their places among all: those of one file that are no trials.
-fn counted(checked: &Checked, main: Option<SourceId>) -> Vec<(ClauseId, &Clause)> {
+fn counted(checked: &Checked, main: SourceId) -> Vec<(ClauseId, &Clause)> {
     let all = checked.guards.iter().chain(&checked.rules);
     (0..)
         .map(ClauseId)
         .zip(all.chain([&checked.default]))
-        .filter(|(_, clause)| Some(clause.span.source) == main && clause.role != Role::Trial)
+        .filter(|(_, clause)| clause.span.source == main && clause.role != Role::Trial)
         .collect()
 }
 
@@ -62,18 +62,18 @@ fn main_file(policy: &Policy) -> Option<SourceId> {
 }
 
 /// What a clause is called where there is no room for its place: its label, or its own words.
-fn called(policy: &Policy, clause: &Clause) -> String {
+fn called(sources: &Sources, clause: &Clause) -> String {
     match (&clause.label, clause.role) {
         (Some(label), _) => format!("[{label}]"),
         (None, Role::Default) => "default".to_owned(),
-        (None, _) => words(policy.sources().slice(clause.condition.span)),
+        (None, _) => words(sources.slice(clause.condition.span)),
     }
 }
 
 /// Words of a policy on one line, fit to stand in a name.
 fn words(text: &str) -> String {
     let text: Vec<&str> = text.split_whitespace().collect();
-    one_line(&text.join(" "), 60).replace('"', "'")
+    one_line(&text.join(" "), 100).replace('"', "'")
 }
 
 /// What is told of a policy that takes too much.

@@ -9,9 +9,10 @@ use ipnet::IpNet;
 
 use super::{called, counted, main_file, words};
 use crate::compile::ClauseId;
+use crate::lang::check::Vocabulary;
 use crate::lang::checked::{Answer, Checked, Clause, Condition, Predicate, Role};
 use crate::policy::Policy;
-use crate::source::{SourceId, Span, Spanned};
+use crate::source::{SourceId, Sources, Span, Spanned};
 use crate::verdict::{Grant, Reason};
 
 /// A kind of change.
@@ -130,23 +131,34 @@ fn clause_mut(checked: &mut Checked, id: ClauseId) -> &mut Clause {
 
 /// Every mutant of a policy, in the order of its text.
 pub(super) fn mutants(policy: &Policy) -> Vec<Mutant> {
-    let checked = policy.checked();
-    let site = Site::new(checked, main_file(policy), policy);
-    let mut all: Vec<Mutant> = Vec::new();
+    let main = main_file(policy).unwrap_or_default();
+    let (sources, vocabulary) = (policy.sources(), policy.vocabulary());
+    all(policy.checked(), main, sources, vocabulary)
+}
+
+/// The same of clauses that stand in one file, in the words of some texts.
+pub(super) fn all(
+    checked: &Checked,
+    main: SourceId,
+    sources: &Sources,
+    vocabulary: &Vocabulary,
+) -> Vec<Mutant> {
+    let site = Site::new(checked, main, sources, vocabulary);
+    let mut mutants: Vec<Mutant> = Vec::new();
     for mutation in MUTATIONS {
-        all.extend((mutation.make)(&site).into_iter().map(|mutant| Mutant {
+        mutants.extend((mutation.make)(&site).into_iter().map(|mutant| Mutant {
             mutation: mutation.name,
             ..mutant
         }));
     }
-    all.sort_by_key(|it| it.span.start);
-    all
+    mutants.sort_by_key(|it| it.span.start);
+    mutants
 }
 
 /// A policy where it can be changed.
 struct Site<'a> {
-    checked: &'a Checked,
-    policy: &'a Policy,
+    sources: &'a Sources,
+    vocabulary: &'a Vocabulary,
     clauses: Vec<(ClauseId, &'a Clause)>,
     parts: Vec<Part<'a>>,
 }
@@ -159,11 +171,18 @@ struct Part<'a> {
     uses: Vec<(ClauseId, Vec<usize>)>,
     /// Whether it is one of several, so that it can be left out.
     droppable: bool,
+    /// Whether its contrary is a change of its own: of what is denied already it is the denial's.
+    negatable: bool,
     of_definition: bool,
 }
 
 impl<'a> Site<'a> {
-    fn new(checked: &'a Checked, main: Option<SourceId>, policy: &'a Policy) -> Self {
+    fn new(
+        checked: &'a Checked,
+        main: SourceId,
+        sources: &'a Sources,
+        vocabulary: &'a Vocabulary,
+    ) -> Self {
         let clauses = counted(checked, main);
         let mut own = Vec::new();
         let mut defined: BTreeMap<Span, Part<'a>> = BTreeMap::new();
@@ -179,8 +198,8 @@ impl<'a> Site<'a> {
         }
         own.extend(defined.into_values());
         Site {
-            checked,
-            policy,
+            sources,
+            vocabulary,
             clauses,
             parts: own,
         }
@@ -207,20 +226,25 @@ impl<'a> Site<'a> {
         }
     }
 
-    fn clause(&self, id: ClauseId) -> &'a Clause {
-        self.policy.clause(id)
+    /// What a clause is called.
+    fn called(&self, clause: &Clause) -> String {
+        called(self.sources, clause)
     }
 
     /// Whose a part is.
     fn owner(&self, part: &Part<'_>) -> String {
-        match part.uses.first() {
-            Some((id, _)) if !part.of_definition => called(self.policy, self.clause(*id)),
-            Some(_) | None => "a definition".to_owned(),
+        let used = part.uses.first().filter(|_| !part.of_definition);
+        let clause = |id: ClauseId| self.clauses.iter().find(|it| it.0 == id);
+        let user = used.and_then(|(id, _)| clause(*id));
+        match (user, self.vocabulary.defined_at(part.span)) {
+            (Some((_, clause)), _) => self.called(clause),
+            (None, Some(name)) => format!("define {name}"),
+            (None, None) => "a definition".to_owned(),
         }
     }
 
     fn text(&self, part: &Part<'_>) -> String {
-        words(self.policy.sources().slice(part.span))
+        words(self.sources.slice(part.span))
     }
 
     /// A mutant for each network of each comparison, with other ones in its place.
@@ -260,7 +284,7 @@ impl<'a> Site<'a> {
 struct Walk<'a, 'b> {
     id: ClauseId,
     clause: Span,
-    main: Option<SourceId>,
+    main: SourceId,
     own: &'b mut Vec<Part<'a>>,
     defined: &'b mut BTreeMap<Span, Part<'a>>,
 }
@@ -272,17 +296,23 @@ impl<'a> Walk<'a, '_> {
             // The terms that the clause itself joins; a lone one may be left out, too.
             Condition::All(parts) if parts.iter().all(is_here) => {
                 for (at, part) in parts.iter().enumerate() {
-                    self.part(part, vec![at], true);
+                    self.part(part, vec![at], true, true);
                 }
             }
             Condition::All(parts) if parts.is_empty() => {}
             Condition::All(_) | Condition::Any(_) | Condition::Not(_) | Condition::Test(_) => {
-                self.part(condition, Vec::new(), true);
+                self.part(condition, Vec::new(), true, true);
             }
         }
     }
 
-    fn part(&mut self, part: &'a Spanned<Condition>, path: Vec<usize>, droppable: bool) {
+    fn part(
+        &mut self,
+        part: &'a Spanned<Condition>,
+        path: Vec<usize>,
+        droppable: bool,
+        negatable: bool,
+    ) {
         // What a definition means has the place of the definition.
         let span = part.span;
         let is_here = within(span, self.clause);
@@ -292,14 +322,16 @@ impl<'a> Walk<'a, '_> {
                 condition: &part.value,
                 uses: vec![(self.id, path.clone())],
                 droppable,
+                negatable,
                 of_definition: false,
             });
-        } else if Some(span.source) == self.main {
+        } else if span.source == self.main {
             let known = self.defined.entry(span).or_insert_with(|| Part {
                 span,
                 condition: &part.value,
                 uses: Vec::new(),
                 droppable,
+                negatable,
                 of_definition: true,
             });
             // The place of a definition may be that of its only part.
@@ -312,10 +344,10 @@ impl<'a> Walk<'a, '_> {
         match &part.value {
             Condition::All(parts) | Condition::Any(parts) => {
                 for (at, inner) in parts.iter().enumerate() {
-                    self.part(inner, further(at), parts.len() > 1);
+                    self.part(inner, further(at), parts.len() > 1, true);
                 }
             }
-            Condition::Not(inner) => self.part(inner, further(0), false),
+            Condition::Not(inner) => self.part(inner, further(0), false, false),
             Condition::Test(_) => {}
         }
     }
@@ -358,7 +390,7 @@ fn drop_clause(site: &Site<'_>) -> Vec<Mutant> {
     let clauses = clauses.filter(|(_, clause)| clause.role != Role::Default);
     clauses
         .map(|(id, clause)| {
-            let name = called(site.policy, clause);
+            let name = site.called(clause);
             Mutant {
                 mutation: "",
                 edit: Edit::Dropped(*id),
@@ -374,7 +406,7 @@ fn change_verdict(site: &Site<'_>) -> Vec<Mutant> {
     let mut all = Vec::new();
     for (id, clause) in &site.clauses {
         for answer in neighbours(clause.answer, clause.role) {
-            let name = called(site.policy, clause);
+            let name = site.called(clause);
             let (own, other) = (answered(clause.answer), answered(answer));
             all.push(Mutant {
                 mutation: "",
@@ -433,7 +465,7 @@ fn swap_rules(site: &Site<'_>) -> Vec<Mutant> {
     // A trial between them stays where it is, and decides nothing.
     pairs
         .map(|((one, first), (other, second))| {
-            let name = |clause| called(site.policy, clause);
+            let name = |clause| site.called(clause);
             Mutant {
                 mutation: "",
                 edit: Edit::Behind(*one, *other),
@@ -462,17 +494,22 @@ fn drop_condition(site: &Site<'_>) -> Vec<Mutant> {
 }
 
 fn negate_condition(site: &Site<'_>) -> Vec<Mutant> {
-    let parts = site.parts.iter();
+    let parts = site.parts.iter().filter(|part| part.negatable);
     parts
         .map(|part| {
             let (owner, text) = (site.owner(part), site.text(part));
             let own = Spanned::new(part.condition.clone(), part.span);
             let other = Condition::Not(Box::new(own));
+            let contrary = match text.strip_prefix("not ") {
+                Some(denied) => denied.to_owned(),
+                None if text.contains(' ') && !text.starts_with('(') => format!("not ({text})"),
+                None => format!("not {text}"),
+            };
             Mutant {
                 mutation: "",
                 edit: site.with(part, Some(&other)),
                 span: part.span,
-                says: format!("{owner} with `not ({text})` instead of `{text}`"),
+                says: format!("{owner} with `{contrary}` instead of `{text}`"),
                 name: format!("{owner} says {text}, not the contrary"),
             }
         })

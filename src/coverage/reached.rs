@@ -109,7 +109,7 @@ pub(super) fn decisions(policy: &Policy, examples: &[Example]) -> Result<Decisio
 
 /// The clauses that are counted, as they are run.
 fn own(policy: &Policy) -> impl Iterator<Item = (ClauseId, &Block)> {
-    let counted = counted(policy.checked(), main_file(policy));
+    let counted = counted(policy.checked(), main_file(policy).unwrap_or_default());
     policy.program().blocks().filter_map(move |block| {
         let is_counted = counted.iter().any(|(id, _)| *id == block.id);
         is_counted.then_some((block.id, block))

@@ -186,7 +186,7 @@ impl<'a> Judge<'a> {
         let facts = self.ground.witness(differs, |value| value == TOLD)?;
         let verdict = |program| decide(program, &facts).verdict;
         let (own, other) = (verdict(self.program), verdict(program));
-        let written = Written::new(&self.ground, &facts, own).against(own, other);
+        let written = Written::new(&self.ground, &facts, own).against(other);
         debug_assert!(written.passes(self.program) && !written.passes(program));
         Some(written)
     }

@@ -17,7 +17,10 @@ pub(crate) fn synthesized(
     let made = open.filter_map(|it| {
         let Decided { by, verdict, .. } = *it;
         let facts = decisions.example(it)?;
-        let name = format!("{} → {verdict}", called(policy, policy.clause(by)));
+        let name = format!(
+            "{} → {verdict}",
+            called(policy.sources(), policy.clause(by))
+        );
         let written = Written::new(&decisions.ground, &facts, verdict).plainly();
         Some(written.called(names.new_one(&name)))
     });

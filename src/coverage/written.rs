@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::analysis::Ground;
-use crate::decide::decide;
 use crate::compile::Program;
+use crate::decide::decide;
 use crate::facts::assumptions::{Named, complete};
+use crate::facts::attributes::Value;
 use crate::facts::{AttributeId, Facts, Kind};
 use crate::lang::checked::{Checked, Expected};
 use crate::verdict::{Grant, PairingReason, Verdict, VerdictKind};
@@ -47,12 +48,14 @@ impl Written {
         Written { name, ..self }
     }
 
-    /// The same, expecting the kind of verdict alone where that tells it from another verdict.
-    pub(crate) fn against(mut self, verdict: Verdict, other: Verdict) -> Self {
-        if verdict.kind() != other.kind() {
-            self.expected = Expected::Kind(verdict.kind());
+    /// The same without saying what goes without saying, as long as that tells it from another
+    /// verdict.
+    pub(crate) fn against(self, other: Verdict) -> Self {
+        let plain = self.clone().plainly();
+        match plain.expected.met_by(other) {
+            true => self,
+            false => plain,
         }
-        self
     }
 
     /// The same without saying what goes without saying.
@@ -146,8 +149,18 @@ fn said(id: AttributeId, facts: &Facts) -> String {
         Kind::Text { get, .. } => get(facts),
         Kind::Flag { .. } | Kind::Enum { .. } | Kind::Set { .. } | Kind::Address { .. } => "",
     };
-    match text {
-        "" => crate::claims::written(id, facts),
-        text => format!("{name}=\"{text}\""),
+    if !text.is_empty() {
+        return format!("{name}=\"{text}\"");
+    }
+    let is_usual = |word: &str| {
+        let mut usual = Facts::default();
+        let is_so = id.assign(&mut usual, &Value::Word(word.to_owned())).is_ok();
+        is_so && id.show(&usual) == id.show(facts)
+    };
+    // A class of addresses stands for its usual member, and some absences have names.
+    match (name, id.show(facts).as_str()) {
+        ("peer", _) if is_usual("loopback") => "loopback".to_owned(),
+        ("origin" | "host" | "device", "absent") => format!("no-{name}"),
+        (_, _) => crate::claims::written(id, facts),
     }
 }
