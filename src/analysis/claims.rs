@@ -335,10 +335,18 @@ impl<'a> Proof<'a> {
         if text.is_empty() || text.contains('\n') {
             return String::new();
         }
-        match (holds, text.strip_prefix("not ")) {
-            (true, _) => text.to_owned(),
-            (false, Some(rest)) => rest.to_owned(),
-            (false, None) => format!("not {text}"),
+        // A comparison that denies is its opposite, under a `not` of the same text.
+        let asserted = match text.split_once("!=") {
+            Some((name, value)) => Some(format!("{name}={value}")),
+            None => text
+                .split_once(" not in ")
+                .map(|(name, values)| format!("{name} in {values}")),
+        };
+        match (holds, asserted, text.strip_prefix("not ")) {
+            (true, Some(asserted), _) => asserted,
+            (false, Some(_), _) | (true, None, _) => text.to_owned(),
+            (false, None, Some(rest)) => rest.to_owned(),
+            (false, None, None) => format!("not {text}"),
         }
     }
 
