@@ -5,7 +5,6 @@ use super::diagram::{Budget, Id, OverBudget};
 use super::difference::Side;
 use super::ground::Ground;
 use super::names::Names;
-use super::outcome::Outcomes;
 use super::region::{Cover, Regions};
 use crate::compile::ClauseId;
 use crate::decide::{Decision, Law};
@@ -30,7 +29,6 @@ pub(crate) struct Entry {
 pub(crate) struct DecisionTable {
     ground: Ground,
     names: Names,
-    outcomes: Outcomes,
     /// In the order of clauses: guards, rules, the default.
     pub(crate) entries: Vec<Entry>,
 }
@@ -69,7 +67,6 @@ impl DecisionTable {
         Ok(DecisionTable {
             ground,
             names,
-            outcomes,
             entries,
         })
     }
@@ -95,5 +92,55 @@ impl Entry {
         };
         (self.by, self.law) == (decision.by, decision.law)
             && self.verdicts.first().is_some_and(is_like)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::region::tests::{are_exact, shipped, vocabulary};
+    use crate::decide::decide;
+    use crate::policy::Policy;
+
+    fn small() -> Policy {
+        let text = include_str!("../../fixtures/show/small.policy");
+        Policy::parse("small.policy", text).unwrap()
+    }
+
+    /// Every connection is in one row, which says just what it holds, and is decided as it says there.
+    #[test]
+    fn rows_are_apart_and_all_of_them_are_every_connection() {
+        for policy in shipped().into_iter().chain([small()]) {
+            let side = Side {
+                program: policy.program(),
+                checked: policy.checked(),
+                vocabulary: policy.vocabulary(),
+            };
+            let budget = Budget {
+                nodes: 10_000_000,
+                steps: 1_000_000_000,
+            };
+            let mut table = DecisionTable::new(side, budget).unwrap();
+            let vocabulary = vocabulary(&policy);
+            let mut all = Id::NO;
+            let mut share = 0.0;
+            for entry in table.entries.clone() {
+                let rows = table.rows(&entry, 10_000).unwrap();
+                assert!(!rows.is_cut);
+                are_exact(&mut table.ground, &rows, entry.held, &vocabulary).unwrap();
+                for row in rows.all {
+                    let both = table.ground.arena.and(all, row.held).unwrap();
+                    assert_eq!(both, Id::NO, "{}", row.text);
+                    all = table.ground.arena.or(all, row.held).unwrap();
+                    let decision = decide(policy.program(), &row.example);
+                    let told = (entry.by, entry.law);
+                    assert_eq!((decision.by, decision.law), told, "{}", row.text);
+                    assert!(entry.verdicts.contains(&decision.verdict), "{}", row.text);
+                }
+                share += entry.share;
+            }
+            assert_eq!(all, table.ground.assumed);
+            assert!((share - 1.0).abs() < 1e-9);
+        }
     }
 }

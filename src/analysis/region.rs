@@ -366,7 +366,7 @@ impl Search<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
     use proptest::test_runner::RngSeed;
 
@@ -405,7 +405,7 @@ mod tests {
     }
 
     /// The sets and definitions of a policy, as they are written.
-    fn vocabulary(policy: &Policy) -> String {
+    pub(in crate::analysis) fn vocabulary(policy: &Policy) -> String {
         let mut text = String::new();
         for (id, source) in policy.sources().iter() {
             let (ast, _) = parse(id, source);
@@ -421,7 +421,7 @@ mod tests {
     }
 
     /// Each region says just what it holds, and all of them just what was asked for.
-    fn are_exact(
+    pub(in crate::analysis) fn are_exact(
         ground: &mut Ground,
         regions: &Regions,
         condition: Id,
@@ -454,7 +454,7 @@ mod tests {
         Ok(())
     }
 
-    fn shipped() -> [Policy; 2] {
+    pub(in crate::analysis) fn shipped() -> [Policy; 2] {
         let base = include_str!("../../policies/default.policy");
         [
             (

@@ -1,5 +1,10 @@
 //! `gw show`: a policy as a table in which order does not count, and as a picture.
 
+mod csv;
+mod html;
+mod json;
+mod markup;
+mod picture;
 mod sheet;
 mod text;
 
@@ -25,7 +30,7 @@ Examples:
   gw show
   gw show my.policy --format html > my-policy.html
   gw show my.policy --format svg > my-policy.svg
-  gw show my.policy --format csv --all > my-policy.csv
+  gw show my.policy --format csv > my-policy.csv
 
 Exit codes: 0 shown, 1 the policy has errors, or showing it takes too much, 2 wrong command line,
 3 a file cannot be read")]
@@ -53,6 +58,14 @@ enum ShowFormat {
     /// a table for people
     #[default]
     Human,
+    /// comma-separated values, with every condition
+    Csv,
+    /// one HTML file
+    Html,
+    /// one JSON document
+    Json,
+    /// a picture for a page of A4
+    Svg,
 }
 
 /// How many conditions are listed, unless all are asked for.
@@ -60,7 +73,10 @@ const LISTED: usize = 1;
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let format = match args.format {
-        _ => ReportFormat::Human,
+        ShowFormat::Json => ReportFormat::Json,
+        ShowFormat::Human | ShowFormat::Csv | ShowFormat::Html | ShowFormat::Svg => {
+            ReportFormat::Human
+        }
     };
     let path = args.policy.clone().unwrap_or_else(load::default_policy);
     let policy = match load::policy(&path, true) {
@@ -71,8 +87,11 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         }
     };
     let listed = match args.format {
-        _ if args.all => None,
-        _ => Some(LISTED),
+        // A picture has none, and who reads values would take a part of them for all.
+        ShowFormat::Svg => Some(0),
+        ShowFormat::Csv => None,
+        ShowFormat::Human | ShowFormat::Html | ShowFormat::Json if args.all => None,
+        ShowFormat::Human | ShowFormat::Html | ShowFormat::Json => Some(LISTED),
     };
     let budget = Budget {
         nodes: args.max_nodes,
@@ -91,6 +110,10 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     };
     match args.format {
         ShowFormat::Human => output.say(&text::text(&sheet)),
+        ShowFormat::Csv => output.say(&csv::csv(&sheet)),
+        ShowFormat::Html => output.say(&html::html(&sheet)),
+        ShowFormat::Json => output.say_json(&json::json(&sheet)),
+        ShowFormat::Svg => output.say(&picture::svg(&sheet)),
     }
     Exit::Success
 }

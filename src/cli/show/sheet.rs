@@ -1,7 +1,7 @@
 //! What is shown of a policy: its clauses in order, what each of them decides, and the conditions
 //! for that. The other modules only lay it out.
 
-use crate::analysis::{Budget, DecisionTable, Entry, OverBudget, Side};
+use crate::analysis::{Budget, DecisionTable, Entry, OverBudget, Regions, Side};
 use crate::cli::clause::named;
 use crate::compile::ClauseId;
 use crate::decide::Law;
@@ -12,7 +12,7 @@ use crate::source::{shell_word, visible};
 use crate::verdict::{Verdict, VerdictKind};
 
 /// How many conditions of an entry are looked for, and how many if all are asked for.
-const FOUND: usize = 24;
+const FOUND: usize = 100;
 const MOST: usize = 5_000;
 
 /// A policy, ready to be laid out.
@@ -77,7 +77,7 @@ pub(super) struct Decided {
     pub(super) share: f64,
     /// The conditions, no two of which hold together: the largest first.
     pub(super) rows: Vec<Row>,
-    /// How many there are beside.
+    /// How many were found beside.
     pub(super) more: usize,
     /// There are more than were looked for.
     pub(super) is_cut: bool,
@@ -96,6 +96,7 @@ impl Decided {
     pub(super) fn rest(&self) -> Option<String> {
         match (self.more, self.is_cut) {
             (0, false) => None,
+            (0, true) => Some("not listed".to_owned()),
             (more, false) => Some(format!("and {more} more")),
             (more, true) => Some(format!("and more than {more} more")),
         }
@@ -195,14 +196,14 @@ fn decided(
     entry: &Entry,
     listed: Option<usize>,
 ) -> Result<Decided, OverBudget> {
-    let most = match listed {
-        Some(0) => 0,
-        Some(_) => FOUND,
-        None => MOST,
-    };
-    let found = match most {
-        0 => crate::analysis::Regions::default(),
-        most => table.rows(entry, most)?,
+    // What a law makes of an answer is told, and looked for only where all is.
+    let found = match (listed, entry.law) {
+        (Some(0), _) | (Some(_), Some(_)) => Regions {
+            all: Vec::new(),
+            is_cut: true,
+        },
+        (Some(_), None) => table.rows(entry, FOUND)?,
+        (None, _) => table.rows(entry, MOST)?,
     };
     let mut rows: Vec<Row> = Vec::new();
     for region in found.all {

@@ -28,14 +28,16 @@ pub(super) fn text(sheet: &Sheet) -> String {
         for clause in clauses {
             for decided in &clause.decides {
                 let share = percent(decided.share);
-                let _ = writeln!(text, "\n  {}   {}   {share}", decided.verdict, clause.name);
+                let verdict = &decided.verdict;
                 if let Some(law) = decided.law {
-                    let _ = writeln!(text, "    by law: {}", law.doc());
+                    let _ = writeln!(text, "    by law {verdict}   {share}\n      {}", law.doc());
+                } else {
+                    let _ = writeln!(text, "\n  {verdict}   {}   {share}", clause.name);
                 }
                 for row in &decided.rows {
                     text.push_str(&wrapped(&row.when));
                 }
-                if let Some(rest) = decided.rest() {
+                if let Some(rest) = decided.rest().filter(|_| decided.law.is_none()) {
                     let _ = writeln!(text, "    {rest}: --all lists them");
                 }
             }
