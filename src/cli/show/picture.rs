@@ -22,6 +22,8 @@ const GAP: f64 = 10.0;
 const SPINE: f64 = MARGIN + 8.0;
 /// Where conditions begin.
 const LEFT: f64 = SPINE + 18.0;
+/// How high a title of clauses is.
+const SECTION: f64 = 26.0;
 /// The columns of verdicts and of shares, in characters.
 const VERDICT: usize = 28;
 const SHARE: usize = 10;
@@ -43,6 +45,7 @@ pub(super) fn svg(sheet: &Sheet) -> String {
 struct Drawn {
     width: f64,
     y: f64,
+    is_under_way: bool,
     body: String,
 }
 
@@ -83,6 +86,7 @@ impl Drawn {
         let mut drawn = Drawn {
             width,
             y: MARGIN,
+            is_under_way: false,
             body: String::new(),
         };
         drawn.head(sheet);
@@ -99,6 +103,17 @@ impl Drawn {
         #[expect(clippy::cast_precision_loss, reason = "these are a few characters")]
         let wide = |characters: usize| characters as f64 * WIDE;
         (right - wide(SHARE) - GAP - wide(VERDICT), right)
+    }
+
+    /// How many characters fit.
+    fn room(wide: f64) -> usize {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the width of a page in characters"
+        )]
+        let room = (wide / WIDE) as usize;
+        room
     }
 
     fn text(&mut self, x: f64, y: f64, class: &str, text: &str) {
@@ -133,10 +148,18 @@ impl Drawn {
         if clauses.is_empty() {
             return;
         }
-        self.y += 20.0;
+        // The way leads past the title, but begins at the first clause.
+        if self.is_under_way {
+            let _ = writeln!(
+                self.body,
+                "<path class=\"way\" d=\"M{SPINE:.1} {:.1}v{SECTION:.1}\"/>",
+                self.y
+            );
+        }
+        self.is_under_way = true;
+        self.y += SECTION;
         let told = format!("{}: {}", part.title(), part.says());
-        self.text(LEFT, self.y, "part", &told);
-        self.y += 6.0;
+        self.text(LEFT, self.y - 6.0, "part", &told);
         for clause in clauses {
             self.clause(clause, part == Part::Default);
         }
@@ -144,12 +167,7 @@ impl Drawn {
 
     fn clause(&mut self, clause: &Shown, is_last: bool) {
         let (verdicts, right) = self.columns();
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "the width of a page in characters"
-        )]
-        let room = ((verdicts - GAP - LEFT) / WIDE) as usize;
+        let room = Self::room(verdicts - GAP - LEFT);
         let written = lines(clause, room);
         let told: Vec<(Option<VerdictKind>, String, String)> = answers(clause);
         #[expect(clippy::cast_precision_loss, reason = "these are a few lines")]
@@ -237,6 +255,18 @@ impl Drawn {
     }
 
     fn foot(&mut self, sheet: &Sheet) {
+        let room = Self::room(self.width - MARGIN - LEFT);
+        if !sheet.names.is_empty() {
+            self.y += SECTION;
+            self.text(LEFT, self.y - 6.0, "part", "Names that conditions use");
+        }
+        for name in &sheet.names {
+            for (at, line) in broken(name, room - 2).into_iter().enumerate() {
+                self.y += LINE;
+                let x = if at == 0 { LEFT } else { LEFT + 2.0 * WIDE };
+                self.text(x, self.y, "", &line);
+            }
+        }
         let laws = sheet.laws();
         self.y += 8.0;
         if !laws.is_empty() {
@@ -252,7 +282,7 @@ impl Drawn {
     }
 
     fn document(&self, sheet: &Sheet) -> String {
-        let height = self.y.max(self.width * PAGE).ceil();
+        let height = self.y.ceil();
         let width = self.width;
         let name = escaped(&sheet.policy);
         let told = sheet.kinds.iter();
@@ -288,25 +318,25 @@ fn answers(clause: &Shown) -> Vec<(Option<VerdictKind>, String, String)> {
     if clause.decides.is_empty() {
         return vec![(None, "decides nothing".to_owned(), "–".to_owned())];
     }
-    let mut told = Vec::new();
+    // Which law it was makes no difference here.
+    let mut all: Vec<(VerdictKind, String, f64)> = Vec::new();
     for decided in &clause.decides {
         let verdict = match decided.law {
             Some(_) => format!("{} §", decided.verdict),
             None => decided.verdict.clone(),
         };
-        let lines = broken(&verdict, VERDICT - 1);
-        for (at, line) in lines.into_iter().enumerate() {
-            let first = at == 0;
-            told.push((
-                first.then_some(decided.kind),
-                line,
-                if first {
-                    percent(decided.share)
-                } else {
-                    String::new()
-                },
-            ));
+        match all.iter_mut().find(|known| known.1 == verdict) {
+            Some(known) => known.2 += decided.share,
+            None => all.push((decided.kind, verdict, decided.share)),
         }
+    }
+    let mut told = Vec::new();
+    for (kind, verdict, share) in all {
+        let lines = broken(&verdict, VERDICT - 1).into_iter();
+        told.extend(lines.enumerate().map(|(at, line)| match at {
+            0 => (Some(kind), line, percent(share)),
+            _ => (None, line, String::new()),
+        }));
     }
     told
 }

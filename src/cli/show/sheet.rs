@@ -5,8 +5,10 @@ use crate::analysis::{Budget, DecisionTable, Entry, OverBudget, Regions, Side};
 use crate::cli::clause::named;
 use crate::compile::ClauseId;
 use crate::decide::Law;
+use crate::lang::ast::StatementKind;
 use crate::lang::checked::{Answer, Clause, Role};
 use crate::lang::one_line;
+use crate::lang::parse::parse;
 use crate::policy::Policy;
 use crate::source::{shell_word, visible};
 use crate::verdict::{Verdict, VerdictKind};
@@ -23,6 +25,8 @@ pub(super) struct Sheet {
     /// How much each kind of verdict is answered to.
     pub(super) kinds: Vec<(VerdictKind, f64)>,
     pub(super) clauses: Vec<Shown>,
+    /// What conditions name: definitions and sets, as they are written.
+    pub(super) names: Vec<String>,
 }
 
 /// A clause.
@@ -142,6 +146,7 @@ impl Sheet {
             fingerprint: policy.fingerprint().map(str::to_owned),
             kinds,
             clauses,
+            names: names(policy),
         })
     }
 
@@ -170,6 +175,20 @@ impl Sheet {
             row.example
         )
     }
+}
+
+/// The definitions and sets of a policy, each on one line.
+fn names(policy: &Policy) -> Vec<String> {
+    let mut names = Vec::new();
+    for (id, source) in policy.sources().iter() {
+        let (tree, _) = parse(id, source);
+        for statement in &tree.statements {
+            if let StatementKind::Set { .. } | StatementKind::Define { .. } = statement.kind {
+                names.push(one_line(policy.sources().slice(statement.span.0)));
+            }
+        }
+    }
+    names
 }
 
 fn shown(policy: &Policy, id: ClauseId) -> Shown {

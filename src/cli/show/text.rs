@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::sheet::{Part, Sheet};
+use super::sheet::{Decided, Part, Sheet, Shown};
 use crate::cli::clause::wrapped;
 use crate::cli::share::percent;
 
@@ -18,30 +18,46 @@ pub(super) fn text(sheet: &Sheet) -> String {
          Each condition holds by itself, in whatever order they are read, and no two hold together.\n",
     );
     for part in Part::ALL {
-        let mut clauses = sheet
-            .part(part)
-            .filter(|it| !it.decides.is_empty())
-            .peekable();
+        let clauses = sheet.part(part);
+        let mut clauses = clauses.filter(|it| !it.decides.is_empty()).peekable();
         if clauses.peek().is_some() {
             let _ = writeln!(text, "\n{}", part.title());
         }
         for clause in clauses {
-            for decided in &clause.decides {
-                let share = percent(decided.share);
-                let verdict = &decided.verdict;
-                if let Some(law) = decided.law {
-                    let _ = writeln!(text, "    by law {verdict}   {share}\n      {}", law.doc());
-                } else {
-                    let _ = writeln!(text, "\n  {verdict}   {}   {share}", clause.name);
-                }
-                for row in &decided.rows {
-                    text.push_str(&wrapped(&row.when));
-                }
-                if let Some(rest) = decided.rest().filter(|_| decided.law.is_none()) {
-                    let _ = writeln!(text, "    {rest}: --all lists them");
-                }
-            }
+            told(clause, &mut text);
         }
     }
+    let laws = sheet.laws();
+    if !laws.is_empty() {
+        text.push_str("\n§ by law, whatever a policy says\n");
+    }
+    for law in laws {
+        let _ = writeln!(text, "  {}", law.doc());
+    }
     text
+}
+
+/// What a clause decides; what laws make of it is on one line where no condition is listed.
+fn told(clause: &Shown, text: &mut String) {
+    let share = |decided: &Decided| percent(decided.share);
+    let mut by_law = Vec::new();
+    for decided in &clause.decides {
+        let verdict = &decided.verdict;
+        if decided.law.is_some() && decided.rows.is_empty() {
+            by_law.push(format!("§ {verdict}   {}", share(decided)));
+            continue;
+        }
+        let law = if decided.law.is_some() { "§ " } else { "" };
+        let share = share(decided);
+        let _ = writeln!(text, "\n  {law}{verdict}   {}   {share}", clause.name);
+        for row in &decided.rows {
+            text.push_str(&wrapped(&row.when));
+        }
+        if let Some(rest) = decided.rest() {
+            let _ = writeln!(text, "    {rest}: --all lists them");
+        }
+    }
+    if !by_law.is_empty() {
+        let _ = writeln!(text, "    {}", by_law.join("   "));
+    }
 }
