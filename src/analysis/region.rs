@@ -174,7 +174,9 @@ impl Ground {
                 held,
             });
         }
-        self.without_needless(&mut regions.all)?;
+        if cover == Cover::Overlapping {
+            self.without_needless(&mut regions.all)?;
+        }
         for region in &mut regions.all {
             let nearest = self.nearest(region.held, |value| value == 1, &usual, &alike);
             if let Some((_, vector)) = nearest {

@@ -25,7 +25,7 @@ const LEFT: f64 = SPINE + 18.0;
 /// How high a title of clauses is.
 const SECTION: f64 = 26.0;
 /// The columns of verdicts and of shares, in characters.
-const VERDICT: usize = 28;
+const VERDICT: usize = 34;
 const SHARE: usize = 10;
 /// The height of a page for its width.
 const PAGE: f64 = 297.0 / 210.0;
