@@ -11,7 +11,8 @@ const STYLE: &str = "\
 :root { color-scheme: light dark; --text: #1b1b1f; --page: #fff; --line: #d6d6de; --soft: #f3f3f7; --quiet: #55555f }
 @media (prefers-color-scheme: dark) { :root { --text: #e8e8ee; --page: #17171b; --line: #3c3c46; --soft: #222229; --quiet: #b0b0bb } }
 body { margin: 1.5rem; font: 14px/1.4 system-ui, sans-serif; color: var(--text); background: var(--page) }
-h1 { font-size: 1.3rem; margin: 0 0 .4rem }
+h1, h2 { font-size: 1.3rem; margin: 0 0 .4rem }
+h2 { font-size: 1.1rem; margin: 1rem 0 .4rem }
 p { margin: .3rem 0; color: var(--quiet); max-width: 60rem }
 ul { display: flex; flex-wrap: wrap; gap: .3rem 1.5rem; padding: 0; list-style: none }
 table { border-collapse: collapse; width: 100% }
@@ -75,7 +76,14 @@ pub(super) fn html(sheet: &Sheet) -> String {
         }
         text.push_str("</tbody>\n");
     }
-    text.push_str("</table>\n</body>\n</html>\n");
+    text.push_str("</table>\n");
+    if !sheet.names.is_empty() {
+        text.push_str("<h2>Names that conditions use</h2>\n");
+    }
+    for name in &sheet.names {
+        let _ = writeln!(text, "<p><code>{}</code></p>", escaped(name));
+    }
+    text.push_str("</body>\n</html>\n");
     text
 }
 
