@@ -100,20 +100,13 @@ impl Drawn {
     /// Where verdicts begin, and where shares end.
     fn columns(&self) -> (f64, f64) {
         let right = self.width - MARGIN;
-        #[expect(clippy::cast_precision_loss, reason = "these are a few characters")]
         let wide = |characters: usize| characters as f64 * WIDE;
         (right - wide(SHARE) - GAP - wide(VERDICT), right)
     }
 
     /// How many characters fit.
     fn room(wide: f64) -> usize {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "the width of a page in characters"
-        )]
-        let room = (wide / WIDE) as usize;
-        room
+        (wide / WIDE) as usize
     }
 
     fn text(&mut self, x: f64, y: f64, class: &str, text: &str) {
@@ -133,7 +126,6 @@ impl Drawn {
             let told = format!("{} {}", kind.name(), percent(*share));
             self.mark(*kind, x, self.y - 3.0);
             self.text(x + 9.0, self.y, "", &told);
-            #[expect(clippy::cast_precision_loss, reason = "these are a few characters")]
             let wide = told.chars().count() as f64 * WIDE;
             x += wide + 30.0;
         }
@@ -170,7 +162,6 @@ impl Drawn {
         let room = Self::room(verdicts - GAP - LEFT);
         let written = lines(clause, room);
         let told: Vec<(Option<VerdictKind>, String, String)> = answers(clause);
-        #[expect(clippy::cast_precision_loss, reason = "these are a few lines")]
         let height = written.len().max(told.len()) as f64 * LINE + 5.0;
         let top = self.y;
         let first = top + LINE;
@@ -200,7 +191,6 @@ impl Drawn {
         }
         let name = clause.name.chars().count();
         for (at, line) in written.iter().enumerate() {
-            #[expect(clippy::cast_precision_loss, reason = "these are a few lines")]
             let y = first + at as f64 * LINE;
             match line.split_once(' ') {
                 Some((label, rest)) if at == 0 && label.chars().count() == name => {
@@ -216,7 +206,6 @@ impl Drawn {
             }
         }
         for (at, (kind, verdict, share)) in told.iter().enumerate() {
-            #[expect(clippy::cast_precision_loss, reason = "these are a few lines")]
             let y = first + at as f64 * LINE;
             if let Some(kind) = kind {
                 self.mark(*kind, verdicts - 2.0, y - 3.0);
@@ -339,4 +328,21 @@ fn answers(clause: &Shown) -> Vec<(Option<VerdictKind>, String, String)> {
         }));
     }
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_line_is_too_long_and_nothing_is_lost(text in "[a-z{}=, ]{0,200}", room in 1_usize..40) {
+            let lines = broken(&text, room);
+            prop_assert!(lines.iter().all(|line| line.chars().count() <= room));
+            let bare = |text: &str| text.split_whitespace().collect::<String>();
+            prop_assert_eq!(bare(&lines.concat()), bare(&text));
+        }
+    }
 }
