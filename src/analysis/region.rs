@@ -456,7 +456,7 @@ pub(super) mod tests {
         Ok(())
     }
 
-    pub(in crate::analysis) fn shipped() -> [Policy; 2] {
+    fn shipped() -> [Policy; 2] {
         let base = include_str!("../../policies/default.policy");
         [
             (
