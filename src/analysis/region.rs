@@ -4,7 +4,8 @@
 //! A region is a cube, and definitions by name beside it. It is made around one connection, by
 //! letting go of everything that nothing depends on: what no connection can be counts as let
 //! through, so that what follows from the rest is not said. None says more than is so, and all of
-//! them together say all; they may overlap, since apart they would be more, and longer.
+//! them together say all. They may overlap ([`Cover::Overlapping`]), since apart they are more, and
+//! longer.
 
 use std::cmp::Reverse;
 
@@ -40,6 +41,15 @@ pub(crate) struct Regions {
     pub(crate) all: Vec<Region>,
     /// Whether there are more than were asked for.
     pub(crate) is_cut: bool,
+}
+
+/// How regions lie to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cover {
+    /// Each is as large as it can be, and none is in the others together.
+    Overlapping,
+    /// No connection is in two of them.
+    Disjoint,
 }
 
 /// What is made of one connection.
@@ -85,6 +95,17 @@ impl Ground {
         condition: Id,
         names: &Names,
         most: usize,
+    ) -> Result<Regions, OverBudget> {
+        self.covered(condition, names, most, Cover::Overlapping)
+    }
+
+    /// The same, as they shall lie to each other.
+    pub(crate) fn covered(
+        &mut self,
+        condition: Id,
+        names: &Names,
+        most: usize,
+        cover: Cover,
     ) -> Result<Regions, OverBudget> {
         let whole = self.arena.and(condition, self.assumed)?;
         let cannot_be = self.arena.not(self.assumed)?;
@@ -142,6 +163,10 @@ impl Ground {
                 break;
             }
             search.left = left;
+            if cover == Cover::Disjoint {
+                let upper = self.arena.or(left, cannot_be)?;
+                search.upper = FxHashMap::from_iter([(Vec::new(), (upper, self.assumed))]);
+            }
             regions.all.push(Region {
                 text: search.text(self, &found),
                 example: self.facts_of(&seed),
@@ -149,7 +174,9 @@ impl Ground {
                 held,
             });
         }
-        self.without_needless(&mut regions.all)?;
+        if cover == Cover::Overlapping {
+            self.without_needless(&mut regions.all)?;
+        }
         for region in &mut regions.all {
             let nearest = self.nearest(region.held, |value| value == 1, &usual, &alike);
             if let Some((_, vector)) = nearest {
@@ -341,7 +368,7 @@ impl Search<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
     use proptest::test_runner::RngSeed;
 
@@ -380,7 +407,7 @@ mod tests {
     }
 
     /// The sets and definitions of a policy, as they are written.
-    fn vocabulary(policy: &Policy) -> String {
+    pub(in crate::analysis) fn vocabulary(policy: &Policy) -> String {
         let mut text = String::new();
         for (id, source) in policy.sources().iter() {
             let (ast, _) = parse(id, source);
@@ -396,7 +423,7 @@ mod tests {
     }
 
     /// Each region says just what it holds, and all of them just what was asked for.
-    fn are_exact(
+    pub(in crate::analysis) fn are_exact(
         ground: &mut Ground,
         regions: &Regions,
         condition: Id,

@@ -6,8 +6,10 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::Exit;
+use super::clause::{named, wrapped};
 use super::load;
 use super::output::{Output, ReportFormat};
+use super::share::{percent, rounded};
 use crate::analysis::{Budget, Difference, Direction, OverBudget, Part, Side, Transition};
 use crate::compile::ClauseId;
 use crate::diagnostic::{Code, Diagnostic};
@@ -486,62 +488,11 @@ const SECTIONS: &[(Direction, &str)] = &[
     ),
 ];
 
-/// A condition, broken where it joins, as it may stand in a policy.
-fn wrapped(condition: &str) -> String {
-    let mut text = String::from("   ");
-    let mut column = text.len();
-    for (at, part) in condition.split(" and ").enumerate() {
-        let joined = if at == 0 {
-            part.to_owned()
-        } else {
-            format!("and {part}")
-        };
-        if at > 0 && column + joined.chars().count() >= WIDTH {
-            text.push_str("\n       ");
-            column = 7;
-        }
-        text.push(' ');
-        text.push_str(&joined);
-        column += 1 + joined.chars().count();
-    }
-    text.push('\n');
-    text
-}
-
-/// How many columns a condition takes at most.
-const WIDTH: usize = 100;
-
 /// One verdict, or what several have in common.
 fn shown(verdicts: &[Verdict]) -> String {
     match verdicts {
         [only] => only.to_string(),
         all => all.first().map_or("", |it| it.kind().name()).to_owned(),
-    }
-}
-
-fn named(policy: &Policy, id: ClauseId) -> String {
-    match &policy.clause(id).label {
-        Some(label) => format!("[{label}]"),
-        None => policy.label(id),
-    }
-}
-
-/// A share with four digits that count.
-fn rounded(share: f64) -> f64 {
-    format!("{share:.3e}").parse().unwrap_or(share)
-}
-
-/// A share with two digits that count.
-fn percent(share: f64) -> String {
-    let hundredths = share * 100.0;
-    match hundredths {
-        0.0 => "–".to_owned(),
-        it if (99.95..100.0).contains(&it) => "> 99.9 %".to_owned(),
-        it if it >= 10.0 => format!("{it:.1} %"),
-        it if it >= 1.0 => format!("{it:.2} %"),
-        it if it >= 0.01 => format!("{it:.3} %"),
-        it if it >= 0.000_1 => format!("{it:.5} %"),
-        _ => "< 0.0001 %".to_owned(),
     }
 }
 

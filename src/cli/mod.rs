@@ -4,6 +4,7 @@
 
 mod call;
 mod check;
+mod clause;
 mod completions;
 mod config;
 mod connect;
@@ -36,6 +37,8 @@ mod recorded;
 mod recording;
 mod schema;
 mod serve;
+mod share;
+mod show;
 mod status;
 mod table;
 mod tail;
@@ -135,6 +138,7 @@ enum Command {
     CheckPolicy(check::Args),
     Prove(prove::Args),
     Diff(diff::Args),
+    Show(show::Args),
     Explain(explain::Args),
     Fingerprint(fingerprint::Args),
     Tail(tail::Args),
@@ -172,6 +176,7 @@ pub fn main() -> ExitCode {
         Command::CheckPolicy(args) => check::run(&args, &mut output),
         Command::Prove(args) => prove::run(&args, &mut output),
         Command::Diff(args) => diff::run(&args, &mut output),
+        Command::Show(args) => show::run(&args, &mut output),
         Command::Explain(args) => explain::run(&args, &mut output),
         Command::Fingerprint(args) => fingerprint::run(&args, &mut output),
         Command::Tail(args) => tail::run(&args, &mut output),

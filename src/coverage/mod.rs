@@ -78,7 +78,6 @@ fn words(text: &str) -> String {
 
 /// What is told of a policy that takes too much.
 pub(crate) fn too_much(policy: &Policy) -> Diagnostic {
-    let OverBudget = OverBudget;
     let nodes = Budget::default().nodes;
     let message = format!("this policy was not analysed: that takes more than {nodes} nodes");
     Diagnostic::error(Code::AnalysisBudget, message)

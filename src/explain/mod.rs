@@ -209,7 +209,7 @@ pub fn account(
 fn clause(policy: &Policy, facts: &Facts, seen: &Seen) -> ClauseAccount {
     let clause = policy.clause(seen.id);
     let sources = policy.sources();
-    let one_line = |span| one_line(sources.slice(span));
+    let one_line = |span| crate::lang::one_line(sources.slice(span));
     let terms = seen.terms.iter().map(|term| TermAccount {
         text: policy
             .program()
@@ -232,23 +232,6 @@ fn clause(policy: &Policy, facts: &Facts, seen: &Seen) -> ClauseAccount {
         hint: clause.hint.clone(),
         issues: clause.issues.clone(),
     }
-}
-
-/// The text of a clause without its line ends and inner comments.
-fn one_line(text: &str) -> String {
-    let laid_out = crate::lang::format(text);
-    let lines = laid_out.lines().map(|line| {
-        let tokens = crate::lang::tokens::tokens(line);
-        let comment = tokens
-            .iter()
-            .find(|token| token.kind == crate::lang::tokens::TokenKind::Comment);
-        let end = comment.map_or(line.len(), |comment| comment.range.start);
-        line.get(..end).unwrap_or(line).trim()
-    });
-    lines
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 /// The facts that tests looked at, each once.

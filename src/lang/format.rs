@@ -194,3 +194,20 @@ fn operand(operand: &Operand) -> String {
         }
     }
 }
+
+/// The text of a clause without its line ends and inner comments.
+pub(crate) fn one_line(text: &str) -> String {
+    let laid_out = format(text);
+    let lines = laid_out.lines().map(|line| {
+        let tokens = super::tokens::tokens(line);
+        let comment = tokens
+            .iter()
+            .find(|token| token.kind == super::tokens::TokenKind::Comment);
+        let end = comment.map_or(line.len(), |comment| comment.range.start);
+        line.get(..end).unwrap_or(line).trim()
+    });
+    lines
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}

@@ -35,3 +35,4 @@ const KEYWORDS: [&str; 12] = [
 pub use checked::Checked;
 pub use files::{Read, ReadError, load};
 pub use format::format;
+pub(crate) use format::one_line;

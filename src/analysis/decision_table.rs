@@ -1,0 +1,145 @@
+//! A policy as a table in which order does not count: of each clause what it decides, and under
+//! which conditions, of which no two hold together.
+
+use super::diagram::{Budget, Id, OverBudget};
+use super::difference::Side;
+use super::ground::Ground;
+use super::names::Names;
+use super::region::{Cover, Regions};
+use crate::compile::ClauseId;
+use crate::decide::{Decision, Law};
+use crate::verdict::Verdict;
+
+/// What a clause decides in one way.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) by: ClauseId,
+    /// The law that makes it of the clause's answer, if one does.
+    pub(crate) law: Option<Law>,
+    /// One verdict, or those of one kind that only differ in why.
+    pub(crate) verdicts: Vec<Verdict>,
+    /// How much of what could be said it is decided for.
+    pub(crate) share: f64,
+    /// What it is decided for.
+    held: Id,
+}
+
+/// A policy as entries that have nothing in common, and that are together all connections.
+#[derive(Debug)]
+pub(crate) struct DecisionTable {
+    ground: Ground,
+    names: Names,
+    /// In the order of clauses: guards, rules, the default.
+    pub(crate) entries: Vec<Entry>,
+}
+
+impl DecisionTable {
+    /// The table of a policy.
+    pub(crate) fn new(side: Side<'_>, budget: Budget) -> Result<Self, OverBudget> {
+        let names = Names::new(&[(side.program, side.vocabulary)]);
+        let mut ground = Ground::new(&[side.program], &names.beside(), budget)?;
+        let outcomes = ground.outcomes(side.program)?;
+        let mut entries: Vec<Entry> = Vec::new();
+        for decision in &outcomes.decisions {
+            match entries.iter_mut().find(|it| it.has(decision)) {
+                Some(entry) if entry.verdicts.contains(&decision.verdict) => {}
+                Some(entry) => entry.verdicts.push(decision.verdict),
+                None => entries.push(Entry {
+                    by: decision.by,
+                    law: decision.law,
+                    verdicts: vec![decision.verdict],
+                    share: 0.0,
+                    held: Id::NO,
+                }),
+            }
+        }
+        entries.sort_by_key(|entry| {
+            let kind = entry.verdicts.first().map(|it| it.kind());
+            (entry.by, entry.law.is_some(), std::cmp::Reverse(kind))
+        });
+        for entry in &mut entries {
+            entry.held = ground.arena.mapped(outcomes.root, |value| {
+                let decision = outcomes.decision(value);
+                u32::from(decision.is_some_and(|it| entry.has(it)))
+            })?;
+            entry.share = ground.share(entry.held);
+        }
+        Ok(DecisionTable {
+            ground,
+            names,
+            entries,
+        })
+    }
+
+    /// The conditions of an entry, at most so many, no two of which hold together.
+    pub(crate) fn rows(&mut self, entry: &Entry, most: usize) -> Result<Regions, OverBudget> {
+        self.ground
+            .covered(entry.held, &self.names, most, Cover::Disjoint)
+    }
+
+    /// A connection of a region as flags of `gw explain`.
+    pub(crate) fn told(&self, region: &super::Region) -> String {
+        self.ground.told(&region.example)
+    }
+}
+
+impl Entry {
+    /// Whether a decision is told in this entry: what refuses may do so for several reasons.
+    fn has(&self, decision: &Decision) -> bool {
+        let is_like = |verdict: &Verdict| match verdict.admits() {
+            true => *verdict == decision.verdict,
+            false => verdict.kind() == decision.verdict.kind(),
+        };
+        (self.by, self.law) == (decision.by, decision.law)
+            && self.verdicts.first().is_some_and(is_like)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::region::tests::{are_exact, vocabulary};
+    use crate::decide::decide;
+    use crate::policy::Policy;
+
+    fn small() -> Policy {
+        let text = include_str!("../../fixtures/show/small.policy");
+        Policy::parse("small.policy", text).unwrap()
+    }
+
+    /// Every connection is in one row, which says just what it holds, and is decided as it says there.
+    #[test]
+    fn rows_are_apart_and_all_of_them_are_every_connection() {
+        let policy = small();
+        let side = Side {
+            program: policy.program(),
+            checked: policy.checked(),
+            vocabulary: policy.vocabulary(),
+        };
+        let budget = Budget {
+            nodes: 10_000_000,
+            steps: 1_000_000_000,
+        };
+        let mut table = DecisionTable::new(side, budget).unwrap();
+        let vocabulary = vocabulary(&policy);
+        let mut all = Id::NO;
+        let mut share = 0.0;
+        for entry in table.entries.clone() {
+            let rows = table.rows(&entry, 10_000).unwrap();
+            assert!(!rows.is_cut);
+            are_exact(&mut table.ground, &rows, entry.held, &vocabulary).unwrap();
+            for row in rows.all {
+                let both = table.ground.arena.and(all, row.held).unwrap();
+                assert_eq!(both, Id::NO, "{}", row.text);
+                all = table.ground.arena.or(all, row.held).unwrap();
+                let decision = decide(policy.program(), &row.example);
+                let told = (entry.by, entry.law);
+                assert_eq!((decision.by, decision.law), told, "{}", row.text);
+                assert!(entry.verdicts.contains(&decision.verdict), "{}", row.text);
+            }
+            share += entry.share;
+        }
+        assert_eq!(all, table.ground.assumed);
+        assert!((share - 1.0).abs() < 1e-9);
+    }
+}
