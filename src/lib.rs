@@ -56,6 +56,7 @@ pub mod cli;
 pub mod client;
 pub mod compile;
 pub mod config;
+pub mod coverage;
 pub mod decide;
 pub mod diagnostic;
 pub mod explain;

@@ -101,6 +101,21 @@ const LAYERS: &[(&str, &[&str])] = &[
             "verdict",
         ],
     ),
+    (
+        "coverage",
+        &[
+            "analysis",
+            "claims",
+            "compile",
+            "decide",
+            "diagnostic",
+            "facts",
+            "lang",
+            "policy",
+            "source",
+            "verdict",
+        ],
+    ),
     ("logline", &["facts"]),
     (
         "explain",

@@ -112,11 +112,22 @@ impl Ground {
         guard: usize,
         region: Id,
     ) -> Result<Id, OverBudget> {
+        self.instead(clauses, guard, Id::value(0), region)
+    }
+
+    /// What the guards come to in a region, where the one at a place comes to something else.
+    pub(super) fn instead(
+        &mut self,
+        clauses: &mut Clauses,
+        guard: usize,
+        own: Id,
+        region: Id,
+    ) -> Result<Id, OverBudget> {
         let all = 0..clauses.guards.leaves;
         let before = clauses.guards.parts(all.start..guard);
         let behind = clauses.guards.parts(guard + 1..all.end);
         let mut guards = Id::value(0);
-        for part in before.chain(behind) {
+        for part in before.chain([own]).chain(behind) {
             let part = self.arena.within(region, part, 0)?;
             guards = self.arena.combined(guards, part, &mut clauses.states)?;
         }

@@ -26,6 +26,8 @@ pub struct TestResult {
     pub failure: Option<Diagnostic>,
     /// The clauses that its connection reached: the deciding one and the first rule.
     pub reached: Vec<Span>,
+    /// What is known of its connection; `None` when that cannot be read.
+    pub facts: Option<Box<Facts>>,
 }
 
 /// Runs the tests of a policy, and those of what it extends against that alone.
@@ -54,6 +56,7 @@ fn one(
         issues: test.issues.clone(),
         failure: None,
         reached: Vec::new(),
+        facts: None,
     };
     let facts = match &test.given {
         Given::Facts { facts, .. } => facts.as_ref().clone(),
@@ -81,6 +84,7 @@ fn one(
     if !test.expected.met_by(decision.verdict) {
         result.failure = Some(failed(test, checked, sources, &facts, decision));
     }
+    result.facts = Some(Box::new(facts));
     result
 }
 

@@ -8,6 +8,7 @@ mod completions;
 mod config;
 mod connect;
 mod constants;
+mod coverage;
 mod dead_ends;
 mod devices;
 mod diff;

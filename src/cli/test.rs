@@ -2,34 +2,68 @@
 
 use super::Exit;
 use super::check::{count, inherited};
+use super::coverage::{self, Measure};
 use super::load;
 use super::output::{AnswerFormat, Output};
 use crate::claims;
 use crate::diagnostic::Diagnostics;
 use crate::diagnostic::render::{Format, render};
 use crate::policy::Policy;
-use crate::source::Span;
+use crate::source::{Sources, Span};
 
 /// Runs the tests of policies
 ///
 /// Each `test` of a policy is run, and those of what it extends against that alone. Rules
 /// and guards that no test reaches are named: nobody says what they are for.
+///
+/// --coverage says what the tests of each file reach of its own clauses, of each condition and of
+/// every decision that the policy comes to. --mutants changes one thing at a time and says which
+/// changes no test notices, each with the test that would; a change that changes no verdict, of any
+/// connection, does not count. --synthesize writes a test for every decision that none comes to.
+/// What a policy extends is measured by itself.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   gw test                       the default policy
   gw test policies/*.policy
   gw test --format plain my.policy
+  gw test --coverage my.policy
+  gw test --mutants my.policy
+  gw test --synthesize my.policy >> my.policy
 
-Exit codes: 0 all pass, 1 some fail or the policy has errors, 3 a file cannot be read")]
+Exit codes: 0 all pass; all is reached; every change is noticed, 1 not so, or the policy has errors,
+3 a file cannot be read")]
 pub(super) struct Args {
     /// Policies; without one, policies/default.policy or, where there is none, the built-in default
     #[arg(value_name = "FILE")]
     files: Vec<String>,
 
+    /// What the tests reach: clauses, conditions, decisions
+    #[arg(long, group = "measure")]
+    coverage: bool,
+
+    /// Which changes of the policy no test notices, with the tests that would
+    #[arg(long, group = "measure")]
+    mutants: bool,
+
+    /// Tests for the decisions that none comes to, as the policy would have them
+    #[arg(long, group = "measure")]
+    synthesize: bool,
+
     /// How to print what came of them
     #[arg(long, value_enum, default_value_t)]
     format: AnswerFormat,
+}
+
+impl Args {
+    fn measure(&self) -> Option<Measure> {
+        match (self.coverage, self.mutants, self.synthesize) {
+            (true, _, _) => Some(Measure::Coverage),
+            (_, true, _) => Some(Measure::Mutants),
+            (_, _, true) => Some(Measure::Synthesize),
+            (false, false, false) => None,
+        }
+    }
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
@@ -47,13 +81,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             Err(error) => {
                 exit = exit.and(Exit::of(&error));
                 if args.format == AnswerFormat::Json {
-                    let problems = render(&error.diagnostics, &error.sources, Format::Json);
-                    let problems: serde_json::Value =
-                        serde_json::from_str(&problems).unwrap_or_default();
-                    documents.push(serde_json::json!({
-                        "file": file,
-                        "diagnostics": problems.get("diagnostics"),
-                    }));
+                    documents.push(refused(file, &error.diagnostics, &error.sources));
                 } else {
                     output.report(&error.diagnostics, &error.sources, args.format.report());
                 }
@@ -65,11 +93,36 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             policy.sources(),
             &mut load::reader_of(file),
         );
-        let unreached = unreached(&policy, &results);
         let failures: Vec<_> = results
             .iter()
             .filter_map(|result| result.failure.clone())
             .collect();
+        if let Some(measure) = args.measure() {
+            let found = match failures.is_empty() {
+                true => coverage::measured(measure, &policy, file, &results),
+                // What fails measures nothing.
+                false => Err(Diagnostics(failures)),
+            };
+            match found {
+                Ok(found) => {
+                    exit = exit.and(found.exit);
+                    match args.format {
+                        AnswerFormat::Json => documents.push(found.document),
+                        AnswerFormat::Human | AnswerFormat::Plain => output.say(&found.text),
+                    }
+                }
+                Err(problems) => {
+                    exit = exit.and(Exit::Failure);
+                    if args.format == AnswerFormat::Json {
+                        documents.push(refused(file, &problems, policy.sources()));
+                    } else {
+                        output.report(&problems, policy.sources(), args.format.report());
+                    }
+                }
+            }
+            continue;
+        }
+        let unreached = unreached(&policy, &results);
         passed += results.len() - failures.len();
         failed += failures.len();
         if !failures.is_empty() {
@@ -110,6 +163,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         AnswerFormat::Json => {
             output.say_json(&serde_json::json!({ "policies": documents }));
         }
+        AnswerFormat::Human | AnswerFormat::Plain if args.measure().is_some() => {}
         AnswerFormat::Human | AnswerFormat::Plain => {
             output.say(&format!(
                 "{passed} passed, {failed} failed, in {}\n",
@@ -118,6 +172,16 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         }
     }
     exit
+}
+
+/// What is said of a file that cannot be tested, or measured.
+fn refused(file: &str, problems: &Diagnostics, sources: &Sources) -> serde_json::Value {
+    let problems = render(problems, sources, Format::Json);
+    let problems: serde_json::Value = serde_json::from_str(&problems).unwrap_or_default();
+    serde_json::json!({
+        "file": file,
+        "diagnostics": problems.get("diagnostics"),
+    })
 }
 
 /// The clauses of the policy's own files that no test decides by, by name.

@@ -118,6 +118,16 @@ impl Vocabulary {
         })
         .collect()
     }
+
+    /// The definition that has this place in what it stands for.
+    pub(crate) fn defined_at(&self, span: Span) -> Option<&str> {
+        let mut all = self.definitions.iter();
+        all.find_map(|(name, it)| {
+            let whole = it.expression.span.0;
+            let has = whole.source == span.source && whole.to(span) == whole;
+            has.then_some(name.as_str())
+        })
+    }
 }
 
 #[derive(Clone, Debug)]
