@@ -98,7 +98,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::region::tests::{are_exact, vocabulary};
+    use crate::analysis::region::{are_exact, vocabulary};
     use crate::decide::decide;
     use crate::policy::Policy;
 

@@ -368,7 +368,10 @@ impl Search<'_> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(super) use tests::{are_exact, vocabulary};
+
+#[cfg(test)]
+mod tests {
     use proptest::prelude::*;
     use proptest::test_runner::RngSeed;
 

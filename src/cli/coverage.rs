@@ -291,7 +291,7 @@ fn mutants(policy: &Policy, file: &str, found: &Survivors) -> Measured {
             "place": place(survivor.span),
             "mutation": survivor.mutation,
             "change": survivor.says,
-            "test": test.map(Written::to_string),
+            "test": test.map(|it| it.to_string()),
         })
     });
     Measured {

@@ -16,7 +16,7 @@ pub(crate) mod written;
 #[cfg(test)]
 mod tests;
 
-use crate::analysis::{Budget, OverBudget};
+use crate::analysis::Budget;
 use crate::claims::TestResult;
 use crate::compile::ClauseId;
 use crate::diagnostic::{Code, Diagnostic};

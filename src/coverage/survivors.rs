@@ -41,7 +41,7 @@ pub(crate) struct Survivor {
 /// Which test would notice a mutant.
 #[derive(Clone, Debug)]
 pub(crate) enum Noticed {
-    By(Written),
+    By(Box<Written>),
     /// By the test of the survivor at this place.
     Before(usize),
 }
@@ -84,7 +84,7 @@ pub(crate) fn survivors(
             None => {
                 let written = written.called(names.new_one(&mutant.name));
                 missing.push((found.all.len(), written.clone()));
-                Noticed::By(written)
+                Noticed::By(Box::new(written))
             }
         };
         found.all.push(Survivor {

@@ -65,7 +65,11 @@ impl Written {
                 Expected::Kind(VerdictKind::RequirePairing)
             }
             Expected::Grant(kind, grant) if grant == Grant::default() => Expected::Kind(kind),
-            expected => expected,
+            expected @ (Expected::Admit
+            | Expected::Kind(_)
+            | Expected::Reject(_)
+            | Expected::RequirePairing(_)
+            | Expected::Grant(..)) => expected,
         };
         self
     }
@@ -137,7 +141,11 @@ fn shown(expected: Expected) -> String {
         Expected::Grant(kind, grant) if grant == Grant::default() => {
             format!("{kind}(scopes=requested)")
         }
-        expected => expected.to_string(),
+        Expected::Admit
+        | Expected::Kind(_)
+        | Expected::Reject(_)
+        | Expected::RequirePairing(_)
+        | Expected::Grant(..) => expected.to_string(),
     }
 }
 

@@ -41,7 +41,16 @@ fn follow(reason: Reason, sent: &mut Value) {
                 _ => json!(["operator.read"]),
             }
         }
-        other => panic!("no generated connection is refused for {}", other.name()),
+        Reason::BootstrapTokenInvalid
+        | Reason::BuildMismatch
+        | Reason::NotPermitted
+        | Reason::PasswordMismatch
+        | Reason::PasswordMissing
+        | Reason::PasswordNotConfigured
+        | Reason::ProxyAttributionRequired
+        | Reason::RateLimited
+        | Reason::RoleNotAllowed
+        | Reason::TokenNotConfigured => panic!("nobody is refused for {}", reason.name()),
     }
 }
 
