@@ -1,6 +1,6 @@
 //! What the tests of a policy leave open: clauses, conditions and decisions that none of them
-//! reaches ([`reached`]), changes that none of them notices ([`survivors`]), and the tests that
-//! would ([`synthesis`], [`written`]).
+//! reaches (`reached`), changes that none of them notices (`survivors`), and the tests that
+//! would (`synthesis`, `written`).
 //!
 //! Counted are the clauses of the policy's own file and its own tests: what it extends is measured
 //! by itself. Trial rules decide nothing, and are not counted.

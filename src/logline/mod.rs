@@ -1,6 +1,6 @@
 //! Lines of an OpenClaw gateway's log: what one says about a connection, as facts.
 //!
-//! Which lines there are, and what each says, stands in [`kinds`]; [`read`] finds the line in what
+//! Which lines there are, and what each says, stands in `kinds`; `read` finds the line in what
 //! was pasted: colours, times, JSON and prose around it. What a line does not say is not known, and
 //! nothing of it is shown but facts: a line may hold secrets.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
