@@ -47,6 +47,7 @@ pub(super) const NODE_NETWORK: Rule = Rule {
 # nodes.pairing.autoApproveCidrs: new nodes of the networks that are named there are paired without asking.
 [node-of-a-named-network] pairing=unpaired and role=node and scopes={} and not unknown-scope
     and shared-secret and no-origin and client not in pages and node-network → silent-approve
+relax \"who comes with the headers of a proxy is paired without being asked\" because \"a trusted proxy names the node, whose network is listed\"
 
 test \"a new node of a named network\": client=node-host and mode=node and role=node and scopes={} and auth=token and peer=192.168.77.50 and node-network → silent-approve
 test \"the same, from another network\": client=node-host and mode=node and role=node and scopes={} and auth=token and peer=192.168.77.50 → require-pairing
