@@ -216,10 +216,10 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// The verdicts that an answer can come to where nothing is barred.
-    pub(super) fn verdicts_of(&self, answer: Answer) -> Vec<Verdict> {
-        let known = self.known(answer);
-        known.map_or_else(Vec::new, |table| table.all.iter().map(|it| it.0).collect())
+    /// The verdicts that an answer can come to where nothing is barred, of one that was asked about.
+    pub(super) fn verdicts_of(&self, answer: Answer) -> Option<Vec<Verdict>> {
+        let known = self.known(answer)?;
+        Some(known.all.iter().map(|it| it.0).collect())
     }
 
     /// The verdict of an answer under all laws, by the value that each diagram has.

@@ -18,9 +18,12 @@ pub(crate) struct Ground {
     pub(crate) arena: Arena,
     /// What a connection can be.
     pub(crate) assumed: Id,
-    /// The same of what is asked for alone, by the policies or by the laws: there is a connection
-    /// that can be for each that this holds for, and what nobody asks for is of no account.
+    /// The same of what is asked for alone, by the policies, by the laws or by a condition so far:
+    /// there is a connection that can be for each that this holds for, and what nobody asks for is
+    /// of no account.
     pub(super) asked: Id,
+    /// Which variables are asked for.
+    is_asked: Vec<bool>,
     pub(super) tables: Tables,
 }
 
@@ -47,29 +50,56 @@ impl Ground {
         let space = Space::new(tests.iter().map(|it| (it.attribute, &it.test)), order);
         let mut arena = Arena::new(space.widths(), budget);
         let assumed = assumed(&space, &mut arena)?;
-        let mut is_asked: Vec<bool> = space.domains().map(|_| false).collect();
-        let of_laws = LAWFUL.iter().filter_map(|name| AttributeId::named(name));
-        for attribute in of_laws.chain(tests.iter().map(|it| it.attribute)) {
-            let vars = [Some(space.var(attribute)), space.fine(attribute)];
-            for var in vars.into_iter().flatten() {
-                if let Some(place) = is_asked.get_mut(usize::from(var)) {
-                    *place = true;
-                }
-            }
-        }
-        let is_kept = |var: Var| is_asked.get(usize::from(var)).copied().unwrap_or(true);
-        let asked = arena.projected(assumed, &is_kept)?;
-        Ok(Ground {
+        let is_asked = space.domains().map(|_| false).collect();
+        let mut ground = Ground {
             space,
             arena,
             assumed,
-            asked,
+            asked: assumed,
+            is_asked,
             tables: Tables::default(),
-        })
+        };
+        for attribute in LAWFUL.iter().filter_map(|name| AttributeId::named(name)) {
+            ground.ask(attribute);
+        }
+        for test in &tests {
+            ground.ask(test.attribute);
+        }
+        ground.project()?;
+        Ok(ground)
+    }
+
+    /// Asks for an attribute; whether nobody did before.
+    fn ask(&mut self, attribute: AttributeId) -> bool {
+        let vars = [Some(self.space.var(attribute)), self.space.fine(attribute)];
+        let mut is_new = false;
+        for var in vars.into_iter().flatten() {
+            if let Some(asked) = self.is_asked.get_mut(usize::from(var)) {
+                is_new |= !std::mem::replace(asked, true);
+            }
+        }
+        is_new
+    }
+
+    /// Leaves of the assumptions what is asked for.
+    fn project(&mut self) -> Result<(), OverBudget> {
+        let Ground {
+            arena, is_asked, ..
+        } = self;
+        let is_kept = |var: Var| is_asked.get(usize::from(var)).copied().unwrap_or(true);
+        self.asked = arena.projected(self.assumed, &is_kept)?;
+        Ok(())
     }
 
     /// When a condition beside a program holds. What it asks for is told apart.
     pub(crate) fn holds(&mut self, lone: &Lone) -> Result<Id, OverBudget> {
+        let mut is_new = false;
+        for instruction in &lone.instructions {
+            is_new |= self.ask(instruction.attribute);
+        }
+        if is_new {
+            self.project()?;
+        }
         let tests = self.tests(&lone.instructions)?;
         let length = u32::try_from(lone.instructions.len()).unwrap_or(u32::MAX);
         let entry = match lone.entry {

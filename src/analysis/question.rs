@@ -195,10 +195,14 @@ impl Ground {
                     None => {
                         let barred = barred.all.get(barred_is as usize).copied().flatten();
                         let verdicts = |it: &Answered| match barred {
-                            Some((verdict, _)) if !it.refuses() => vec![verdict],
+                            Some((verdict, _)) if !it.refuses() => Some(vec![verdict]),
                             Some(_) | None => tables.verdicts_of(it.answer),
                         };
-                        judged(answers, &verdicts(&one), &verdicts(&other), asked)
+                        match (verdicts(&one), verdicts(&other)) {
+                            (Some(one), Some(other)) => judged(answers, &one, &other, asked),
+                            // What guards come to without one of them was not asked about yet.
+                            (_, _) => Judged::ByTheFacts,
+                        }
                     }
                 };
                 (judged, answers)

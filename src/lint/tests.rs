@@ -208,3 +208,18 @@ fn what_allows_nothing_is_shown_where_it_stands() {
         assert_eq!(shown, "# allow(idle-guard): nothing is idle");
     }
 }
+
+/// What two guards come to where a third one always holds beside them is only asked about when that
+/// one is left out.
+#[test]
+fn a_guard_is_not_idle_for_what_others_never_come_to_beside_it() {
+    let text = "gw-policy 1\n\
+        guard client=cli and tls → cap(scopes={ operator.read, operator.write })\n\
+        guard client=cli → cap(scopes={ operator.write, operator.pairing })\n\
+        guard client=cli and loopback → cap(scopes={ operator.read, operator.pairing })\n\
+        client=cli and tls and loopback → approve\n\
+        default → reject(not-permitted)\n";
+    let policy = Policy::parse("small.policy", text).unwrap();
+    let found = lint(&policy, 1_000_000);
+    assert!(found.iter().all(|it| it.code != Code::IdleGuard), "{found:?}");
+}
