@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::ops::{Deref, Range};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The index of a [`Source`] in its [`Sources`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -123,6 +123,8 @@ pub struct Source {
     /// The whole text.
     pub text: Arc<str>,
     line_starts: Arc<[u32]>,
+    /// The text as it may be shown, once that was asked for.
+    shown: Arc<OnceLock<String>>,
 }
 
 impl Source {
@@ -141,7 +143,14 @@ impl Source {
             line_starts: starts
                 .map(|at| u32::try_from(at).unwrap_or(u32::MAX))
                 .collect(),
+            shown: Arc::default(),
         }
+    }
+
+    /// The text as it may be shown, every place where it is.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        self.shown.get_or_init(|| printable(&self.text))
     }
 
     /// The line and column of a byte offset, both from 1; the column counts characters.

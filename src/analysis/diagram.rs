@@ -6,10 +6,10 @@
 //! same node. What variables and values mean is for others to say.
 
 use std::collections::BTreeMap;
-use std::hash::{Hash, Hasher};
+use std::hash::Hasher;
 
-use indexmap::{Equivalent, IndexSet};
-use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use hashbrown::HashTable;
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
 /// The place of a variable in the order.
 pub(crate) type Var = u8;
@@ -38,12 +38,11 @@ impl Id {
         (self.0 & Id::VALUE != 0).then_some(self.0 & !Id::VALUE)
     }
 
-    fn node(index: usize) -> Result<Self, OverBudget> {
-        u32::try_from(index)
-            .ok()
-            .filter(|index| index & Id::VALUE == 0)
-            .map(Id)
-            .ok_or(OverBudget)
+    fn node(index: u32) -> Result<Self, OverBudget> {
+        match index & Id::VALUE {
+            0 => Ok(Id(index)),
+            _ => Err(OverBudget),
+        }
     }
 }
 
@@ -54,38 +53,80 @@ pub(crate) struct Edge {
     pub(crate) to: Id,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A node, its edges being with those of all others.
+#[derive(Clone, Copy, Debug)]
 struct Node {
+    /// Where its edges begin, and how many they are.
+    edges: u32,
+    count: u32,
+    hash: u32,
     var: Var,
-    edges: Box<[Edge]>,
 }
 
-/// A node as it is looked for, before there is one.
-struct Looked<'a> {
-    var: Var,
-    edges: &'a [Edge],
+/// All nodes, each of them once. Edges stand behind one another, so that looking at a node costs
+/// one look at memory and making one costs no allocation of its own.
+#[derive(Clone, Debug, Default)]
+struct Nodes {
+    all: Vec<Node>,
+    edges: Vec<Edge>,
+    known: HashTable<u32>,
 }
 
-impl Hash for Node {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let Node { var, edges } = self;
-        Looked { var: *var, edges }.hash(state);
+impl Nodes {
+    fn get(&self, index: u32) -> Option<(Var, &[Edge])> {
+        let node = self.all.get(index as usize)?;
+        Some((node.var, of_node(&self.edges, node)))
+    }
+
+    /// The node that is equal to this one.
+    fn find(&self, var: Var, edges: &[Edge], hash: u32) -> Option<u32> {
+        let is_it = |index: &u32| {
+            self.all.get(*index as usize).is_some_and(|node| {
+                node.hash == hash && node.var == var && of_node(&self.edges, node) == edges
+            })
+        };
+        self.known.find(spread(hash), is_it).copied()
+    }
+
+    /// Adds one that is not among them.
+    fn add(&mut self, var: Var, edges: &[Edge], hash: u32) -> Result<u32, OverBudget> {
+        let narrow = |count: usize| u32::try_from(count).map_err(|_too_many| OverBudget);
+        let index = narrow(self.all.len())?;
+        self.all.push(Node {
+            edges: narrow(self.edges.len())?,
+            count: narrow(edges.len())?,
+            hash,
+            var,
+        });
+        self.edges.extend_from_slice(edges);
+        let all = &self.all;
+        let again = |index: &u32| spread(all.get(*index as usize).map_or(0, |node| node.hash));
+        self.known.insert_unique(spread(hash), index, again);
+        Ok(index)
     }
 }
 
-impl Hash for Looked<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u8(self.var);
-        for edge in self.edges {
-            state.write_u64(u64::from(edge.last) << 32 | u64::from(edge.to.0));
-        }
-    }
+fn of_node<'a>(edges: &'a [Edge], node: &Node) -> &'a [Edge] {
+    let from = node.edges as usize;
+    edges
+        .get(from..from + node.count as usize)
+        .unwrap_or_default()
 }
 
-impl Equivalent<Node> for Looked<'_> {
-    fn equivalent(&self, node: &Node) -> bool {
-        self.var == node.var && self.edges == &*node.edges
+/// The hash of a node, the same in every run.
+fn hash(var: Var, edges: &[Edge]) -> u32 {
+    let mut hasher = FxHasher::default();
+    hasher.write_u8(var);
+    for edge in edges {
+        hasher.write_u64(u64::from(edge.last) << 32 | u64::from(edge.to.0));
     }
+    let whole = hasher.finish();
+    (whole ^ whole >> 32) as u32
+}
+
+/// A hash over all bits that a table looks at.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// More nodes, or more steps, than are allowed.
@@ -114,7 +155,9 @@ impl Default for Budget {
 /// Where diagrams live.
 #[derive(Clone, Debug)]
 pub(crate) struct Arena {
-    nodes: IndexSet<Node, FxBuildHasher>,
+    nodes: Nodes,
+    /// The edges of nodes that are being made, those of each behind those of the ones above it.
+    pending: Vec<Edge>,
     budget: Budget,
     steps: usize,
     /// How many nodes there are by what they take.
@@ -287,7 +330,8 @@ impl Arena {
     /// An empty one, for variables of so many classes each.
     pub(crate) fn new(widths: Box<[ClassId]>, budget: Budget) -> Self {
         Arena {
-            nodes: IndexSet::default(),
+            nodes: Nodes::default(),
+            pending: Vec::new(),
             budget,
             steps: 0,
             weight: 0,
@@ -311,8 +355,7 @@ impl Arena {
         if id.as_value().is_some() {
             return None;
         }
-        let node = self.nodes.get_index(id.0 as usize)?;
-        Some((node.var, &node.edges))
+        self.nodes.get(id.0)
     }
 
     /// Where a class of a node's variable leads.
@@ -351,30 +394,42 @@ impl Arena {
         var: Var,
         runs: impl IntoIterator<Item = Edge>,
     ) -> Result<Id, OverBudget> {
-        let mut edges: Vec<Edge> = Vec::new();
+        let from = self.pending.len();
         for run in runs {
-            match edges.last_mut() {
-                Some(before) if before.to == run.to => before.last = run.last,
-                _ => edges.push(run),
+            self.pend(from, run);
+        }
+        self.made(var, from)
+    }
+
+    /// Adds a run to the edges of the node that is being made, which begin at a place.
+    fn pend(&mut self, from: usize, run: Edge) {
+        match self.pending.get_mut(from..).and_then(<[Edge]>::last_mut) {
+            Some(before) if before.to == run.to => before.last = run.last,
+            _ => self.pending.push(run),
+        }
+    }
+
+    /// The node with the edges from a place on.
+    fn made(&mut self, var: Var, from: usize) -> Result<Id, OverBudget> {
+        let edges = self.pending.get(from..).unwrap_or_default();
+        let made = match edges {
+            [only] => Ok(only.to),
+            _ => {
+                let hash = hash(var, edges);
+                match self.nodes.find(var, edges, hash) {
+                    Some(known) => Id::node(known),
+                    None => {
+                        self.weight += 1 + edges.len() / 8;
+                        if self.weight > self.budget.nodes {
+                            return Err(OverBudget);
+                        }
+                        Id::node(self.nodes.add(var, edges, hash)?)
+                    }
+                }
             }
-        }
-        if let [only] = edges.as_slice() {
-            return Ok(only.to);
-        }
-        let looked = Looked { var, edges: &edges };
-        if let Some(known) = self.nodes.get_index_of(&looked) {
-            return Id::node(known);
-        }
-        self.weight += 1 + edges.len() / 8;
-        if self.weight > self.budget.nodes {
-            return Err(OverBudget);
-        }
-        let node = Node {
-            var,
-            edges: edges.into(),
         };
-        let (index, _) = self.nodes.insert_full(node);
-        Id::node(index)
+        self.pending.truncate(from);
+        made
     }
 
     /// What holds for some classes of a variable.
@@ -477,30 +532,15 @@ impl Arena {
         let all = [holds, yes, no];
         let var = all.iter().filter_map(|id| Some(self.at(*id)?.0)).min();
         let Some(var) = var else { return Ok(no) };
-        let mut runs = Vec::new();
-        for (last, [holds, yes, no]) in self.runs(var, all, |_, _| false) {
+        let from = self.pending.len();
+        let mut next = Next::new(var, all);
+        while let Some((last, [holds, yes, no])) = next.run(self, |_, _| false) {
             let to = self.chosen(holds, yes, no, memo)?;
-            runs.push(Edge { last, to });
+            self.pend(from, Edge { last, to });
         }
-        let made = self.make(var, runs)?;
+        let made = self.made(var, from)?;
         memo.insert((holds, yes, no), made);
         Ok(made)
-    }
-
-    /// Runs of classes of a variable in which each of some diagrams leads to one place, or one of
-    /// them to a place that settles what all come to.
-    fn runs<const N: usize>(
-        &self,
-        var: Var,
-        all: [Id; N],
-        settles: impl Fn(usize, Id) -> bool,
-    ) -> Vec<(ClassId, [Id; N])> {
-        let mut runs = Vec::new();
-        let mut next = Next::new(var, all);
-        while let Some(run) = next.run(self, &settles) {
-            runs.push(run);
-        }
-        runs
     }
 
     /// What the values of two diagrams come to, everywhere.
@@ -541,16 +581,16 @@ impl Arena {
         self.step()?;
         let asked = [left, right].map(|id| self.at(id).map(|(var, _)| var));
         let var = asked.into_iter().flatten().min().unwrap_or(0);
-        let mut edges = Vec::new();
-        let runs = self.runs(var, [left, right], |place, id| match place {
+        let from = self.pending.len();
+        let mut next = Next::new(var, [left, right]);
+        while let Some((last, [left, right])) = next.run(self, |place, id| match place {
             0 => combine.left_settles(id),
             _ => combine.right_settles(id),
-        });
-        for (last, [left, right]) in runs {
+        }) {
             let to = self.combined_with(left, right, combine, memo)?;
-            edges.push(Edge { last, to });
+            self.pend(from, Edge { last, to });
         }
-        let made = self.make(var, edges)?;
+        let made = self.made(var, from)?;
         memo.insert((left, right), made);
         Ok(made)
     }

@@ -1,6 +1,8 @@
 //! Whether there is any connection of which something is so. Nothing is built to answer that: the
 //! first one that is found ends the search.
 
+use std::collections::BTreeSet;
+
 use rustc_hash::FxHashMap;
 
 use super::answer::{Answered, answer};
@@ -141,6 +143,30 @@ impl Ground {
         self.arena.find(all, &mut [], &ends, judge)
     }
 
+    /// The rules of which each is the first to hold for some connection of a region, in some way.
+    pub(crate) fn takers(&mut self, way: Way, region: Id) -> Result<BTreeSet<u32>, OverBudget> {
+        let mut takers = BTreeSet::new();
+        let all = [region, self.asked, way.rules, way.others];
+        let ends = |place: usize, id: Id| place < 2 && id == Id::NO;
+        let judge = &mut |_: &Arena, all: [Id; 4], _: &[ClassId]| {
+            let [region, asked, rules, others] = all;
+            if region == Id::NO || asked == Id::NO {
+                return Some(false);
+            }
+            let rule = first(rules, others)?;
+            if takers.contains(&rule) {
+                return Some(false);
+            }
+            if region == Id::YES && asked == Id::YES {
+                takers.insert(rule);
+                return Some(false);
+            }
+            None
+        };
+        self.arena.find(all, &mut [], &ends, judge)?;
+        Ok(takers)
+    }
+
     /// Whether any connection of the region is as asked.
     fn any(&mut self, question: Question<'_>) -> Result<bool, OverBudget> {
         let mut open = Vec::new();
@@ -224,10 +250,6 @@ impl Ground {
             if [region, possible, where_so].contains(&Id::NO) {
                 return Some(false);
             }
-            let first = |rules: Id, others: Id| match rules.as_value() {
-                Some(NONE) => others.as_value(),
-                known => known,
-            };
             let (rule, other_rule) = (first(rule, behind), first(other_rule, other_behind));
             if rule.is_some_and(|rule| rule < from) {
                 return Some(false);
@@ -289,6 +311,14 @@ impl Ground {
             other.others,
         ];
         self.arena.find(all, &mut vector, &ends, judge)
+    }
+}
+
+/// The rule that is the first to hold, where that is known.
+fn first(rules: Id, others: Id) -> Option<u32> {
+    match rules.as_value() {
+        Some(NONE) => others.as_value(),
+        known => known,
     }
 }
 

@@ -81,6 +81,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let mut summary = String::new();
     let mut tables = Vec::new();
     for file in &files {
+        let constants = constants::of(file);
         match load::policy(file, true) {
             Ok(policy) => {
                 let checked = policy.checked();
@@ -105,10 +106,10 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
                         Err(_too_much) => exit = exit.and(Exit::Failure),
                     }
                 }
-                // What a release decides it decides under its own constants; theirs are read below.
+                // What a release decides it decides under its own constants.
                 let mut settings = Settings::default();
-                if let Ok(Some(constants)) = constants::of(file) {
-                    settings.compatibility = constants;
+                if let Ok(Some(constants)) = &constants {
+                    settings.compatibility = constants.clone();
                 }
                 let way_in = owner::warning(&policy, &settings);
                 all.append(&Diagnostics(way_in.into_iter().collect()), distance);
@@ -126,7 +127,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
                 all.append(&error.diagnostics, distance);
             }
         }
-        if let Err((diagnostic, texts)) = constants::of(file) {
+        if let Err((diagnostic, texts)) = constants {
             exit = exit.and(Exit::Failure);
             summary.push_str(&format!("{file}: its constants cannot be read\n"));
             let distance = sources.append(&texts);

@@ -401,7 +401,7 @@ impl<'a> Report<'a> {
                 diagnostic.code.name()
             ))
             .join("\n"),
-            text: source.map(Text::new),
+            text: source.map(Text),
             labels: labeled.collect(),
         }
     }
@@ -443,19 +443,7 @@ impl miette::Diagnostic for Report<'_> {
 
 /// A source as it may be shown. Columns count characters, as in every other form.
 #[derive(Debug)]
-struct Text<'a> {
-    source: &'a Source,
-    shown: String,
-}
-
-impl<'a> Text<'a> {
-    fn new(source: &'a Source) -> Self {
-        Text {
-            source,
-            shown: printable(&source.text),
-        }
-    }
-}
+struct Text<'a>(&'a Source);
 
 impl SourceCode for Text<'_> {
     fn read_span<'b>(
@@ -464,7 +452,8 @@ impl SourceCode for Text<'_> {
         before: usize,
         after: usize,
     ) -> Result<Box<dyn SpanContents<'b> + 'b>, MietteError> {
-        let text = self.shown.as_str();
+        let Text(source) = self;
+        let text = source.shown();
         let (mut start, mut end) = (span.offset(), span.offset().saturating_add(span.len()));
         if before + after > 0 {
             // What is drawn are whole lines, and only those that the span touches.
@@ -481,11 +470,9 @@ impl SourceCode for Text<'_> {
                 .map_or(text.len(), |at| last + at + 1);
         }
         let data = text.get(start..end).ok_or(MietteError::OutOfBounds)?;
-        let (line, column) = self
-            .source
-            .position(u32::try_from(start).unwrap_or(u32::MAX));
+        let (line, column) = source.position(u32::try_from(start).unwrap_or(u32::MAX));
         Ok(Box::new(MietteSpanContents::new_named(
-            printable(&self.source.name),
+            printable(&source.name),
             data.as_bytes(),
             (start, end - start).into(),
             line - 1,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::ast::{Ast, StatementKind};
 use super::check::{self, EDITION, FileAst, Vocabulary};
 use super::checked::Checked;
-use super::parse::parse;
+use super::parse::{extends, parse};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::{Source, SourceId, Sources, Span, Spanned};
 
@@ -322,14 +322,7 @@ impl Files<'_, '_> {
 /// policy that was asked for.
 #[must_use]
 pub fn extended(root: &str, path: &str, text: &str) -> Option<String> {
-    let (ast, _) = parse(SourceId::default(), &Source::new(path, text));
-    let target = ast.statements.iter().find_map(|statement| {
-        if let StatementKind::Extends(target) = &statement.kind {
-            return Some(target);
-        }
-        None
-    });
-    resolve(folder(root), path, &target?.value)
+    resolve(folder(root), path, &extends(text)?)
 }
 
 /// The path of a file named in another, or `None` when it is outside of the root's folder.

@@ -110,6 +110,24 @@ pub fn parse(id: SourceId, source: &Source) -> (Ast, Diagnostics) {
     (ast, diagnostics)
 }
 
+/// What a text extends, of which nothing else is read.
+pub(super) fn extends(text: &str) -> Option<String> {
+    let reader = Reader {
+        id: SourceId::default(),
+        offset: 0,
+    };
+    pieces(text).into_iter().find_map(|piece| {
+        let Piece::Statement(range) = piece else {
+            return None;
+        };
+        let text = text.get(range).filter(|it| it.starts_with("extends"))?;
+        match reader.statement(text, &mut Diagnostics::default())? {
+            Read::Statement(StatementKind::Extends(target), _) => Some(target.value),
+            Read::Statement(..) | Read::Annotation(_) => None,
+        }
+    })
+}
+
 /// What a statement that cannot be read would have given.
 fn unread(text: &str, unread: &mut Unread) {
     let mut words = text.split_whitespace();

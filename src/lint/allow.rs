@@ -25,6 +25,9 @@ pub(super) fn apply(found: Vec<Diagnostic>, sources: &Sources) -> Vec<Diagnostic
         return found;
     };
     let allowed = comments(id, source);
+    if allowed.is_empty() {
+        return found;
+    }
     let mut used = BTreeSet::new();
     let is_meant = |diagnostic: &Diagnostic, used: &mut BTreeSet<usize>| {
         let place = diagnostic.span().filter(|span| span.source == id);

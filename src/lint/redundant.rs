@@ -1,7 +1,7 @@
 //! Rules that decide what would be decided alike without them.
 
 use super::{View, verdict};
-use crate::analysis::{ELSEWHERE, Id, OverBudget, Way};
+use crate::analysis::{Id, OverBudget, Way};
 use crate::compile::ClauseId;
 use crate::diagnostic::{Code, Diagnostic, Severity};
 
@@ -15,10 +15,7 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
             continue;
         }
         let region = view.first(id)?;
-        let region = view.ground.arena.and(region, view.ground.assumed)?;
-        let behind = view.ground.first(view.clauses.behind(at), region)?;
-        let mut takers = view.ground.arena.values(behind);
-        takers.retain(|rule| *rule != ELSEWHERE);
+        let takers = view.ground.takers(view.clauses.behind(at), region)?;
         // What is told of one of them already explains it.
         if takers
             .iter()

@@ -221,5 +221,8 @@ fn a_guard_is_not_idle_for_what_others_never_come_to_beside_it() {
         default → reject(not-permitted)\n";
     let policy = Policy::parse("small.policy", text).unwrap();
     let found = lint(&policy, 1_000_000);
-    assert!(found.iter().all(|it| it.code != Code::IdleGuard), "{found:?}");
+    assert!(
+        found.iter().all(|it| it.code != Code::IdleGuard),
+        "{found:?}"
+    );
 }
