@@ -1,4 +1,5 @@
-//! What looking at all connections at once costs: lints over policies of many rules.
+//! What looking at all connections at once costs: lints over policies of many rules, attackers, two
+//! policies against each other, and what is nearest to a connection that is refused.
 //!
 //! The figures that matter are how they grow with rules. The bounds stand in `docs/architecture.md`.
 
@@ -12,7 +13,12 @@ use std::fs;
 use std::hint::black_box;
 
 use divan::Bencher;
-use gw::{Policy, lint};
+use gw::audit::{Attack, Comparison};
+use gw::explain::Subject;
+use gw::explain::ways::Field;
+use gw::lang::checked::Expected;
+use gw::verdict::VerdictKind;
+use gw::{Facts, Policy, lint};
 
 fn main() {
     divan::main();
@@ -36,6 +42,41 @@ fn lint_the_default_policy(bencher: Bencher<'_, '_>) {
 fn lint_rules(bencher: Bencher<'_, '_>, rules: usize) {
     let policy = Policy::parse("many.policy", &many(rules)).expect("it loads");
     bencher.bench_local(|| lint::lint(black_box(&policy), NODES));
+}
+
+/// Every attacker of the table, once the policy is a diagram.
+#[divan::bench]
+fn attack_the_default_policy(bencher: Bencher<'_, '_>) {
+    let policy = default_policy();
+    let attack = Attack::new(&policy, NODES).expect("it is small");
+    bencher
+        .with_inputs(|| attack.clone())
+        .bench_local_values(|attack| attack.attacked());
+}
+
+/// One rule of many is otherwise, once both are diagrams.
+#[divan::bench(args = [12, 100, 1_000], sample_count = 20, sample_size = 1)]
+fn compare_rules(bencher: Bencher<'_, '_>, rules: usize) {
+    let text = many(rules);
+    let old = Policy::parse("old.policy", &text).expect("it loads");
+    let text = text.replacen("auth=token and peer", "auth=password and peer", 1);
+    let new = Policy::parse("new.policy", &text).expect("it loads");
+    let comparison = Comparison::new(&old, &new, NODES).expect("it is small enough");
+    bencher
+        .with_inputs(|| comparison.clone())
+        .bench_local_values(|comparison| comparison.direction());
+}
+
+/// What would let in a connection that is refused, once the policy is a diagram.
+#[divan::bench(args = [12, 100, 1_000, 10_000], sample_count = 20, sample_size = 1)]
+fn nearest_of_rules(bencher: Bencher<'_, '_>, rules: usize) {
+    let policy = Policy::parse("many.policy", &many(rules)).expect("it loads");
+    let facts = Facts::default();
+    let subject = Subject::of_facts(&facts);
+    let field = Field::of(&policy, &facts, &subject, NODES).expect("it is small enough");
+    bencher
+        .with_inputs(|| field.clone())
+        .bench_local_values(|field| field.ways(Expected::Kind(VerdictKind::Approve)));
 }
 
 /// Rules as people write them: a client, an authentication, networks of their own and a set that

@@ -50,6 +50,7 @@
 
 pub mod admission;
 mod analysis;
+pub mod audit;
 pub mod auth;
 pub mod claims;
 pub mod cli;

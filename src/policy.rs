@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::digest;
 
-use crate::analysis::{Budget, canonical, prove};
+use crate::analysis::{Budget, Side, canonical, prove};
 use crate::claims;
 use crate::compile::{ClauseId, Program, compile};
 use crate::diagnostic::Diagnostics;
@@ -155,6 +155,15 @@ impl Policy {
         &self.vocabulary
     }
 
+    /// It as one of two that are compared.
+    pub(crate) fn side(&self) -> Side<'_> {
+        Side {
+            program: &self.program,
+            checked: &self.checked,
+            vocabulary: &self.vocabulary,
+        }
+    }
+
     /// The texts it came from.
     #[must_use]
     pub fn sources(&self) -> &Sources {
@@ -170,17 +179,7 @@ impl Policy {
     /// A clause of it.
     #[must_use]
     pub fn clause(&self, id: ClauseId) -> &Clause {
-        let Checked {
-            guards,
-            rules,
-            default,
-            ..
-        } = &self.checked;
-        guards
-            .iter()
-            .chain(rules)
-            .nth(id.0 as usize)
-            .unwrap_or(default)
+        self.checked.clause(id.0 as usize)
     }
 
     /// What a clause is called: its label, or `file:line`.

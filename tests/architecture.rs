@@ -87,6 +87,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "source",
         ],
     ),
+    ("audit", &["analysis", "policy", "verdict"]),
     (
         "lint",
         &[

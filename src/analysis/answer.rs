@@ -140,11 +140,11 @@ impl Answered {
     pub(super) fn new(program: &Program, states: &States, guards: u32, rule: u32) -> Self {
         let state = states.get(guards);
         let rule = ClauseId(rule);
-        let own = answer(program, rule);
+        let own = program.block(rule).answer;
         let admits = matches!(own, Answer::Approve(_) | Answer::SilentApprove(_));
         let (by, answered) = match (state.reject, state.pairing) {
-            (Some(guard), _) => (guard, answer(program, guard)),
-            (None, Some(guard)) if admits => (guard, answer(program, guard)),
+            (Some(guard), _) => (guard, program.block(guard).answer),
+            (None, Some(guard)) if admits => (guard, program.block(guard).answer),
             (None, _) => (rule, own),
         };
         let answer = match answered {
@@ -166,16 +166,6 @@ impl Answered {
 /// Whether an answer is a refusal, which no law changes.
 pub(super) fn refuses(answer: Answer) -> bool {
     matches!(answer, Answer::Reject(_) | Answer::RejectAsFound)
-}
-
-/// What a clause answers.
-pub(super) fn answer(program: &Program, id: ClauseId) -> Answer {
-    let at = id.0 as usize;
-    let block = match at.checked_sub(program.guards.len()) {
-        None => program.guards.get(at),
-        Some(rule) => program.rules.get(rule),
-    };
-    block.map_or(program.default.answer, |block| block.answer)
 }
 
 /// An answer that admits, with no more scopes than a cap leaves.

@@ -139,6 +139,9 @@ pub(crate) static ATTACKERS: &[Attacker] = &[
     },
 ];
 
+/// The attacker who brings the secret to every other one.
+const THIEF: &str = "stolen-token";
+
 /// What is so for every attacker, unless they are described otherwise: what it is about, and the
 /// condition. Settings are the operator's, and are what they are without a configuration.
 const EVERYONE: [(&str, &str); 4] = [
@@ -206,6 +209,18 @@ impl Said {
 }
 
 impl Intruder {
+    /// Every attacker of the table, without the shared secret and, but for the thief of it, with it.
+    pub(crate) fn everybody() -> Vec<(&'static Attacker, Vec<Intruder>)> {
+        let thief = Attacker::named(THIEF);
+        let each = |it: &'static Attacker| {
+            let thief = thief.filter(|thief| thief.name != it.name);
+            let with = thief.map(|thief| Intruder::of(&[thief, it], &[]));
+            let all = std::iter::once(Intruder::of(&[it], &[])).chain(with);
+            (it, all.collect())
+        };
+        ATTACKERS.iter().map(each).collect()
+    }
+
     /// All of some attackers at once, of whom more may be known.
     pub(crate) fn of(attackers: &[&Attacker], known: &[Said]) -> Self {
         let (name, parts) = Intruder::parts(attackers);
@@ -342,16 +357,9 @@ pub(crate) fn most(grant: Option<Grant>) -> Gain {
 }
 
 impl Ground {
-    /// How far somebody gets under a policy at most; nothing where they can make no connection.
-    pub(crate) fn reach(
-        &mut self,
-        program: &Program,
-        clauses: &Clauses,
-        connections: Id,
-    ) -> Result<Option<Reach>, OverBudget> {
-        let region = self.arena.and(connections, self.assumed)?;
-        let outcomes = &self.decided(program, clauses, clauses.way, region)?;
-        let tried = outcomes.root;
+    /// How far somebody gets at most, by what is decided of the connections that they can make;
+    /// nothing where there is none.
+    fn reach(&mut self, outcomes: &Outcomes, tried: Id) -> Result<Option<Reach>, OverBudget> {
         let decisions = |values: Vec<u32>| {
             let decisions = values.into_iter();
             decisions.filter_map(|value| Some((value, *outcomes.decision(value)?)))
@@ -430,25 +438,57 @@ pub(crate) struct Shown {
     pub(crate) named: Vec<AttributeId>,
 }
 
-/// Who of several gets how far under a policy; nothing of those who can make no connection.
-pub(crate) fn reaches(
-    program: &Program,
-    intruders: &[Intruder],
-    budget: Budget,
-) -> Result<Vec<Option<Shown>>, OverBudget> {
-    let beside: Vec<Lone> = intruders.iter().map(Intruder::lone).collect();
-    let mut ground = Ground::new(&[program], &beside, budget)?;
-    let clauses = ground.clauses(program)?;
-    let mut found = Vec::with_capacity(intruders.len());
-    for lone in &beside {
-        let connections = ground.holds(lone)?;
-        let reach = ground.reach(program, &clauses, connections)?;
-        found.push(reach.map(|reach| {
-            let named = ground.named(&reach.facts);
-            Shown { reach, named }
-        }));
+/// A policy and some who try to get in, over one space.
+#[derive(Clone, Debug)]
+pub(crate) struct Siege<'a> {
+    program: &'a Program,
+    ground: Ground,
+    clauses: Clauses,
+    /// The connections that each of them can make.
+    connections: Vec<Id>,
+}
+
+impl<'a> Siege<'a> {
+    pub(crate) fn new(
+        program: &'a Program,
+        intruders: &[Intruder],
+        budget: Budget,
+    ) -> Result<Self, OverBudget> {
+        let beside: Vec<Lone> = intruders.iter().map(Intruder::lone).collect();
+        let mut ground = Ground::new(&[program], &beside, budget)?;
+        let clauses = ground.clauses(program)?;
+        let mut connections = Vec::with_capacity(beside.len());
+        for lone in &beside {
+            let own = ground.holds(lone)?;
+            connections.push(ground.arena.and(own, ground.assumed)?);
+        }
+        Ok(Siege {
+            program,
+            ground,
+            clauses,
+            connections,
+        })
     }
-    Ok(found)
+
+    /// How far each of them gets; nothing of those who can make no connection.
+    pub(crate) fn reaches(mut self) -> Result<Vec<Option<Shown>>, OverBudget> {
+        let ground = &mut self.ground;
+        let mut anybodys = Id::NO;
+        for own in &self.connections {
+            anybodys = ground.arena.or(anybodys, *own)?;
+        }
+        let outcomes = ground.decided(self.program, &self.clauses, self.clauses.way, anybodys)?;
+        let mut found = Vec::with_capacity(self.connections.len());
+        for own in &self.connections {
+            let tried = ground.arena.within(*own, outcomes.root, IMPOSSIBLE)?;
+            let reach = ground.reach(&outcomes, tried)?;
+            found.push(reach.map(|reach| {
+                let named = ground.named(&reach.facts);
+                Shown { reach, named }
+            }));
+        }
+        Ok(found)
+    }
 }
 
 impl Reach {

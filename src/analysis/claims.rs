@@ -10,7 +10,7 @@ use crate::compile::{Lone, Program, lone};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::facts::Facts;
 use crate::lang::check::Vocabulary;
-use crate::lang::checked::{Checked, Claim, Clause, Comparison, Condition};
+use crate::lang::checked::{Checked, Claim, Comparison, Condition};
 use crate::source::{Sources, Spanned};
 use crate::verdict::Verdict;
 
@@ -197,7 +197,7 @@ impl<'a> Proof<'a> {
         let mut found = Diagnostic::error(Code::PropertyViolated, message)
             .label(claim.span, format!("says {says}"));
         for by in clauses.iter().take(MOST_SHOWN) {
-            found = found.label(self.clause(by.0).head, "decides otherwise");
+            found = found.label(self.checked.clause(by.0 as usize).head, "decides otherwise");
         }
         if let Some(more) = clauses
             .len()
@@ -348,12 +348,6 @@ impl<'a> Proof<'a> {
             (false, None, Some(rest)) => rest.to_owned(),
             (false, None, None) => format!("not {text}"),
         }
-    }
-
-    fn clause(&self, place: u32) -> &Clause {
-        let all = self.checked.guards.iter().chain(&self.checked.rules);
-        let found = all.into_iter().nth(place as usize);
-        found.unwrap_or(&self.checked.default)
     }
 
     /// The command that shows why.

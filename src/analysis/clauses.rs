@@ -7,7 +7,7 @@ use super::answer::{ELSEWHERE, States};
 use super::diagram::{Combine, Id, OverBudget};
 use super::ground::Ground;
 use crate::compile::{Block, ClauseId, Program};
-use crate::lang::checked::Role;
+use crate::lang::checked::{Answer, Role};
 use crate::source::Span;
 
 /// The clauses of a policy over a space.
@@ -22,6 +22,8 @@ pub(crate) struct Clauses {
     pub(super) states: States,
     /// How the policy decides.
     pub(crate) way: Way,
+    /// How it answers: as it decides, the first rule of those that answer alike standing for all.
+    pub(crate) answers: Way,
     /// Where no guard rejects.
     pub(super) open: Id,
 }
@@ -88,6 +90,13 @@ impl Ground {
             rules: rules.whole(),
             others: Id::value(program.default.id.0),
         };
+        let alike = first_alike(program);
+        let answers = Way {
+            rules: self.arena.mapped(way.rules, |rule| {
+                alike.get(rule as usize).copied().unwrap_or(rule)
+            })?,
+            ..way
+        };
         Ok(Clauses {
             tests,
             conditions,
@@ -95,6 +104,7 @@ impl Ground {
             guards,
             states,
             way,
+            answers,
             open,
         })
     }
@@ -161,6 +171,23 @@ impl Ground {
         }
         Ok(all)
     }
+}
+
+/// For each clause, guards before rules, the first rule that answers alike.
+fn first_alike(program: &Program) -> Vec<u32> {
+    let mut known: Vec<(Answer, u32)> = Vec::new();
+    let rules = program.rules.iter().chain([&program.default]);
+    let firsts = rules.map(|rule| {
+        let found = known.iter().find(|(answer, _)| *answer == rule.answer);
+        let first = found.map_or(rule.id.0, |(_, first)| *first);
+        if first == rule.id.0 {
+            known.push((rule.answer, first));
+        }
+        first
+    });
+    let firsts: Vec<u32> = firsts.collect();
+    let guards = program.guards.iter().map(|guard| guard.id.0);
+    guards.chain(firsts).collect()
 }
 
 /// The value of that no rule holds.

@@ -1,4 +1,4 @@
-//! Dead ends: connections that are refused, and that what they are told to do does not lead in.
+//! Dead ends: connections that are refused, and are not let in by doing what they are told.
 //!
 //! A connection is on a way if it is admitted, or kept out by design, or if it is refused and a step
 //! that its answer names ([`crate::verdict::change`]) makes one of it that is on a way. Whoever can be

@@ -132,7 +132,7 @@ fn spread(hash: u32) -> u64 {
 /// More nodes, or more steps, than are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the analysis needs more than it may take")]
-pub(crate) struct OverBudget;
+pub struct OverBudget;
 
 /// What an analysis may take. A node of many edges counts for several. Steps are looks at pairs of
 /// nodes; memory grows with both.

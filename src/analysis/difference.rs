@@ -23,11 +23,11 @@ pub(crate) struct Side<'a> {
 
 /// In which ways one verdict is more than another one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Direction {
+pub struct Direction {
     /// It admits instead of refusing, or with more, or records instead of not.
-    pub(crate) wider: bool,
+    pub wider: bool,
     /// The reverse.
-    pub(crate) narrower: bool,
+    pub narrower: bool,
 }
 
 impl Direction {
@@ -133,19 +133,39 @@ pub(crate) struct Difference {
     pub(crate) in_other_words: f64,
 }
 
-impl Difference {
-    /// Compares two policies.
+/// Two policies over one space, to be compared.
+#[derive(Clone, Debug)]
+pub(crate) struct Both {
+    ground: Ground,
+    names: Names,
+    outcomes: [Outcomes; 2],
+    meanings: [Meaning; 2],
+}
+
+impl Both {
     pub(crate) fn new(old: Side<'_>, new: Side<'_>, budget: Budget) -> Result<Self, OverBudget> {
         let sides = [old, new];
         let names = Names::new(&sides.map(|side| (side.program, side.vocabulary)));
         let programs = sides.map(|side| side.program);
         let mut ground = Ground::new(&programs, &names.beside(), budget)?;
-        let outcomes = [ground.outcomes(old.program)?, ground.outcomes(new.program)?];
-        let [before, after] = &outcomes;
-        let meanings = [
-            ground.meaning(old.program, old.checked, before)?,
-            ground.meaning(new.program, new.checked, after)?,
-        ];
+        let (before, of_old) = ground.meaning(old.program, old.checked)?;
+        let (after, of_new) = ground.meaning(new.program, new.checked)?;
+        Ok(Both {
+            ground,
+            names,
+            outcomes: [before, after],
+            meanings: [of_old, of_new],
+        })
+    }
+
+    /// What they answer otherwise.
+    pub(crate) fn difference(self) -> Result<Difference, OverBudget> {
+        let Both {
+            mut ground,
+            names,
+            outcomes,
+            meanings,
+        } = self;
         let (changed, pairs) = ground.pairs(&meanings)?;
         let shares = ground.arena.shares(changed);
         let whole = shares.iter().filter(|(value, _)| **value != IMPOSSIBLE);
@@ -209,7 +229,9 @@ impl Difference {
         });
         Ok(found)
     }
+}
 
+impl Difference {
     /// In which ways the new policy is more, or less.
     pub(crate) fn direction(&self) -> Direction {
         let all = self.transitions.iter();

@@ -30,8 +30,7 @@ pub(crate) fn canonical(
     budget: Budget,
 ) -> Result<String, OverBudget> {
     let mut ground = Ground::in_order(&[program], &[of_both_ends(program)], budget, Order::Table)?;
-    let outcomes = ground.outcomes(program)?;
-    let meaning = ground.meaning(program, checked, &outcomes)?;
+    let (_, meaning) = ground.meaning(program, checked)?;
     let groups = ground.groups(meaning.root)?;
     let widths = groups.iter().map(|groups| groups.count).collect();
     let mut small = Merged {
@@ -737,8 +736,7 @@ mod tests {
         let mut ground = Ground::new(&[&programs[0], &programs[1]], &[], SMALL)?;
         let mut meanings = Vec::new();
         for (checked, program) in [one, other].into_iter().zip(&programs) {
-            let outcomes = ground.outcomes(program)?;
-            meanings.push(ground.meaning(program, checked, &outcomes)?);
+            meanings.push(ground.meaning(program, checked)?.1);
         }
         let differs =
             ground

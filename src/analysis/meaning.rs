@@ -9,10 +9,10 @@ use rustc_hash::FxHashMap;
 use super::diagram::{Id, OverBudget};
 use super::ground::Ground;
 use super::outcome::{IMPOSSIBLE, Outcomes};
-use crate::compile::{ClauseId, Program};
+use crate::compile::Program;
 use crate::decide::asks_by;
 use crate::facts::Stage;
-use crate::lang::checked::{Answer, Checked, Clause, Role};
+use crate::lang::checked::{Answer, Checked, Role};
 use crate::verdict::{Reason, Verdict};
 
 /// What is answered to a connection.
@@ -42,12 +42,6 @@ impl Meaning {
     }
 }
 
-/// A clause of a policy.
-pub(crate) fn clause(checked: &Checked, id: ClauseId) -> &Clause {
-    let mut all = checked.guards.iter().chain(&checked.rules);
-    all.nth(id.0 as usize).unwrap_or(&checked.default)
-}
-
 /// Values in the order in which they are met, each once.
 struct Numbered<T> {
     all: Vec<T>,
@@ -65,13 +59,14 @@ impl<T: PartialEq> Numbered<T> {
 }
 
 impl Ground {
-    /// What a policy means, whose decisions are known.
+    /// What a policy decides, and what it means.
     pub(crate) fn meaning(
         &mut self,
         program: &Program,
         checked: &Checked,
-        outcomes: &Outcomes,
-    ) -> Result<Meaning, OverBudget> {
+    ) -> Result<(Outcomes, Meaning), OverBudget> {
+        let clauses = self.clauses(program)?;
+        let outcomes = self.decided(program, &clauses, clauses.way, self.assumed)?;
         let mut decided = Numbered { all: Vec::new() };
         let mut known = FxHashMap::default();
         let decisions = self.arena.mapped(outcomes.root, |value| {
@@ -79,19 +74,19 @@ impl Ground {
                 let Some(decision) = outcomes.decision(value) else {
                     return IMPOSSIBLE;
                 };
-                let hint = clause(checked, decision.by).hint.clone();
+                let hint = checked.clause(decision.by.0 as usize).hint.clone();
                 let hint = hint.filter(|_| !decision.verdict.admits());
                 decided.place((decision.verdict, hint)) + 1
             })
         })?;
-        let conditions = self.clauses(program)?.conditions;
-        let at_upgrade = self.refused(program, &conditions, |guard| {
+        let conditions = &clauses.conditions;
+        let at_upgrade = self.refused(program, conditions, |guard| {
             program
                 .guards
                 .get(guard)
                 .is_some_and(|block| block.role == Role::Guard(Stage::Upgrade))
         })?;
-        let of_page = self.refused(program, &conditions, |guard| {
+        let of_page = self.refused(program, conditions, |guard| {
             let block = program.guards.get(guard);
             block.is_some_and(|block| asks_by(program, block, Stage::Upgrade))
         })?;
@@ -121,10 +116,11 @@ impl Ground {
                 };
                 answers.place(answer) + 1
             })?;
-        Ok(Meaning {
+        let meaning = Meaning {
             root,
             answers: answers.all,
-        })
+        };
+        Ok((outcomes, meaning))
     }
 
     /// With which reason the first of some guards refuses: its place among all reasons and one more.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 
-use super::answer::{Answered, answer};
+use super::answer::Answered;
 use super::clauses::{Clauses, NONE, Way};
 use super::diagram::{Arena, ClassId, Id, OverBudget, Var};
 use super::ground::Ground;
@@ -105,7 +105,7 @@ impl Ground {
         self.any(Question {
             program,
             clauses,
-            ways: [clauses.way, clauses.way],
+            ways: [clauses.answers, clauses.answers],
             region,
             from: 0,
             asked: Asked::Is(wanted),
@@ -259,8 +259,8 @@ impl Ground {
                 // What is answered alike under the same guards is decided alike.
                 (Asked::Differ, [_, Some(rule), _, Some(other_rule)])
                     if one == other
-                        && answer(program, ClauseId(rule))
-                            == answer(program, ClauseId(other_rule)) =>
+                        && program.block(ClauseId(rule)).answer
+                            == program.block(ClauseId(other_rule)).answer =>
                 {
                     return Some(false);
                 }

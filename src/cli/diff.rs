@@ -10,7 +10,7 @@ use super::clause::{named, wrapped};
 use super::load;
 use super::output::{Output, ReportFormat};
 use super::share::{percent, rounded};
-use crate::analysis::{Budget, Difference, Direction, OverBudget, Part, Side, Transition};
+use crate::analysis::{Both, Budget, Direction, OverBudget, Part, Transition};
 use crate::compile::ClauseId;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::policy::Policy;
@@ -156,16 +156,11 @@ impl Change {
 
 impl<'a> Told<'a> {
     fn new(old: &'a Policy, new: &'a Policy, args: &Args) -> Result<Self, OverBudget> {
-        let side = |policy: &'a Policy| Side {
-            program: policy.program(),
-            checked: policy.checked(),
-            vocabulary: policy.vocabulary(),
-        };
         let budget = Budget {
             nodes: args.max_nodes,
             steps: args.max_nodes.saturating_mul(100),
         };
-        let mut difference = Difference::new(side(old), side(new), budget)?;
+        let mut difference = Both::new(old.side(), new.side(), budget)?.difference()?;
         let mut changes = Vec::new();
         for transition in difference.transitions.clone() {
             let most = match (args.all, transition.direction == Direction::default()) {
@@ -572,19 +567,12 @@ mod tests {
         let mut apart = BTreeSet::new();
         for pair in chain.windows(2) {
             let [old, new] = pair else { continue };
-            let side = |policy: &Policy| {
-                let policy = Box::leak(Box::new(policy.clone()));
-                Side {
-                    program: policy.program(),
-                    checked: policy.checked(),
-                    vocabulary: policy.vocabulary(),
-                }
-            };
             let budget = Budget {
                 nodes: 4_000_000,
                 steps: 400_000_000,
             };
-            let mut found = Difference::new(side(&old.0), side(&new.0), budget).unwrap();
+            let both = Both::new(old.0.side(), new.0.side(), budget).unwrap();
+            let mut found = both.difference().unwrap();
             let transitions = found.transitions.clone();
             let listed: Vec<_> = transitions
                 .iter()

@@ -3,16 +3,13 @@
 use serde_json::{Value, json};
 
 use super::table::Table;
-use crate::analysis::attacker::{ATTACKERS, Attacker, Gain, Intruder, Reach, reaches};
+use crate::analysis::attacker::{Attacker, Gain, Intruder, Reach, Siege};
 use crate::analysis::{Budget, OverBudget};
 use crate::claims;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::facts::AttributeId;
 use crate::policy::Policy;
 use crate::source::shell_word;
-
-/// The attacker who brings the secret to every other one.
-const THIEF: &str = "stolen-token";
 
 /// How far somebody gets.
 pub(super) struct Found {
@@ -37,7 +34,8 @@ pub(super) fn find(
         nodes,
         ..Budget::default()
     };
-    let reached = reaches(policy.program(), &intruders, budget).map_err(|OverBudget| {
+    let siege = Siege::new(policy.program(), &intruders, budget);
+    let reached = siege.and_then(Siege::reaches).map_err(|OverBudget| {
         let message = "nobody knows how far they get: that takes more nodes than are allowed";
         Box::new(
             Diagnostic::error(Code::AnalysisBudget, message)
@@ -142,18 +140,12 @@ pub(super) struct Everybody(Vec<(&'static Attacker, Vec<Found>)>);
 
 impl Everybody {
     pub(super) fn find(policy: &Policy, file: &str, nodes: usize) -> Result<Self, Box<Diagnostic>> {
-        let thief = Attacker::named(THIEF);
-        let each = |it: &'static Attacker| match thief {
-            Some(thief) if thief.name != it.name => {
-                vec![Intruder::of(&[it], &[]), Intruder::of(&[thief, it], &[])]
-            }
-            _ => vec![Intruder::of(&[it], &[])],
-        };
-        let intruders: Vec<Vec<Intruder>> = ATTACKERS.iter().map(each).collect();
-        let all = intruders.iter().flatten().cloned().collect();
+        let intruders = Intruder::everybody();
+        let all = intruders.iter().flat_map(|(_, own)| own.clone()).collect();
         let mut found = find(policy, file, all, nodes)?.into_iter();
-        let rows = ATTACKERS.iter().zip(&intruders);
-        let rows = rows.map(|(attacker, own)| (attacker, found.by_ref().take(own.len()).collect()));
+        let rows = intruders.iter();
+        let rows =
+            rows.map(|(attacker, own)| (*attacker, found.by_ref().take(own.len()).collect()));
         Ok(Everybody(rows.collect()))
     }
 

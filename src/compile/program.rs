@@ -196,6 +196,17 @@ impl Program {
             .chain(std::iter::once(&self.default))
     }
 
+    /// A clause; of an id that none has, the default.
+    #[must_use]
+    pub fn block(&self, id: ClauseId) -> &Block {
+        let at = id.0 as usize;
+        let block = match at.checked_sub(self.guards.len()) {
+            None => self.guards.get(at),
+            Some(rule) => self.rules.get(rule),
+        };
+        block.unwrap_or(&self.default)
+    }
+
     /// Where a term is written.
     #[must_use]
     pub fn term_span(&self, index: u32) -> Option<Span> {

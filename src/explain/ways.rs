@@ -73,13 +73,13 @@ pub struct Ways {
 /// The ways to a verdict; nothing where looking for them takes more than it may.
 #[must_use]
 pub fn ways(policy: &Policy, facts: &Facts, subject: &Subject, to: Expected) -> Option<Ways> {
-    let mut field = Field::new(policy.program(), facts, subject).ok()?;
-    let wanted = |decision: &Decision| to.met_by(decision.verdict);
-    field.to(&wanted).ok()
+    let field = Field::new(policy.program(), facts, subject).ok()?;
+    field.ways(to).ok()
 }
 
 /// A policy, and a connection from which other ones are looked for.
-pub(super) struct Field<'a> {
+#[derive(Clone, Debug)]
+pub struct Field<'a> {
     ground: Ground,
     outcomes: Outcomes,
     program: &'a Program,
@@ -100,9 +100,38 @@ impl<'a> Field<'a> {
         from: &'a Facts,
         subject: &'a Subject,
     ) -> Result<Self, OverBudget> {
-        Self::moving(program, from, subject, |name, to| {
+        Self::moving(program, from, subject, BUDGET, |name, to| {
             step::moves(name, from, to, subject)
         })
+    }
+
+    /// The same, where it may take so many nodes.
+    ///
+    /// # Errors
+    ///
+    /// [`OverBudget`] where that is too few.
+    pub fn of(
+        policy: &'a Policy,
+        from: &'a Facts,
+        subject: &'a Subject,
+        nodes: usize,
+    ) -> Result<Self, OverBudget> {
+        let budget = Budget {
+            nodes,
+            ..Budget::default()
+        };
+        Self::moving(policy.program(), from, subject, budget, |name, to| {
+            step::moves(name, from, to, subject)
+        })
+    }
+
+    /// The ways to a verdict.
+    ///
+    /// # Errors
+    ///
+    /// [`OverBudget`] where looking for them takes more than it may.
+    pub fn ways(mut self, to: Expected) -> Result<Ways, OverBudget> {
+        self.to(&|decision| to.met_by(decision.verdict))
     }
 
     /// One that may move in every way: what nobody can do counts as a step of its own.
@@ -111,7 +140,7 @@ impl<'a> Field<'a> {
         from: &'a Facts,
         subject: &'a Subject,
     ) -> Result<Self, OverBudget> {
-        Self::moving(program, from, subject, |name, to| {
+        Self::moving(program, from, subject, BUDGET, |name, to| {
             let found = step::moves(name, from, to, subject);
             match found.by.is_empty() {
                 true => step::nobodys(),
@@ -124,12 +153,13 @@ impl<'a> Field<'a> {
         program: &'a Program,
         from: &'a Facts,
         subject: &'a Subject,
+        budget: Budget,
         how: impl Fn(&str, &Facts) -> Move,
     ) -> Result<Self, OverBudget> {
         // What was found together so, under the constants of a release, may stay so.
         let excused: Vec<&str> = broken(from).map(|assumption| assumption.says).collect();
         let kept = |assumption: &Assumption| !excused.contains(&assumption.says);
-        let mut ground = Ground::excusing(&[program], BUDGET, &kept)?;
+        let mut ground = Ground::excusing(&[program], budget, &kept)?;
         let outcomes = ground.outcomes(program)?;
         let moves = ground.moves(from, |attribute, to| how(attribute.row().name, to));
         let vector = ground.vector(from);

@@ -25,6 +25,15 @@ pub struct Checked {
     pub base: Option<Box<Checked>>,
 }
 
+impl Checked {
+    /// A clause by its place among all: guards, then rules and trials, then the default.
+    #[must_use]
+    pub fn clause(&self, place: usize) -> &Clause {
+        let mut all = self.guards.iter().chain(&self.rules);
+        all.nth(place).unwrap_or(&self.default)
+    }
+}
+
 /// A guard, a rule, a trial or the default.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Clause {

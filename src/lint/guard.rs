@@ -15,7 +15,7 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
         }
         let region = view.clauses.condition(id);
         let guards = view.ground.without(&mut view.clauses, at, region)?;
-        let way = view.clauses.way;
+        let way = view.clauses.answers;
         if view.differs([way, Way { guards, ..way }], region, 0)? {
             continue;
         }

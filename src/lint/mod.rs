@@ -1,6 +1,7 @@
 //! What is suspicious about a policy that loads: rules that decide nothing, guards and conditions
-//! that change nothing, refusals that say nothing, rules that let in those who should not come in. Each is found exactly, over all connections; what
-//! is shown as an example is a connection that `gw explain` takes.
+//! that change nothing, refusals that say nothing, rules that let in those who should not come in.
+//! Each is found exactly, over all connections; what is shown as an example is a connection that
+//! `gw explain` takes.
 //!
 //! THE TABLE of lints is `LINTS`: a row is a file here and a page in `docs/diagnostics/`.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -194,15 +195,8 @@ impl<'a> View<'a> {
 
     /// The terms of a clause: where each is written, and when it holds.
     fn terms(&mut self, id: ClauseId) -> Result<Vec<(Span, Id)>, OverBudget> {
-        let at = id.0 as usize;
-        let block = match at.checked_sub(self.program.guards.len()) {
-            None => self.program.guards.get(at),
-            Some(rule) => self.program.rules.get(rule),
-        };
-        block.map_or_else(
-            || Ok(Vec::new()),
-            |block| self.ground.terms(self.program, &self.clauses, block),
-        )
+        let block = self.program.block(id);
+        self.ground.terms(self.program, &self.clauses, block)
     }
 
     /// In a region, where the first rule to hold is one that is looked for, by its place.
