@@ -7,6 +7,11 @@
 #[path = "../support/small.rs"]
 mod small;
 
+mod changes;
+mod claims;
+mod diagrams;
 mod findings;
+mod meaning;
 mod search;
 mod share;
+mod values;

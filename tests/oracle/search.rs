@@ -131,7 +131,11 @@ pub(crate) fn findings(checked: &Checked, world: &[Facts]) -> Vec<(Place, Code)>
             if verdicts(&without, world) != own {
                 continue;
             }
-            let kept_in = holding(&without.rules[rule - guards].condition.value, checked, world);
+            let kept_in = holding(
+                &without.rules[rule - guards].condition.value,
+                checked,
+                world,
+            );
             let kept_out = |at: &usize| kept_in[*at] && !holds[rule][*at];
             let kept_out: Vec<usize> = (0..world.len()).filter(kept_out).collect();
             // Whom a rule before it takes, and whom a guard refuses anyhow, may be kept out twice.

@@ -25,7 +25,8 @@ pub(crate) fn each(
             let (places, look) = (&places, &look);
             scope.spawn(move || {
                 let own = places.iter().skip(worker).step_by(workers);
-                own.filter_map(|place| look(*place).err()).collect::<Vec<_>>()
+                own.filter_map(|place| look(*place).err())
+                    .collect::<Vec<_>>()
             })
         };
         let running: Vec<_> = (0..workers).map(start).collect();
@@ -36,5 +37,11 @@ pub(crate) fn each(
     wrong.sort_by_key(|it| (it.len(), it.clone()));
     let shown = wrong.iter().take(5).map(String::as_str);
     let shown: Vec<&str> = shown.collect();
-    assert!(wrong.is_empty(), "{} of {} {what}:\n{}", wrong.len(), places.len(), shown.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} {what}:\n{}",
+        wrong.len(),
+        places.len(),
+        shown.join("\n")
+    );
 }

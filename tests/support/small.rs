@@ -123,14 +123,13 @@ pub(crate) fn policy(clauses: &[&str]) -> String {
     format!("gw-policy 1\n{clauses}default → require-pairing\n")
 }
 
-/// Every series of one to so many of some things.
-pub(crate) fn series(things: usize, longest: u32) -> Vec<Vec<usize>> {
-    let mut all = Vec::new();
-    for length in 1..=longest {
-        for number in 0..things.pow(length) {
-            let digit = |place: u32| number / things.pow(place) % things;
-            all.push((0..length).map(digit).collect());
-        }
-    }
-    all
+/// The series with this number, of one thing for each place.
+pub(crate) fn chosen<'a>(places: &[&'a [String]], number: usize) -> Vec<&'a str> {
+    let mut rest = number;
+    let choose = |place: &&'a [String]| {
+        let own = rest % place.len();
+        rest /= place.len();
+        place[own].as_str()
+    };
+    places.iter().map(choose).collect()
 }
