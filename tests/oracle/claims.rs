@@ -97,7 +97,7 @@ fn are_proved_of_every_policy() {
         // Claims are many: a plain run has a hundred of these, and all of them are too many.
         each(
             "policies with claims",
-            share(all, 25).take(100_000),
+            share(all, 12).take(100_000),
             |number| {
                 let clauses = small::chosen(places, number);
                 let is_claim = |it: &&str| it.starts_with("never") || it.starts_with("always");
