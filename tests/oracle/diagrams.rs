@@ -263,7 +263,7 @@ fn clause(answers: std::ops::Range<usize>) -> impl Strategy<Value = Clause> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: std::env::var("GW_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(16),
+        cases: crate::share::cases(16),
         rng_seed: RngSeed::Fixed(3),
         max_shrink_iters: 200,
         ..ProptestConfig::default()

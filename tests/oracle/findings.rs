@@ -4,6 +4,8 @@ use gw::diagnostic::Code;
 use gw::facts::Facts;
 use gw::lint::lint;
 use gw::policy::Policy;
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use crate::search::{self, Place, terms};
 use crate::share::{each, share};
@@ -78,4 +80,22 @@ fn of_every_policy_of_guards_and_rules() {
     all_agree(&[&guards, &rules], 20);
     all_agree(&[&guards, &guards, &rules], 20);
     all_agree(&[&guards, &rules, &rules], 20);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: crate::share::cases(24),
+        rng_seed: RngSeed::Fixed(14),
+        max_shrink_iters: 300,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn of_larger_policies(
+        guards in proptest::collection::vec(proptest::sample::select(small::guards()), 0..=5),
+        rules in proptest::collection::vec(proptest::sample::select(small::rules()), 4..=8),
+    ) {
+        let clauses: Vec<&str> = guards.iter().chain(&rules).map(String::as_str).collect();
+        agree(&clauses, &small::world()).map_err(TestCaseError::fail)?;
+    }
 }

@@ -1,5 +1,11 @@
 //! How much of a space a run looks at: an even share, or all of it.
 
+/// How many generated cases a run takes: so many, unless `GW_CASES` says another number.
+pub(crate) fn cases(usual: u32) -> u32 {
+    let said = std::env::var("GW_CASES").ok();
+    said.and_then(|number| number.parse().ok()).unwrap_or(usual)
+}
+
 /// The places to look at, of so many: at most `usual` of them, unless `GW_CASES` says how many, or
 /// `all`.
 pub(crate) fn share(all: usize, usual: usize) -> impl Iterator<Item = usize> {
