@@ -83,6 +83,13 @@ pub mod wire;
 #[cfg(test)]
 #[path = "../tests/support/sign.rs"]
 mod sign;
+#[cfg(test)]
+#[path = "../tests/support/small.rs"]
+mod small;
+
+/// What tests share names this crate as they do.
+#[cfg(test)]
+extern crate self as gw;
 
 pub use decide::{Decision, decide};
 pub use explain::explain;

@@ -267,6 +267,11 @@ fn files(folder: &str, ending: &str) -> Vec<(String, String)> {
     found
 }
 
+/// Whether all of a file is tests.
+fn is_tests(file: &str) -> bool {
+    file.ends_with("tests.rs") || file.contains("/tests/")
+}
+
 /// The part of a file before its tests, without comments.
 fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod ").next().unwrap();
@@ -303,7 +308,7 @@ fn modules_name_only_what_is_below_them() {
             .split(['/', '.'])
             .next()
             .unwrap();
-        if WORLD.contains(&module) || file.ends_with("tests.rs") {
+        if WORLD.contains(&module) || is_tests(&file) {
             continue;
         }
         let allowed = layers
@@ -323,7 +328,7 @@ fn modules_name_only_what_is_below_them() {
 fn names_of_the_world_stay_where_they_belong() {
     let mut wrong = Vec::new();
     for (file, text) in files("src", ".rs") {
-        let code = if file.ends_with("tests.rs") {
+        let code = if is_tests(&file) {
             String::new()
         } else {
             code(&text)

@@ -1,5 +1,10 @@
 //! Diagrams against the engine that decides one connection at a time.
 
+mod attackers;
+mod dead_ends;
+mod difference;
+mod walk;
+
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -130,6 +135,28 @@ proptest! {
             let verdicts = programs.each_ref().map(|program| decide(program, &facts).verdict);
             prop_assert_ne!(verdicts[0], verdicts[1], "{:#?}", facts);
         }
+    }
+}
+
+/// The diagram of the shipped policies on a walk through all facts: `GW_CASES` says how many.
+#[test]
+fn shipped_policies_decide_as_the_engine_does() {
+    let usual = 20_000;
+    let cases = std::env::var("GW_CASES").map_or(usual, |cases| cases.parse().unwrap());
+    for text in [
+        include_str!("../../policies/default.policy"),
+        include_str!("../../policies/openclaw/2026.9.6.policy"),
+    ] {
+        let policy = crate::policy::Policy::parse("shipped.policy", text).unwrap();
+        let program = policy.program();
+        let mut ground = Ground::new(&[program], &[], Budget::default()).unwrap();
+        let outcomes = ground.outcomes(program).unwrap();
+        let mut can_be = 0_u64;
+        for facts in walk::Walk::new(Facts::default(), 7).take(cases / 2) {
+            agree(&ground, &outcomes, program, &facts);
+            can_be += u64::from(broken(&facts).next().is_none());
+        }
+        assert!(can_be > 0);
     }
 }
 

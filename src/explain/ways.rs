@@ -481,6 +481,12 @@ mod tests {
                     continue;
                 }
                 for steps in steps_between(&from, &to, &subject) {
+                    let cheapest = found.all.first().map(|way| way.cost);
+                    prop_assert!(
+                        cheapest.is_some_and(|cost| cost <= step::cost(steps))
+                            || steps.count_ones() > found.most_steps,
+                        "{:?} {:#?}", Step::of(steps).collect::<Vec<_>>(), to
+                    );
                     let shorter = found.all.iter().any(|way| bits(way) & !steps == 0);
                     prop_assert!(
                         shorter || steps.count_ones() > found.most_steps,

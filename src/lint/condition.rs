@@ -45,7 +45,7 @@ fn unneeded(view: &mut View<'_>, id: u32, region: Id) -> Result<Option<Diagnosti
         return Ok(None);
     }
     // What a guard refuses anyhow is kept out twice: that is no mistake.
-    if region != Id::NO && !view.decides_some(region, id + 1)? {
+    if view.ground.is_possible(region)? && !view.decides_some(region, id + 1)? {
         return Ok(None);
     }
     let message = "this condition has no effect";
