@@ -127,8 +127,10 @@ const LAYERS: &[(&str, &[&str])] = &[
             "facts",
             "lang",
             "policy",
+            "settings",
             "source",
             "verdict",
+            "wire",
         ],
     ),
     (

@@ -32,6 +32,7 @@ mod owner;
 mod policy;
 mod prove;
 mod reach;
+mod reader;
 mod record;
 mod recorded;
 mod recording;

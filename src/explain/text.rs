@@ -7,7 +7,7 @@ use crate::lang::checked::Role;
 use crate::source::printable;
 
 /// Text from outside on one line, so that it cannot pass for a line of its own.
-fn line(text: &str) -> String {
+pub(super) fn line(text: &str) -> String {
     printable(text).replace(['\n', '\t'], " ")
 }
 
