@@ -131,7 +131,10 @@ impl ClientAccount {
             ("closed", number(self.close)),
             ("HTTP", number(self.http)),
         ];
-        let told = self.told.iter().map(|told| ("told", Some(told.clone())));
+        let told = self.told.iter().enumerate().map(|(at, told)| {
+            let again = drawn && at > 0;
+            (if again { "" } else { "consequence" }, Some(told.clone()))
+        });
         let all = first
             .map(|(heading, text)| (heading, text.clone()))
             .chain(rest)
