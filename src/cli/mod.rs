@@ -21,6 +21,7 @@ mod fmt;
 mod further;
 mod import;
 mod init;
+mod lines;
 mod load;
 mod log;
 mod log_line;
