@@ -34,20 +34,7 @@ const FOLLOWERS: &[(&str, &[&str])] = &[
     ("host", &["same-origin"]),
     ("origin", &["same-origin", "origin-allowed"]),
     ("client-ip", &["peer", "same-host", "peer-is-own"]),
-    (
-        "forwarded",
-        &[
-            "forwarded-rfc",
-            "forwarded-for",
-            "forwarded-host",
-            "forwarded-proto",
-            "forwarded-real-ip",
-            "forwarded-other",
-            "forwarded-tailscale",
-            "ingress",
-            "client-ip",
-        ],
-    ),
+    ("forwarded", &["ingress", "client-ip"]),
     ("ingress", &["forwarded", "peer-is-proxy", "client-ip"]),
     ("client", &["mode"]),
     ("role", &["outside-role"]),
@@ -109,9 +96,14 @@ pub fn open(unknown: &[AttributeId], given: &[AttributeId]) -> Vec<AttributeId> 
     while let Some(id) = open.get(at).copied() {
         at += 1;
         // What follows from what follows is no more known.
-        let row = FOLLOWERS.iter().find(|(name, _)| *name == id.row().name);
+        let name = id.row().name;
+        let row = FOLLOWERS.iter().find(|(known, _)| *known == name);
         let names = row.map_or(&[][..], |(_, names)| names);
-        for follower in names.iter().filter_map(|name| AttributeId::named(name)) {
+        // Which headers a proxy leaves is no more known than whether there are any.
+        let headers = AttributeId::all()
+            .filter(|id| name == "forwarded" && id.row().name.starts_with("forwarded-"));
+        let others = names.iter().filter_map(|name| AttributeId::named(name));
+        for follower in headers.chain(others) {
             if !open.contains(&follower) && !given.contains(&follower) {
                 open.push(follower);
             }
