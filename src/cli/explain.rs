@@ -359,8 +359,8 @@ fn of_line(args: &Args, line: &str, output: &mut Output) -> Exit {
             return Exit::of(&error);
         }
     };
-    let accounts = match log_line::accounts(told, &policy, &named) {
-        Ok(accounts) => accounts,
+    let (accounts, more) = match log_line::accounts(told, &policy, &named) {
+        Ok(found) => found,
         Err((diagnostic, sources)) => {
             output.report_one(*diagnostic, &sources, report);
             return Exit::Input;
@@ -370,12 +370,18 @@ fn of_line(args: &Args, line: &str, output: &mut Output) -> Exit {
         (AnswerFormat::Json, [only]) => output.say_json(&only.json(&policy)),
         (AnswerFormat::Json, all) => {
             let all: Vec<_> = all.iter().map(|account| account.json(&policy)).collect();
-            output.say_json(&serde_json::json!({ "connections": all }));
+            output.say_json(&serde_json::json!({ "connections": all, "more": more }));
         }
         (AnswerFormat::Human | AnswerFormat::Plain, all) => {
             for (at, account) in all.iter().enumerate() {
                 output.say(if at == 0 { "" } else { "\n" });
                 output.say(&account.text(&policy, style(args)));
+            }
+            if more > 0 {
+                let more = count(more, "connection");
+                output.say(&format!(
+                    "\n{more} besides: paste fewer lines to be told of them\n"
+                ));
             }
         }
     }

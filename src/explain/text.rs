@@ -100,7 +100,7 @@ fn headline(explanation: &Explanation) -> String {
 }
 
 /// How a clause is named: a label with its place, or the place alone.
-fn name(clause: &ClauseAccount) -> String {
+pub(super) fn name(clause: &ClauseAccount) -> String {
     if clause.labelled {
         format!("[{}] {}", clause.label, clause.place)
     } else {
@@ -108,7 +108,7 @@ fn name(clause: &ClauseAccount) -> String {
     }
 }
 
-fn short_name(clause: &ClauseAccount) -> String {
+pub(super) fn short_name(clause: &ClauseAccount) -> String {
     if clause.labelled {
         format!("[{}]", clause.label)
     } else {

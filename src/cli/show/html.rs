@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::markup::{colour, escaped};
 use super::sheet::{Given, Part, Row, Sheet, Shown, rest};
+use crate::cli::lines;
 use crate::cli::share::percent;
 use crate::verdict::VerdictKind;
 
@@ -24,6 +25,7 @@ thead th, .part th { font-weight: 600 }
 .part span, small { color: var(--quiet); font-weight: normal }
 code { font: 12px/1.45 ui-monospace, monospace; overflow-wrap: anywhere }
 code span { display: inline-block; max-width: 100% }
+thead th:nth-child(3) { width: 50% }
 .share { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
 .verdict { border-left: .35rem solid var(--kind); padding-left: .5rem; display: inline-block }
 small { display: block }
@@ -85,6 +87,12 @@ pub(super) fn html(sheet: &Sheet) -> String {
         }
     }
     text.push_str("</table>\n");
+    let laws = sheet.laws();
+    if is_brief && !laws.is_empty() {
+        let laws: Vec<&str> = laws.iter().map(|law| law.doc()).collect();
+        let laws = escaped(&laws.join("; "));
+        let _ = writeln!(text, "<p>§ but by law, whatever a policy says: {laws}</p>");
+    }
     if !sheet.names.is_empty() {
         text.push_str("<h2>Names that conditions use</h2>\n");
     }
@@ -161,12 +169,8 @@ fn brief(clause: &Shown, given: Given) -> Vec<Cells> {
     }
     let each = clause.brief.iter().map(|brief| Cells {
         kind: Some(brief.kind),
-        verdict: brief.verdict.clone(),
-        notes: brief
-            .by_law
-            .iter()
-            .map(|(verdict, law)| format!("but {verdict}: {}", law.doc()))
-            .collect(),
+        verdict: brief.marked(),
+        notes: Vec::new(),
         conditions: match given {
             Given::NoRule => vec!["every other connection".to_owned()],
             Given::Anything | Given::NoRefusal | Given::NoGuard => {
@@ -194,9 +198,9 @@ fn conditions(rows: &[Row], rest: Option<String>) -> Vec<String> {
 
 /// A condition in markup, which is broken where it joins rather than within a term.
 fn code(condition: &str) -> String {
-    let terms = condition.split(" and ");
-    let terms = terms.map(|term| format!("<span>{}</span>", escaped(term)));
-    format!("<code>{}</code>", terms.collect::<Vec<_>>().join(" and "))
+    let parts = lines::joined(condition).into_iter();
+    let parts = parts.map(|part| format!("<span>{}</span>", escaped(&part)));
+    format!("<code>{}</code>", parts.collect::<Vec<_>>().join(" "))
 }
 
 impl Cells {

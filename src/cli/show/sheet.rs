@@ -67,8 +67,8 @@ pub(super) struct Brief {
     pub(super) kind: VerdictKind,
     /// The verdict that is the clause's own; where there is none, what laws make of it.
     pub(super) verdict: String,
-    /// What laws make of it.
-    pub(super) by_law: Vec<(String, Law)>,
+    /// Whether laws make something else of it.
+    pub(super) is_by_law: bool,
     pub(super) share: f64,
     pub(super) rows: Vec<Row>,
     /// How many were found beside.
@@ -183,6 +183,14 @@ pub(super) struct Row {
     pub(super) example: String,
 }
 
+impl Brief {
+    /// The verdict, marked where laws make something else of it.
+    pub(super) fn marked(&self) -> String {
+        let mark = if self.is_by_law { " §" } else { "" };
+        format!("{}{mark}", self.verdict)
+    }
+}
+
 /// What is said of conditions that are not listed.
 pub(super) fn rest(more: usize, is_cut: bool) -> Option<String> {
     match (more, is_cut) {
@@ -267,13 +275,10 @@ impl Sheet {
                 };
                 let found = table.rows_given(&is_of, &is_given, BRIEF)?;
                 let (rows, more) = listed(table, found.all, LISTED);
-                let by_law = group.iter().skip(usize::from(first.law.is_none()));
                 brief.push(Brief {
                     kind: first.kind,
                     verdict: first.verdict.clone(),
-                    by_law: by_law
-                        .filter_map(|it| Some((it.verdict.clone(), it.law?)))
-                        .collect(),
+                    is_by_law: group.iter().any(|it| it.law.is_some()),
                     share: group.iter().map(|it| it.share).sum(),
                     rows,
                     more,

@@ -63,8 +63,7 @@ fn lines_of(clause: &Shown, given: Given) -> Vec<Vec<String>> {
             Given::Anything | Given::NoRefusal | Given::NoGuard => lines::joined(first),
         };
         parts.extend(rest(brief.more, brief.is_cut).map(|rest| format!("({rest})")));
-        let mark = if brief.by_law.is_empty() { "" } else { " §" };
-        parts.push(format!("→ {}{mark}", brief.verdict));
+        parts.push(format!("→ {}", brief.marked()));
         parts
     });
     each.collect()
