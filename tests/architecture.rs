@@ -128,8 +128,10 @@ const LAYERS: &[(&str, &[&str])] = &[
             "facts",
             "lang",
             "policy",
+            "settings",
             "source",
             "verdict",
+            "wire",
         ],
     ),
     (
@@ -757,6 +759,10 @@ fn every_shipped_policy_is_built_in() {
 /// The part of JSON Schema that the schemas here are written in.
 fn check(schema: &Value, root: &Value, value: &Value, at: &str, wrong: &mut Vec<String>) {
     if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
+        if !target.starts_with('#') {
+            let other = schema_named(target);
+            return check(&other, &other, value, at, wrong);
+        }
         let target = root.pointer(target.trim_start_matches('#')).unwrap();
         return check(target, root, value, at, wrong);
     }
@@ -808,10 +814,54 @@ fn check(schema: &Value, root: &Value, value: &Value, at: &str, wrong: &mut Vec<
     }
 }
 
+fn schema_named(file: &str) -> Value {
+    let schema = fs::read_to_string(root().join("docs").join(file)).unwrap();
+    serde_json::from_str(&schema).unwrap()
+}
+
+/// What `gw explain` prints with these arguments is described.
+#[test]
+fn other_answers_of_explain_keep_their_schemas() {
+    let waiting = "closed before connect conn=aaaa1111 remote=127.0.0.1 fwd=n/a origin=n/a host=127.0.0.1:18789 ua=n/a code=1008 reason=pairing required";
+    let elsewhere = "closed before connect conn=bbbb2222 remote=203.0.113.9 fwd=n/a origin=n/a host=127.0.0.1:18789 ua=n/a code=1008 reason=pairing required";
+    let both = format!("{waiting}\n{elsewhere}");
+    let handshake = "fixtures/issues/55067-docker-cli-refused/no-token.json";
+    let admitted = "fixtures/issues/55067-docker-cli/handshake.json";
+    let asked: [(&str, &[&str]); 5] = [
+        ("explanation.schema.json", &["--log-line", waiting]),
+        ("connections.schema.json", &["--log-line", &both]),
+        (
+            "client-account.schema.json",
+            &[handshake, "--for", "client"],
+        ),
+        ("client-account.schema.json", &[admitted, "--for", "client"]),
+        (
+            "client-account.schema.json",
+            &[
+                "--log",
+                "fixtures/log/decisions.jsonl",
+                "--connection",
+                "1a015c6d",
+                "--for",
+                "client",
+            ],
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (file, arguments) in asked {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gw"));
+        let command = command.current_dir(root()).arg("explain").args(arguments);
+        let output = command.args(["--format", "json"]).output().unwrap();
+        let account = serde_json::from_slice(&output.stdout).unwrap();
+        let schema = schema_named(file);
+        check(&schema, &schema, &account, file, &mut wrong);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn explanations_keep_their_schema() {
-    let schema = fs::read_to_string(root().join("docs/explanation.schema.json")).unwrap();
-    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let schema = schema_named("explanation.schema.json");
     let policy = "gw-policy 1
 guard [proof] device not in { absent, proven } → reject(as-found) because \"why\" hint=\"what\"
 trial [later] client=cli → silent-approve

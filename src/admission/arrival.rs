@@ -293,17 +293,12 @@ impl Arrival<'_> {
     }
 
     fn context(&self) -> Context<'_> {
-        let connect = &self.presented.connect;
         Context {
-            // A device that was passed over was not named, as far as the client is told.
-            device: self.facts.device != DeviceProof::Absent,
-            may_lack_device: self.may_lack_device(),
-            direct_local: self.is_direct_local(),
-            origin: self.facts.origin.class(),
+            sent: self.presented.connect.sent,
             auth_reason: self.auth_reason.as_ref(),
             hint: self.hint(),
             rule: self.told_rule(),
-            ..Context::of(connect, self.gate.settings)
+            ..Context::of_facts(&self.facts, &self.gate.settings.compatibility)
         }
     }
 
@@ -428,14 +423,6 @@ impl Arrival<'_> {
             && facts.same_origin
             && (facts.host.class() != HostClass::Loopback || self.is_direct_local());
         served.is_some() && own_page && named != served && named != Some(DEVELOPMENT_BUILD)
-    }
-
-    /// Whether a flag lets the dashboard come without a device, where flags count.
-    fn may_lack_device(&self) -> bool {
-        let flags = &self.facts.setting;
-        let flagged =
-            flags.disable_device_auth || (flags.allow_insecure_auth && self.is_direct_local());
-        flagged && self.gate.settings.compatibility.discard_flagged_device
     }
 
     fn is_direct_local(&self) -> bool {

@@ -77,6 +77,37 @@ impl DecisionTable {
             .covered(entry.held, &self.names, most, Cover::Disjoint)
     }
 
+    /// The same of several entries together, where it is given that one of others decides: what
+    /// goes without saying there is not said.
+    pub(crate) fn rows_given(
+        &mut self,
+        of: &dyn Fn(&Entry) -> bool,
+        given: &dyn Fn(&Entry) -> bool,
+        most: usize,
+    ) -> Result<Regions, OverBudget> {
+        let held = self.together(of)?;
+        let given = self.together(given)?;
+        let all = std::mem::replace(&mut self.ground.assumed, given);
+        let found = self
+            .ground
+            .covered(held, &self.names, most, Cover::Disjoint);
+        self.ground.assumed = all;
+        let mut found = found?;
+        for region in &mut found.all {
+            region.share = self.ground.share(region.held);
+        }
+        Ok(found)
+    }
+
+    /// What some entries are decided for.
+    fn together(&mut self, of: &dyn Fn(&Entry) -> bool) -> Result<Id, OverBudget> {
+        let mut all = Id::NO;
+        for entry in self.entries.iter().filter(|entry| of(entry)) {
+            all = self.ground.arena.or(all, entry.held)?;
+        }
+        Ok(all)
+    }
+
     /// A connection of a region as flags of `gw explain`.
     pub(crate) fn told(&self, region: &super::Region) -> String {
         self.ground.told(&region.example)
@@ -97,9 +128,16 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::{RngSeed, TestRunner};
+
     use super::*;
+    use crate::analysis::Var;
     use crate::analysis::region::{are_exact, vocabulary};
     use crate::decide::decide;
+    use crate::decide::tests::facts;
+    use crate::facts::Facts;
+    use crate::facts::assumptions::{Named, broken, complete};
     use crate::policy::Policy;
 
     fn small() -> Policy {
@@ -107,10 +145,7 @@ mod tests {
         Policy::parse("small.policy", text).unwrap()
     }
 
-    /// Every connection is in one row, which says just what it holds, and is decided as it says there.
-    #[test]
-    fn rows_are_apart_and_all_of_them_are_every_connection() {
-        let policy = small();
+    fn table(policy: &Policy) -> DecisionTable {
         let side = Side {
             program: policy.program(),
             checked: policy.checked(),
@@ -120,7 +155,14 @@ mod tests {
             nodes: 10_000_000,
             steps: 1_000_000_000,
         };
-        let mut table = DecisionTable::new(side, budget).unwrap();
+        DecisionTable::new(side, budget).unwrap()
+    }
+
+    /// Every connection is in one row, which says just what it holds, and is decided as it says there.
+    #[test]
+    fn rows_are_apart_and_all_of_them_are_every_connection() {
+        let policy = small();
+        let mut table = table(&policy);
         let vocabulary = vocabulary(&policy);
         let mut all = Id::NO;
         let mut share = 0.0;
@@ -141,5 +183,51 @@ mod tests {
         }
         assert_eq!(all, table.ground.assumed);
         assert!((share - 1.0).abs() < 1e-9);
+    }
+
+    /// Of the default policy every random connection falls in one row, and the engine answers it as
+    /// that row says; so where what goes without saying is left out.
+    #[test]
+    fn a_shipped_policy_is_told_exactly() {
+        let text = include_str!("../../policies/default.policy");
+        let policy = Policy::parse("default.policy", text).unwrap();
+        let mut table = table(&policy);
+        let mut rows = Vec::new();
+        let mut given = Vec::new();
+        for entry in table.entries.clone() {
+            let found = table.rows(&entry, 1_000).unwrap();
+            assert!(!found.is_cut);
+            rows.extend(found.all.into_iter().map(|row| (row.held, entry.clone())));
+            let is_it = |it: &Entry| it.held == entry.held;
+            let is_beside = |it: &Entry| it.by >= entry.by;
+            let found = table.rows_given(&is_it, &is_beside, 1_000).unwrap();
+            assert!(!found.is_cut);
+            given.extend(found.all.into_iter().map(|row| (row.held, entry.clone())));
+        }
+        let mut runner = TestRunner::new(ProptestConfig {
+            cases: 2_000,
+            rng_seed: RngSeed::Fixed(11),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        });
+        let told = |facts: Facts| {
+            let mut facts = facts;
+            complete(&mut facts, &Named::default(), |_| true);
+            prop_assume!(broken(&facts).next().is_none());
+            let vector = table.ground.vector(&facts);
+            let class = |var: Var| vector.get(usize::from(var)).copied().unwrap_or_default();
+            let decision = decide(policy.program(), &facts);
+            for rows in [&rows, &given] {
+                let mut of_it = rows
+                    .iter()
+                    .filter(|(held, _)| table.ground.arena.value(*held, class) == 1);
+                let (_, entry) = of_it.next().unwrap();
+                prop_assert!(of_it.next().is_none(), "{facts:#?} is in two rows");
+                prop_assert_eq!((entry.by, entry.law), (decision.by, decision.law));
+                prop_assert!(entry.verdicts.contains(&decision.verdict));
+            }
+            Ok(())
+        };
+        runner.run(&facts(), told).unwrap();
     }
 }

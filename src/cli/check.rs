@@ -69,11 +69,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     if let Some(code) = &args.explain {
         return page(code, output);
     }
-    let files = if args.files.is_empty() {
-        vec![load::default_policy()]
-    } else {
-        args.files.clone()
-    };
+    let files = load::named_or_default(&args.files);
     let mut exit = Exit::Success;
     // One document for all files: the ids of each file's texts are moved behind the others.
     let mut all = Diagnostics::default();

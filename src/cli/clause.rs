@@ -1,5 +1,6 @@
 //! What is said of a clause: what it is called, and a condition on several lines.
 
+use super::lines;
 use crate::compile::ClauseId;
 use crate::policy::Policy;
 
@@ -13,25 +14,5 @@ pub(super) fn named(policy: &Policy, id: ClauseId) -> String {
 
 /// A condition, broken where it joins, as it may stand in a policy.
 pub(super) fn wrapped(condition: &str) -> String {
-    let mut text = String::from("   ");
-    let mut column = text.len();
-    for (at, part) in condition.split(" and ").enumerate() {
-        let joined = if at == 0 {
-            part.to_owned()
-        } else {
-            format!("and {part}")
-        };
-        if at > 0 && column + joined.chars().count() >= WIDTH {
-            text.push_str("\n       ");
-            column = 7;
-        }
-        text.push(' ');
-        text.push_str(&joined);
-        column += 1 + joined.chars().count();
-    }
-    text.push('\n');
-    text
+    lines::folded(4, 8, &lines::joined(condition)) + "\n"
 }
-
-/// How many columns a condition takes at most.
-const WIDTH: usize = 100;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::Exit;
 use super::check::count;
+use super::lines;
 use super::table::Table;
 use crate::claims::TestResult;
 use crate::compile::ClauseId;
@@ -199,7 +200,9 @@ fn coverage(policy: &Policy, file: &str, found: &Reached) -> Measured {
         text.push_str("\nNot reached:\n");
     }
     for (span, what) in open.iter().take(MOST) {
-        text.push_str(&format!("  {}  {what}\n", policy.sources().place(*span)));
+        let place = policy.sources().place(*span);
+        let words = lines::words(&format!("{place}  {what}"));
+        text.push_str(&(lines::folded(2, 6, &words) + "\n"));
     }
     text.push_str(&more(open.len()));
     if found.decisions.iter().any(|it| !it.is_reached) {
@@ -272,7 +275,7 @@ fn mutants(policy: &Policy, file: &str, found: &Survivors) -> Measured {
     for survivor in all.iter().take(MOST) {
         text.push_str(&format!("\n{}  {}\n", place(survivor.span), survivor.says));
         let test = match &survivor.test {
-            Noticed::By(test) => format!("  {test}\n"),
+            Noticed::By(test) => lines::folded(2, 6, &lines::joined(&test.to_string())) + "\n",
             Noticed::Before(_) => "  noticed by a test above\n".to_owned(),
         };
         text.push_str(&test);
@@ -313,7 +316,10 @@ fn mutants(policy: &Policy, file: &str, found: &Survivors) -> Measured {
 fn synthesis(file: &str, found: &[Written]) -> Measured {
     let text: String = match found.is_empty() {
         true => format!("# {file}: every decision has its test\n"),
-        false => found.iter().map(|test| format!("{test}\n")).collect(),
+        false => found
+            .iter()
+            .map(|test| lines::folded(0, 4, &lines::joined(&test.to_string())) + "\n")
+            .collect(),
     };
     let tests: Vec<String> = found.iter().map(Written::to_string).collect();
     Measured {

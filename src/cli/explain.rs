@@ -7,11 +7,14 @@ use super::fact::{self, NamedFacts};
 use super::further::{Connection, Questions};
 use super::log::LogArgs;
 use super::output::{AnswerFormat, Output, colour};
+use super::reader::{self, Reader};
 use super::{Exit, constants, load, log_line, logged, recorded, recording};
 use crate::claims;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::explain::{Subject, explain, json, nearest, text};
+use crate::explain::client::ClientAccount;
+use crate::explain::{Explanation, Subject, explain, json, nearest, text};
 use crate::facts::{AttributeId, Facts};
+use crate::journal::Line;
 use crate::lang::check::settle;
 use crate::policy::{Policy, PolicyError};
 use crate::source::printable;
@@ -44,6 +47,7 @@ Examples:
   gw explain handshake.json --why-not local-tools   why did this rule not decide?
   gw explain --fact client=cli --fact auth=token --fact 'peer=?'       what if that is not known?
   gw explain --log-line 'closed before connect conn=… reason=pairing required'      or - for stdin
+  gw explain handshake.json --for client           what may the client know?
   gw explain --connection 1a015c6d                 why was it treated so then?
   gw explain --log decisions.jsonl --connection 1a015c6d       the same, of another log
   gw explain --log decisions.jsonl --connection 1a015c6d --policy new.policy     and now?
@@ -120,6 +124,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "RULE")]
     why_not: Option<String>,
 
+    /// Whom to tell it to
+    #[arg(long = "for", value_name = "READER", value_enum, default_value_t)]
+    reader: Reader,
+
     /// Show every fact and every guard; with --to every way
     #[arg(long)]
     all: bool,
@@ -135,6 +143,13 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let report = args.format.report();
+    if let Some(option) = more_than_a_decision(args) {
+        let name = args.reader.name();
+        output.complain(&format!(
+            "error: --for {name} tells what was decided, and {option} asks for more\n  help: leave one of them out\n"
+        ));
+        return Exit::Usage;
+    }
     if let Some(connection) = &args.connection {
         let path = match &args.log {
             Some(path) => Ok(path.clone()),
@@ -170,6 +185,13 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             return Exit::Usage;
         }
     };
+    if args.reader != Reader::Operator && !named.unknown.is_empty() {
+        output.complain(&format!(
+            "error: --for {} tells one answer, and a fact that is not known has several\n  help: leave --for out, or say what the fact is\n",
+            args.reader.name()
+        ));
+        return Exit::Usage;
+    }
     let path = args.policy.clone().unwrap_or_else(load::default_policy);
     let subject = match subject(args, &path, &named) {
         Ok(subject) => subject,
@@ -226,6 +248,10 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     };
     let mut explanation = explain(&policy, &facts, &subject);
     nearest::look(&mut explanation, &policy, &facts, &subject);
+    if args.reader != Reader::Operator {
+        let about = (&facts, &subject);
+        return for_reader(args, &policy, &path, &explanation, about, output);
+    }
     let connection = Connection {
         policy: &policy,
         facts: &facts,
@@ -267,6 +293,47 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     }
 }
 
+/// What is asked that is told to operators only.
+fn more_than_a_decision(args: &Args) -> Option<&'static str> {
+    let asked = [
+        (args.to.is_some(), "--to"),
+        (args.why_not.is_some(), "--why-not"),
+        (args.log_line.is_some(), "--log-line"),
+        (args.all, "--all"),
+    ];
+    let asked = asked.into_iter().find(|(is_asked, _)| *is_asked);
+    asked
+        .map(|(_, option)| option)
+        .filter(|_| args.reader != Reader::Operator)
+}
+
+/// Tells a decision to somebody else than an operator.
+fn for_reader(
+    args: &Args,
+    policy: &Policy,
+    path: &str,
+    explanation: &Explanation,
+    about: (&Facts, &Subject),
+    output: &mut Output,
+) -> Exit {
+    match args.reader {
+        Reader::Log => {
+            let line = Line::explained_of(policy, explanation, about);
+            reader::tell_log(&line, args.format, output);
+        }
+        Reader::Client | Reader::Operator => {
+            // Constants that cannot be read were told of before.
+            let words = constants::of(path).ok().flatten().unwrap_or_default();
+            let account = ClientAccount::new(explanation, about.0, about.1, &words);
+            reader::tell_client(&account, args.format, output);
+        }
+    }
+    match args.exit_code && !explanation.decision.verdict.admits() {
+        true => Exit::Refused,
+        false => Exit::Success,
+    }
+}
+
 /// Explains what a line of another gateway's log says.
 fn of_line(args: &Args, line: &str, output: &mut Output) -> Exit {
     let report = args.format.report();
@@ -292,8 +359,8 @@ fn of_line(args: &Args, line: &str, output: &mut Output) -> Exit {
             return Exit::of(&error);
         }
     };
-    let accounts = match log_line::accounts(told, &policy, &named) {
-        Ok(accounts) => accounts,
+    let (accounts, more) = match log_line::accounts(told, &policy, &named) {
+        Ok(found) => found,
         Err((diagnostic, sources)) => {
             output.report_one(*diagnostic, &sources, report);
             return Exit::Input;
@@ -303,12 +370,18 @@ fn of_line(args: &Args, line: &str, output: &mut Output) -> Exit {
         (AnswerFormat::Json, [only]) => output.say_json(&only.json(&policy)),
         (AnswerFormat::Json, all) => {
             let all: Vec<_> = all.iter().map(|account| account.json(&policy)).collect();
-            output.say_json(&serde_json::json!({ "connections": all }));
+            output.say_json(&serde_json::json!({ "connections": all, "more": more }));
         }
         (AnswerFormat::Human | AnswerFormat::Plain, all) => {
             for (at, account) in all.iter().enumerate() {
                 output.say(if at == 0 { "" } else { "\n" });
                 output.say(&account.text(&policy, style(args)));
+            }
+            if more > 0 {
+                let more = count(more, "connection");
+                output.say(&format!(
+                    "\n{more} besides: paste fewer lines to be told of them\n"
+                ));
             }
         }
     }
@@ -329,6 +402,13 @@ fn of_log(args: &Args, path: &str, connection: &str, output: &mut Output) -> Exi
             return Exit::Input;
         }
     };
+    if args.reader != Reader::Operator {
+        logged.tell(args.reader, args.format, output);
+        return match args.exit_code && !logged.admits() {
+            true => Exit::Refused,
+            false => Exit::Success,
+        };
+    }
     let drawn = args.format == AnswerFormat::Human;
     let Some(explained) = logged.explained() else {
         match args.format {
@@ -413,7 +493,7 @@ fn of_log(args: &Args, path: &str, connection: &str, output: &mut Output) -> Exi
 fn further(
     args: &Args,
     connection: &Connection<'_>,
-    explanation: &crate::explain::Explanation,
+    explanation: &Explanation,
     named: &NamedFacts,
 ) -> Result<Option<super::further::Further>, fact::Problem> {
     let questions = Questions {
@@ -476,6 +556,9 @@ fn early(args: &Args, told: &recorded::Told, named: NamedFacts, output: &mut Out
         return Exit::Usage;
     }
     match args.format {
+        _ if args.reader != Reader::Operator => {
+            reader::tell_early(&told.early_json(), args.reader, args.format, output);
+        }
         AnswerFormat::Json => output.say_json(&told.early_json()),
         AnswerFormat::Human => output.say(&told.early_text(true)),
         AnswerFormat::Plain => output.say(&told.early_text(false)),

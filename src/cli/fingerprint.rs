@@ -33,11 +33,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
-    let files = if args.files.is_empty() {
-        vec![load::default_policy()]
-    } else {
-        args.files.clone()
-    };
+    let files = load::named_or_default(&args.files);
     let mut exit = Exit::Success;
     let mut found = Vec::new();
     for file in &files {

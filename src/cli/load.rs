@@ -168,6 +168,14 @@ pub(super) fn default_policy() -> String {
     }
 }
 
+/// The policies that were named, or the default one.
+pub(super) fn named_or_default(files: &[String]) -> Vec<String> {
+    match files.is_empty() {
+        true => vec![default_policy()],
+        false => files.to_vec(),
+    }
+}
+
 /// Whether a path names what is part of the program.
 pub(super) fn is_built_in(path: &str) -> bool {
     path.starts_with(BUILT_IN)

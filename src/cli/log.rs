@@ -207,8 +207,13 @@ pub(super) fn unread(error: &std::io::Error) -> ReadError {
 
 /// One line for people: when, what, who, from where, by which rule, and which connection.
 pub(super) fn shown(line: &Line) -> String {
+    format!("{}  {}", line.time, said(line))
+}
+
+/// The same without the time.
+pub(super) fn said(line: &Line) -> String {
     let text = |text: &Option<Box<str>>| text.as_deref().map(visible).unwrap_or_default();
-    let mut words = vec![line.time.to_string(), format!("{:<16}", what(line))];
+    let mut words = vec![format!("{:<16}", what(line))];
     words.extend(who(line));
     words.extend(from(line));
     if line.by.is_some() {

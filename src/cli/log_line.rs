@@ -60,23 +60,26 @@ pub(super) fn read(text: &str) -> Result<Vec<Told>, Problem> {
     ))
 }
 
-/// What a policy says to each connection that was told of.
+/// What a policy says to each connection that was told of, and how many it was not asked about.
 pub(super) fn accounts(
     all: Vec<Told>,
     policy: &Policy,
     named: &NamedFacts,
-) -> Result<Vec<Account>, Problem> {
+) -> Result<(Vec<Account>, usize), Problem> {
     let mut accounts: Vec<Account> = Vec::new();
-    for told in all {
+    let mut left = all.into_iter();
+    while accounts.len() < MOST
+        && let Some(told) = left.next()
+    {
         let account = account(told, policy, named)?;
         let same = |known: &Account| {
             known.facts == account.facts && known.told.unknown == account.told.unknown
         };
-        if !accounts.iter().any(same) && accounts.len() < MOST {
+        if !accounts.iter().any(same) {
             accounts.push(account);
         }
     }
-    Ok(accounts)
+    Ok((accounts, left.len()))
 }
 
 fn account(mut told: Told, policy: &Policy, named: &NamedFacts) -> Result<Account, Problem> {

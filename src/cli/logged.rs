@@ -6,15 +6,17 @@ use serde_json::{Value, json};
 use super::fact::Problem;
 use super::load;
 use super::log::{self, Placed};
-use super::output::Output;
+use super::output::{AnswerFormat, Output};
+use super::reader::{self, Reader};
 use crate::decide::{Decision, Law};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::explain::client::{self, ClientAccount};
 use crate::explain::{self, Explanation, facts_alone};
 use crate::facts::Facts;
 use crate::journal::{Explained, Kind, Line};
 use crate::policy::Policy;
 use crate::source::{Sources, printable, visible};
-use crate::verdict::Verdict;
+use crate::verdict::{Reason, Verdict, VerdictKind};
 use crate::wire::reply::RequestRefusal;
 
 /// So many connections are named where the one that was asked for is not there.
@@ -279,6 +281,48 @@ impl Logged {
         match inside {
             Some(inside) => visible(&format!("{kind}({inside})")),
             None => visible(kind),
+        }
+    }
+
+    /// Tells the connection to somebody else than an operator: to a client what it was told, to a
+    /// log what stands there.
+    pub(super) fn tell(&self, reader: Reader, format: AnswerFormat, output: &mut Output) {
+        match (reader, format) {
+            (Reader::Client | Reader::Operator, _) => {
+                reader::tell_client(&self.client(), format, output);
+            }
+            (Reader::Log, AnswerFormat::Json) => output.say(&format!("{}\n", self.line().text())),
+            (Reader::Log, AnswerFormat::Human | AnswerFormat::Plain) => {
+                output.say(&format!("{}\n", log::shown(self.line())));
+            }
+        }
+    }
+
+    /// What the client was told, as far as that is logged.
+    fn client(&self) -> ClientAccount {
+        let line = self.line();
+        let answer = line.answer.clone().unwrap_or_default();
+        let owned = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
+        let reason = line.reason.as_deref().and_then(Reason::parse);
+        let waits = line.verdict.as_deref() == Some(VerdictKind::RequirePairing.name());
+        let told = match answer.admitted {
+            true => vec![self.answered()],
+            false => Vec::new(),
+        };
+        ClientAccount {
+            admitted: answer.admitted,
+            code: owned(&answer.code),
+            details: owned(&answer.details),
+            reason: owned(&line.reason).filter(|_| line.verdict.is_some()),
+            message: owned(&answer.message),
+            close: answer.close.filter(|_| !answer.admitted),
+            http: answer.http,
+            told,
+            remedy: match (answer.admitted, waits) {
+                (true, _) => None,
+                (false, true) => Some(client::ASK_THE_OWNER.to_owned()),
+                (false, false) => reason.map(|reason| reason.remedy().to_owned()),
+            },
         }
     }
 

@@ -4,7 +4,7 @@
 use super::{Example, counted, main_file, too_much};
 use crate::analysis::{Budget, Ground, IMPOSSIBLE, Id, Outcomes, OverBudget};
 use crate::compile::{Block, ClauseId, Program};
-use crate::decide::{decide, looked_through};
+use crate::decide::{Decision, Law, decide, looked_through};
 use crate::diagnostic::Diagnostic;
 use crate::facts::Facts;
 use crate::lang::checked::{Answer, Role};
@@ -67,10 +67,18 @@ impl Decisions {
     pub(super) fn example(&self, decided: &Decided) -> Option<Facts> {
         let is_it = |value| {
             let decision = self.outcomes.decision(value);
-            decision.is_some_and(|it| (it.by, it.verdict) == (decided.by, decided.verdict))
+            decision.is_some_and(|it| {
+                is_the_policys(it) && (it.by, it.verdict) == (decided.by, decided.verdict)
+            })
         };
         self.ground.witness(self.outcomes.root, is_it)
     }
+}
+
+/// Whether a decision is the policy's to make: what fails to prove itself is refused whatever a
+/// policy says, and there is nothing to test.
+fn is_the_policys(decision: &Decision) -> bool {
+    decision.law != Some(Law::Barred)
 }
 
 /// Every decision of the policy's own clauses, and whether some test comes to it.
@@ -86,7 +94,8 @@ pub(super) fn decisions(policy: &Policy, examples: &[Example]) -> Result<Decisio
     let own: Vec<ClauseId> = own(policy).map(|(id, _)| id).collect();
     let mut all: Vec<Decided> = Vec::new();
     for value in ground.arena.values(outcomes.root) {
-        let Some(decision) = outcomes.decision(value).filter(|_| value != IMPOSSIBLE) else {
+        let decision = outcomes.decision(value).filter(|_| value != IMPOSSIBLE);
+        let Some(decision) = decision.filter(|it| is_the_policys(it)) else {
             continue;
         };
         let (by, verdict) = (decision.by, decision.verdict);

@@ -8,14 +8,13 @@ use serde_json::{Value, json};
 use super::nearest::{clause_name, shown};
 use super::possible::{Answer, Case, Possible};
 use super::step::{Hand, Step};
-use super::text::Style;
+use super::text::{self, Style, line};
 use super::ways::{Way, Ways};
 use super::why_not::{Other, Standing, WhyNot};
 use super::{ClauseAccount, Explanation};
 use crate::decide::Decision;
 use crate::facts::AttributeId;
 use crate::policy::Policy;
-use crate::source::printable;
 use crate::verdict::{Verdict, VerdictKind};
 
 /// How many ways are shown to people who did not ask for all.
@@ -24,20 +23,13 @@ const SHOWN: usize = 5;
 /// How many verdicts are told apart by their arguments as well.
 const MOST_WORDS: usize = 4;
 
-/// Text from outside on one line.
-fn line(text: &str) -> String {
-    printable(text).replace(['\n', '\t'], " ")
-}
-
 /// What is decided as it is, in one line.
 fn head(explanation: &Explanation) -> String {
-    let by = match explanation.by.labelled {
-        true => format!("[{}] {}", explanation.by.label, explanation.by.place),
-        false => explanation.by.place.clone(),
-    };
     format!(
-        "{} by {by}, policy {}\n",
-        explanation.decision.verdict, explanation.policy
+        "{} by {}, policy {}\n",
+        explanation.decision.verdict,
+        text::name(&explanation.by),
+        explanation.policy
     )
 }
 
@@ -184,10 +176,7 @@ pub fn ways_json(policy: &Policy, to: &str, found: Option<&Ways>) -> Value {
 pub fn why_not(explanation: &Explanation, found: &WhyNot, style: Style) -> String {
     let mut out = format!("now: {}", head(explanation));
     let clause = &found.clause;
-    let name = match clause.labelled {
-        true => format!("[{}]", clause.label),
-        false => clause.place.clone(),
-    };
+    let name = text::short_name(clause);
     let _ = writeln!(out, "{name}: {}", standing(found, &name));
     if style.drawn {
         let _ = writeln!(out, "\n  {}\n", clause.text);

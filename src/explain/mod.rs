@@ -5,6 +5,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod answers;
+pub mod client;
 pub mod json;
 pub mod nearest;
 mod outcome;

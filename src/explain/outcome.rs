@@ -229,6 +229,16 @@ fn short(id: &str) -> String {
     }
 }
 
+/// What an admitted client is told: its scopes, and whether a device token goes back.
+pub(super) fn told(decision: Decision, facts: &Facts, subject: &Subject) -> Vec<String> {
+    let grant = decision.verdict.grant();
+    let told = grant.map(|grant| {
+        let token = token_sentence(decision.verdict, facts).to_owned();
+        vec![admitted(grant, facts, subject), token]
+    });
+    told.unwrap_or_default()
+}
+
 pub(super) fn remedy(decision: Decision, subject: &Subject) -> Option<String> {
     match decision.verdict {
         Verdict::Reject(reason) => Some(reason.remedy().to_owned()),

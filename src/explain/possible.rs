@@ -15,6 +15,9 @@ use crate::policy::Policy;
 /// How many cases a split may have before it is no help any more.
 const MOST_CASES: usize = 6;
 
+/// How many answers are told apart in cases: one bit each.
+const MOST_ANSWERS: usize = 30;
+
 /// What follows from a fact, so that it is not known where that is not.
 const FOLLOWERS: &[(&str, &[&str])] = &[
     (
@@ -34,20 +37,7 @@ const FOLLOWERS: &[(&str, &[&str])] = &[
     ("host", &["same-origin"]),
     ("origin", &["same-origin", "origin-allowed"]),
     ("client-ip", &["peer", "same-host", "peer-is-own"]),
-    (
-        "forwarded",
-        &[
-            "forwarded-rfc",
-            "forwarded-for",
-            "forwarded-host",
-            "forwarded-proto",
-            "forwarded-real-ip",
-            "forwarded-other",
-            "forwarded-tailscale",
-            "ingress",
-            "client-ip",
-        ],
-    ),
+    ("forwarded", &["ingress", "client-ip"]),
     ("ingress", &["forwarded", "peer-is-proxy", "client-ip"]),
     ("client", &["mode"]),
     ("role", &["outside-role"]),
@@ -109,9 +99,14 @@ pub fn open(unknown: &[AttributeId], given: &[AttributeId]) -> Vec<AttributeId> 
     while let Some(id) = open.get(at).copied() {
         at += 1;
         // What follows from what follows is no more known.
-        let row = FOLLOWERS.iter().find(|(name, _)| *name == id.row().name);
+        let name = id.row().name;
+        let row = FOLLOWERS.iter().find(|(known, _)| *known == name);
         let names = row.map_or(&[][..], |(_, names)| names);
-        for follower in names.iter().filter_map(|name| AttributeId::named(name)) {
+        // Which headers a proxy leaves is no more known than whether there are any.
+        let headers = AttributeId::all()
+            .filter(|id| name == "forwarded" && id.row().name.starts_with("forwarded-"));
+        let others = names.iter().filter_map(|name| AttributeId::named(name));
+        for follower in headers.chain(others) {
             if !open.contains(&follower) && !given.contains(&follower) {
                 open.push(follower);
             }
@@ -220,14 +215,15 @@ impl<'a> Search<'a> {
         let asked = self.asked(whole)?;
         let mut unknown = self.mattering(asked, self.unknown.to_vec())?;
         // What follows is told apart as well, as long as that is no more than can be read.
-        let mut cases = self.cases(whole);
+        let few = answers.len() <= MOST_ANSWERS;
+        let mut cases = self.cases(whole).filter(|_| few);
         if cases.is_some() {
             let follows = |id: &AttributeId| !self.unknown.contains(id);
             let followers = self.open.iter().copied().filter(follows).collect();
             let all = self.mattering(whole, followers)?;
             unknown.extend(all.into_iter().filter(|(_, matters)| *matters));
         } else {
-            cases = self.cases(asked);
+            cases = self.cases(asked).filter(|_| few);
         }
         Ok(Possible {
             answers,
@@ -272,8 +268,8 @@ impl Search<'_> {
     /// connection can be, none.
     fn sets(&mut self, places: &BTreeMap<u32, usize>) -> Result<Id, OverBudget> {
         let bit = |value: u32| {
-            let place = places.get(&value).filter(|place| **place < 30);
-            place.map_or(0, |place| 1u32 << place)
+            let place = places.get(&value);
+            place.map_or(0, |place| 1u32 << (*place).min(MOST_ANSWERS))
         };
         self.ground.arena.mapped(self.root, bit)
     }
@@ -400,7 +396,9 @@ impl Search<'_> {
 }
 
 fn places(bits: u32) -> Vec<usize> {
-    (0..30).filter(|place| bits >> place & 1 != 0).collect()
+    (0..MOST_ANSWERS)
+        .filter(|place| bits >> place & 1 != 0)
+        .collect()
 }
 
 /// What classes of an attribute have in common, as a policy would say it.

@@ -186,7 +186,10 @@ pub(super) fn moves(name: &str, from: &Facts, to: &Facts, subject: &Subject) -> 
         "tls" => by(&[Step::Tls, Step::Where]),
         "peer-uid" => by(&[Step::User]),
         "peer-is-proxy" if to.peer_is_proxy => by(&[Step::TrustProxy]),
-        "peer-is-proxy" => by(&[Step::TrustProxy, Step::Where]),
+        // Without the proxy in between another peer is at the other end.
+        "peer-is-proxy" => by(&[Step::TrustProxy, Step::Where, Step::Proxy]),
+        // The page of the gateway's own address calls it by that address.
+        "host" if from.same_origin => by(&[Step::Host, Step::Page]),
         "host" => by(&[Step::Host]),
         "origin" => Move {
             // A page that people know is shown rather than an odd one.
@@ -211,6 +214,10 @@ pub(super) fn moves(name: &str, from: &Facts, to: &Facts, subject: &Subject) -> 
         // Whom the headers of a proxy name is not known before somebody trusts them: then it is
         // taken to be somebody far away.
         "client-ip" if to.client_ip.class() == crate::facts::AddressClass::Public => {
+            by(&[Step::Where, Step::Proxy, Step::TrustProxy])
+        }
+        // A peer that speaks for nobody any more speaks for itself.
+        "client-ip" if from.peer_is_proxy && to.client_ip.class() == from.peer.class() => {
             by(&[Step::Where, Step::Proxy, Step::TrustProxy])
         }
         "client-ip" => by(&[Step::Where, Step::Proxy]),
@@ -379,12 +386,15 @@ pub(super) fn words(step: Step, from: &Facts, to: &Facts, subject: &Subject) -> 
             "the owner sets controlUi.dangerouslyAllowHostHeaderOriginFallback to {}",
             to.setting.host_header_origin
         ),
-        Step::Page => page(to),
+        Step::Page => page(from, to),
         Step::Proxy => match to.forwarded || to.proxy_trace {
+            false if !from.forwarded && !from.proxy_trace => {
+                "connect without the proxy in between".to_owned()
+            }
             false => "connect without the proxy in between, which leaves its headers".to_owned(),
             true => "connect through a proxy".to_owned(),
         },
-        Step::Where => place(to),
+        Step::Where => place(from, to),
         Step::User => format!("run the client as {}", user(to)),
         Step::Vouched => "come in through the proxy that vouches for its users".to_owned(),
         Step::Tailscale => "come in through Tailscale, as a user that it knows".to_owned(),
@@ -472,8 +482,11 @@ fn approval(from: &Facts) -> &'static str {
     }
 }
 
-fn page(to: &Facts) -> String {
+fn page(from: &Facts, to: &Facts) -> String {
     let class = to.origin.class();
+    if to.origin == from.origin && to.host != from.host {
+        return format!("have the page call the gateway by {}", shown("host", to));
+    }
     if class == OriginClass::Absent {
         return "connect with a client that is no web page".to_owned();
     }
@@ -486,7 +499,17 @@ fn page(to: &Facts) -> String {
     )
 }
 
-fn place(to: &Facts) -> String {
+fn place(from: &Facts, to: &Facts) -> String {
+    if to.transport == Transport::Tcp && to.peer == from.peer {
+        // Where the address is of the same kind, something else about it is not.
+        if from.peer_is_proxy && !to.peer_is_proxy {
+            return "connect from an address that is not in trustedProxies".to_owned();
+        }
+        if from.node_network && !to.node_network {
+            return "connect from an address that is not in nodes.pairing.autoApproveCidrs"
+                .to_owned();
+        }
+    }
     match to.transport {
         Transport::Unix => "connect through the gateway's own socket".to_owned(),
         Transport::InProcess => "call from the program around the gateway".to_owned(),

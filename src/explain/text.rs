@@ -7,7 +7,7 @@ use crate::lang::checked::Role;
 use crate::source::printable;
 
 /// Text from outside on one line, so that it cannot pass for a line of its own.
-fn line(text: &str) -> String {
+pub(super) fn line(text: &str) -> String {
     printable(text).replace(['\n', '\t'], " ")
 }
 
@@ -100,7 +100,7 @@ fn headline(explanation: &Explanation) -> String {
 }
 
 /// How a clause is named: a label with its place, or the place alone.
-fn name(clause: &ClauseAccount) -> String {
+pub(super) fn name(clause: &ClauseAccount) -> String {
     if clause.labelled {
         format!("[{}] {}", clause.label, clause.place)
     } else {
@@ -108,7 +108,7 @@ fn name(clause: &ClauseAccount) -> String {
     }
 }
 
-fn short_name(clause: &ClauseAccount) -> String {
+pub(super) fn short_name(clause: &ClauseAccount) -> String {
     if clause.labelled {
         format!("[{}]", clause.label)
     } else {

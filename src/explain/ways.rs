@@ -14,10 +14,11 @@ use crate::analysis::{
 use crate::compile::{ClauseId, Program};
 use crate::decide::{Decision, decide};
 use crate::facts::assumptions::{Assumption, Named, broken, complete};
-use crate::facts::{AttributeId, DeviceProof, Facts, Pairing, PendingRequest};
+use crate::facts::{AttributeId, DeviceProof, Facts, Pairing};
 use crate::lang::checked::Expected;
 use crate::policy::Policy;
 use crate::verdict::VerdictKind;
+use crate::verdict::change::APPROVED;
 
 /// How many steps a way may have, unless there is none of so few.
 const MOST_STEPS: u32 = 4;
@@ -100,9 +101,7 @@ impl<'a> Field<'a> {
         from: &'a Facts,
         subject: &'a Subject,
     ) -> Result<Self, OverBudget> {
-        Self::moving(program, from, subject, BUDGET, |name, to| {
-            step::moves(name, from, to, subject)
-        })
+        Self::moving(program, from, subject, BUDGET, |found| found)
     }
 
     /// The same, where it may take so many nodes.
@@ -120,9 +119,7 @@ impl<'a> Field<'a> {
             nodes,
             ..Budget::default()
         };
-        Self::moving(policy.program(), from, subject, budget, |name, to| {
-            step::moves(name, from, to, subject)
-        })
+        Self::moving(policy.program(), from, subject, budget, |found| found)
     }
 
     /// The ways to a verdict.
@@ -140,8 +137,7 @@ impl<'a> Field<'a> {
         from: &'a Facts,
         subject: &'a Subject,
     ) -> Result<Self, OverBudget> {
-        Self::moving(program, from, subject, BUDGET, |name, to| {
-            let found = step::moves(name, from, to, subject);
+        Self::moving(program, from, subject, BUDGET, |found| {
             match found.by.is_empty() {
                 true => step::nobodys(),
                 false => found,
@@ -154,14 +150,16 @@ impl<'a> Field<'a> {
         from: &'a Facts,
         subject: &'a Subject,
         budget: Budget,
-        how: impl Fn(&str, &Facts) -> Move,
+        how: impl Fn(Move) -> Move,
     ) -> Result<Self, OverBudget> {
         // What was found together so, under the constants of a release, may stay so.
         let excused: Vec<&str> = broken(from).map(|assumption| assumption.says).collect();
         let kept = |assumption: &Assumption| !excused.contains(&assumption.says);
         let mut ground = Ground::excusing(&[program], budget, &kept)?;
         let outcomes = ground.outcomes(program)?;
-        let moves = ground.moves(from, |attribute, to| how(attribute.row().name, to));
+        let moves = ground.moves(from, |attribute, to| {
+            how(step::moves(attribute.row().name, from, to, subject))
+        });
         let vector = ground.vector(from);
         let mut field = Field {
             ground,
@@ -266,14 +264,11 @@ impl<'a> Field<'a> {
     /// that.
     fn approved(&mut self, told: Id, root: Id) -> Result<Id, OverBudget> {
         let space = &self.ground.space;
-        let names = [
-            "pairing",
-            "role-upgrade",
-            "scope-upgrade",
-            "metadata-upgrade",
-            "pending",
-        ];
-        let vars = names.map(|name| space.named(name));
+        let vars: Vec<Var> = APPROVED
+            .about
+            .iter()
+            .map(|name| space.named(name))
+            .collect();
         let before = Facts {
             pairing: if self.from.pairing == Pairing::None {
                 Pairing::Unpaired
@@ -283,9 +278,12 @@ impl<'a> Field<'a> {
             ..self.from.clone()
         };
         let after = approved(&before);
-        let classes = |facts: &Facts| vars.map(|var| (var, space.class(var, facts)));
+        let classes = |facts: &Facts| -> Vec<(Var, ClassId)> {
+            let each = vars.iter().map(|var| (*var, space.class(*var, facts)));
+            each.collect()
+        };
         let (before, after) = (classes(&before), classes(&after));
-        let at = |classes: [(Var, ClassId); 5]| {
+        let at = |classes: Vec<(Var, ClassId)>| {
             move |var: Var| {
                 let found = classes.iter().find(|(known, _)| *known == var);
                 found.map(|(_, class)| *class)
@@ -403,14 +401,9 @@ impl<'a> Field<'a> {
 
 /// What an approval makes of what is remembered.
 fn approved(facts: &Facts) -> Facts {
-    Facts {
-        pairing: Pairing::Paired,
-        role_upgrade: false,
-        scope_upgrade: false,
-        metadata_upgrade: false,
-        pending: PendingRequest::None,
-        ..facts.clone()
-    }
+    let mut approved = facts.clone();
+    (APPROVED.apply)(&mut approved);
+    approved
 }
 
 #[cfg(test)]

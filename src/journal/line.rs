@@ -240,4 +240,15 @@ impl Line {
     pub fn text(&self) -> String {
         visible::json(self)
     }
+
+    /// The same of a line that is of no log: without the version of the format, and the time.
+    #[must_use]
+    pub fn text_alone(&self) -> String {
+        let mut line = serde_json::to_value(self).unwrap_or_default();
+        if let Some(fields) = line.as_object_mut() {
+            fields.remove("gw-log");
+            fields.remove("time");
+        }
+        visible::json(&line)
+    }
 }

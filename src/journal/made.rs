@@ -8,7 +8,9 @@ use super::line::{Answer, Line, Owner, PolicyName, Says, Upgraded};
 use super::moment::Moment;
 use crate::admission::{AccessUpgrade, Admission, Event, RefusedUpgrade, Reply, Upgrade};
 use crate::compile::ClauseId;
-use crate::facts::{AttributeId, Stage};
+use crate::decide::Decision;
+use crate::explain::{Explanation, Subject};
+use crate::facts::{AttributeId, Facts, Stage, Transport};
 use crate::handshake::{Socket, clean};
 use crate::pairing::change::{Change, Write};
 use crate::pairing::rpc::{Call, Caller};
@@ -128,6 +130,29 @@ impl Line {
             admission.decision.by,
             law,
         )
+    }
+
+    /// A decision of a connection that is only explained: of no time, and with no answer.
+    #[must_use]
+    pub fn explained_of(
+        policy: &Policy,
+        explanation: &Explanation,
+        about: (&Facts, &Subject),
+    ) -> Self {
+        let (facts, subject) = about;
+        let Decision {
+            verdict, by, law, ..
+        } = explanation.decision;
+        let tcp = facts.transport == Transport::Tcp;
+        let address = facts.peer.ip().filter(|_| tcp);
+        let line = Line {
+            remote: address.map(|ip| ip.to_string().into()),
+            device: subject.device.as_deref().map(|id| clean(id).into()),
+            asked: Some(boxed(&subject.requested_scopes)),
+            facts: Some(Kept::new(facts, Stage::Connect)),
+            ..Line::new(Kind::Decided, 0, "")
+        };
+        line.judged(policy, verdict, by, law.map(|law| law.name().into()))
     }
 
     /// The same, of a decision that could not be kept, and was answered otherwise: see

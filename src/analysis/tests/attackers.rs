@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use super::walk::Walk;
-use crate::analysis::attacker::{ATTACKERS, Gain, Intruder, most, reaches};
+use crate::analysis::attacker::{ATTACKERS, Gain, Intruder, Siege, most};
 use crate::analysis::diagram::Budget;
 use crate::compile::program::{HIT, MISS};
 use crate::compile::{Lone, Program, compile};
@@ -43,7 +43,8 @@ fn intruders() -> Vec<Intruder> {
 /// What is shown gets as far as it says, and nothing that is tried gets further.
 fn are_exact(program: &Program, budget: Budget) -> Result<usize, TestCaseError> {
     let intruders = intruders();
-    let found = reaches(program, &intruders, budget);
+    let siege = Siege::new(program, &intruders, budget);
+    let found = siege.and_then(Siege::reaches);
     let found = found.map_err(|_| TestCaseError::reject("too large"))?;
     let mut tried = 0;
     for (intruder, shown) in intruders.iter().zip(found) {

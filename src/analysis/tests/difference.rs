@@ -1,7 +1,7 @@
 //! What small policies answer otherwise, against asking both about every connection.
 
 use crate::analysis::diagram::Budget;
-use crate::analysis::difference::{Difference, Side};
+use crate::analysis::difference::{Both, Side};
 use crate::decide::decide;
 use crate::facts::{Facts, ScopeSet};
 use crate::policy::Policy;
@@ -28,7 +28,8 @@ fn are_exact(texts: [&str; 2], world: &[Facts]) {
         vocabulary: policy.vocabulary(),
     });
     let shown = texts.join("\n");
-    let mut found = Difference::new(old, new, Budget::default()).unwrap();
+    let both = Both::new(old, new, Budget::default()).unwrap();
+    let mut found = both.difference().unwrap();
     let verdicts = |facts: &Facts| [old, new].map(|side| decide(side.program, facts).verdict);
     let transitions = found.transitions.clone();
     let mut told = Vec::new();

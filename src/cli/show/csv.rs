@@ -34,8 +34,17 @@ pub(super) fn csv(sheet: &Sheet) -> String {
 fn line(fields: &[String]) -> String {
     let quoted = fields
         .iter()
-        .map(|field| format!("\"{}\"", field.replace('"', "\"\"")));
+        .map(|field| format!("\"{}{}\"", mark(field), field.replace('"', "\"\"")));
     format!("{}\r\n", quoted.collect::<Vec<_>>().join(","))
+}
+
+/// What stands before a field that a spreadsheet would take for a formula: an apostrophe, by which
+/// it is text.
+fn mark(field: &str) -> &'static str {
+    match field.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        true => "'",
+        false => "",
+    }
 }
 
 #[cfg(test)]
@@ -48,6 +57,15 @@ mod tests {
         assert_eq!(
             line(&fields),
             "\"a,b\",\"say \"\"no\"\"\",\"two\r\nlines\"\r\n"
+        );
+    }
+
+    #[test]
+    fn no_field_is_taken_for_a_formula() {
+        let fields = ["=1+1", "+a", "-a", "@a", "a=b"].map(str::to_owned);
+        assert_eq!(
+            line(&fields),
+            "\"'=1+1\",\"'+a\",\"'-a\",\"'@a\",\"a=b\"\r\n"
         );
     }
 }

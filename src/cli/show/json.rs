@@ -24,6 +24,7 @@ fn clause(sheet: &Sheet, clause: &Shown) -> Value {
         "place": clause.place,
         "condition": clause.condition,
         "because": clause.because,
+        "onTrial": clause.on_trial,
         "decides": clause.decides.iter().map(|it| decided(sheet, it)).collect::<Vec<_>>(),
     })
 }

@@ -16,7 +16,7 @@ use super::output::{Output, ReportFormat};
 use crate::analysis::{Budget, OverBudget};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Sources;
-use sheet::Sheet;
+use sheet::{Listing, Sheet};
 
 /// Shows what a policy decides as a table that can be read in any order, or as a picture
 ///
@@ -68,9 +68,6 @@ enum ShowFormat {
     Svg,
 }
 
-/// How many conditions are listed, unless all are asked for.
-const LISTED: usize = 1;
-
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let format = match args.format {
         ShowFormat::Json => ReportFormat::Json,
@@ -86,18 +83,20 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             return Exit::of(&error);
         }
     };
-    let listed = match args.format {
+    let listing = match (args.format, args.all) {
         // A picture has none, and who reads values would take a part of them for all.
-        ShowFormat::Svg => Some(0),
-        ShowFormat::Csv => None,
-        ShowFormat::Human | ShowFormat::Html | ShowFormat::Json if args.all => None,
-        ShowFormat::Human | ShowFormat::Html | ShowFormat::Json => Some(LISTED),
+        (ShowFormat::Svg, _) => Listing::Nothing,
+        (ShowFormat::Csv, _) | (ShowFormat::Human | ShowFormat::Html | ShowFormat::Json, true) => {
+            Listing::All
+        }
+        (ShowFormat::Human | ShowFormat::Html, false) => Listing::Brief,
+        (ShowFormat::Json, false) => Listing::Largest,
     };
     let budget = Budget {
         nodes: args.max_nodes,
         steps: args.max_nodes.saturating_mul(100),
     };
-    let sheet = match Sheet::new(&policy, listed, budget) {
+    let sheet = match Sheet::new(&policy, listing, budget) {
         Ok(sheet) => sheet,
         Err(OverBudget) => {
             let message = "the policy is not shown: that takes more nodes than are allowed";
@@ -109,7 +108,8 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         }
     };
     match args.format {
-        ShowFormat::Human => output.say(&text::text(&sheet)),
+        ShowFormat::Human if args.all => output.say(&text::whole(&sheet)),
+        ShowFormat::Human => output.say(&text::brief(&sheet)),
         ShowFormat::Csv => output.say(&csv::csv(&sheet)),
         ShowFormat::Html => output.say(&html::html(&sheet)),
         ShowFormat::Json => output.say_json(&json::json(&sheet)),

@@ -304,6 +304,9 @@ impl Drawn {
 
 /// What a clause answers: for each verdict its kind, its text and its share.
 fn answers(clause: &Shown) -> Vec<(Option<VerdictKind>, String, String)> {
+    if let Some(answer) = &clause.on_trial {
+        return vec![(None, format!("{answer}, on trial"), "–".to_owned())];
+    }
     if clause.decides.is_empty() {
         return vec![(None, "decides nothing".to_owned(), "–".to_owned())];
     }

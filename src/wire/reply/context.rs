@@ -1,9 +1,11 @@
 //! What the wording of an answer depends on besides its reason.
 
 use crate::auth::reason::AuthReason;
-use crate::facts::{AuthMode, Client, Mode, OriginClass, Role};
-use crate::settings::{Compatibility, Settings};
-use crate::wire::connect::{Connect, SentSecrets};
+use crate::facts::{
+    Auth, AuthFailure, AuthMode, Client, DeviceProof, Facts, Ingress, Mode, OriginClass, Role,
+};
+use crate::settings::Compatibility;
+use crate::wire::connect::SentSecrets;
 
 /// What the wording of an answer depends on besides its reason.
 #[derive(Clone, Copy, Debug)]
@@ -38,22 +40,24 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// That of a connect frame; the rest as of a remote client that is no browser, and that
-    /// nothing more is known of.
+    /// That of a connection of which no more than its facts is known.
     #[must_use]
-    pub fn of(connect: &Connect, settings: &'a Settings) -> Self {
-        let claims = connect.claims().looked_at(settings);
+    pub fn of_facts(facts: &Facts, compatibility: &'a Compatibility) -> Self {
+        let direct_local = facts.peer.is_loopback() && facts.ingress == Ingress::Direct;
+        let flags = &facts.setting;
+        let flagged = flags.disable_device_auth || (flags.allow_insecure_auth && direct_local);
         Context {
-            compatibility: &settings.compatibility,
-            auth_mode: settings.auth.mode(),
-            client: claims.client,
-            mode: claims.mode,
-            role: claims.role,
-            sent: connect.sent,
-            device: claims.device.is_some(),
-            may_lack_device: false,
-            direct_local: false,
-            origin: OriginClass::Absent,
+            compatibility,
+            auth_mode: flags.auth_mode,
+            client: facts.client,
+            mode: facts.mode,
+            role: facts.role,
+            sent: sent(facts),
+            // A device that was passed over was not named, as far as the client is told.
+            device: facts.device != DeviceProof::Absent,
+            may_lack_device: flagged && compatibility.discard_flagged_device,
+            direct_local,
+            origin: facts.origin.class(),
             auth_reason: None,
             hint: None,
             rule: None,
@@ -68,5 +72,19 @@ impl<'a> Context<'a> {
     /// A page in a browser that is not the dashboard.
     pub(super) fn is_webchat(&self) -> bool {
         self.mode == Mode::Webchat || self.client == Client::WebchatUi
+    }
+}
+
+/// Which secrets a client sent, as far as facts say it.
+fn sent(facts: &Facts) -> SentSecrets {
+    use AuthFailure as Failed;
+    SentSecrets {
+        password: facts.auth == Auth::Password || facts.auth_failure == Failed::PasswordMismatch,
+        token: facts.auth == Auth::Token || facts.auth_failure == Failed::TokenMismatch,
+        bootstrap_token: facts.auth == Auth::BootstrapToken
+            || facts.auth_failure == Failed::BootstrapTokenInvalid,
+        device_token: facts.auth == Auth::DeviceToken
+            || facts.auth_failure == Failed::DeviceTokenMismatch,
+        agent_identity: false,
     }
 }
