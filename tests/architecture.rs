@@ -102,6 +102,18 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "repair",
+        &[
+            "analysis",
+            "compile",
+            "diagnostic",
+            "lang",
+            "lint",
+            "policy",
+            "source",
+        ],
+    ),
+    (
         "coverage",
         &[
             "analysis",

@@ -9,7 +9,7 @@ use crate::diagnostic::render::{Format, render};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, suggest};
 use crate::lang::Checked;
 use crate::lang::parse::parse;
-use crate::lint::lint;
+use crate::lint::{Search, lint};
 use crate::policy::{Policy, PolicyError};
 use crate::settings::Settings;
 use crate::source::Sources;
@@ -49,6 +49,10 @@ pub(super) struct Args {
     #[arg(long)]
     trust: bool,
 
+    /// Look for refusals whose way on leads nowhere, too, which takes longer (docs/dead-ends.md)
+    #[arg(long)]
+    dead_ends: bool,
+
     /// How many nodes the analysis of a policy may make; none is let through unanalysed
     #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
     max_nodes: usize,
@@ -74,6 +78,10 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     } else {
         args.files.clone()
     };
+    let search = Search {
+        nodes: args.max_nodes,
+        dead_ends: args.dead_ends,
+    };
     let mut exit = Exit::Success;
     // One document for all files: the ids of each file's texts are moved behind the others.
     let mut all = Diagnostics::default();
@@ -94,7 +102,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
                 ));
                 let distance = sources.append(policy.sources());
                 all.append(policy.warnings(), distance);
-                let suspicious = Diagnostics(lint(&policy, args.max_nodes));
+                let suspicious = Diagnostics(lint(&policy, search));
                 if suspicious.has_errors() {
                     exit = exit.and(Exit::Failure);
                 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use super::lint;
+use super::{Search, lint};
 use crate::decide::decide;
 use crate::diagnostic::Code;
 use crate::facts::assumptions::{Named, complete};
@@ -174,7 +174,7 @@ proptest! {
             let source = policy.sources().iter().next().unwrap().1;
             source.position(found.span().unwrap().start).0 - 2
         };
-        let found = lint(&policy, 1_000_000);
+        let found = lint(&policy, Search::usual(1_000_000));
         let mut found: Vec<(usize, Code)> = found
             .iter()
             .filter(|found| whole.contains(&found.code))
@@ -199,7 +199,7 @@ fn what_allows_nothing_is_shown_where_it_stands() {
         let Ok(policy) = Policy::parse("small.policy", &text) else {
             panic!("{newline:?} ends a line");
         };
-        let found = lint(&policy, 1_000_000);
+        let found = lint(&policy, Search::usual(1_000_000));
         let [stale] = found.as_slice() else {
             panic!("{found:?}");
         };

@@ -1,0 +1,1 @@
+//! What is repaired, against a comparison of everything.
