@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
+use super::fix::Mended;
 use super::output::{Output, ReportFormat};
 use super::trust::Everybody;
-use super::{Exit, constants, load, owner};
+use super::{Exit, constants, fix, load, owner};
 use crate::diagnostic::render::{Format, render};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, suggest};
 use crate::lang::Checked;
@@ -27,6 +28,7 @@ Examples:
   gw check-policy                        the default policy
   gw check-policy policies/*.policy
   gw check-policy --deny warning my.policy
+  gw check-policy --fix --dry-run my.policy
   gw check-policy --trust my.policy      how far attackers get, in a table
   gw check-policy --format sarif my.policy > gw.sarif
   gw check-policy --explain mixed-operators
@@ -53,6 +55,18 @@ pub(super) struct Args {
     #[arg(long)]
     dead_ends: bool,
 
+    /// Do away in the file with what is found, where that is proved to change no verdict
+    #[arg(long, conflicts_with = "explain")]
+    fix: bool,
+
+    /// With --fix: print the patch, and write nothing
+    #[arg(long, requires = "fix", alias = "diff")]
+    dry_run: bool,
+
+    /// With --fix: do away with findings of this code though that changes what is decided
+    #[arg(long, requires = "fix", value_name = "CODE", value_delimiter = ',', value_parser = code)]
+    semantic: Vec<Code>,
+
     /// How many nodes the analysis of a policy may make; none is let through unanalysed
     #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
     max_nodes: usize,
@@ -60,6 +74,15 @@ pub(super) struct Args {
     /// Print the page about a diagnostic, and check nothing
     #[arg(long, value_name = "CODE", conflicts_with = "files")]
     explain: Option<String>,
+}
+
+/// The diagnostic of a name.
+fn code(name: &str) -> Result<Code, String> {
+    let names = || Code::ALL.iter().map(|code| code.name());
+    Code::parse(name).ok_or_else(|| {
+        let near = suggest::did_you_mean(name, names());
+        near.unwrap_or_else(|| "`gw check-policy` prints the codes in brackets".to_owned())
+    })
 }
 
 /// What fails beside errors.
@@ -82,15 +105,33 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         nodes: args.max_nodes,
         dead_ends: args.dead_ends,
     };
+    let asked = fix::Asked {
+        dry_run: args.dry_run,
+        semantic: &args.semantic,
+        search,
+        files: &files,
+    };
     let mut exit = Exit::Success;
     // One document for all files: the ids of each file's texts are moved behind the others.
     let mut all = Diagnostics::default();
     let mut sources = Sources::default();
     let mut summary = String::new();
     let mut tables = Vec::new();
+    let mut fixes = Vec::new();
     for file in &files {
         let constants = constants::of(file);
-        match load::policy(file, true) {
+        let loaded = match args.fix {
+            false => load::policy(file, true),
+            true => fix::mend(file, &asked).map(|mended| {
+                if mended.has_failed() {
+                    exit = exit.and(Exit::Input);
+                }
+                let policy = mended.policy().clone();
+                fixes.push(mended);
+                policy
+            }),
+        };
+        match loaded {
             Ok(policy) => {
                 let checked = policy.checked();
                 summary.push_str(&format!(
@@ -148,24 +189,40 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     }
     match args.format {
         ReportFormat::Human | ReportFormat::Plain => {
+            fixes.iter().for_each(|it| it.say(args.dry_run, output));
             output.report(&all, &sources, args.format);
             for (file, everybody) in &tables {
                 output.say(&format!("{}\n", everybody.drawn(file)));
             }
-            output.say(&summary);
+            // Standard output has the policy itself.
+            match fixes.iter().any(|it| it.is_printed(args.dry_run)) {
+                true => output.complain(&summary),
+                false => output.say(&summary),
+            }
         }
-        ReportFormat::Json if args.trust => {
+        ReportFormat::Json if args.trust || args.fix => {
             let found = render(&all, &sources, Format::Json);
             let mut document: serde_json::Value = serde_json::from_str(&found).unwrap_or_default();
             let tables = tables.iter().map(
                 |(file, everybody)| json!({ "policy": file, "attackers": everybody.document() }),
             );
             if let Some(document) = document.as_object_mut() {
-                document.insert("trust".to_owned(), tables.collect());
+                if args.trust {
+                    document.insert("trust".to_owned(), tables.collect());
+                }
+                if args.fix {
+                    let fixes = fixes.iter().map(Mended::document);
+                    document.insert("fixes".to_owned(), fixes.collect());
+                }
             }
             output.say_json(&document);
         }
-        ReportFormat::Json | ReportFormat::Sarif => output.report(&all, &sources, args.format),
+        ReportFormat::Json => output.report(&all, &sources, args.format),
+        ReportFormat::Sarif => {
+            // What was done is for whoever looks on: the document has no place for it.
+            fixes.iter().for_each(|it| output.complain(&it.told()));
+            output.report(&all, &sources, args.format);
+        }
     }
     exit
 }
