@@ -7,11 +7,12 @@ use super::output::{Output, ReportFormat};
 use super::trust::Everybody;
 use super::{Exit, constants, fix, load, owner};
 use crate::diagnostic::render::{Format, render};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, suggest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Fix, Severity, suggest};
 use crate::lang::Checked;
 use crate::lang::parse::parse;
 use crate::lint::{Search, lint};
 use crate::policy::{Policy, PolicyError};
+use crate::repair::is_proved;
 use crate::settings::Settings;
 use crate::source::Sources;
 
@@ -143,7 +144,10 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
                 ));
                 let distance = sources.append(policy.sources());
                 all.append(policy.warnings(), distance);
-                let suspicious = Diagnostics(lint(&policy, search));
+                let mut suspicious = Diagnostics(lint(&policy, search));
+                if args.format == ReportFormat::Sarif {
+                    proved(&mut suspicious, &policy, file);
+                }
                 if suspicious.has_errors() {
                     exit = exit.and(Exit::Failure);
                 }
@@ -200,13 +204,20 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
                 false => output.say(&summary),
             }
         }
-        ReportFormat::Json if args.trust || args.fix => {
-            let found = render(&all, &sources, Format::Json);
+        ReportFormat::Json | ReportFormat::Sarif if args.trust || args.fix => {
+            let (format, at) = match args.format {
+                ReportFormat::Sarif => (Format::Sarif, "/runs/0/properties"),
+                ReportFormat::Human | ReportFormat::Plain | ReportFormat::Json => (Format::Json, ""),
+            };
+            let found = render(&all, &sources, format);
             let mut document: serde_json::Value = serde_json::from_str(&found).unwrap_or_default();
+            if let Some(run) = document.pointer_mut("/runs/0").and_then(|it| it.as_object_mut()) {
+                run.insert("properties".to_owned(), json!({}));
+            }
             let tables = tables.iter().map(
                 |(file, everybody)| json!({ "policy": file, "attackers": everybody.document() }),
             );
-            if let Some(document) = document.as_object_mut() {
+            if let Some(document) = document.pointer_mut(at).and_then(|it| it.as_object_mut()) {
                 if args.trust {
                     document.insert("trust".to_owned(), tables.collect());
                 }
@@ -217,14 +228,18 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             }
             output.say_json(&document);
         }
-        ReportFormat::Json => output.report(&all, &sources, args.format),
-        ReportFormat::Sarif => {
-            // What was done is for whoever looks on: the document has no place for it.
-            fixes.iter().for_each(|it| output.complain(&it.told()));
-            output.report(&all, &sources, args.format);
-        }
+        ReportFormat::Json | ReportFormat::Sarif => output.report(&all, &sources, args.format),
     }
     exit
+}
+
+/// Leaves those edits that are proved to leave the meaning of a policy unchanged.
+fn proved(found: &mut Diagnostics, policy: &Policy, file: &str) {
+    let mut load = |text: &str| Policy::load(file, text, &mut load::reader_of(file));
+    for found in &mut found.0 {
+        let is_proved = |fix: &Fix| fix.keeps_meaning && is_proved(policy, fix, &mut load);
+        found.fixes.retain(is_proved);
+    }
 }
 
 /// Whether a file that does not load is one to be included: it lacks a default, and nothing

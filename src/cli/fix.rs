@@ -221,7 +221,7 @@ impl Mended {
         }
     }
 
-    pub(super) fn told(&self) -> String {
+    fn told(&self) -> String {
         let mut text = String::new();
         let Repair {
             kept,
@@ -237,12 +237,12 @@ impl Mended {
             }
         };
         let would = match self.written {
-            Written::DryRun | Written::BuiltIn | Written::Failed(_) => "to be ",
+            Written::DryRun | Written::BuiltIn | Written::Failed(_) => "would be ",
             Written::Nothing | Written::Printed | Written::Done => "",
         };
         let lines = |all: &[Made]| all.iter().map(line).collect::<Vec<_>>();
         section(
-            &format!("{would}mended; proved: no connection is answered otherwise"),
+            &format!("{would}mended; no connection is answered otherwise, which is proved"),
             lines(kept),
         );
         let mut asked = lines(changed);
@@ -250,7 +250,7 @@ impl Mended {
             asked.push(self.effect(&self.repair.policy).0);
         }
         section(
-            &format!("{would}changed as asked; what is decided otherwise then stands below"),
+            &format!("{would}changed as asked, and what is decided otherwise then"),
             asked,
         );
         let left = left.iter().map(|(made, why)| {
@@ -263,12 +263,23 @@ impl Mended {
                 Some(then) => self.effect(then).0,
                 None => "    its tests or claims would not hold then\n".to_owned(),
             };
-            let command = format!(
-                "    do it: gw check-policy --fix --semantic {} {}\n",
-                offer.made.code.name(),
-                shell_word(file)
-            );
-            let command = offer.then.as_ref().map_or(String::new(), |_| command);
+            let is_gone = matches!(self.written, Written::Done)
+                && kept
+                    .iter()
+                    .any(|it| (it.code, it.line) == (offer.made.code, offer.made.line));
+            let command = match (&offer.then, is_gone) {
+                (None, _) => String::new(),
+                (Some(_), gone) => format!(
+                    "    {}: gw check-policy --fix --semantic {} {}\n",
+                    if gone {
+                        "instead: put the old text back, and"
+                    } else {
+                        "do it"
+                    },
+                    offer.made.code.name(),
+                    shell_word(file)
+                ),
+            };
             format!("{}{effect}{command}", line(&offer.made))
         });
         section(

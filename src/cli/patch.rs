@@ -130,7 +130,7 @@ mod tests {
                     let from = line[4..].split([',', ' ']).next().unwrap();
                     let from: usize = from.parse().unwrap();
                     let from = from - usize::from(!line.contains(",0 +"));
-                    new.extend(&old[at..from]);
+                    new.extend(old[at..from].iter().copied());
                     at = from;
                 }
                 b'-' => at += 1,
@@ -143,7 +143,7 @@ mod tests {
                 _ => {}
             }
         }
-        new.extend(&old[at..]);
+        new.extend(old[at..].iter().copied());
         new
     }
 
