@@ -119,6 +119,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let mut summary = String::new();
     let mut tables = Vec::new();
     let mut fixes = Vec::new();
+    let mut offers = String::new();
     for file in &files {
         let constants = constants::of(file);
         let loaded = match args.fix {
@@ -171,6 +172,9 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
                 "{file}: can be included; it decides nothing by itself\n"
             )),
             Err(error) => {
+                if args.fix {
+                    offers.extend(fix::offered(file, &error, args.max_nodes));
+                }
                 exit = exit.and(Exit::of(&error));
                 summary.push_str(&format!(
                     "{file}: {}\n",
@@ -194,6 +198,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     match args.format {
         ReportFormat::Human | ReportFormat::Plain => {
             fixes.iter().for_each(|it| it.say(args.dry_run, output));
+            output.say(&offers);
             output.report(&all, &sources, args.format);
             for (file, everybody) in &tables {
                 output.say(&format!("{}\n", everybody.drawn(file)));
@@ -207,11 +212,16 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         ReportFormat::Json | ReportFormat::Sarif if args.trust || args.fix => {
             let (format, at) = match args.format {
                 ReportFormat::Sarif => (Format::Sarif, "/runs/0/properties"),
-                ReportFormat::Human | ReportFormat::Plain | ReportFormat::Json => (Format::Json, ""),
+                ReportFormat::Human | ReportFormat::Plain | ReportFormat::Json => {
+                    (Format::Json, "")
+                }
             };
             let found = render(&all, &sources, format);
             let mut document: serde_json::Value = serde_json::from_str(&found).unwrap_or_default();
-            if let Some(run) = document.pointer_mut("/runs/0").and_then(|it| it.as_object_mut()) {
+            if let Some(run) = document
+                .pointer_mut("/runs/0")
+                .and_then(|it| it.as_object_mut())
+            {
                 run.insert("properties".to_owned(), json!({}));
             }
             let tables = tables.iter().map(

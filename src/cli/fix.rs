@@ -156,11 +156,12 @@ fn beside<'a>(file: &str, named: &[String]) -> Vec<Box<Load<'a>>> {
         if reads(&path, &text, &target) {
             found.push(Box::new(move |changed| {
                 let mut reader = load::reader_of(&path);
-                Policy::load_untested(&path, &text, &mut |path, purpose| {
-                    match purpose == Read::Policy && is_file(path, &target) {
-                        true => Ok(changed.to_owned()),
-                        false => reader(path, purpose),
-                    }
+                Policy::load_untested(&path, &text, &mut |path, purpose| match purpose
+                    == Read::Policy
+                    && is_file(path, &target)
+                {
+                    true => Ok(changed.to_owned()),
+                    false => reader(path, purpose),
                 })
             }));
         }
@@ -258,11 +259,15 @@ impl Mended {
             format!("{}: {}\n", made.trim_end(), because(why))
         });
         section("left as it is", left.collect());
-        let offers = offered.iter().map(|offer| {
+        let offers = offered.iter().filter_map(|offer| {
             let effect = match &offer.then {
                 Some(then) => self.effect(then).0,
                 None => "    its tests or claims would not hold then\n".to_owned(),
             };
+            // Another rule takes its place.
+            if effect == NOTHING {
+                return None;
+            }
             let is_gone = matches!(self.written, Written::Done)
                 && kept
                     .iter()
@@ -280,14 +285,16 @@ impl Mended {
                     shell_word(file)
                 ),
             };
-            format!("{}{effect}{command}", line(&offer.made))
+            Some(format!("{}{effect}{command}", line(&offer.made)))
         });
         section(
             "not done unasked, for it changes what is decided",
             offers.collect(),
         );
         let end = match &self.written {
-            Written::Nothing if kept.is_empty() && changed.is_empty() => "nothing to mend".to_owned(),
+            Written::Nothing if kept.is_empty() && changed.is_empty() => {
+                "nothing to mend".to_owned()
+            }
             Written::Nothing | Written::Printed => String::new(),
             Written::DryRun => "nothing was written".to_owned(),
             Written::BuiltIn => {
@@ -306,12 +313,8 @@ impl Mended {
     /// What is decided otherwise by another policy: told, and for programs.
     fn effect(&self, then: &Policy) -> (String, Value) {
         match diff::effect(&self.before, then, self.max_nodes.saturating_mul(4)) {
-            Ok((told, value)) if told.is_empty() => ("    nothing\n".to_owned(), value),
-            Ok((told, value)) => {
-                let lines = told.lines().filter(|line| !line.is_empty());
-                let lines = lines.map(|line| format!("    {line}\n"));
-                (lines.collect(), value)
-            }
+            Ok((told, value)) if told.is_empty() => (NOTHING.to_owned(), value),
+            Ok((told, value)) => (indented(&told), value),
             Err(_too_much) => (
                 "    nobody knows: comparing takes more nodes than are allowed\n".to_owned(),
                 Value::Null,
@@ -321,9 +324,8 @@ impl Mended {
 
     /// As a program reads it.
     pub(super) fn document(&self) -> Value {
-        let made = |made: &Made| {
-            json!({ "code": made.code.name(), "line": made.line, "does": made.says })
-        };
+        let made =
+            |made: &Made| json!({ "code": made.code.name(), "line": made.line, "does": made.says });
         let with = |it: &Made, name: &str, value: Value| {
             let mut document = made(it);
             if let Some(document) = document.as_object_mut() {
@@ -361,17 +363,55 @@ impl Mended {
     }
 }
 
+/// What is said where nothing is decided otherwise.
+const NOTHING: &str = "    nothing\n";
+
+/// What could be done about a policy that does not load: told where it was not asked for.
+pub(super) fn offered(file: &str, error: &PolicyError, nodes: usize) -> Option<String> {
+    let codes: Vec<Code> = error.diagnostics.0.iter().map(|found| found.code).collect();
+    let [now, other] = readings(error, &codes)?;
+    let load = |text: &str| Policy::load(file, text, &mut load::reader_of(file)).ok();
+    let (now, other) = (load(&now)?, load(&other)?);
+    let effect = diff::effect(&other, &now, nodes.saturating_mul(4));
+    let effect = effect.map_or_else(|_too_much| String::new(), |(told, _)| indented(&told));
+    let fixes = error
+        .diagnostics
+        .0
+        .iter()
+        .filter_map(|found| found.fixes.first());
+    let says: Vec<&str> = fixes.map(|fix| fix.says.as_str()).collect();
+    Some(format!(
+        "{file}: not done unasked, for it could be meant otherwise: {}\n{effect}    do it: gw check-policy --fix --semantic host-bits-set {}\n",
+        says.join(", "),
+        shell_word(file)
+    ))
+}
+
+fn indented(told: &str) -> String {
+    let lines = told.lines().filter(|line| !line.is_empty());
+    lines.map(|line| format!("    {line}\n")).collect()
+}
+
 fn line(made: &Made) -> String {
-    format!("  line {:<4} {}: {}\n", made.line, made.code.name(), made.says)
+    format!(
+        "  line {:<4} {}: {}\n",
+        made.line,
+        made.code.name(),
+        made.says
+    )
 }
 
 /// Why an edit was not made.
 fn because(why: &Unproved) -> String {
     match why {
-        Unproved::DoesNotLoad => "the policy would not load, or its tests and claims would fail".to_owned(),
+        Unproved::DoesNotLoad => {
+            "the policy would not load, or its tests and claims would fail".to_owned()
+        }
         Unproved::Differs => "some connections would be answered otherwise".to_owned(),
         Unproved::OfTrials => "a trial would be recorded for other connections".to_owned(),
         Unproved::Beside(name) => format!("{name} reads this file, and would decide otherwise"),
-        Unproved::TooLarge => "nobody knows whether it changes anything: that takes more than is allowed".to_owned(),
+        Unproved::TooLarge => {
+            "nobody knows whether it changes anything: that takes more than is allowed".to_owned()
+        }
     }
 }

@@ -45,12 +45,7 @@ pub(super) fn patch(name: &str, old: &str, new: &str) -> String {
         let lines = |other: fn(&Line<'_>) -> bool| hunk.iter().filter(|it| !other(it)).count();
         let before = lines(|it| matches!(it, Line::New(_)));
         let now = lines(|it| matches!(it, Line::Old(_)));
-        let _ = writeln!(
-            text,
-            "@@ -{} +{} @@",
-            range(from, before),
-            range(to, now)
-        );
+        let _ = writeln!(text, "@@ -{} +{} @@", range(from, before), range(to, now));
         for line in hunk {
             let (mark, line) = match line {
                 Line::Both(line) => (' ', line),
@@ -79,8 +74,8 @@ fn range(start: usize, count: usize) -> String {
     }
 }
 
-/// How one text becomes the other: where they differ, the lines to the nearest place from which two
-/// lines are alike again.
+/// How one text becomes the other: where they differ, the lines to the nearest place from which they
+/// are alike again.
 fn script<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
     let mut script = Vec::new();
     let (mut x, mut y) = (0, 0);
@@ -101,8 +96,12 @@ fn script<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
 /// How many lines of each text stand before the place from which they are alike again.
 fn nearest(old: Option<&[&str]>, new: Option<&[&str]>) -> (usize, usize) {
     let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
+    // A blank line alone is alike everywhere.
     let is_alike = |gone: usize, come: usize| {
-        (0..2).all(|next| old.get(gone + next) == new.get(come + next))
+        let line = old.get(gone);
+        line == new.get(come)
+            && (line.is_none_or(|line| !line.trim().is_empty())
+                || old.get(gone + 1) == new.get(come + 1))
     };
     let most = (old.len() + new.len()).min(MOST);
     let ways = (1..=most).flat_map(|both| (0..=both).map(move |come| (both - come, come)));
@@ -124,7 +123,11 @@ mod tests {
         while let Some(line) = lines.next() {
             let is_cut = lines.peek().is_some_and(|it| it.starts_with('\\'));
             let rest = &line[1..];
-            let rest = if is_cut { rest.trim_end_matches('\n') } else { rest };
+            let rest = if is_cut {
+                rest.trim_end_matches('\n')
+            } else {
+                rest
+            };
             match line.as_bytes()[0] {
                 b'@' => {
                     let from = line[4..].split([',', ' ']).next().unwrap();
@@ -149,9 +152,7 @@ mod tests {
 
     #[test]
     fn a_patch_makes_one_text_of_the_other() {
-        let lines = |of: std::ops::Range<usize>| {
-            of.map(|it| format!("{it}\n")).collect::<String>()
-        };
+        let lines = |of: std::ops::Range<usize>| of.map(|it| format!("{it}\n")).collect::<String>();
         let texts = [
             String::new(),
             lines(0..1),

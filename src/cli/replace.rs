@@ -20,7 +20,9 @@ pub(super) fn replace(file: &str, read: &str, text: &str) -> Result<(), Error> {
         .and_then(|()| written.sync_all())
         .and_then(|()| match fs::read(&target)? == read.as_bytes() {
             true => fs::rename(&beside, &target),
-            false => Err(Error::other("it was changed meanwhile, and is left as it is")),
+            false => Err(Error::other(
+                "it was changed meanwhile, and is left as it is",
+            )),
         });
     put.inspect_err(|_| {
         let _ = fs::remove_file(&beside);

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{LINTS, Search};
 use super::wording::Wording;
+use super::{LINTS, Search};
 use crate::diagnostic::{Code, Diagnostic, Severity, suggest};
 use crate::source::{Source, SourceId, Sources, Span};
 
@@ -21,11 +21,7 @@ struct Allowed {
 }
 
 /// Leaves out what is allowed, and adds the comments that allow nothing.
-pub(super) fn apply(
-    found: Vec<Diagnostic>,
-    sources: &Sources,
-    search: Search,
-) -> Vec<Diagnostic> {
+pub(super) fn apply(found: Vec<Diagnostic>, sources: &Sources, search: Search) -> Vec<Diagnostic> {
     let Some((id, source)) = sources.iter().next() else {
         return found;
     };

@@ -27,7 +27,12 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
         let mut lost = clause.iter().filter(|it| matches!(it.way, Way::DeadEnd));
         if let Some(first) = lost.next() {
             let message = "what this refusal tells the client to do leads nowhere".to_owned();
-            tell(first.by, message, first.verdict.to_string(), view.see(&first.shown.facts));
+            tell(
+                first.by,
+                message,
+                first.verdict.to_string(),
+                view.see(&first.shown.facts),
+            );
         }
     }
     for locked in &ways.owner {
@@ -38,7 +43,12 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
             report.unwrap_or_default()
         );
         let label = locked.decision.verdict.to_string();
-        tell(locked.decision.by, message, label, view.see(&locked.shown.facts));
+        tell(
+            locked.decision.by,
+            message,
+            label,
+            view.see(&locked.shown.facts),
+        );
     }
     Ok(found)
 }

@@ -58,7 +58,9 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
             let flips = moved(view, id.0, above)?;
             diagnostic = diagnostic.help(format!("move it above {}{flips}", view.name(above)));
             delete = "or delete it, which changes nothing";
-            let edits = view.wording.moved_above(clause.span, view.clause(above).span);
+            let edits = view
+                .wording
+                .moved_above(clause.span, view.clause(above).span);
             let says = format!("move {} above {}", view.name(id.0), view.name(above));
             moving = Some((says, edits));
         }

@@ -105,9 +105,7 @@ impl<'a> Wording<'a> {
     }
 
     fn piece_of(&self, span: Span) -> Option<usize> {
-        let holds = |piece: &Piece| {
-            matches!(piece, Piece::Statement(range) if range.contains(&(span.start as usize)))
-        };
+        let holds = |piece: &Piece| matches!(piece, Piece::Statement(range) if range.contains(&(span.start as usize)));
         (span.source == self.id).then(|| self.pieces.iter().position(holds))?
     }
 
@@ -152,18 +150,18 @@ impl<'a> Wording<'a> {
         };
         let before = at.checked_sub(1).and_then(|at| all.get(at));
         let Some(range) = (match (before, all.get(at + 1)) {
-            (Some(before), _) => self.joined(before.range().end..one.range().start, between).map(
-                |join| match join {
+            (Some(before), _) => self
+                .joined(before.range().end..one.range().start, between)
+                .map(|join| match join {
                     Join::Plain(gap) => gap.start..one.range().end,
                     Join::Commented(word) => word..one.range().end,
-                },
-            ),
-            (None, Some(next)) => self.joined(one.range().end..next.range().start, between).map(
-                |join| match join {
+                }),
+            (None, Some(next)) => self
+                .joined(one.range().end..next.range().start, between)
+                .map(|join| match join {
                     Join::Plain(gap) => one.range().start..gap.end,
                     Join::Commented(word) => one.range().start..word + between.len(),
-                },
-            ),
+                }),
             (None, None) => None,
         }) else {
             return Vec::new();

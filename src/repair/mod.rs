@@ -214,6 +214,8 @@ impl<'a> Accepted<'a> {
                 self.taken.extend(some);
                 self.last = Some(last);
             }
+            // One that does not go with those before it may go without them, or not be found then.
+            (Err(_), [_]) if !self.taken.is_empty() => {}
             (Err(_), []) => {}
             (Err(why), [only]) => self.refused.push((*only, why)),
             (Err(_), some) => {

@@ -1,9 +1,9 @@
 //! Whether a policy means the same with another text.
 
 use super::Load;
-use crate::analysis::{Budget, canonical};
-use crate::compile::compile;
-use crate::lang::checked::Role;
+use crate::analysis::{Budget, OverBudget, are_alike};
+use crate::compile::{Program, compile};
+use crate::lang::checked::{Checked, Role};
 use crate::policy::Policy;
 
 /// Why an edit was not made.
@@ -23,9 +23,7 @@ pub enum Unproved {
 
 /// What a policy, and those beside it, must go on to mean.
 pub(super) struct Proof<'p, 'l> {
-    meaning: Option<String>,
-    /// The same with its trials as rules: for whom each is recorded.
-    with_trials: Option<String>,
+    before: Policy,
     load: &'p mut Load<'l>,
     others: Vec<(&'p mut Load<'l>, Policy)>,
 }
@@ -43,8 +41,7 @@ impl<'p, 'l> Proof<'p, 'l> {
             Some((&mut **other, now))
         });
         Proof {
-            meaning: policy.fingerprint().map(str::to_owned),
-            with_trials: with_trials(policy),
+            before: policy.clone(),
             load,
             others: others.collect(),
         }
@@ -52,27 +49,13 @@ impl<'p, 'l> Proof<'p, 'l> {
 
     /// The policy of a text, if it means the same.
     pub(super) fn of(&mut self, text: &str) -> Result<Policy, Unproved> {
-        if self.meaning.is_none() || self.with_trials.is_none() {
-            return Err(Unproved::TooLarge);
-        }
         let Ok(policy) = (self.load)(text) else {
             return Err(Unproved::DoesNotLoad);
         };
-        match policy.fingerprint() {
-            None => return Err(Unproved::TooLarge),
-            now if now != self.meaning.as_deref() => return Err(Unproved::Differs),
-            Some(_) => {}
-        }
-        if with_trials(&policy) != self.with_trials {
-            return Err(Unproved::OfTrials);
-        }
+        compared(&self.before, &policy)?;
         for (load, before) in &mut self.others {
-            let now = load(text).ok();
-            let is_same = now.is_some_and(|now| {
-                let meaning = now.fingerprint();
-                meaning.is_some() && meaning == before.fingerprint()
-            });
-            if !is_same {
+            let same = load(text).map(|now| compared(before, &now));
+            if !matches!(same, Ok(Ok(()))) {
                 return Err(Unproved::Beside(before.name().to_owned()));
             }
         }
@@ -80,9 +63,30 @@ impl<'p, 'l> Proof<'p, 'l> {
     }
 }
 
-/// What a policy would mean if its trials decided: whom each is the first to hold for. Empty where it
-/// has none.
-fn with_trials(policy: &Policy) -> Option<String> {
+/// Whether a policy answers every connection as another one does, and its trials are recorded for the
+/// same connections.
+fn compared(before: &Policy, now: &Policy) -> Result<(), Unproved> {
+    let alike = |one: (&Checked, &Program), other: (&Checked, &Program), differs| match are_alike(
+        [one, other],
+        Budget::default(),
+    ) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(differs),
+        Err(OverBudget) => Err(Unproved::TooLarge),
+    };
+    alike(
+        (before.checked(), before.program()),
+        (now.checked(), now.program()),
+        Unproved::Differs,
+    )?;
+    let [Some(before), Some(now)] = [before, now].map(with_trials) else {
+        return Ok(());
+    };
+    alike((&before.0, &before.1), (&now.0, &now.1), Unproved::OfTrials)
+}
+
+/// A policy as if its trials decided: whom each is the first to hold for. None where it has none.
+fn with_trials(policy: &Policy) -> Option<(Checked, Program)> {
     let mut checked = policy.checked().clone();
     let mut has_trials = false;
     for rule in &mut checked.rules {
@@ -91,8 +95,6 @@ fn with_trials(policy: &Policy) -> Option<String> {
             rule.role = Role::Rule;
         }
     }
-    match has_trials {
-        true => canonical(&checked, &compile(&checked), Budget::default()).ok(),
-        false => Some(String::new()),
-    }
+    let program = has_trials.then(|| compile(&checked))?;
+    Some((checked, program))
 }

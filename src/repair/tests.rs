@@ -73,7 +73,7 @@ fn clause() -> impl Strategy<Value = String> {
 }
 
 fn policy() -> impl Strategy<Value = String> {
-    proptest::collection::vec(clause(), 1..=6).prop_map(|mut clauses| {
+    proptest::collection::vec(clause(), 1..=5).prop_map(|mut clauses| {
         clauses.sort_by_key(|clause| !clause.starts_with("guard "));
         let names = "set lan = { 10.0.0.0/8, 192.168.0.0/16,\n    10.1.0.0/16 }\n\
                      define paired = pairing=paired\n\n# here\ndefine local = loopback and tls\n";
@@ -93,7 +93,7 @@ fn comments(text: &str) -> Vec<&str> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 48,
+        cases: 24,
         rng_seed: RngSeed::Fixed(23),
         max_shrink_iters: 100,
         ..ProptestConfig::default()
@@ -111,7 +111,7 @@ proptest! {
             .into_iter()
             .filter(|found| found.fixes.iter().any(|fix| fix.keeps_meaning))
             .map(|found| (found.code, found.message))
-            .filter(|(code, _)| !repair.left.iter().any(|(made, _)| made.code == *code))
+            .filter(|(code, _)| repair.left.iter().all(|(made, _)| made.code != *code))
             .collect();
         prop_assert!(left.is_empty(), "{left:?}\n{text}\n{}", repair.text);
         // Only trials keep anything from being done.
