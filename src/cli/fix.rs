@@ -40,6 +40,8 @@ pub(super) struct Mended {
     /// Its text as it was.
     text: String,
     repair: Repair,
+    /// Whether networks were written with the addresses of hosts.
+    had_readings: bool,
     written: Written,
     max_nodes: usize,
 }
@@ -90,6 +92,7 @@ pub(super) fn mend(file: &str, asked: &Asked<'_>) -> Result<Mended, PolicyError>
             (own_text(&error.sources), other, policy)
         }
     };
+    let had_readings = !made.is_empty();
     let order = Order {
         search: asked.search,
         asked: asked.semantic,
@@ -114,6 +117,7 @@ pub(super) fn mend(file: &str, asked: &Asked<'_>) -> Result<Mended, PolicyError>
         before,
         text,
         repair,
+        had_readings,
         written,
         max_nodes: asked.search.nodes,
     })
@@ -241,6 +245,10 @@ impl Mended {
             Written::DryRun | Written::BuiltIn | Written::Failed(_) => "would be ",
             Written::Nothing | Written::Printed | Written::Done => "",
         };
+        let than = match self.had_readings {
+            true => "than for the one host",
+            false => "then",
+        };
         let lines = |all: &[Made]| all.iter().map(line).collect::<Vec<_>>();
         section(
             &format!("{would}mended; no connection is answered otherwise, which is proved"),
@@ -251,9 +259,10 @@ impl Mended {
             asked.push(self.effect(&self.repair.policy).0);
         }
         section(
-            &format!("{would}changed as asked, and what is decided otherwise then"),
+            &format!("{would}changed as asked, and what is decided otherwise {than}"),
             asked,
         );
+        let left_is_empty = left.is_empty();
         let left = left.iter().map(|(made, why)| {
             let made = line(made);
             format!("{}: {}\n", made.trim_end(), because(why))
@@ -292,7 +301,7 @@ impl Mended {
             offers.collect(),
         );
         let end = match &self.written {
-            Written::Nothing if kept.is_empty() && changed.is_empty() => {
+            Written::Nothing if kept.is_empty() && changed.is_empty() && left_is_empty => {
                 "nothing to mend".to_owned()
             }
             Written::Nothing | Written::Printed => String::new(),
@@ -381,7 +390,7 @@ pub(super) fn offered(file: &str, error: &PolicyError, nodes: usize) -> Option<S
         .filter_map(|found| found.fixes.first());
     let says: Vec<&str> = fixes.map(|fix| fix.says.as_str()).collect();
     Some(format!(
-        "{file}: not done unasked, for it could be meant otherwise: {}\n{effect}    do it: gw check-policy --fix --semantic host-bits-set {}\n",
+        "{file}: not done unasked, for one host could be meant: {}, which lets in beside it\n{effect}    do it: gw check-policy --fix --semantic host-bits-set {}\n",
         says.join(", "),
         shell_word(file)
     ))
@@ -409,7 +418,9 @@ fn because(why: &Unproved) -> String {
         }
         Unproved::Differs => "some connections would be answered otherwise".to_owned(),
         Unproved::OfTrials => "a trial would be recorded for other connections".to_owned(),
-        Unproved::Beside(name) => format!("{name} reads this file, and would decide otherwise"),
+        Unproved::Beside(name) => {
+            format!("{name} reads this file, and would not be the same without it")
+        }
         Unproved::TooLarge => {
             "nobody knows whether it changes anything: that takes more than is allowed".to_owned()
         }

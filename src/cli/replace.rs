@@ -28,3 +28,38 @@ pub(super) fn replace(file: &str, read: &str, text: &str) -> Result<(), Error> {
         let _ = fs::remove_file(&beside);
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_changed_meanwhile_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("my.policy");
+        fs::write(&file, "mine").unwrap();
+        let path = file.to_str().unwrap();
+        assert!(replace(path, "what was read", "new").is_err());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+        replace(path, "mine", "new").unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+        // Nothing stays behind.
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn who_may_read_it_stays_and_a_link_stays_a_link() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("my.policy"), folder.path().join("link"));
+        fs::write(&file, "old").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        replace(link.to_str().unwrap(), "old", "new").unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        let mode = fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+    }
+}

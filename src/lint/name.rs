@@ -24,7 +24,13 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
         let (name, noun) = match &statement.kind {
             StatementKind::Set { name, .. } => (name, "set"),
             StatementKind::Define { name, .. } => (name, "definition"),
-            _ => continue,
+            StatementKind::Edition(_)
+            | StatementKind::Include(_)
+            | StatementKind::Extends(_)
+            | StatementKind::Clause(_)
+            | StatementKind::Claim { .. }
+            | StatementKind::Relax { .. }
+            | StatementKind::Test { .. } => continue,
         };
         if used.contains(name.value.as_str()) {
             continue;

@@ -116,10 +116,10 @@ impl<'a> Wording<'a> {
 
     /// The condition of the clause that stands somewhere.
     fn condition(&self, clause: Span) -> Option<&Expression> {
-        match &self.statement(clause)?.kind {
-            StatementKind::Clause(clause) => clause.condition.as_ref(),
-            _ => None,
+        if let StatementKind::Clause(clause) = &self.statement(clause)?.kind {
+            return clause.condition.as_ref();
         }
+        None
     }
 
     /// Takes one of the conditions away that a clause joins with `and`.
@@ -193,9 +193,9 @@ impl<'a> Wording<'a> {
             return Vec::new();
         };
         let span = condition.span.0;
-        let (open, close) = match condition.kind {
-            ExpressionKind::Any(_) => ("(", ")"),
-            _ => ("", ""),
+        let (open, close) = match matches!(condition.kind, ExpressionKind::Any(_)) {
+            true => ("(", ")"),
+            false => ("", ""),
         };
         let at = |offset: usize, text: String| Edit {
             span: Span::new(self.id, offset..offset),
