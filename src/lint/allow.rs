@@ -52,8 +52,11 @@ pub(super) fn apply(found: Vec<Diagnostic>, sources: &Sources, search: Search) -
         .iter()
         .enumerate()
         .filter(|(at, allowed)| !used.contains(at) && !(allowed.has_reason && is_open(allowed)));
-    let wording = Wording::new(id, source);
-    left.extend(stale.map(|(_, allowed)| told(allowed, &wording)));
+    let stale: Vec<&Allowed> = stale.map(|(_, allowed)| allowed).collect();
+    if !stale.is_empty() {
+        let wording = Wording::new(id, source);
+        left.extend(stale.into_iter().map(|allowed| told(allowed, &wording)));
+    }
     left
 }
 
