@@ -51,7 +51,7 @@ pub(super) fn apply(found: Vec<Diagnostic>, sources: &Sources, search: Search) -
     let stale = allowed
         .iter()
         .enumerate()
-        .filter(|(at, allowed)| !used.contains(at) && !(allowed.has_reason && is_open(allowed)));
+        .filter(|(at, allowed)| !(used.contains(at) || allowed.has_reason && is_open(allowed)));
     let stale: Vec<&Allowed> = stale.map(|(_, allowed)| allowed).collect();
     if !stale.is_empty() {
         let wording = Wording::new(id, source);

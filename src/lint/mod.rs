@@ -2,7 +2,7 @@
 //! that change nothing, refusals that say nothing, rules that let in those who should not come in, names
 //! and values that nothing needs. What is decided is found exactly, over all connections; what is shown as
 //! an example is a connection that `gw explain` takes. Edits that would do away with a finding come with
-//! it ([`wording`]); making them is not here.
+//! it (`wording`); making them is not here.
 //!
 //! THE TABLE of lints is `LINTS`: a row is a file here and a page in `docs/diagnostics/`.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
