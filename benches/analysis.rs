@@ -35,13 +35,13 @@ fn default_policy() -> Policy {
 #[divan::bench]
 fn lint_the_default_policy(bencher: Bencher<'_, '_>) {
     let policy = default_policy();
-    bencher.bench_local(|| lint::lint(black_box(&policy), NODES));
+    bencher.bench_local(|| lint::lint(black_box(&policy), lint::Search::usual(NODES)));
 }
 
 #[divan::bench(args = [12, 100, 1_000, 10_000], sample_count = 5, sample_size = 1)]
 fn lint_rules(bencher: Bencher<'_, '_>, rules: usize) {
     let policy = Policy::parse("many.policy", &many(rules)).expect("it loads");
-    bencher.bench_local(|| lint::lint(black_box(&policy), NODES));
+    bencher.bench_local(|| lint::lint(black_box(&policy), lint::Search::usual(NODES)));
 }
 
 /// Every attacker of the table, once the policy is a diagram.

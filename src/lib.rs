@@ -73,6 +73,7 @@ mod pipe;
 pub mod policy;
 pub mod recorded;
 pub mod relay;
+pub mod repair;
 pub mod secret;
 pub mod server;
 pub mod settings;

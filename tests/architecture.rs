@@ -103,6 +103,18 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "repair",
+        &[
+            "analysis",
+            "compile",
+            "diagnostic",
+            "lang",
+            "lint",
+            "policy",
+            "source",
+        ],
+    ),
+    (
         "coverage",
         &[
             "analysis",

@@ -273,3 +273,54 @@ fn a_log_is_followed_into_the_next_file() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+/// Every policy of `fixtures/fix` is written as its patch says, once; from standard input the policy
+/// itself comes out, and only that.
+#[test]
+fn what_is_mended_is_written_and_then_nothing_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in [
+        "idle.policy",
+        "order.policy",
+        "base.policy",
+        "opening.policy",
+    ] {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("fixtures/fix")
+            .join(name);
+        fs::copy(from, folder.path().join(name)).unwrap();
+    }
+    for name in ["idle.policy", "order.policy", "base.policy"] {
+        let file = folder.path().join(name);
+        let before = fs::read_to_string(&file).unwrap();
+        let print = |file: &Path| {
+            let said = gw(&["fingerprint", path(file)]).stdout;
+            let said = String::from_utf8(said).unwrap();
+            said.split(' ').next().unwrap().to_owned()
+        };
+        let meaning = print(&file);
+        let dry = gw(&["check-policy", "--fix", "--dry-run", path(&file)]);
+        assert_eq!(fs::read_to_string(&file).unwrap(), before);
+        let done = gw(&["check-policy", "--fix", path(&file)]);
+        let after = fs::read_to_string(&file).unwrap();
+        assert_eq!(print(&file), meaning, "{name}");
+        assert_eq!(after == before, name == "base.policy", "{name}");
+        assert_eq!(dry.status.code(), done.status.code());
+        gw(&["check-policy", "--fix", path(&file)]);
+        assert_eq!(fs::read_to_string(&file).unwrap(), after, "{name}");
+        if name == "idle.policy" {
+            let mut piped = Command::new(env!("CARGO_BIN_EXE_gw"))
+                .args(["check-policy", "--fix", "-"])
+                .stdin(std::process::Stdio::piped())
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::null())
+                .spawn()
+                .unwrap();
+            let mut stdin = piped.stdin.take().unwrap();
+            std::io::Write::write_all(&mut stdin, before.as_bytes()).unwrap();
+            drop(stdin);
+            let printed = piped.wait_with_output().unwrap().stdout;
+            assert_eq!(String::from_utf8(printed).unwrap(), after);
+        }
+    }
+}

@@ -730,21 +730,10 @@ mod tests {
         other
     }
 
-    /// Whether two policies answer alike, over one ground that tells apart what either does.
+    /// Whether two policies answer alike.
     fn are_alike(one: &Checked, other: &Checked) -> Result<bool, OverBudget> {
         let programs = [compile(one), compile(other)];
-        let mut ground = Ground::new(&[&programs[0], &programs[1]], &[], SMALL)?;
-        let mut meanings = Vec::new();
-        for (checked, program) in [one, other].into_iter().zip(&programs) {
-            meanings.push(ground.meaning(program, checked)?.1);
-        }
-        let differs =
-            ground
-                .arena
-                .combined(meanings[0].root, meanings[1].root, &mut |a: u32, b: u32| {
-                    u32::from(meanings[0].answer(a) != meanings[1].answer(b))
-                })?;
-        Ok(differs == Id::NO)
+        crate::analysis::are_alike([(one, &programs[0]), (other, &programs[1])], SMALL)
     }
 
     proptest! {

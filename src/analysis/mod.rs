@@ -9,6 +9,7 @@
 //! Nothing is sampled and nothing searched for; what would take more than it may says so ([`Budget`]).
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod alike;
 mod altered;
 mod answer;
 mod assumed;
@@ -35,6 +36,7 @@ mod witness;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use alike::are_alike;
 pub(crate) use altered::Altered;
 pub(crate) use answer::ELSEWHERE;
 pub(crate) use change::{Move, Moves, Steps, smallest};

@@ -2,15 +2,17 @@
 
 use serde_json::json;
 
+use super::fix::Mended;
 use super::output::{Output, ReportFormat};
 use super::trust::Everybody;
-use super::{Exit, constants, load, owner};
+use super::{Exit, constants, fix, load, owner};
 use crate::diagnostic::render::{Format, render};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, suggest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Fix, Severity, suggest};
 use crate::lang::Checked;
 use crate::lang::parse::parse;
-use crate::lint::lint;
+use crate::lint::{Search, lint};
 use crate::policy::{Policy, PolicyError};
+use crate::repair::is_proved;
 use crate::settings::Settings;
 use crate::source::Sources;
 
@@ -27,6 +29,7 @@ Examples:
   gw check-policy                        the default policy
   gw check-policy policies/*.policy
   gw check-policy --deny warning my.policy
+  gw check-policy --fix --dry-run my.policy
   gw check-policy --trust my.policy      how far attackers get, in a table
   gw check-policy --format sarif my.policy > gw.sarif
   gw check-policy --explain mixed-operators
@@ -49,6 +52,22 @@ pub(super) struct Args {
     #[arg(long)]
     trust: bool,
 
+    /// Look for refusals whose way on leads nowhere, too, which takes longer (docs/dead-ends.md)
+    #[arg(long)]
+    dead_ends: bool,
+
+    /// Do away in the file with what is found, where that is proved to change no verdict
+    #[arg(long, conflicts_with = "explain")]
+    fix: bool,
+
+    /// With --fix: print the patch, and write nothing
+    #[arg(long, requires = "fix", alias = "diff")]
+    dry_run: bool,
+
+    /// With --fix: do away with findings of this code though that changes what is decided
+    #[arg(long, requires = "fix", value_name = "CODE", value_delimiter = ',', value_parser = code)]
+    semantic: Vec<Code>,
+
     /// How many nodes the analysis of a policy may make; none is let through unanalysed
     #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
     max_nodes: usize,
@@ -56,6 +75,15 @@ pub(super) struct Args {
     /// Print the page about a diagnostic, and check nothing
     #[arg(long, value_name = "CODE", conflicts_with = "files")]
     explain: Option<String>,
+}
+
+/// The diagnostic of a name.
+fn code(name: &str) -> Result<Code, String> {
+    let names = || Code::ALL.iter().map(|code| code.name());
+    Code::parse(name).ok_or_else(|| {
+        let near = suggest::did_you_mean(name, names());
+        near.unwrap_or_else(|| "`gw check-policy` prints the codes in brackets".to_owned())
+    })
 }
 
 /// What fails beside errors.
@@ -70,15 +98,38 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         return page(code, output);
     }
     let files = load::named_or_default(&args.files);
+    let search = Search {
+        nodes: args.max_nodes,
+        dead_ends: args.dead_ends,
+    };
+    let asked = fix::Asked {
+        dry_run: args.dry_run,
+        semantic: &args.semantic,
+        search,
+        files: &files,
+    };
     let mut exit = Exit::Success;
     // One document for all files: the ids of each file's texts are moved behind the others.
     let mut all = Diagnostics::default();
     let mut sources = Sources::default();
     let mut summary = String::new();
     let mut tables = Vec::new();
+    let mut fixes = Vec::new();
+    let mut offers = String::new();
     for file in &files {
         let constants = constants::of(file);
-        match load::policy(file, true) {
+        let loaded = match args.fix {
+            false => load::policy(file, true),
+            true => fix::mend(file, &asked).map(|mended| {
+                if mended.has_failed() {
+                    exit = exit.and(Exit::Input);
+                }
+                let policy = mended.policy().clone();
+                fixes.push(mended);
+                policy
+            }),
+        };
+        match loaded {
             Ok(policy) => {
                 let checked = policy.checked();
                 summary.push_str(&format!(
@@ -90,7 +141,10 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
                 ));
                 let distance = sources.append(policy.sources());
                 all.append(policy.warnings(), distance);
-                let suspicious = Diagnostics(lint(&policy, args.max_nodes));
+                let mut suspicious = Diagnostics(lint(&policy, search));
+                if args.format == ReportFormat::Sarif {
+                    proved(&mut suspicious, &policy, file);
+                }
                 if suspicious.has_errors() {
                     exit = exit.and(Exit::Failure);
                 }
@@ -114,6 +168,9 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
                 "{file}: can be included; it decides nothing by itself\n"
             )),
             Err(error) => {
+                if args.fix {
+                    offers.extend(fix::offered(file, &error, args.max_nodes));
+                }
                 exit = exit.and(Exit::of(&error));
                 summary.push_str(&format!(
                     "{file}: {}\n",
@@ -136,26 +193,59 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     }
     match args.format {
         ReportFormat::Human | ReportFormat::Plain => {
+            fixes.iter().for_each(|it| it.say(args.dry_run, output));
+            output.say(&offers);
             output.report(&all, &sources, args.format);
             for (file, everybody) in &tables {
                 output.say(&format!("{}\n", everybody.drawn(file)));
             }
-            output.say(&summary);
+            // Standard output has the policy itself.
+            match fixes.iter().any(|it| it.is_printed(args.dry_run)) {
+                true => output.complain(&summary),
+                false => output.say(&summary),
+            }
         }
-        ReportFormat::Json if args.trust => {
-            let found = render(&all, &sources, Format::Json);
+        ReportFormat::Json | ReportFormat::Sarif if args.trust || args.fix => {
+            let (format, at) = match args.format {
+                ReportFormat::Sarif => (Format::Sarif, "/runs/0/properties"),
+                ReportFormat::Human | ReportFormat::Plain | ReportFormat::Json => {
+                    (Format::Json, "")
+                }
+            };
+            let found = render(&all, &sources, format);
             let mut document: serde_json::Value = serde_json::from_str(&found).unwrap_or_default();
+            if let Some(run) = document
+                .pointer_mut("/runs/0")
+                .and_then(|it| it.as_object_mut())
+            {
+                run.insert("properties".to_owned(), json!({}));
+            }
             let tables = tables.iter().map(
                 |(file, everybody)| json!({ "policy": file, "attackers": everybody.document() }),
             );
-            if let Some(document) = document.as_object_mut() {
-                document.insert("trust".to_owned(), tables.collect());
+            if let Some(document) = document.pointer_mut(at).and_then(|it| it.as_object_mut()) {
+                if args.trust {
+                    document.insert("trust".to_owned(), tables.collect());
+                }
+                if args.fix {
+                    let fixes = fixes.iter().map(Mended::document);
+                    document.insert("fixes".to_owned(), fixes.collect());
+                }
             }
             output.say_json(&document);
         }
         ReportFormat::Json | ReportFormat::Sarif => output.report(&all, &sources, args.format),
     }
     exit
+}
+
+/// Leaves those edits that are proved to leave the meaning of a policy unchanged.
+fn proved(found: &mut Diagnostics, policy: &Policy, file: &str) {
+    let mut load = |text: &str| Policy::load(file, text, &mut load::reader_of(file));
+    for found in &mut found.0 {
+        let is_proved = |fix: &Fix| fix.keeps_meaning && is_proved(policy, fix, &mut load);
+        found.fixes.retain(is_proved);
+    }
 }
 
 /// Whether a file that does not load is one to be included: it lacks a default, and nothing

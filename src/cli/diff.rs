@@ -90,7 +90,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let [Some(old), Some(new)] = policies else {
         return exit;
     };
-    let told = Told::new(&old, &new, args);
+    let told = Told::new(&old, &new, args.all, args.max_nodes);
     let told = match told {
         Ok(told) => told,
         Err(OverBudget) => {
@@ -113,6 +113,17 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         (true, false) => Exit::Wider,
         (true, true) => Exit::Both,
     }
+}
+
+/// What one policy answers otherwise than another one that is nearly the same: told for people, and as
+/// `gw diff --format json` has it.
+pub(super) fn effect(
+    old: &Policy,
+    new: &Policy,
+    max_nodes: usize,
+) -> Result<(String, Value), OverBudget> {
+    let told = Told::new(old, new, false, max_nodes)?;
+    Ok((told.changed(), told.json()))
 }
 
 /// A comparison, ready to be told.
@@ -155,15 +166,20 @@ impl Change {
 }
 
 impl<'a> Told<'a> {
-    fn new(old: &'a Policy, new: &'a Policy, args: &Args) -> Result<Self, OverBudget> {
+    fn new(
+        old: &'a Policy,
+        new: &'a Policy,
+        all: bool,
+        max_nodes: usize,
+    ) -> Result<Self, OverBudget> {
         let budget = Budget {
-            nodes: args.max_nodes,
-            steps: args.max_nodes.saturating_mul(100),
+            nodes: max_nodes,
+            steps: max_nodes.saturating_mul(100),
         };
         let mut difference = Both::new(old.side(), new.side(), budget)?.difference()?;
         let mut changes = Vec::new();
         for transition in difference.transitions.clone() {
-            let most = match (args.all, transition.direction == Direction::default()) {
+            let most = match (all, transition.direction == Direction::default()) {
                 (true, _) => MOST,
                 (false, true) => 0,
                 (false, false) => FOUND,
@@ -172,7 +188,7 @@ impl<'a> Told<'a> {
                 0 => (Vec::new(), false),
                 most => difference.parts(&transition, most)?,
             };
-            let listed = if args.all { MOST } else { LISTED };
+            let listed = if all { MOST } else { LISTED };
             let more = parts.len().saturating_sub(listed);
             parts.truncate(listed);
             let told = parts.into_iter().map(|part| {
@@ -192,7 +208,7 @@ impl<'a> Told<'a> {
             matrix: difference.matrix,
             in_other_words: difference.in_other_words,
             changes,
-            all: args.all,
+            all,
         })
     }
 
@@ -273,6 +289,13 @@ impl<'a> Told<'a> {
         }
         text.push('\n');
         text.push_str(&self.table());
+        text.push_str(&self.changed());
+        text
+    }
+
+    /// What changed, the widest first.
+    fn changed(&self) -> String {
+        let mut text = String::new();
         for (direction, title) in SECTIONS {
             let mut changes = self.changes(*direction).peekable();
             if changes.peek().is_none() {

@@ -1,10 +1,9 @@
 //! `gw fmt`: the one layout of policies.
 
-use std::fs;
-
 use super::Exit;
 use super::load;
 use super::output::{Output, ReportFormat};
+use super::replace::replace;
 use crate::diagnostic::Diagnostics;
 use crate::lang::format;
 use crate::lang::parse::{MAX_BYTES, parse};
@@ -69,7 +68,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             output.say(&format!("{file} would change\n"));
             exit = exit.and(Exit::Failure);
         } else if laid_out != text {
-            match replace(file, &laid_out) {
+            match replace(file, &text, &laid_out) {
                 Ok(()) => output.say(&format!("{file} laid out\n")),
                 Err(error) => {
                     output.complain(&format!("error: {file} cannot be written: {error}\n"));
@@ -79,18 +78,4 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         }
     }
     exit
-}
-
-/// Writes a file anew beside the old one and puts it in its place, so that nothing is lost
-/// when the disk is full or the program is stopped.
-fn replace(file: &str, text: &str) -> std::io::Result<()> {
-    let target = fs::canonicalize(file)?;
-    let mut beside = target.clone().into_os_string();
-    beside.push(".gw-fmt");
-    fs::write(&beside, text)
-        .and_then(|()| fs::set_permissions(&beside, fs::metadata(&target)?.permissions()))
-        .and_then(|()| fs::rename(&beside, &target))
-        .inspect_err(|_| {
-            let _ = fs::remove_file(&beside);
-        })
 }

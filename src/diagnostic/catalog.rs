@@ -56,6 +56,7 @@ catalog! {
     ContradictoryFacts "contradictory-facts" "facts that no connection can have at once",
     CoveredRule "covered-rule" "a rule that others decide before it, alike",
     CyclicDefinition "cyclic-definition" "a definition that leads back to itself",
+    DeadEnd "dead-end" "a refusal whose way on leads nowhere",
     DuplicateName "duplicate-name" "one name for two things",
     FailedTest "failed-test" "a test of the policy does not come out as it says",
     FileTooLarge "file-too-large" "a file beyond the limit",
@@ -75,6 +76,7 @@ catalog! {
     MissingDefault "missing-default" "a policy that does not say what happens to all others",
     MissingEdition "missing-edition" "a file that does not begin with its edition",
     MixedOperators "mixed-operators" "`and` with `or`, without parentheses",
+    NegationKnot "negation-knot" "a denial of a denial",
     NestedTooDeeply "nested-too-deeply" "conditions or files nested beyond the limit",
     NoAnswer "no-answer" "a gateway that is there, and gives no answer",
     NoSuchConnection "no-such-connection" "a connection that a log does not have, or not alone",
@@ -91,6 +93,7 @@ catalog! {
     RedundantRule "redundant-rule" "a rule that changes no verdict",
     ReservedName "reserved-name" "a name that would read as something else",
     RiskyConfig "risky-config" "a configuration that opens more than most want",
+    SetOverlap "set-overlap" "a value that another one of its set covers",
     ShadowedRule "shadowed-rule" "a rule that others decide before it",
     SilentReject "silent-reject" "a refusal that does not say why",
     StaleSuppression "stale-suppression" "a comment that allows nothing",
@@ -109,6 +112,7 @@ catalog! {
     UnsafeSecret "unsafe-secret" "a secret that others can read or guess",
     UntrustedCertificate "untrusted-certificate" "a certificate that nobody vouches for, or another one than the pinned one",
     UnusableSecret "unusable-secret" "a secret to come in with that is not there, or is none",
+    UnusedName "unused-name" "a name that nothing uses",
     UnverifiedAdmin "unverified-admin" "a rule that lets a process of this host administer for the asking",
 }
 

@@ -5,6 +5,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod catalog;
+pub mod fix;
 pub mod render;
 pub mod suggest;
 
@@ -14,6 +15,7 @@ use crate::facts::word::words;
 use crate::source::Span;
 
 pub use catalog::Code;
+pub use fix::{Edit, Fix};
 
 words! {
     /// How bad it is.
@@ -46,6 +48,8 @@ pub struct Diagnostic {
     pub labels: Vec<Label>,
     /// What to do, best as an edit.
     pub help: Vec<String>,
+    /// The same as edits, where it is one: what leaves every verdict as it is stands first.
+    pub fixes: Vec<Fix>,
 }
 
 impl Diagnostic {
@@ -57,6 +61,7 @@ impl Diagnostic {
             message: message.into(),
             labels: Vec::new(),
             help: Vec::new(),
+            fixes: Vec::new(),
         }
     }
 
@@ -88,6 +93,19 @@ impl Diagnostic {
     #[must_use]
     pub fn maybe_help(mut self, text: Option<String>) -> Self {
         self.help.extend(text);
+        self
+    }
+
+    /// Adds edits that do away with it, if there are any.
+    #[must_use]
+    pub fn fix(mut self, keeps_meaning: bool, says: impl Into<String>, edits: Vec<Edit>) -> Self {
+        if !edits.is_empty() {
+            self.fixes.push(Fix {
+                says: says.into(),
+                keeps_meaning,
+                edits,
+            });
+        }
         self
     }
 
@@ -131,6 +149,10 @@ impl Diagnostics {
             .extend(others.0.iter().cloned().map(|mut diagnostic| {
                 for label in &mut diagnostic.labels {
                     label.span.source.0 += distance;
+                }
+                let fixes = diagnostic.fixes.iter_mut();
+                for edit in fixes.flat_map(|fix| &mut fix.edits) {
+                    edit.span.source.0 += distance;
                 }
                 diagnostic
             }));

@@ -11,7 +11,7 @@ use miette::{
 };
 use serde_json::{Value, json};
 
-use super::{Diagnostic, Diagnostics, Label, Severity};
+use super::{Diagnostic, Diagnostics, Fix, Label, Severity};
 use crate::source::{Source, Sources, Span, printable};
 
 /// Diagnostics beyond this number are counted, not shown.
@@ -285,15 +285,10 @@ fn location(sources: &Sources, span: Span) -> Value {
 fn to_sarif(diagnostics: &Diagnostics, sources: &Sources) -> Value {
     let place = |span: Span, text: &str| {
         let region = sources.get(span.source).map(|source| {
-            let (line, column) = source.position(span.start);
-            let (end_line, end_column) = source.position(span.end);
             json!({
                 "physicalLocation": {
                     "artifactLocation": { "uri": uri(source) },
-                    "region": {
-                        "startLine": line, "startColumn": column,
-                        "endLine": end_line, "endColumn": end_column,
-                    },
+                    "region": region(source, span),
                 },
                 "message": { "text": if text.is_empty() { "here" } else { text } },
             })
@@ -328,13 +323,20 @@ fn to_sarif(diagnostics: &Diagnostics, sources: &Sources) -> Value {
             Severity::Warning => "warning",
             Severity::Note => "note",
         };
-        json!({
+        let mut result = json!({
             "ruleId": diagnostic.code.name(),
             "level": level,
             "message": { "text": message },
             "locations": places.next().into_iter().collect::<Vec<_>>(),
             "relatedLocations": places.collect::<Vec<_>>(),
-        })
+        });
+        // What a program may do at a click changes nothing else.
+        let fixes = diagnostic.fixes.iter().filter(|fix| fix.keeps_meaning);
+        let fixes: Vec<Value> = fixes.filter_map(|fix| sarif_fix(fix, sources)).collect();
+        if let Some(result) = result.as_object_mut().filter(|_| !fixes.is_empty()) {
+            result.insert("fixes".to_owned(), Value::Array(fixes));
+        }
+        result
     });
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -349,6 +351,33 @@ fn to_sarif(diagnostics: &Diagnostics, sources: &Sources) -> Value {
             "results": results.collect::<Vec<_>>(),
         }],
     })
+}
+
+fn region(source: &Source, span: Span) -> Value {
+    let (line, column) = source.position(span.start);
+    let (end_line, end_column) = source.position(span.end);
+    json!({
+        "startLine": line, "startColumn": column,
+        "endLine": end_line, "endColumn": end_column,
+    })
+}
+
+/// Edits as SARIF has them.
+fn sarif_fix(fix: &Fix, sources: &Sources) -> Option<Value> {
+    let source = sources.get(fix.edits.first()?.span.source)?;
+    let replacements = fix.edits.iter().map(|edit| {
+        json!({
+            "deletedRegion": region(source, edit.span),
+            "insertedContent": { "text": edit.text },
+        })
+    });
+    Some(json!({
+        "description": { "text": fix.says },
+        "artifactChanges": [{
+            "artifactLocation": { "uri": uri(source) },
+            "replacements": replacements.collect::<Vec<_>>(),
+        }],
+    }))
 }
 
 /// A file name as the relative URI that SARIF wants.

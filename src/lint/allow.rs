@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::LINTS;
+use super::wording::Wording;
+use super::{LINTS, Search};
 use crate::diagnostic::{Code, Diagnostic, Severity, suggest};
 use crate::source::{Source, SourceId, Sources, Span};
 
@@ -20,7 +21,7 @@ struct Allowed {
 }
 
 /// Leaves out what is allowed, and adds the comments that allow nothing.
-pub(super) fn apply(found: Vec<Diagnostic>, sources: &Sources) -> Vec<Diagnostic> {
+pub(super) fn apply(found: Vec<Diagnostic>, sources: &Sources, search: Search) -> Vec<Diagnostic> {
     let Some((id, source)) = sources.iter().next() else {
         return found;
     };
@@ -42,21 +43,31 @@ pub(super) fn apply(found: Vec<Diagnostic>, sources: &Sources) -> Vec<Diagnostic
         .into_iter()
         .filter(|diagnostic| !is_meant(diagnostic, &mut used))
         .collect();
+    // What was not looked for may be there.
+    let is_open = |allowed: &Allowed| {
+        let mut lints = LINTS.iter().filter(|lint| !search.looks_for(lint));
+        lints.any(|lint| lint.codes.iter().any(|code| code.name() == allowed.name))
+    };
     let stale = allowed
         .iter()
         .enumerate()
-        .filter(|(at, _)| !used.contains(at));
-    left.extend(stale.map(|(_, allowed)| told(allowed)));
+        .filter(|(at, allowed)| !(used.contains(at) || allowed.has_reason && is_open(allowed)));
+    let stale: Vec<&Allowed> = stale.map(|(_, allowed)| allowed).collect();
+    if !stale.is_empty() {
+        let wording = Wording::new(id, source);
+        left.extend(stale.into_iter().map(|allowed| told(allowed, &wording)));
+    }
     left
 }
 
-fn told(allowed: &Allowed) -> Diagnostic {
+fn told(allowed: &Allowed, wording: &Wording<'_>) -> Diagnostic {
     let codes = || {
         LINTS
             .iter()
             .flat_map(|lint| lint.codes.iter().map(|code| code.name()))
     };
-    let (message, help) = if !codes().any(|code| code == allowed.name) {
+    let is_known = codes().any(|code| code == allowed.name);
+    let (message, help) = if !is_known {
         let message = format!("`{}` is nothing that can be allowed", allowed.name);
         (message, suggest::did_you_mean(&allowed.name, codes()))
     } else if !allowed.has_reason {
@@ -72,10 +83,18 @@ fn told(allowed: &Allowed) -> Diagnostic {
         );
         (message, Some("remove it".to_owned()))
     };
-    Diagnostic::error(Code::StaleSuppression, message)
+    let found = Diagnostic::error(Code::StaleSuppression, message)
         .with_severity(Severity::Warning)
         .label(allowed.span, "allows nothing")
-        .maybe_help(help)
+        .maybe_help(help);
+    match is_known && allowed.has_reason {
+        true => {
+            let edits = wording.without_comment(allowed.span);
+            found.fix(true, "remove the comment", edits)
+        }
+        // What is misspelt or not yet said is the author's to say.
+        false => found,
+    }
 }
 
 /// The comments of a text that allow something.

@@ -3,6 +3,7 @@
 use super::{View, redundant};
 use crate::analysis::{Id, OverBudget, Way};
 use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::lang::one_line;
 
 pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
     let mut found = Vec::new();
@@ -29,7 +30,11 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
                 let diagnostic = diagnostic
                     .label(*span, "keeps out nobody")
                     .label(clause.head, text);
-                found.push(diagnostic.help("remove it, which changes no verdict"));
+                let edits = view.wording.without_term(clause.span, *span);
+                let condition = view.policy.sources().slice(*span);
+                let says = format!("remove `{}`", one_line(condition));
+                let diagnostic = diagnostic.help("remove it, which changes no verdict");
+                found.push(diagnostic.fix(true, says, edits));
             }
         }
     }

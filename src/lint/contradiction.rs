@@ -39,7 +39,8 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
                 .label(second, "and this are never together"),
             (None, None) => diagnostic.label(clause.head, "never applies"),
         };
-        found.push(diagnostic.help("remove it, or one of what cannot be together"));
+        let diagnostic = diagnostic.help("remove it, or one of what cannot be together");
+        found.push(view.deleted(diagnostic, id));
     }
     Ok(found)
 }

@@ -30,7 +30,7 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
         if let Some(example) = view.example(region) {
             diagnostic = diagnostic.help(example);
         }
-        found.push(diagnostic);
+        found.push(view.deleted(diagnostic, id));
     }
     Ok(found)
 }

@@ -1,7 +1,8 @@
 //! What is suspicious about a policy that loads: rules that decide nothing, guards and conditions
-//! that change nothing, refusals that say nothing, rules that let in those who should not come in.
-//! Each is found exactly, over all connections; what is shown as an example is a connection that
-//! `gw explain` takes.
+//! that change nothing, refusals that say nothing, rules that let in those who should not come in,
+//! names and values that nothing needs. What is decided is found exactly, over all connections; what
+//! is shown as an example is a connection that `gw explain` takes. Edits that would do away with a
+//! finding come with it (`wording`); making them is not here.
 //!
 //! THE TABLE of lints is `LINTS`: a row is a file here and a page in `docs/diagnostics/`.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -10,11 +11,16 @@ mod allow;
 mod catch_all;
 mod condition;
 mod contradiction;
+mod dead_end;
 mod guard;
+mod knot;
+mod name;
+mod overlap;
 mod redundant;
 mod shadow;
 mod silence;
 mod trust;
+mod wording;
 
 #[cfg(test)]
 mod tests;
@@ -28,12 +34,15 @@ use crate::facts::Facts;
 use crate::lang::checked::{Answer, Clause, Role};
 use crate::policy::Policy;
 use crate::source::Span;
+use wording::Wording;
 
 /// A lint: which diagnostics it gives, and how it is found.
 struct Lint {
     /// What it may give.
     codes: &'static [Code],
     find: fn(&mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget>,
+    /// Whether it is looked for only when that is asked for: it takes longer than the others together.
+    is_asked_for: bool,
 }
 
 /// Every lint, the first ones explaining what later ones need not say again.
@@ -41,72 +50,130 @@ const LINTS: &[Lint] = &[
     Lint {
         codes: &[Code::Contradiction],
         find: contradiction::find,
+        is_asked_for: false,
     },
     Lint {
         codes: &[Code::CatchAllNotLast],
         find: catch_all::find,
+        is_asked_for: false,
     },
     Lint {
         codes: &[Code::ShadowedRule, Code::CoveredRule],
         find: shadow::find,
+        is_asked_for: false,
     },
     Lint {
         codes: &[Code::RedundantRule],
         find: redundant::find,
+        is_asked_for: false,
     },
     Lint {
         codes: &[Code::IdleGuard],
         find: guard::find,
+        is_asked_for: false,
     },
     Lint {
         codes: &[Code::RedundantCondition],
         find: condition::find,
+        is_asked_for: false,
     },
     Lint {
         codes: &[Code::SilentReject],
         find: silence::find,
+        is_asked_for: false,
     },
     Lint {
         codes: &[Code::TrustOnClaims],
         find: trust::claims::find,
+        is_asked_for: false,
     },
     Lint {
         codes: &[Code::OpenDoor],
         find: trust::door::find,
+        is_asked_for: false,
     },
     Lint {
         codes: &[Code::OpaqueOrigin],
         find: trust::opaque::find,
+        is_asked_for: false,
     },
     Lint {
         codes: &[Code::BrowserCanReach],
         find: trust::page::find,
+        is_asked_for: false,
     },
     Lint {
         codes: &[Code::Rebinding],
         find: trust::rebinding::find,
+        is_asked_for: false,
     },
     Lint {
         codes: &[Code::ProxiedLoopback],
         find: trust::proxy::find,
+        is_asked_for: false,
     },
     Lint {
         codes: &[Code::UnverifiedAdmin],
         find: trust::admin::find,
+        is_asked_for: false,
+    },
+    Lint {
+        codes: &[Code::SetOverlap],
+        find: overlap::find,
+        is_asked_for: false,
+    },
+    Lint {
+        codes: &[Code::NegationKnot],
+        find: knot::find,
+        is_asked_for: false,
+    },
+    Lint {
+        codes: &[Code::UnusedName],
+        find: name::find,
+        is_asked_for: false,
+    },
+    Lint {
+        codes: &[Code::DeadEnd],
+        find: dead_end::find,
+        is_asked_for: true,
     },
 ];
 
-/// Everything that is suspicious about a policy, in the order of its text. `nodes` is how many nodes
-/// the analysis may make.
+/// What is looked for, and how much that may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Search {
+    /// How many nodes the analysis may make.
+    pub nodes: usize,
+    /// Whether dead ends are looked for.
+    pub dead_ends: bool,
+}
+
+impl Search {
+    /// Everything that is looked for without being asked for.
+    #[must_use]
+    pub fn usual(nodes: usize) -> Self {
+        Search {
+            nodes,
+            dead_ends: false,
+        }
+    }
+
+    fn looks_for(self, lint: &Lint) -> bool {
+        self.dead_ends || !lint.is_asked_for
+    }
+}
+
+/// Everything that is suspicious about a policy, in the order of its text.
 #[must_use]
-pub fn lint(policy: &Policy, nodes: usize) -> Vec<Diagnostic> {
+pub fn lint(policy: &Policy, search: Search) -> Vec<Diagnostic> {
+    let nodes = search.nodes;
     let budget = Budget {
         nodes,
         ..Budget::default()
     };
     let found = View::new(policy, budget).and_then(|mut view| {
         let mut all = Vec::new();
-        for lint in LINTS {
+        for lint in LINTS.iter().filter(|lint| search.looks_for(lint)) {
             let found = (lint.find)(&mut view)?;
             debug_assert!(found.iter().all(|it| lint.codes.contains(&it.code)));
             all.extend(found);
@@ -114,7 +181,7 @@ pub fn lint(policy: &Policy, nodes: usize) -> Vec<Diagnostic> {
         Ok(all)
     });
     let mut found = match found {
-        Ok(found) => allow::apply(found, policy.sources()),
+        Ok(found) => allow::apply(found, policy.sources(), search),
         Err(OverBudget) => vec![too_much(policy)],
     };
     found.sort_by_key(|it| it.span().map(|span| (span.source, span.start)));
@@ -143,6 +210,9 @@ struct View<'a> {
     firsts: FxHashMap<ClauseId, Id>,
     /// Whether a rule is redundant, where that was asked.
     redundant: FxHashMap<ClauseId, bool>,
+    /// The policy's own text.
+    wording: Wording<'a>,
+    nodes: usize,
 }
 
 impl<'a> View<'a> {
@@ -150,6 +220,8 @@ impl<'a> View<'a> {
         let program = policy.program();
         let mut ground = Ground::new(&[program], &[], budget)?;
         let clauses = ground.clauses(program)?;
+        // A policy has a text, or it would not be one.
+        let (id, source) = policy.sources().iter().next().ok_or(OverBudget)?;
         Ok(View {
             policy,
             program,
@@ -158,6 +230,8 @@ impl<'a> View<'a> {
             told: Vec::new(),
             firsts: FxHashMap::default(),
             redundant: FxHashMap::default(),
+            wording: Wording::new(id, source),
+            nodes: budget.nodes,
         })
     }
 
@@ -254,6 +328,12 @@ impl<'a> View<'a> {
             Some(label) => format!("[{label}]"),
             None => self.policy.label(ClauseId(id)),
         }
+    }
+
+    /// Adds the edit that deletes a clause which changes nothing.
+    fn deleted(&self, found: Diagnostic, id: ClauseId) -> Diagnostic {
+        let edits = self.wording.without_statement(self.clause(id.0).span);
+        found.fix(true, format!("delete {}", self.name(id.0)), edits)
     }
 
     fn answer(&self, id: u32) -> Answer {

@@ -41,10 +41,11 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
             let text = format!("{} there too", verdict(view.answer(*first)));
             diagnostic = diagnostic.label(view.clause(*first).head, text);
         }
-        found.push(diagnostic.help(format!(
+        let diagnostic = diagnostic.help(format!(
             "delete it: {} would decide the same",
             names.join(", ")
-        )));
+        ));
+        found.push(view.deleted(diagnostic, id));
     }
     Ok(found)
 }

@@ -53,14 +53,24 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
             diagnostic = diagnostic.help(format!("it is decided by {}", by_name.join(", ")));
         }
         let mut delete = "delete it, which changes nothing";
+        let mut moving = None;
         if !same && let Some(above) = first_of(&takers) {
             let flips = moved(view, id.0, above)?;
             diagnostic = diagnostic.help(format!("move it above {}{flips}", view.name(above)));
             delete = "or delete it, which changes nothing";
+            let edits = view
+                .wording
+                .moved_above(clause.span, view.clause(above).span);
+            let says = format!("move {} above {}", view.name(id.0), view.name(above));
+            moving = Some((says, edits));
         }
         diagnostic = diagnostic.help(delete);
         if let Some(example) = view.example(holding) {
             diagnostic = diagnostic.help(example);
+        }
+        diagnostic = view.deleted(diagnostic, id);
+        if let Some((says, edits)) = moving {
+            diagnostic = diagnostic.fix(false, says, edits);
         }
         found.push(diagnostic);
     }

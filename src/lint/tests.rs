@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use super::lint;
+use super::{Search, lint};
 use crate::decide::decide;
 use crate::diagnostic::Code;
 use crate::facts::assumptions::{Named, complete};
@@ -174,7 +174,7 @@ proptest! {
             let source = policy.sources().iter().next().unwrap().1;
             source.position(found.span().unwrap().start).0 - 2
         };
-        let found = lint(&policy, 1_000_000);
+        let found = lint(&policy, Search::usual(1_000_000));
         let mut found: Vec<(usize, Code)> = found
             .iter()
             .filter(|found| whole.contains(&found.code))
@@ -199,7 +199,7 @@ fn what_allows_nothing_is_shown_where_it_stands() {
         let Ok(policy) = Policy::parse("small.policy", &text) else {
             panic!("{newline:?} ends a line");
         };
-        let found = lint(&policy, 1_000_000);
+        let found = lint(&policy, Search::usual(1_000_000));
         let [stale] = found.as_slice() else {
             panic!("{found:?}");
         };
@@ -220,7 +220,7 @@ fn a_guard_is_not_idle_for_what_others_never_come_to_beside_it() {
         client=cli and tls and loopback → approve\n\
         default → reject(not-permitted)\n";
     let policy = Policy::parse("small.policy", text).unwrap();
-    let found = lint(&policy, 1_000_000);
+    let found = lint(&policy, Search::usual(1_000_000));
     assert!(
         found.iter().all(|it| it.code != Code::IdleGuard),
         "{found:?}"

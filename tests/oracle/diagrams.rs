@@ -8,7 +8,7 @@ use gw::diagnostic::Code;
 use gw::facts::assumptions::ASSUMPTIONS;
 use gw::facts::attributes::Value;
 use gw::facts::{AttributeId, Facts, Kind};
-use gw::lint::lint;
+use gw::lint::{Search, lint};
 use gw::policy::Policy;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -303,7 +303,7 @@ proptest! {
         let text = text(&[], &rules);
         let policy = Policy::parse("one.policy", &text).unwrap();
         let dead = [Code::Contradiction, Code::CoveredRule, Code::ShadowedRule];
-        let found = lint(&policy, 1_000_000);
+        let found = lint(&policy, Search::usual(1_000_000));
         prop_assume!(found.iter().all(|found| found.code != Code::AnalysisBudget));
         let reported = |at: usize, codes: &[Code]| {
             let span = policy.checked().rules[at].span;

@@ -2,7 +2,7 @@
 
 use gw::diagnostic::Code;
 use gw::facts::Facts;
-use gw::lint::lint;
+use gw::lint::{Search, lint};
 use gw::policy::Policy;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;

@@ -12,6 +12,8 @@ mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ipnet::IpNet;
+
 pub use example::{expected, fact, settle};
 pub(in crate::lang) use verdict::meant;
 
@@ -91,6 +93,12 @@ pub fn condition(
         true => Ok(meaning),
         false => Err(checker.diagnostics),
     }
+}
+
+/// The network that an address or a network stands for, as it is compared.
+#[must_use]
+pub fn network(text: &str) -> Option<IpNet> {
+    value::network(text).map(value::canonical)
 }
 
 /// The sets and definitions that may be used by name.

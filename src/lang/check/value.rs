@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::Checker;
 use super::condition::example;
-use crate::diagnostic::{Code, Diagnostic, Label, suggest};
+use crate::diagnostic::{Code, Diagnostic, Edit, Label, suggest};
 use crate::facts::attributes::{Kind, article, without_query};
 use crate::facts::{Attribute, Host, Origin, OriginClass, ScopeSet};
 use crate::lang::ast::{Literal, Operand};
@@ -202,12 +202,7 @@ impl Checker {
     }
 
     pub(super) fn network(&mut self, text: &str, span: Span) -> Option<IpNet> {
-        let parsed = if text.contains('/') {
-            text.parse::<IpNet>().ok()
-        } else {
-            text.parse::<IpAddr>().ok().map(IpNet::from)
-        };
-        let Some(network) = parsed else {
+        let Some(network) = network(text) else {
             self.report(
                 Diagnostic::error(Code::UnknownValue, format!("`{text}` is not an address"))
                     .label(span, "cannot be read as an address or a network")
@@ -221,6 +216,7 @@ impl Checker {
             let bits = network.max_prefix_len() - network.prefix_len();
             let count = 1u64.checked_shl(u32::from(bits)).filter(|_| bits < 40);
             let count = count.map_or_else(|| format!("2^{bits}"), |count| count.to_string());
+            let edit = |text| vec![Edit { span, text }];
             self.report(
                 Diagnostic::error(
                     Code::HostBitsSet,
@@ -231,7 +227,9 @@ impl Checker {
                     format!("the address of one host, and a network of {count} addresses"),
                 )
                 .help(format!("write `{whole}` for the network"))
-                .help(format!("write `{host}` for the host")),
+                .help(format!("write `{host}` for the host"))
+                .fix(false, format!("write `{whole}`"), edit(whole.to_string()))
+                .fix(false, format!("write `{host}`"), edit(host.to_string())),
             );
             return None;
         }
@@ -324,8 +322,17 @@ impl Checker {
     }
 }
 
+/// An address or a network, as it is written.
+pub(super) fn network(text: &str) -> Option<IpNet> {
+    if text.contains('/') {
+        text.parse().ok()
+    } else {
+        text.parse::<IpAddr>().ok().map(IpNet::from)
+    }
+}
+
 /// A network of v4-mapped addresses is a v4 network, as peers are canonical.
-fn canonical(network: IpNet) -> IpNet {
+pub(super) fn canonical(network: IpNet) -> IpNet {
     if let IpNet::V6(v6) = network
         && let Some(v4) = v6.addr().to_ipv4_mapped()
         && let Some(prefix) = v6.prefix_len().checked_sub(96)

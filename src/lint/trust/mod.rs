@@ -140,6 +140,9 @@ impl Hole<'_> {
             let holds = view.ground.holds(&Said::own(text).lone())?;
             if view.ground.arena.and(self.admitted, holds)? == Id::NO {
                 remedy = Some(format!("keep them out: add `and {text}`"));
+                let edits = view.wording.with_term(self.clause.span, text);
+                let says = format!("add `and {text}` to {}", view.name(self.id.0));
+                found = found.fix(false, says, edits);
                 break;
             }
         }

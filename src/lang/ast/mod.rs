@@ -1,5 +1,7 @@
 //! A policy as written: statements with their places, before any name means anything.
 
+pub mod visit;
+
 use crate::source::{Span, Spanned};
 
 /// One file, as written.

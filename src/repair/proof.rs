@@ -1,0 +1,100 @@
+//! Whether a policy means the same with another text.
+
+use super::Load;
+use crate::analysis::{Budget, OverBudget, are_alike};
+use crate::compile::{Program, compile};
+use crate::lang::checked::{Checked, Role};
+use crate::policy::Policy;
+
+/// Why an edit was not made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unproved {
+    /// The policy would not load, or its own tests and claims would fail.
+    DoesNotLoad,
+    /// Some connections would be answered otherwise.
+    Differs,
+    /// A trial would be recorded for other connections.
+    OfTrials,
+    /// A policy beside it reads this text, and would not mean the same: its name.
+    Beside(String),
+    /// Nobody knows: the policy is too large to be compared.
+    TooLarge,
+}
+
+/// What a policy, and those beside it, must go on to mean.
+pub(super) struct Proof<'p, 'l> {
+    before: Policy,
+    load: &'p mut Load<'l>,
+    others: Vec<(&'p mut Load<'l>, Policy)>,
+}
+
+impl<'p, 'l> Proof<'p, 'l> {
+    pub(super) fn new(
+        policy: &Policy,
+        load: &'p mut Load<'l>,
+        others: &'p mut [Box<Load<'l>>],
+    ) -> Self {
+        let text = super::own_text(policy);
+        // One that does not load now cannot be broken.
+        let others = others.iter_mut().filter_map(|other| {
+            let now = other(text).ok()?;
+            Some((&mut **other, now))
+        });
+        Proof {
+            before: policy.clone(),
+            load,
+            others: others.collect(),
+        }
+    }
+
+    /// The policy of a text, if it means the same.
+    pub(super) fn of(&mut self, text: &str) -> Result<Policy, Unproved> {
+        let Ok(policy) = (self.load)(text) else {
+            return Err(Unproved::DoesNotLoad);
+        };
+        compared(&self.before, &policy)?;
+        for (load, before) in &mut self.others {
+            let same = load(text).map(|now| compared(before, &now));
+            if !matches!(same, Ok(Ok(()))) {
+                return Err(Unproved::Beside(before.name().to_owned()));
+            }
+        }
+        Ok(policy)
+    }
+}
+
+/// Whether a policy answers every connection as another one does, and its trials are recorded for the
+/// same connections.
+fn compared(before: &Policy, now: &Policy) -> Result<(), Unproved> {
+    let alike = |one: (&Checked, &Program), other: (&Checked, &Program), differs| match are_alike(
+        [one, other],
+        Budget::default(),
+    ) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(differs),
+        Err(OverBudget) => Err(Unproved::TooLarge),
+    };
+    alike(
+        (before.checked(), before.program()),
+        (now.checked(), now.program()),
+        Unproved::Differs,
+    )?;
+    let [Some(before), Some(now)] = [before, now].map(with_trials) else {
+        return Ok(());
+    };
+    alike((&before.0, &before.1), (&now.0, &now.1), Unproved::OfTrials)
+}
+
+/// A policy as if its trials decided: whom each is the first to hold for. None where it has none.
+fn with_trials(policy: &Policy) -> Option<(Checked, Program)> {
+    let mut checked = policy.checked().clone();
+    let mut has_trials = false;
+    for rule in &mut checked.rules {
+        has_trials |= rule.role == Role::Trial;
+        if rule.role == Role::Trial {
+            rule.role = Role::Rule;
+        }
+    }
+    let program = has_trials.then(|| compile(&checked))?;
+    Some((checked, program))
+}
