@@ -140,6 +140,10 @@ proptest! {
 
 /// The diagram of the shipped policies on a walk through all facts: `GW_CASES` says how many.
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a test looks is said from outside"
+)]
 fn shipped_policies_decide_as_the_engine_does() {
     let usual = 20_000;
     let cases = std::env::var("GW_CASES").map_or(usual, |cases| cases.parse().unwrap());

@@ -25,7 +25,7 @@ const CODES: [Code; 7] = [
 fn reported(policy: &Policy) -> Vec<(Place, Code)> {
     let checked = policy.checked();
     let clauses: Vec<_> = checked.guards.iter().chain(&checked.rules).collect();
-    let found = lint(policy, 1_000_000).into_iter();
+    let found = lint(policy, Search::usual(1_000_000)).into_iter();
     let found = found.filter(|found| CODES.contains(&found.code));
     let mut found: Vec<(Place, Code)> = found
         .map(|found| {
