@@ -3,7 +3,6 @@
 mod attackers;
 mod dead_ends;
 mod difference;
-mod walk;
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -12,6 +11,7 @@ use super::diagram::Id;
 use super::*;
 use crate::compile::{Program, compile};
 use crate::decide::decide;
+use crate::decide::tests::walk::Walk;
 use crate::decide::tests::{facts, policy};
 use crate::facts::Facts;
 use crate::facts::assumptions::broken;
@@ -156,7 +156,7 @@ fn shipped_policies_decide_as_the_engine_does() {
         let mut ground = Ground::new(&[program], &[], Budget::default()).unwrap();
         let outcomes = ground.outcomes(program).unwrap();
         let mut can_be = 0_u64;
-        for facts in walk::Walk::new(Facts::default(), 7).take(cases / 2) {
+        for facts in Walk::new(Facts::default(), 7).take(cases / 2) {
             agree(&ground, &outcomes, program, &facts);
             can_be += u64::from(broken(&facts).next().is_none());
         }

@@ -1,5 +1,7 @@
 //! The compiled program decides as the naive walker does, on generated policies and facts.
 
+pub(crate) mod walk;
+
 use proptest::prelude::*;
 
 use super::{Decision, decide, naive, traced};

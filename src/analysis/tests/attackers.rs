@@ -3,13 +3,13 @@
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use super::walk::Walk;
 use crate::analysis::attacker::{ATTACKERS, Gain, Intruder, Siege, most};
 use crate::analysis::diagram::Budget;
 use crate::compile::program::{HIT, MISS};
 use crate::compile::{Lone, Program, compile};
 use crate::decide::decide;
 use crate::decide::tests::policy;
+use crate::decide::tests::walk::Walk;
 use crate::facts::assumptions::broken;
 use crate::facts::{Facts, Role, Scope, ScopeSet};
 

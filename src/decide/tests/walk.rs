@@ -9,7 +9,7 @@ use crate::facts::attributes::{Value, every_value};
 use crate::facts::{AttributeId, Facts};
 
 /// The facts that a walk comes by, without end.
-pub(super) struct Walk {
+pub(crate) struct Walk {
     start: Facts,
     at: Facts,
     random: TestRng,
@@ -18,7 +18,7 @@ pub(super) struct Walk {
 
 impl Walk {
     /// From some facts on; the same seed goes the same way.
-    pub(super) fn new(start: Facts, seed: u8) -> Self {
+    pub(crate) fn new(start: Facts, seed: u8) -> Self {
         Walk {
             at: start.clone(),
             start,
