@@ -146,8 +146,8 @@ impl Default for Budget {
     /// Some hundred megabytes, and some seconds.
     fn default() -> Self {
         Budget {
-            nodes: 1_000_000,
-            steps: 10_000_000,
+            nodes: 4_000_000,
+            steps: 40_000_000,
         }
     }
 }

@@ -145,7 +145,7 @@ proptest! {
     reason = "how long a test looks is said from outside"
 )]
 fn shipped_policies_decide_as_the_engine_does() {
-    let usual = 20_000;
+    let usual = 10_000_000;
     let cases = std::env::var("GW_CASES").map_or(usual, |cases| cases.parse().unwrap());
     for text in [
         include_str!("../../policies/default.policy"),

@@ -69,7 +69,7 @@ pub(super) struct Args {
     semantic: Vec<Code>,
 
     /// How many nodes the analysis of a policy may make; none is let through unanalysed
-    #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
+    #[arg(long, value_name = "COUNT", default_value_t = 4_000_000)]
     max_nodes: usize,
 
     /// Print the page about a diagnostic, and check nothing

@@ -66,7 +66,7 @@ pub(super) struct Args {
 }
 
 /// How many nodes the analysis may make.
-const NODES: usize = 1_000_000;
+const NODES: usize = 4_000_000;
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let file = args.policy.clone().unwrap_or_else(load::default_policy);

@@ -206,6 +206,8 @@ struct View<'a> {
     clauses: Clauses,
     /// Rules that something was told of already which explains the rest.
     told: Vec<ClauseId>,
+    /// Rules that were told of for whom they let in.
+    told_for_whom: Vec<ClauseId>,
     /// Which connections a rule is the first to hold for, where that was asked.
     firsts: FxHashMap<ClauseId, Id>,
     /// Whether a rule is redundant, where that was asked.
@@ -228,6 +230,7 @@ impl<'a> View<'a> {
             ground,
             clauses,
             told: Vec::new(),
+            told_for_whom: Vec::new(),
             firsts: FxHashMap::default(),
             redundant: FxHashMap::default(),
             wording: Wording::new(id, source),

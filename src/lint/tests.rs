@@ -126,7 +126,7 @@ fn shown(found: &Diagnostic) -> String {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 24,
+        cases: 256,
         rng_seed: RngSeed::Fixed(15),
         max_shrink_iters: 100,
         ..ProptestConfig::default()

@@ -1,5 +1,6 @@
 //! Rules that let in those who should not come in, by the connections that each of them can make.
-//! One rule is told of once, by what explains best why it is open.
+//! One rule is told of once, by what explains best why it is open; one that could be deleted is told
+//! of all the same, since whom it lets in would come in by the next one.
 
 pub(super) mod admin;
 pub(super) mod claims;
@@ -86,7 +87,7 @@ fn holes<'a>(
     if default.role == Role::Default && Some(default.span.source) == main {
         clauses.push((view.program.default.id, default));
     }
-    clauses.retain(|(id, _)| !view.told.contains(id));
+    clauses.retain(|(id, _)| !view.told_for_whom.contains(id));
     let mut found = Vec::new();
     for (id, clause) in clauses {
         let is_it = |value: &u32| {
@@ -131,7 +132,7 @@ impl Hole<'_> {
         message: String,
         remedies: &[&str],
     ) -> Result<Diagnostic, OverBudget> {
-        view.told.push(self.id);
+        view.told_for_whom.push(self.id);
         let mut found = Diagnostic::error(code, message)
             .with_severity(Severity::Warning)
             .label(self.clause.head, format!("{} here", self.verdict.kind()));
