@@ -9,10 +9,11 @@ use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::digest;
 
-use crate::analysis::{Budget, Side, canonical, prove};
+use crate::analysis::{Analysed, Budget, Side, canonical, prove};
 use crate::claims;
 use crate::compile::{ClauseId, Program, compile};
 use crate::diagnostic::Diagnostics;
+use crate::lang::ast::Ast;
 use crate::lang::check::Vocabulary;
 use crate::lang::checked::{Checked, Clause};
 use crate::lang::files::Reader;
@@ -23,6 +24,7 @@ use crate::source::Sources;
 #[derive(Clone, Debug)]
 pub struct Policy {
     sources: Sources,
+    ast: Arc<Ast>,
     checked: Checked,
     vocabulary: Vocabulary,
     program: Program,
@@ -79,6 +81,15 @@ impl Policy {
     /// [`PolicyError`] with every mistake that was found, failing tests and claims that do not hold
     /// among them.
     pub fn load(path: &str, text: &str, reader: &mut Reader<'_>) -> Result<Self, PolicyError> {
+        Self::load_analysed(path, text, reader).map(|(policy, _)| policy)
+    }
+
+    /// The same, with what was looked at to prove its claims.
+    pub(crate) fn load_analysed(
+        path: &str,
+        text: &str,
+        reader: &mut Reader<'_>,
+    ) -> Result<(Self, Option<Analysed>), PolicyError> {
         Self::load_untested(path, text, reader)?.tested(reader)
     }
 
@@ -94,7 +105,7 @@ impl Policy {
         reader: &mut Reader<'_>,
     ) -> Result<Self, PolicyError> {
         let loaded = load(path, text, reader);
-        let (sources, diagnostics) = (loaded.sources, loaded.diagnostics);
+        let (sources, ast, diagnostics) = (loaded.sources, loaded.ast, loaded.diagnostics);
         let Some(checked) = loaded.checked else {
             return Err(PolicyError {
                 sources,
@@ -107,6 +118,7 @@ impl Policy {
         Ok(Policy {
             hashes: vec![OnceLock::new(); clauses].into(),
             sources,
+            ast,
             checked,
             vocabulary: loaded.vocabulary,
             program,
@@ -117,10 +129,10 @@ impl Policy {
     }
 
     /// Holds a policy against what it says of itself.
-    fn tested(mut self, reader: &mut Reader<'_>) -> Result<Self, PolicyError> {
+    fn tested(mut self, reader: &mut Reader<'_>) -> Result<(Self, Option<Analysed>), PolicyError> {
         let results = claims::run(&self.checked, &self.sources, reader).into_iter();
         let failures = results.filter_map(|result| result.failure);
-        let proved = prove(
+        let (proved, analysed) = prove(
             &self.checked,
             &self.program,
             &self.vocabulary,
@@ -129,7 +141,7 @@ impl Policy {
         self.warnings.0.extend(failures.chain(proved));
         self.warnings.sort();
         match self.warnings.has_errors() {
-            false => Ok(self),
+            false => Ok((self, analysed)),
             true => Err(PolicyError {
                 sources: self.sources,
                 diagnostics: self.warnings,
@@ -162,6 +174,12 @@ impl Policy {
             checked: &self.checked,
             vocabulary: &self.vocabulary,
         }
+    }
+
+    /// Its own text as it is written.
+    #[must_use]
+    pub fn ast(&self) -> &Arc<Ast> {
+        &self.ast
     }
 
     /// The texts it came from.

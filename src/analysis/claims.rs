@@ -1,7 +1,7 @@
 //! `never` and `always`, proved or refuted: whether a policy keeps what it claims, for every
 //! connection.
 
-use super::clauses::Clauses;
+use super::clauses::{Analysed, Clauses};
 use super::diagram::{Budget, Id, OverBudget};
 use super::ground::Ground;
 use super::names::Names;
@@ -26,7 +26,7 @@ const MOST_FOUND: usize = 12;
 
 /// Proves the claims of a policy: what stands in it, and what it inherits. Each that does not hold
 /// comes back as an error with a connection that breaks it, and each that says nothing as a
-/// warning.
+/// warning; and beside them what was looked at for that, if there was a claim to prove.
 ///
 /// `program` is what decides, compiled of `checked`.
 #[must_use]
@@ -35,12 +35,19 @@ pub(crate) fn prove(
     program: &Program,
     vocabulary: &Vocabulary,
     sources: &Sources,
-) -> Vec<Diagnostic> {
-    let proved = prove_each(checked, program, vocabulary, sources);
-    proved.map_or_else(
-        |too_much| vec![*too_much],
-        |all| all.into_iter().filter_map(|it| it.finding).collect(),
-    )
+) -> (Vec<Diagnostic>, Option<Analysed>) {
+    if checked.claims.is_empty() {
+        return (Vec::new(), None);
+    }
+    let proved = Proof::new(checked, program, vocabulary, sources)
+        .and_then(|mut proof| Ok((proof.all()?, proof.analysed())));
+    match proved {
+        Ok((all, analysed)) => {
+            let findings = all.into_iter().filter_map(|it| it.finding);
+            (findings.collect(), Some(analysed))
+        }
+        Err(OverBudget) => (vec![too_much(checked)], None),
+    }
 }
 
 /// What came of one claim.
@@ -115,6 +122,14 @@ impl<'a> Proof<'a> {
             clauses,
             outcomes: None,
         })
+    }
+
+    /// What was looked at.
+    fn analysed(self) -> Analysed {
+        Analysed {
+            ground: self.ground,
+            clauses: self.clauses,
+        }
     }
 
     fn all(&mut self) -> Result<Vec<Proved>, OverBudget> {

@@ -4,11 +4,27 @@
 use std::ops::Range;
 
 use super::answer::{ELSEWHERE, States};
-use super::diagram::{Combine, Id, OverBudget};
+use super::diagram::{Budget, Combine, Id, OverBudget};
 use super::ground::Ground;
 use crate::compile::{Block, ClauseId, Program};
 use crate::lang::checked::{Answer, Role};
 use crate::source::Span;
+
+/// A policy that was looked at: its clauses, and what they stand on.
+#[derive(Clone, Debug)]
+pub(crate) struct Analysed {
+    pub(crate) ground: Ground,
+    pub(crate) clauses: Clauses,
+}
+
+impl Analysed {
+    /// A program that nobody looked at yet.
+    pub(crate) fn new(program: &Program, budget: Budget) -> Result<Self, OverBudget> {
+        let mut ground = Ground::new(&[program], &[], budget)?;
+        let clauses = ground.clauses(program)?;
+        Ok(Analysed { ground, clauses })
+    }
+}
 
 /// The clauses of a policy over a space.
 #[derive(Clone, Debug)]

@@ -340,6 +340,12 @@ impl Arena {
         }
     }
 
+    /// Goes on with another budget; what there is counts, the steps so far do not.
+    pub(crate) fn allow(&mut self, budget: Budget) {
+        self.budget = budget;
+        self.steps = 0;
+    }
+
     /// How many classes a variable has.
     pub(crate) fn width(&self, var: Var) -> ClassId {
         self.widths.get(usize::from(var)).copied().unwrap_or(1)

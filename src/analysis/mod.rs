@@ -41,7 +41,7 @@ pub(crate) use altered::Altered;
 pub(crate) use answer::ELSEWHERE;
 pub(crate) use change::{Move, Moves, Steps, smallest};
 pub(crate) use claims::{prove, prove_each};
-pub(crate) use clauses::{Clauses, Way};
+pub(crate) use clauses::{Analysed, Clauses, Way};
 pub(crate) use decision_table::{DecisionTable, Entry};
 pub use diagram::OverBudget;
 pub(crate) use diagram::{Budget, ClassId, Id, Var};

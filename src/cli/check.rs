@@ -10,7 +10,7 @@ use crate::diagnostic::render::{Format, render};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Fix, Severity, suggest};
 use crate::lang::Checked;
 use crate::lang::parse::parse;
-use crate::lint::{Search, lint};
+use crate::lint::{Search, lint_analysed};
 use crate::policy::{Policy, PolicyError};
 use crate::repair::is_proved;
 use crate::settings::Settings;
@@ -117,20 +117,21 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let mut fixes = Vec::new();
     let mut offers = String::new();
     for file in &files {
+        output.busy(&format!("{file}: looking at all connections"));
         let constants = constants::of(file);
         let loaded = match args.fix {
-            false => load::policy(file, true),
+            false => load::analysed(file),
             true => fix::mend(file, &asked).map(|mended| {
                 if mended.has_failed() {
                     exit = exit.and(Exit::Input);
                 }
                 let policy = mended.policy().clone();
                 fixes.push(mended);
-                policy
+                (policy, None)
             }),
         };
         match loaded {
-            Ok(policy) => {
+            Ok((policy, analysed)) => {
                 let checked = policy.checked();
                 summary.push_str(&format!(
                     "{file}: {}, {}, {}, policy {}\n",
@@ -141,7 +142,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
                 ));
                 let distance = sources.append(policy.sources());
                 all.append(policy.warnings(), distance);
-                let mut suspicious = Diagnostics(lint(&policy, search));
+                let mut suspicious = Diagnostics(lint_analysed(&policy, analysed, search));
                 if args.format == ReportFormat::Sarif {
                     proved(&mut suspicious, &policy, file);
                 }

@@ -79,6 +79,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         DiffFormat::Json => ReportFormat::Json,
     };
     let mut exit = Exit::Success;
+    output.busy(&format!("{} and {}: comparing", args.old, args.new));
     let policies = [&args.old, &args.new].map(|path| match load::policy(path, true) {
         Ok(policy) => Some(policy),
         Err(error) => {

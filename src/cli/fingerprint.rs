@@ -37,6 +37,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let mut exit = Exit::Success;
     let mut found = Vec::new();
     for file in &files {
+        output.busy(&format!("{file}: looking at all connections"));
         let policy = match load::policy(file, true) {
             Ok(policy) => policy,
             Err(error) => {

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
+use crate::analysis::Analysed;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::lang::files::BUILT_IN;
 use crate::lang::parse::MAX_BYTES;
@@ -130,20 +131,29 @@ pub(super) fn unreadable(path: &str, error: &ReadError) -> Diagnostic {
 
 /// The policy at a path: a file, or `built-in:NAME`.
 pub(super) fn policy(path: &str, tested: bool) -> Result<Policy, PolicyError> {
-    let text = match path {
-        "-" => read(path, MAX_BYTES as u64),
-        path => policy_text(path, path),
-    };
-    let text = text.map_err(|error| PolicyError {
-        sources: Sources::default(),
-        diagnostics: Diagnostics(vec![unreadable(path, &error)]),
-    })?;
+    let text = own_text(path)?;
     let mut reader = reader_of(path);
     if tested {
         Policy::load(path, &text, &mut reader)
     } else {
         Policy::load_untested(path, &text, &mut reader)
     }
+}
+
+/// The same, tested, with what was looked at to prove its claims.
+pub(super) fn analysed(path: &str) -> Result<(Policy, Option<Analysed>), PolicyError> {
+    Policy::load_analysed(path, &own_text(path)?, &mut reader_of(path))
+}
+
+fn own_text(path: &str) -> Result<String, PolicyError> {
+    let text = match path {
+        "-" => read(path, MAX_BYTES as u64),
+        path => policy_text(path, path),
+    };
+    text.map_err(|error| PolicyError {
+        sources: Sources::default(),
+        diagnostics: Diagnostics(vec![unreadable(path, &error)]),
+    })
 }
 
 /// The text of a policy, for the one at `root`. Standard input is not read: it can be only once.

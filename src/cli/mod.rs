@@ -33,6 +33,7 @@ mod overrides;
 mod owner;
 mod patch;
 mod policy;
+mod progress;
 mod prove;
 mod reach;
 mod reader;

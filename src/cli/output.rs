@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 
 use clap::ValueEnum;
 
+use super::progress::Progress;
 use crate::diagnostic::render::{Format, pretty, render};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::Sources;
@@ -50,9 +51,16 @@ impl AnswerFormat {
 pub(super) struct Output {
     out: String,
     err: String,
+    busy: Option<Progress>,
 }
 
 impl Output {
+    /// Tells what is being done, if it takes long, until something is written.
+    pub(super) fn busy(&mut self, what: &str) {
+        self.busy = None;
+        self.busy = Some(Progress::start(what));
+    }
+
     /// Adds to what goes to standard output.
     pub(super) fn say(&mut self, text: &str) {
         self.out.push_str(text);
@@ -105,6 +113,7 @@ impl Output {
 
     /// Writes what was said so far. A reader that has gone away is no failure of ours.
     pub(super) fn flush(&mut self) {
+        self.busy = None;
         let _ = std::io::stderr().write_all(self.err.as_bytes());
         let mut out = std::io::stdout();
         let _ = out.write_all(self.out.as_bytes());

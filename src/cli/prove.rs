@@ -77,6 +77,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             return Exit::of(&error);
         }
     };
+    output.busy(&format!("{file}: looking at all connections"));
     if args.dead_ends {
         return dead_ends(&policy, &file, args.format, output);
     }

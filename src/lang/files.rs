@@ -4,6 +4,7 @@
 //! Reading them is the caller's: it passes a function from paths to texts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::ast::{Ast, StatementKind};
 use super::check::{self, EDITION, FileAst, Vocabulary};
@@ -58,6 +59,8 @@ pub type Reader<'a> = dyn FnMut(&str, Read) -> Result<String, ReadError> + 'a;
 pub struct Loaded {
     /// The texts.
     pub sources: Sources,
+    /// What the first of them says, as it is written.
+    pub ast: Arc<Ast>,
     /// The policy; `None` when there are errors.
     pub checked: Option<Checked>,
     /// The sets and definitions that it may use.
@@ -77,7 +80,7 @@ pub fn load(path: &str, text: &str, reader: &mut Reader<'_>) -> Loaded {
     };
     let id = files.sources.add(Source::new(path, text));
     let ast = files.parse(id);
-    files.asts.insert(path.to_owned(), ast.clone());
+    files.asts.insert(path.to_owned(), Arc::clone(&ast));
     let checked = files.policy(path, &ast, &mut vec![path.to_owned()]);
     let Files {
         sources,
@@ -93,6 +96,7 @@ pub fn load(path: &str, text: &str, reader: &mut Reader<'_>) -> Loaded {
         });
     Loaded {
         sources,
+        ast,
         checked,
         vocabulary,
         diagnostics,
@@ -104,13 +108,13 @@ struct Files<'a, 'r> {
     diagnostics: Diagnostics,
     folder: String,
     reader: &'a mut Reader<'r>,
-    asts: BTreeMap<String, Ast>,
+    asts: BTreeMap<String, Arc<Ast>>,
 }
 
 impl Files<'_, '_> {
-    fn parse(&mut self, id: SourceId) -> Ast {
+    fn parse(&mut self, id: SourceId) -> Arc<Ast> {
         let Some(source) = self.sources.get(id) else {
-            return Ast::default();
+            return Arc::default();
         };
         if looks_like_json(&source.text) && !source.text.contains("gw-policy") {
             self.diagnostics.push(
@@ -121,7 +125,7 @@ impl Files<'_, '_> {
                 .label(Span::new(id, 0..0), "a policy begins with `gw-policy 1`")
                 .help("a recorded handshake is explained by `gw explain FILE`"),
             );
-            return Ast::default();
+            return Arc::default();
         }
         let (ast, mut diagnostics) = parse(id, source);
         let edition = match ast.statements.first().map(|first| &first.kind) {
@@ -168,14 +172,14 @@ impl Files<'_, '_> {
         };
         diagnostics.0.extend(edition);
         self.diagnostics.0.append(&mut diagnostics.0);
-        ast
+        Arc::new(ast)
     }
 
     /// The meaning of a policy file upon what it extends and includes.
     fn policy(
         &mut self,
         path: &str,
-        ast: &Ast,
+        ast: &Arc<Ast>,
         chain: &mut Vec<String>,
     ) -> Option<(Checked, Vocabulary)> {
         let mut includes = Vec::new();
@@ -212,7 +216,7 @@ impl Files<'_, '_> {
         }
         check::check(
             &FileAst {
-                ast: ast.clone(),
+                ast: Arc::clone(ast),
                 includes,
             },
             base,
@@ -225,14 +229,14 @@ impl Files<'_, '_> {
         from: &str,
         target: &Spanned<String>,
         chain: &mut Vec<String>,
-        includes: &mut Vec<Ast>,
+        includes: &mut Vec<Arc<Ast>>,
     ) -> Option<()> {
         let (path, ast) = self.open(from, target, chain, "includes")?;
         // A file is gone through once, however often and by whatever way it is included.
-        if includes.contains(&ast) {
+        if includes.iter().any(|known| Arc::ptr_eq(known, &ast)) {
             return Some(());
         }
-        includes.push(ast.clone());
+        includes.push(Arc::clone(&ast));
         chain.push(path.clone());
         let mut sound = Some(());
         for statement in &ast.statements {
@@ -251,7 +255,7 @@ impl Files<'_, '_> {
         target: &Spanned<String>,
         chain: &[String],
         verb: &str,
-    ) -> Option<(String, Ast)> {
+    ) -> Option<(String, Arc<Ast>)> {
         let Some(path) = resolve(&self.folder, from, &target.value) else {
             self.diagnostics.push(
                 Diagnostic::error(
@@ -287,14 +291,14 @@ impl Files<'_, '_> {
             return None;
         }
         if let Some(ast) = self.asts.get(&path) {
-            return Some((path.clone(), ast.clone()));
+            return Some((path.clone(), Arc::clone(ast)));
         }
         match (self.reader)(&path, Read::Policy) {
             Ok(text) => {
                 let id = self.sources.add(Source::new(&path, &text));
                 let before = self.diagnostics.0.len();
                 let ast = self.parse(id);
-                self.asts.insert(path.clone(), ast.clone());
+                self.asts.insert(path.clone(), Arc::clone(&ast));
                 let broken = self.diagnostics.0.len() > before;
                 (!broken).then_some((path, ast))
             }

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use super::wording::Wording;
 use super::{LINTS, Search};
 use crate::diagnostic::{Code, Diagnostic, Severity, suggest};
-use crate::source::{Source, SourceId, Sources, Span};
+use crate::policy::Policy;
+use crate::source::{Source, SourceId, Span};
 
 /// A comment that allows something.
 struct Allowed {
@@ -21,8 +22,8 @@ struct Allowed {
 }
 
 /// Leaves out what is allowed, and adds the comments that allow nothing.
-pub(super) fn apply(found: Vec<Diagnostic>, sources: &Sources, search: Search) -> Vec<Diagnostic> {
-    let Some((id, source)) = sources.iter().next() else {
+pub(super) fn apply(found: Vec<Diagnostic>, policy: &Policy, search: Search) -> Vec<Diagnostic> {
+    let Some((id, source)) = policy.sources().iter().next() else {
         return found;
     };
     let allowed = comments(id, source);
@@ -52,10 +53,8 @@ pub(super) fn apply(found: Vec<Diagnostic>, sources: &Sources, search: Search) -
         .iter()
         .enumerate()
         .filter(|(at, allowed)| !(used.contains(at) || allowed.has_reason && is_open(allowed)));
-    let stale: Vec<&Allowed> = stale.map(|(_, allowed)| allowed).collect();
-    if !stale.is_empty() {
-        let wording = Wording::new(id, source);
-        left.extend(stale.into_iter().map(|allowed| told(allowed, &wording)));
+    if let Some(wording) = Wording::of(policy) {
+        left.extend(stale.map(|(_, allowed)| told(allowed, &wording)));
     }
     left
 }

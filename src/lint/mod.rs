@@ -27,7 +27,9 @@ mod tests;
 
 use rustc_hash::FxHashMap;
 
-use crate::analysis::{Budget, Clauses, ELSEWHERE, Ground, Id, Outcomes, OverBudget, Way};
+use crate::analysis::{
+    Analysed, Budget, Clauses, ELSEWHERE, Ground, Id, Outcomes, OverBudget, Way,
+};
 use crate::compile::{ClauseId, Program};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::facts::Facts;
@@ -166,12 +168,29 @@ impl Search {
 /// Everything that is suspicious about a policy, in the order of its text.
 #[must_use]
 pub fn lint(policy: &Policy, search: Search) -> Vec<Diagnostic> {
+    lint_analysed(policy, None, search)
+}
+
+/// The same of a policy that was looked at already.
+pub(crate) fn lint_analysed(
+    policy: &Policy,
+    analysed: Option<Analysed>,
+    search: Search,
+) -> Vec<Diagnostic> {
     let nodes = search.nodes;
     let budget = Budget {
         nodes,
         ..Budget::default()
     };
-    let found = View::new(policy, budget).and_then(|mut view| {
+    let analysed = match analysed {
+        Some(mut analysed) => {
+            analysed.ground.arena.allow(budget);
+            Ok(analysed)
+        }
+        None => Analysed::new(policy.program(), budget),
+    };
+    let view = analysed.and_then(|analysed| View::new(policy, analysed, nodes));
+    let found = view.and_then(|mut view| {
         let mut all = Vec::new();
         for lint in LINTS.iter().filter(|lint| search.looks_for(lint)) {
             let found = (lint.find)(&mut view)?;
@@ -181,7 +200,7 @@ pub fn lint(policy: &Policy, search: Search) -> Vec<Diagnostic> {
         Ok(all)
     });
     let mut found = match found {
-        Ok(found) => allow::apply(found, policy.sources(), search),
+        Ok(found) => allow::apply(found, policy, search),
         Err(OverBudget) => vec![too_much(policy)],
     };
     found.sort_by_key(|it| it.span().map(|span| (span.source, span.start)));
@@ -218,12 +237,10 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn new(policy: &'a Policy, budget: Budget) -> Result<Self, OverBudget> {
+    fn new(policy: &'a Policy, analysed: Analysed, nodes: usize) -> Result<Self, OverBudget> {
         let program = policy.program();
-        let mut ground = Ground::new(&[program], &[], budget)?;
-        let clauses = ground.clauses(program)?;
-        // A policy has a text, or it would not be one.
-        let (id, source) = policy.sources().iter().next().ok_or(OverBudget)?;
+        let Analysed { ground, clauses } = analysed;
+        let wording = Wording::of(policy).ok_or(OverBudget)?;
         Ok(View {
             policy,
             program,
@@ -233,8 +250,8 @@ impl<'a> View<'a> {
             told_for_whom: Vec::new(),
             firsts: FxHashMap::default(),
             redundant: FxHashMap::default(),
-            wording: Wording::new(id, source),
-            nodes: budget.nodes,
+            wording,
+            nodes,
         })
     }
 

@@ -68,7 +68,11 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
         if let Some(example) = view.example(holding) {
             diagnostic = diagnostic.help(example);
         }
-        diagnostic = view.deleted(diagnostic, id);
+        // What says something else than those before it was meant to be asked: which of the two it
+        // should be is its author's to say.
+        if same {
+            diagnostic = view.deleted(diagnostic, id);
+        }
         if let Some((says, edits)) = moving {
             diagnostic = diagnostic.fix(false, says, edits);
         }

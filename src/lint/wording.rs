@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::diagnostic::Edit;
 use crate::lang::ast::{Ast, Expression, ExpressionKind, Statement, StatementKind};
 use crate::lang::lines::{Piece, pieces};
-use crate::lang::parse::parse;
+use crate::policy::Policy;
 use crate::source::{Source, SourceId, Span};
 
 /// A policy's own text.
@@ -14,18 +14,24 @@ pub(super) struct Wording<'a> {
     id: SourceId,
     source: &'a Source,
     pieces: Vec<Piece>,
+    /// The lines of each piece, with their ends.
+    lines: Vec<Range<usize>>,
     /// What it says.
-    pub(super) ast: Ast,
+    pub(super) ast: &'a Ast,
 }
 
 impl<'a> Wording<'a> {
-    pub(super) fn new(id: SourceId, source: &'a Source) -> Self {
-        Wording {
+    /// Of a policy; nothing of one without a text, which is none.
+    pub(super) fn of(policy: &'a Policy) -> Option<Self> {
+        let (id, source) = policy.sources().iter().next()?;
+        let pieces = pieces(&source.text);
+        Some(Wording {
             id,
             source,
-            pieces: pieces(&source.text),
-            ast: parse(id, source).0,
-        }
+            lines: lines(&source.text, &pieces),
+            pieces,
+            ast: policy.ast(),
+        })
     }
 
     fn text(&self) -> &'a str {
@@ -73,7 +79,7 @@ impl<'a> Wording<'a> {
         }
         taken.sort_unstable();
         taken.dedup();
-        let lines = self.lines();
+        let lines = &self.lines;
         let mut edits: Vec<Edit> = Vec::new();
         for range in taken.iter().filter_map(|at| lines.get(*at)) {
             match edits.last_mut() {
@@ -86,32 +92,21 @@ impl<'a> Wording<'a> {
         edits
     }
 
-    /// The lines of each piece, with their ends.
-    fn lines(&self) -> Vec<Range<usize>> {
-        let mut start = 0;
-        let text = self.text();
-        let lines = self.pieces.iter().map(|piece| {
-            let end = match piece {
-                Piece::Statement(range) | Piece::Stray(range) | Piece::Comment(range) => range.end,
-                Piece::Blank => start,
-            };
-            let rest = text.get(end..).unwrap_or("");
-            let end = end + rest.find('\n').map_or(rest.len(), |at| at + 1);
-            let own = start..end;
-            start = end;
-            own
-        });
-        lines.collect()
-    }
-
     fn piece_of(&self, span: Span) -> Option<usize> {
-        let holds = |piece: &Piece| matches!(piece, Piece::Statement(range) if range.contains(&(span.start as usize)));
-        (span.source == self.id).then(|| self.pieces.iter().position(holds))?
+        if span.source != self.id {
+            return None;
+        }
+        let start = span.start as usize;
+        let at = self.lines.partition_point(|lines| lines.end <= start);
+        matches!(self.pieces.get(at)?, Piece::Statement(range) if range.contains(&start))
+            .then_some(at)
     }
 
     fn statement(&self, span: Span) -> Option<&Statement> {
-        let mut all = self.ast.statements.iter();
-        all.find(|it| it.span.0.source == span.source && it.span.0.start == span.start)
+        let all = &self.ast.statements;
+        let at = all.partition_point(|it| it.span.0.start < span.start);
+        let found = all.get(at)?;
+        (found.span.0.source == span.source && found.span.0.start == span.start).then_some(found)
     }
 
     /// The condition of the clause that stands somewhere.
@@ -210,7 +205,7 @@ impl<'a> Wording<'a> {
 
     /// Puts a statement above another one.
     pub(super) fn moved_above(&self, span: Span, other: Span) -> Vec<Edit> {
-        let lines = self.lines();
+        let lines = &self.lines;
         let place = |span| Some(lines.get(self.piece_of(span)?)?.start);
         let Some(mut above) = self.piece_of(other) else {
             return Vec::new();
@@ -238,6 +233,9 @@ impl<'a> Wording<'a> {
             .collect::<String>();
         let mut text = moved.trim_end().to_owned();
         text.push('\n');
+        if moved.ends_with("\n\n") {
+            text.push('\n');
+        }
         let mut edits = vec![Edit {
             span: Span::new(self.id, to..to),
             text,
@@ -267,4 +265,21 @@ enum Join {
     Plain(Range<usize>),
     /// A comment, and here what joins.
     Commented(usize),
+}
+
+/// The lines of each piece of a text, with their ends.
+fn lines(text: &str, pieces: &[Piece]) -> Vec<Range<usize>> {
+    let mut start = 0;
+    let lines = pieces.iter().map(|piece| {
+        let end = match piece {
+            Piece::Statement(range) | Piece::Stray(range) | Piece::Comment(range) => range.end,
+            Piece::Blank => start,
+        };
+        let rest = text.get(end..).unwrap_or("");
+        let end = end + rest.find('\n').map_or(rest.len(), |at| at + 1);
+        let own = start..end;
+        start = end;
+        own
+    });
+    lines.collect()
 }

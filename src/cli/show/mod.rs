@@ -92,6 +92,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         (ShowFormat::Human | ShowFormat::Html, false) => Listing::Brief,
         (ShowFormat::Json, false) => Listing::Largest,
     };
+    output.busy(&format!("{path}: looking at all connections"));
     let budget = Budget {
         nodes: args.max_nodes,
         steps: args.max_nodes.saturating_mul(100),

@@ -11,6 +11,7 @@ mod value;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -41,9 +42,9 @@ pub const MAX_LEVELS: usize = 128;
 #[derive(Debug)]
 pub struct FileAst {
     /// What it says.
-    pub ast: Ast,
+    pub ast: Arc<Ast>,
     /// What it includes, in the order of the statements.
-    pub includes: Vec<Ast>,
+    pub includes: Vec<Arc<Ast>>,
 }
 
 /// Checks a file upon what it extends. `None` when there are errors.
