@@ -144,7 +144,9 @@ impl Literal {
     fn holds(&self, bits: &Bits) -> Bdd {
         let holds = match values(self.id)[self.value] {
             Value::Flag(_) => bits.any(self.id, &|value| *value == Value::Flag(true)),
-            _ => bits.is(self.id, self.value),
+            Value::Word(_) | Value::Text(_) | Value::Address(_) | Value::Words(_) => {
+                bits.is(self.id, self.value)
+            }
         };
         match self.denied {
             true => holds.not(),

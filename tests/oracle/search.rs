@@ -109,10 +109,10 @@ pub(crate) fn findings(checked: &Checked, world: &[Facts]) -> Vec<(Place, Code)>
             told.push(rule);
         }
     }
-    for guard in 0..guards {
+    for (guard, clause) in clauses.iter().enumerate().take(guards) {
         let mut without = checked.clone();
         without.guards.remove(guard);
-        let is_at_connect = clauses[guard].role == Role::Guard(Stage::Connect);
+        let is_at_connect = clause.role == Role::Guard(Stage::Connect);
         if is_at_connect && !told.contains(&guard) && verdicts(&without, world) == own {
             found.push(((guard, None), Code::IdleGuard));
             told.push(guard);
