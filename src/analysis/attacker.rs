@@ -154,10 +154,15 @@ const EVERYONE: [(&str, &str); 4] = [
 /// What the names of settings begin with.
 const SETTING: &str = "setting.";
 
+/// Without a configuration there is a token; who configures a password has that one thing otherwise.
+const AUTH_MODE: &str = "setting.auth-mode";
+const WITH_A_SECRET: &str = "setting.auth-mode in { token, password }";
+
 /// What is known of the settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Settings {
-    /// They are what they are without a configuration, unless something else is said.
+    /// They are what they are without a configuration, but for which shared secret there is, unless
+    /// something else is said.
     Usual,
     /// Nothing.
     Any,
@@ -277,7 +282,10 @@ impl Intruder {
             settings == Settings::Usual && name.starts_with(SETTING) && is_open(name)
         });
         let settings: Vec<Said> = settings
-            .map(|id| Said::own(&crate::claims::written(id, &usual)))
+            .map(|id| match id.row().name {
+                AUTH_MODE => Said::own(WITH_A_SECRET),
+                _ => Said::own(&crate::claims::written(id, &usual)),
+            })
             .collect();
         let says: Vec<String> = parts.iter().map(grouped).collect();
         parts.extend(rest.map(|(_, text)| Said::own(text)));

@@ -235,7 +235,8 @@ impl<'a> Proof<'a> {
     /// All connections that break a claim, in the words of the policy. They are looked for over a
     /// space of their own, since what definitions ask for may be of no use otherwise.
     fn breaking(&self, claim: &Claim, claimed: &Lone) -> Result<Vec<String>, OverBudget> {
-        let names = Names::new(&[(self.program, self.vocabulary)]);
+        let mut names = Names::new(&[(self.program, self.vocabulary)]);
+        names.compare(&claimed.instructions);
         let mut beside = names.beside();
         beside.push(claimed.clone());
         let mut ground = Ground::new(&[self.program], &beside, Budget::default())?;

@@ -5,7 +5,7 @@ use super::diagram::{ClassId, Id, OverBudget, Var};
 use super::ground::Ground;
 use super::term;
 use crate::compile::networks::Networks;
-use crate::compile::program::Test;
+use crate::compile::program::{Instruction, Test};
 use crate::compile::{Lone, Program, lone};
 use crate::facts::{AttributeId, Kind};
 use crate::lang::check::Vocabulary;
@@ -32,18 +32,17 @@ impl Names {
         };
         for (program, vocabulary) in policies {
             for (name, condition) in vocabulary.definitions() {
-                names.definitions.push((name.to_owned(), lone(condition)));
+                let lone = lone(condition);
+                names.compare(&lone.instructions);
+                names.definitions.push((name.to_owned(), lone));
             }
             for id in AttributeId::all() {
                 let sets = vocabulary.sets(id).into_iter();
                 let named = sets.map(|(name, members)| (name.to_owned(), id, members));
                 names.sets.extend(named);
             }
+            names.compare(&program.instructions);
             for instruction in &program.instructions {
-                if let Kind::Set { .. } = instruction.attribute.row().kind {
-                    let test = (instruction.attribute, instruction.test.clone());
-                    names.of_scopes.push(test);
-                }
                 if let Test::Address(_, 0, networks) = &instruction.test
                     && !networks.is_empty()
                 {
@@ -56,6 +55,17 @@ impl Names {
             }
         }
         names
+    }
+
+    /// With what sets are compared elsewhere: regions over a space that tells that apart are told by
+    /// it, too.
+    pub(crate) fn compare(&mut self, instructions: &[Instruction]) {
+        for instruction in instructions {
+            if let Kind::Set { .. } = instruction.attribute.row().kind {
+                let test = (instruction.attribute, instruction.test.clone());
+                self.of_scopes.push(test);
+            }
+        }
     }
 
     /// The conditions, so that what they ask for is told apart.

@@ -109,9 +109,13 @@ impl Ground {
     }
 
     /// The same as flags of `gw explain`, each after a space.
+    /// One at least: a connection is one of which something is said.
     pub(crate) fn told(&self, facts: &Facts) -> String {
-        let named = self.named(facts).into_iter();
-        let told = named.map(|id| format!(" --fact {}", crate::claims::fact(id, facts)));
+        let mut named = self.named(facts);
+        if named.is_empty() {
+            named.extend(AttributeId::named("client"));
+        }
+        let told = named.into_iter().map(|id| format!(" --fact {}", crate::claims::fact(id, facts)));
         told.collect()
     }
 

@@ -191,7 +191,7 @@ impl Everybody {
             ));
         }
         text.push_str(
-            "\nwho they are: gw prove --attacker NAME; settings are those of no configuration\n",
+            "\nwho they are: gw prove --attacker NAME; settings are those of no configuration, with a token or a password\n",
         );
         text
     }
