@@ -484,6 +484,17 @@ async fn an_edited_policy_is_in_force_and_a_broken_one_is_told() {
     assert!(status["why"].is_string());
     served.admit(&Asking::default()).await;
 
+    // One that does not keep what it claims is no better.
+    write(
+        "auth=token → approve\ndefault → reject(not-permitted)\n\
+         never \"only this host\": not loopback ⇒ admit",
+    );
+    let Reloaded::Kept(why) = served.gateway.reload().await else {
+        panic!("it was put into force");
+    };
+    assert!(why.contains("only this host"), "{why}");
+    served.admit(&Asking::default()).await;
+
     fs::remove_file(&file).unwrap();
     assert!(matches!(served.gateway.reload().await, Reloaded::Kept(_)));
     served.admit(&Asking::default()).await;
