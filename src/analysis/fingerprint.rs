@@ -31,22 +31,30 @@ pub(crate) fn canonical(
 ) -> Result<String, OverBudget> {
     let mut ground = Ground::in_order(&[program], &[of_both_ends(program)], budget, Order::Table)?;
     let (_, meaning) = ground.meaning(program, checked)?;
-    let groups = ground.groups(meaning.root)?;
-    let widths = groups.iter().map(|groups| groups.count).collect();
-    let mut small = Merged {
-        from: &ground.arena,
-        groups: &groups,
-        arena: Arena::new(widths, budget),
-        memo: FxHashMap::default(),
-    };
-    let root = small.merged(meaning.root)?;
-    Ok(written(
-        &ground,
-        &small.arena,
-        root,
-        &groups,
-        &meaning.answers,
-    ))
+    // Classes that are put together must be answered alike, one by one and all at once; were that
+    // not so of some, the text would be of none of them.
+    for together in [true, false] {
+        let groups = ground.groups(meaning.root, together)?;
+        let widths = groups.iter().map(|groups| groups.count).collect();
+        let mut small = Merged {
+            from: &ground.arena,
+            groups: &groups,
+            arena: Arena::new(widths, budget),
+            memo: FxHashMap::default(),
+            answering: Answering::default(),
+        };
+        let root = small.merged(meaning.root)?;
+        if !small.answering.differs {
+            return Ok(written(
+                &ground,
+                &small.arena,
+                root,
+                &groups,
+                &meaning.answers,
+            ));
+        }
+    }
+    Err(OverBudget)
 }
 
 /// What is asked of one end of a connection is told apart at the other too: of a direct connection
@@ -162,7 +170,8 @@ impl Conflicts<'_> {
 
 impl Ground {
     /// Which classes of each variable a diagram never answers differently.
-    fn groups(&mut self, root: Id) -> Result<Vec<Groups>, OverBudget> {
+    /// None are, unless they may be put together.
+    fn groups(&mut self, root: Id, together: bool) -> Result<Vec<Groups>, OverBudget> {
         let mut at: FxHashMap<Var, Vec<Id>> = FxHashMap::default();
         for id in self.arena.reached(root) {
             if let Some((var, _)) = self.arena.at(id) {
@@ -181,7 +190,7 @@ impl Ground {
             let mut differ = |one: ClassId, other: ClassId| {
                 let to = |id: &Id| (self.arena.child(*id, one), self.arena.child(*id, other));
                 let mut all = nodes.iter().map(to);
-                all.any(|(one, other)| conflicts.between(one, other))
+                !together || all.any(|(one, other)| conflicts.between(one, other))
             };
             let is_fine = self.space.fine(domain.attribute) == Some(var);
             groups.push(match domain.attribute.row().kind {
@@ -191,11 +200,9 @@ impl Ground {
                 }
                 Kind::Address { .. } if is_fine => {
                     let known = known(domain);
-                    let cut = |class: ClassId| {
-                        let is_end = ends.as_ref().is_some_and(|it| it.vars.contains(&var));
-                        is_end && ends.as_ref().is_some_and(|it| it.cuts.contains(&class))
-                    };
-                    of_addresses(&known, |class| cut(class) || differ(class, class + 1))
+                    let ends = ends.as_ref().filter(|it| it.vars.contains(&var));
+                    let cut = |pair| ends.is_some_and(|it| it.cuts.contains(&pair));
+                    of_addresses(&known, |one, other| cut((one, other)) || differ(one, other))
                 }
                 Kind::Header { .. } | Kind::Text { .. } if is_fine => {
                     of_texts(domain.attribute, &known(domain), &mut differ)
@@ -219,27 +226,23 @@ impl Ground {
             return Ok(None);
         };
         let width = self.arena.width(peer).min(self.arena.width(client));
+        let known = self.space.domain(peer).map(known).unwrap_or_default();
+        let neighbours = (0..width.saturating_sub(1)).map(|class| (class, class + 1));
+        let compared: Vec<(ClassId, ClassId)> = neighbours.chain(apart(&known)).collect();
         let mut cuts = BTreeSet::new();
-        for class in 0..width.saturating_sub(1) {
+        for (first, second) in compared {
             let mut pairs = Vec::new();
             for id in at.get(&peer).into_iter().flatten() {
-                let (one, other) = (
-                    self.arena.child(*id, class),
-                    self.arena.child(*id, class + 1),
-                );
+                let (one, other) = (self.arena.child(*id, first), self.arena.child(*id, second));
                 let both = [
-                    self.arena.given(one, client, class)?,
-                    self.arena.given(other, client, class + 1)?,
+                    self.arena.given(one, client, first)?,
+                    self.arena.given(other, client, second)?,
                 ];
                 pairs.push((one, other));
                 pairs.push((both[0], both[1]));
             }
             for id in at.get(&client).into_iter().flatten() {
-                let (one, other) = (
-                    self.arena.child(*id, class),
-                    self.arena.child(*id, class + 1),
-                );
-                pairs.push((one, other));
+                pairs.push((self.arena.child(*id, first), self.arena.child(*id, second)));
             }
             let mut conflicts = Conflicts {
                 arena: &self.arena,
@@ -249,7 +252,7 @@ impl Ground {
                 .into_iter()
                 .any(|(one, other)| conflicts.between(one, other))
             {
-                cuts.insert(class);
+                cuts.insert((first, second));
             }
         }
         Ok(Some(Ends {
@@ -259,10 +262,10 @@ impl Ground {
     }
 }
 
-/// Behind which classes of addresses there is a difference.
+/// Between which classes of addresses there is a difference.
 struct Ends {
     vars: [Var; 2],
-    cuts: BTreeSet<ClassId>,
+    cuts: BTreeSet<(ClassId, ClassId)>,
 }
 
 impl Arena {
@@ -338,14 +341,38 @@ fn of_sets(ground: &Ground, var: Var, set: fn(&mut Facts, ScopeSet), kinds: &[Cl
     Groups::by(&kinds.iter().map(text).collect::<Vec<_>>())
 }
 
-/// Addresses: ranges between which a difference is made.
-fn of_addresses(known: &[Known<'_>], mut is_cut: impl FnMut(ClassId) -> bool) -> Groups {
+/// Classes of addresses of one kind between which there are others, two by two: the first class of
+/// each stretch.
+fn apart(known: &[Known<'_>]) -> Vec<(ClassId, ClassId)> {
+    let mut stretches: Vec<(ClassId, usize)> = Vec::new();
+    let mut before = None;
+    for (class, it) in (0..).zip(known) {
+        if before != Some(it.code) {
+            stretches.push((class, it.code));
+        }
+        before = Some(it.code);
+    }
+    let mut apart = Vec::new();
+    for (at, (one, code)) in stretches.iter().enumerate() {
+        let others = stretches.iter().skip(at + 1);
+        let alike = others.filter(|(_, other)| other == code);
+        apart.extend(alike.map(|(other, _)| (*one, *other)));
+    }
+    apart
+}
+
+/// Addresses: ranges between which a difference is made. Stretches of one kind are ranges of their own
+/// as soon as any difference is made within a kind.
+fn of_addresses(
+    known: &[Known<'_>],
+    mut is_cut: impl FnMut(ClassId, ClassId) -> bool,
+) -> Groups {
     let mut starts: Vec<String> = Vec::new();
     let mut is_needed = false;
     for (class, it) in (0..).zip(known) {
         let before = starts.len().checked_sub(1).and_then(|at| known.get(at));
         let is_first = before.is_none_or(|before| before.code != it.code);
-        let cut = !is_first && is_cut(class - 1);
+        let cut = !is_first && is_cut(class - 1, class);
         is_needed |= cut;
         let start = match starts.last().filter(|_| !is_first && !cut) {
             Some(same) => same.clone(),
@@ -355,7 +382,7 @@ fn of_addresses(known: &[Known<'_>], mut is_cut: impl FnMut(ClassId) -> bool) ->
         };
         starts.push(start);
     }
-    match is_needed {
+    match is_needed || apart(known).into_iter().any(|(one, other)| is_cut(one, other)) {
         true => Groups::by(&starts),
         false => Groups::one(ClassId::try_from(known.len()).unwrap_or(ClassId::MAX)),
     }
@@ -442,6 +469,7 @@ struct Merged<'a> {
     groups: &'a [Groups],
     arena: Arena,
     memo: FxHashMap<Id, Id>,
+    answering: Answering,
 }
 
 impl Merged<'_> {
@@ -467,7 +495,7 @@ impl Merged<'_> {
             let own: BTreeSet<ClassId> = own.unwrap_or_default().iter().copied().collect();
             for group in own {
                 if let Some(place) = to.get_mut(group as usize) {
-                    *place = self.arena.combined(*place, below, &mut Answering)?;
+                    *place = self.arena.combined(*place, below, &mut self.answering)?;
                 }
             }
             first = edge.last.saturating_add(1);
@@ -480,10 +508,15 @@ impl Merged<'_> {
 }
 
 /// The first that answers.
-struct Answering;
+#[derive(Default)]
+struct Answering {
+    /// Whether the other one would answer differently.
+    differs: bool,
+}
 
 impl super::diagram::Combine for Answering {
     fn values(&mut self, left: u32, right: u32) -> u32 {
+        self.differs |= left != IMPOSSIBLE && right != IMPOSSIBLE && left != right;
         if left == IMPOSSIBLE { right } else { left }
     }
 
@@ -683,6 +716,33 @@ mod tests {
             .map(|it| print(&format!("{it}{DEFAULT}")))
             .collect();
         assert_eq!(prints.len(), texts.len());
+    }
+
+    /// Of a kind of address of which others lie apart, a stretch is told from the rest.
+    #[test]
+    fn whole_stretches_of_a_kind_count() {
+        let mut prints = BTreeSet::from([print(DEFAULT)]);
+        let mut count = 1;
+        for network in [
+            "10.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "127.0.0.0/8",
+            "::1/128",
+            "fc00::/7",
+            "fe80::/10",
+            "169.254.0.0/16",
+            "224.0.0.0/4",
+            "172.16.0.0/12, fc00::/7",
+        ] {
+            for verdict in ["silent-approve", "approve", "reject(not-permitted)"] {
+                for end in ["peer", "client-ip"] {
+                    prints.insert(print(&format!("{end} in {{ {network} }} → {verdict}\n{DEFAULT}")));
+                    count += 1;
+                }
+            }
+        }
+        assert_eq!(prints.len(), count);
     }
 
     /// Divides each network in two.

@@ -244,7 +244,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
 fn proved(found: &mut Diagnostics, policy: &Policy, file: &str) {
     let mut load = |text: &str| Policy::load(file, text, &mut load::reader_of(file));
     for found in &mut found.0 {
-        let is_proved = |fix: &Fix| fix.keeps_meaning && is_proved(policy, fix, &mut load);
+        let is_proved = |fix: &Fix| fix.keeps_meaning() && is_proved(policy, fix, &mut load);
         found.fixes.retain(is_proved);
     }
 }

@@ -417,6 +417,9 @@ fn because(why: &Unproved) -> String {
             "the policy would not load, or its tests and claims would fail".to_owned()
         }
         Unproved::Differs => "some connections would be answered otherwise".to_owned(),
+        Unproved::Widens => {
+            "somebody would get more, from a rule behind it: mend that one first".to_owned()
+        }
         Unproved::OfTrials => "a trial would be recorded for other connections".to_owned(),
         Unproved::Beside(name) => {
             format!("{name} reads this file, and would not be the same without it")

@@ -11,15 +11,34 @@ pub struct Edit {
     pub text: String,
 }
 
+/// What edits are meant to do to what is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Every verdict stays as it is.
+    Keeps,
+    /// Somebody gets less, and nobody more.
+    Narrows,
+    /// Which verdicts become others is for the author to judge.
+    Changes,
+}
+
 /// What would do away with a diagnostic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fix {
     /// What it does, in a few words: `delete [lan]`.
     pub says: String,
-    /// Whether it is meant to leave every verdict as it is.
-    pub keeps_meaning: bool,
+    /// What it is meant to do to what is decided.
+    pub effect: Effect,
     /// The edits, in the order of the text, none of which overlaps another one.
     pub edits: Vec<Edit>,
+}
+
+impl Fix {
+    /// Whether it is meant to leave every verdict as it is.
+    #[must_use]
+    pub fn keeps_meaning(&self) -> bool {
+        self.effect == Effect::Keeps
+    }
 }
 
 /// A text after edits, and which part of it came from where: the first byte of each part now, and

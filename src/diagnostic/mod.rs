@@ -15,7 +15,7 @@ use crate::facts::word::words;
 use crate::source::Span;
 
 pub use catalog::Code;
-pub use fix::{Edit, Fix};
+pub use fix::{Edit, Effect, Fix};
 
 words! {
     /// How bad it is.
@@ -98,11 +98,11 @@ impl Diagnostic {
 
     /// Adds edits that do away with it, if there are any.
     #[must_use]
-    pub fn fix(mut self, keeps_meaning: bool, says: impl Into<String>, edits: Vec<Edit>) -> Self {
+    pub fn fix(mut self, effect: Effect, says: impl Into<String>, edits: Vec<Edit>) -> Self {
         if !edits.is_empty() {
             self.fixes.push(Fix {
                 says: says.into(),
-                keeps_meaning,
+                effect,
                 edits,
             });
         }

@@ -331,7 +331,7 @@ fn to_sarif(diagnostics: &Diagnostics, sources: &Sources) -> Value {
             "relatedLocations": places.collect::<Vec<_>>(),
         });
         // What a program may do at a click changes nothing else.
-        let fixes = diagnostic.fixes.iter().filter(|fix| fix.keeps_meaning);
+        let fixes = diagnostic.fixes.iter().filter(|fix| fix.keeps_meaning());
         let fixes: Vec<Value> = fixes.filter_map(|fix| sarif_fix(fix, sources)).collect();
         if let Some(result) = result.as_object_mut().filter(|_| !fixes.is_empty()) {
             result.insert("fixes".to_owned(), Value::Array(fixes));

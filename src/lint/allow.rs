@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::wording::Wording;
 use super::{LINTS, Search};
-use crate::diagnostic::{Code, Diagnostic, Severity, suggest};
+use crate::diagnostic::{Code, Diagnostic, Severity, suggest, Effect};
 use crate::policy::Policy;
 use crate::source::{Source, SourceId, Span};
 
@@ -89,7 +89,7 @@ fn told(allowed: &Allowed, wording: &Wording<'_>) -> Diagnostic {
     match is_known && allowed.has_reason {
         true => {
             let edits = wording.without_comment(allowed.span);
-            found.fix(true, "remove the comment", edits)
+            found.fix(Effect::Keeps, "remove the comment", edits)
         }
         // What is misspelt or not yet said is the author's to say.
         false => found,

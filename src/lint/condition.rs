@@ -2,7 +2,7 @@
 
 use super::{View, redundant};
 use crate::analysis::{Id, OverBudget, Way};
-use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::diagnostic::{Code, Diagnostic, Severity, Effect};
 use crate::lang::one_line;
 
 pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
@@ -34,7 +34,7 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
                 let condition = view.policy.sources().slice(*span);
                 let says = format!("remove `{}`", one_line(condition));
                 let diagnostic = diagnostic.help("remove it, which changes no verdict");
-                found.push(diagnostic.fix(true, says, edits));
+                found.push(diagnostic.fix(Effect::Keeps, says, edits));
             }
         }
     }

@@ -31,7 +31,7 @@ use crate::analysis::{
     Analysed, Budget, Clauses, ELSEWHERE, Ground, Id, Outcomes, OverBudget, Way,
 };
 use crate::compile::{ClauseId, Program};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Effect};
 use crate::facts::Facts;
 use crate::lang::checked::{Answer, Clause, Role};
 use crate::policy::Policy;
@@ -353,7 +353,7 @@ impl<'a> View<'a> {
     /// Adds the edit that deletes a clause which changes nothing.
     fn deleted(&self, found: Diagnostic, id: ClauseId) -> Diagnostic {
         let edits = self.wording.without_statement(self.clause(id.0).span);
-        found.fix(true, format!("delete {}", self.name(id.0)), edits)
+        found.fix(Effect::Keeps, format!("delete {}", self.name(id.0)), edits)
     }
 
     fn answer(&self, id: u32) -> Answer {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::View;
 use crate::analysis::OverBudget;
-use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::diagnostic::{Code, Diagnostic, Severity, Effect};
 use crate::lang::ast::StatementKind;
 use crate::lang::ast::visit::{Visit, visit};
 
@@ -42,7 +42,7 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
                 .with_severity(Severity::Warning)
                 .label(name.span, "never named again in this file")
                 .help("delete it; or, if files that extend this one use it, say so in a comment above it: `# allow(unused-name): …`")
-                .fix(true, format!("delete `{}`", name.value), edits),
+                .fix(Effect::Keeps, format!("delete `{}`", name.value), edits),
         );
     }
     Ok(found)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::View;
 use crate::analysis::OverBudget;
-use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::diagnostic::{Code, Diagnostic, Severity, Effect};
 use crate::lang::ast::Literal;
 use crate::lang::ast::visit::{Visit, visit};
 use crate::lang::check::network;
@@ -30,7 +30,7 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
                             .label(by.span, if twice { "first here" } else { "covers it" })
                             .help("remove it, which changes nothing")
                             .fix(
-                                true,
+                                Effect::Keeps,
                                 format!("remove `{own}`"),
                                 view.wording.without_member(&all, value.span),
                             ),

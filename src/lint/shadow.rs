@@ -2,7 +2,7 @@
 
 use super::{View, share, verdict};
 use crate::analysis::{Id, OverBudget, Way};
-use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::diagnostic::{Code, Diagnostic, Severity, Effect};
 use crate::source::Span;
 
 pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
@@ -74,7 +74,7 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
             diagnostic = view.deleted(diagnostic, id);
         }
         if let Some((says, edits)) = moving {
-            diagnostic = diagnostic.fix(false, says, edits);
+            diagnostic = diagnostic.fix(Effect::Changes, says, edits);
         }
         found.push(diagnostic);
     }

@@ -14,12 +14,12 @@ mod tests;
 use std::collections::BTreeSet;
 
 use crate::diagnostic::fix::Edited;
-use crate::diagnostic::{Code, Diagnostic, Edit, Fix, Severity};
+use crate::diagnostic::{Code, Diagnostic, Edit, Effect, Fix, Severity};
 use crate::lint::{Search, lint};
 use crate::policy::{Policy, PolicyError};
 use crate::source::SourceId;
 
-use proof::Proof;
+use proof::{Proof, narrows};
 pub use proof::Unproved;
 
 /// Loads a policy in which a text stands in the place of the one that is repaired.
@@ -100,7 +100,7 @@ pub fn repair<'l>(
         let found = lint(&repair.policy, order.search);
         let mut candidates = Vec::new();
         for found in &found {
-            let Some(fix) = found.fixes.iter().find(|fix| fix.keeps_meaning) else {
+            let Some(fix) = found.fixes.iter().find(|fix| fix.keeps_meaning()) else {
                 continue;
             };
             let at = history.was(start(found));
@@ -239,7 +239,7 @@ impl Repair {
         let found = lint(&self.policy, order.search);
         let mut asked = Vec::new();
         for found in &found {
-            let Some(fix) = found.fixes.iter().find(|fix| !fix.keeps_meaning) else {
+            let Some(fix) = found.fixes.iter().find(|fix| !fix.keeps_meaning()) else {
                 continue;
             };
             let at = start(found);
@@ -264,15 +264,21 @@ impl Repair {
             together.extend(&candidate.fix.edits);
             let edited = Edited::new(&self.text, &together);
             let loaded = edited.and_then(|edited| Some((load(&edited.text).ok()?, edited)));
-            match loaded {
-                Some(loaded) => {
+            let before = last.as_ref().map_or(&self.policy, |(policy, _)| policy);
+            let proved = match &loaded {
+                None => Err(Unproved::DoesNotLoad),
+                Some((policy, _)) if candidate.fix.effect == Effect::Narrows => {
+                    narrows(before, policy)
+                }
+                Some(_) => Ok(()),
+            };
+            match proved {
+                Ok(()) => {
                     edits = together;
-                    last = Some(loaded);
+                    last = loaded;
                     self.changed.push(history.made(candidate));
                 }
-                None => self
-                    .left
-                    .push((history.made(candidate), Unproved::DoesNotLoad)),
+                Err(why) => self.left.push((history.made(candidate), why)),
             }
         }
         if let Some((policy, edited)) = last {

@@ -1,7 +1,7 @@
 //! Whether a policy means the same with another text.
 
 use super::Load;
-use crate::analysis::{Budget, OverBudget, are_alike};
+use crate::analysis::{Both, Budget, OverBudget, are_alike};
 use crate::compile::{Program, compile};
 use crate::lang::checked::{Checked, Role};
 use crate::policy::Policy;
@@ -13,6 +13,8 @@ pub enum Unproved {
     DoesNotLoad,
     /// Some connections would be answered otherwise.
     Differs,
+    /// Some connections would get more: what they were kept from is behind what was narrowed.
+    Widens,
     /// A trial would be recorded for other connections.
     OfTrials,
     /// A policy beside it reads this text, and would not mean the same: its name.
@@ -60,6 +62,16 @@ impl<'p, 'l> Proof<'p, 'l> {
             }
         }
         Ok(policy)
+    }
+}
+
+/// Whether nobody gets more from a policy than from the one before it.
+pub(super) fn narrows(before: &Policy, now: &Policy) -> Result<(), Unproved> {
+    let both = Both::new(before.side(), now.side(), Budget::default());
+    match both.and_then(Both::difference) {
+        Ok(difference) if difference.direction().wider => Err(Unproved::Widens),
+        Ok(_) => Ok(()),
+        Err(OverBudget) => Err(Unproved::TooLarge),
     }
 }
 

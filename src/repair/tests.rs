@@ -109,7 +109,7 @@ proptest! {
         prop_assert_eq!(repair.policy.digest(), after.digest());
         let left: Vec<(Code, String)> = lint(&after, SEARCH)
             .into_iter()
-            .filter(|found| found.fixes.iter().any(|fix| fix.keeps_meaning))
+            .filter(|found| found.fixes.iter().any(|fix| fix.keeps_meaning()))
             .map(|found| (found.code, found.message))
             .filter(|(code, _)| repair.left.iter().all(|(made, _)| made.code != *code))
             .collect();

@@ -14,7 +14,7 @@ use super::View;
 use crate::analysis::attacker::{Attacker, Intruder, Said};
 use crate::analysis::{Id, Outcomes, OverBudget};
 use crate::compile::ClauseId;
-use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::diagnostic::{Code, Diagnostic, Severity, Effect};
 use crate::facts::Facts;
 use crate::lang::checked::{Clause, Role};
 use crate::verdict::Verdict;
@@ -143,7 +143,7 @@ impl Hole<'_> {
                 remedy = Some(format!("keep them out: add `and {text}`"));
                 let edits = view.wording.with_term(self.clause.span, text);
                 let says = format!("add `and {text}` to {}", view.name(self.id.0));
-                found = found.fix(false, says, edits);
+                found = found.fix(Effect::Narrows, says, edits);
                 break;
             }
         }
