@@ -18,9 +18,6 @@ use crate::policy::{Policy, PolicyError};
 use crate::repair::{Load, Made, Order, Repair, Unproved, readings, repair};
 use crate::source::shell_word;
 
-/// Of at most so many files in its folder is asked whether they read a policy.
-const MOST_BESIDE: usize = 256;
-
 /// What `--fix` and its companions ask for.
 pub(super) struct Asked<'a> {
     /// Nothing is written.
@@ -135,11 +132,10 @@ fn beside<'a>(file: &str, named: &[String]) -> Vec<Box<Load<'a>>> {
         .flatten()
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|it| it == "policy"))
+        .filter(|path| path.extension().is_some_and(|it| it == "policy") && path.is_file())
         .filter_map(|path| path.to_str().map(str::to_owned))
         .collect();
     paths.sort();
-    paths.truncate(MOST_BESIDE);
     for path in named {
         let is_known = paths.iter().any(|it| is_file(it, Path::new(path)));
         if path != "-" && !load::is_built_in(path) && !is_known {
@@ -233,6 +229,7 @@ impl Mended {
             changed,
             left,
             offered,
+            more,
             ..
         } = &self.repair;
         let file = &self.file;
@@ -296,10 +293,11 @@ impl Mended {
             };
             Some(format!("{}{effect}{command}", line(&offer.made)))
         });
-        section(
-            "not done unasked, for it changes what is decided",
-            offers.collect(),
-        );
+        let mut offers: Vec<String> = offers.collect();
+        if *more > 0 {
+            offers.push(format!("  and {more} more\n"));
+        }
+        section("not done unasked, for it changes what is decided", offers);
         let end = match &self.written {
             Written::Nothing if kept.is_empty() && changed.is_empty() && left_is_empty => {
                 "nothing to mend".to_owned()
@@ -367,6 +365,7 @@ impl Mended {
             "effect": effect,
             "left": left.collect::<Vec<_>>(),
             "offered": offered.collect::<Vec<_>>(),
+            "moreOffered": repair.more,
             "patch": patch(&self.file, &self.text, &repair.text),
         })
     }

@@ -25,6 +25,9 @@ pub use proof::Unproved;
 /// Loads a policy in which a text stands in the place of the one that is repaired.
 pub type Load<'a> = dyn FnMut(&str) -> Result<Policy, PolicyError> + 'a;
 
+/// How many edits are offered: what each would come to is looked at.
+const MOST_OFFERED: usize = 8;
+
 /// How often a policy is gone through: an edit may bring the next one to light.
 const ROUNDS: usize = 64;
 
@@ -63,6 +66,8 @@ pub struct Repair {
     pub left: Vec<(Made, Unproved)>,
     /// What is offered, of the text as it was read.
     pub offered: Vec<Offer>,
+    /// How many more there would be.
+    pub more: usize,
 }
 
 /// What is to be done.
@@ -91,6 +96,7 @@ pub fn repair<'l>(
         changed: Vec::new(),
         left: Vec::new(),
         offered: Vec::new(),
+        more: 0,
     };
     let mut history = History::default();
     repair.semantic(order, load, &mut history);
@@ -248,6 +254,8 @@ impl Repair {
             let edits: Vec<&Edit> = fix.edits.iter().collect();
             if is_asked && is_apart(fix, &asked) {
                 asked.push(candidate);
+            } else if order.offers && self.offered.len() == MOST_OFFERED {
+                self.more += 1;
             } else if order.offers {
                 let then = Edited::new(&self.text, &edits)
                     .and_then(|edited| load(&edited.text).ok())

@@ -3,8 +3,9 @@
 use super::Load;
 use crate::analysis::{Both, Budget, OverBudget, are_alike};
 use crate::compile::{Program, compile};
-use crate::lang::checked::{Checked, Role};
+use crate::lang::checked::{Answer, Checked, Role};
 use crate::policy::Policy;
+use crate::verdict::Reason;
 
 /// Why an edit was not made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,22 +92,42 @@ fn compared(before: &Policy, now: &Policy) -> Result<(), Unproved> {
         (now.checked(), now.program()),
         Unproved::Differs,
     )?;
-    let [Some(before), Some(now)] = [before, now].map(with_trials) else {
-        return Ok(());
-    };
-    alike((&before.0, &before.1), (&now.0, &now.1), Unproved::OfTrials)
+    for as_rules in [told_apart, as_they_answer] {
+        let [Some(before), Some(now)] = [before, now].map(|it| with_trials(it, as_rules)) else {
+            return Ok(());
+        };
+        alike((&before.0, &before.1), (&now.0, &now.1), Unproved::OfTrials)?;
+    }
+    Ok(())
 }
 
-/// A policy as if its trials decided: whom each is the first to hold for. None where it has none.
-fn with_trials(policy: &Policy) -> Option<(Checked, Program)> {
+/// A policy as if its trials decided. None where it has none.
+fn with_trials(policy: &Policy, as_rules: fn(&mut Checked)) -> Option<(Checked, Program)> {
     let mut checked = policy.checked().clone();
-    let mut has_trials = false;
-    for rule in &mut checked.rules {
-        has_trials |= rule.role == Role::Trial;
-        if rule.role == Role::Trial {
-            rule.role = Role::Rule;
-        }
+    if !checked.rules.iter().any(|rule| rule.role == Role::Trial) {
+        return None;
     }
-    let program = has_trials.then(|| compile(&checked))?;
+    as_rules(&mut checked);
+    let program = compile(&checked);
     Some((checked, program))
+}
+
+/// Whom each trial is recorded for, whatever guards say: each has an answer that nothing else gives.
+fn told_apart(checked: &mut Checked) {
+    checked.guards.clear();
+    let trials = checked.rules.iter_mut();
+    for (at, rule) in trials.filter(|it| it.role == Role::Trial).enumerate() {
+        // A hint is part of what a refusal means.
+        rule.hint = Some(format!("trial {at}"));
+        rule.answer = Answer::Reject(Reason::NotPermitted);
+        rule.role = Role::Rule;
+    }
+}
+
+/// What is recorded, under the guards.
+fn as_they_answer(checked: &mut Checked) {
+    let trials = checked.rules.iter_mut();
+    for rule in trials.filter(|it| it.role == Role::Trial) {
+        rule.role = Role::Rule;
+    }
 }

@@ -166,6 +166,19 @@ fn trials_go_on_to_be_recorded_for_the_same() {
     assert!(!repair.left.is_empty());
 }
 
+/// Also where a trial answers like what would come after it.
+#[test]
+fn a_trial_that_would_change_nothing_is_recorded_for_the_same() {
+    let text = "gw-policy 1\n[r] client=cli and tls → require-pairing\n\
+                trial [t] client=cli → require-pairing\n\
+                [ok] client=webchat and auth=token → approve\n\
+                default → require-pairing because \"x\"\n";
+    let repair = repaired(text, &[], &mut []);
+    assert_eq!(repair.text, text);
+    let whys: Vec<&Unproved> = repair.left.iter().map(|(_, why)| why).collect();
+    assert_eq!(whys, [&Unproved::OfTrials]);
+}
+
 /// What changes the meaning is done only where it is asked for, and never against a claim.
 #[test]
 fn what_changes_the_meaning_is_asked_for() {
