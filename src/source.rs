@@ -299,6 +299,15 @@ pub fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
+/// A file's name as one word of a command line that takes it for no option.
+#[must_use]
+pub fn shell_file(name: &str) -> String {
+    match name.strip_prefix('-') {
+        Some(rest) if !rest.is_empty() => shell_word(&format!("./{name}")),
+        _ => shell_word(name),
+    }
+}
+
 /// Whether a character shows nothing, or changes how others are shown.
 #[must_use]
 pub fn is_hidden(character: char) -> bool {

@@ -11,7 +11,7 @@ use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::facts::Facts;
 use crate::lang::check::Vocabulary;
 use crate::lang::checked::{Checked, Claim, Comparison, Condition};
-use crate::source::{Sources, Spanned};
+use crate::source::{Sources, Spanned, shell_file};
 use crate::verdict::Verdict;
 
 /// How many repairs are tried for a claim that does not hold.
@@ -370,7 +370,7 @@ impl<'a> Proof<'a> {
     fn see(&self, facts: &Facts) -> String {
         let facts = self.ground.told(facts);
         let first = self.sources.iter().next();
-        let policy = first.map_or("", |(_, source)| &*source.name);
+        let policy = first.map_or_else(String::new, |(_, source)| shell_file(&source.name));
         format!("see it: gw explain --policy {policy}{facts}")
     }
 }

@@ -363,10 +363,7 @@ fn apart(known: &[Known<'_>]) -> Vec<(ClassId, ClassId)> {
 
 /// Addresses: ranges between which a difference is made. Stretches of one kind are ranges of their own
 /// as soon as any difference is made within a kind.
-fn of_addresses(
-    known: &[Known<'_>],
-    mut is_cut: impl FnMut(ClassId, ClassId) -> bool,
-) -> Groups {
+fn of_addresses(known: &[Known<'_>], mut is_cut: impl FnMut(ClassId, ClassId) -> bool) -> Groups {
     let mut starts: Vec<String> = Vec::new();
     let mut is_needed = false;
     for (class, it) in (0..).zip(known) {
@@ -382,7 +379,11 @@ fn of_addresses(
         };
         starts.push(start);
     }
-    match is_needed || apart(known).into_iter().any(|(one, other)| is_cut(one, other)) {
+    match is_needed
+        || apart(known)
+            .into_iter()
+            .any(|(one, other)| is_cut(one, other))
+    {
         true => Groups::by(&starts),
         false => Groups::one(ClassId::try_from(known.len()).unwrap_or(ClassId::MAX)),
     }
@@ -737,7 +738,9 @@ mod tests {
         ] {
             for verdict in ["silent-approve", "approve", "reject(not-permitted)"] {
                 for end in ["peer", "client-ip"] {
-                    prints.insert(print(&format!("{end} in {{ {network} }} → {verdict}\n{DEFAULT}")));
+                    prints.insert(print(&format!(
+                        "{end} in {{ {network} }} → {verdict}\n{DEFAULT}"
+                    )));
                     count += 1;
                 }
             }

@@ -115,7 +115,9 @@ impl Ground {
         if named.is_empty() {
             named.extend(AttributeId::named("client"));
         }
-        let told = named.into_iter().map(|id| format!(" --fact {}", crate::claims::fact(id, facts)));
+        let told = named
+            .into_iter()
+            .map(|id| format!(" --fact {}", crate::claims::fact(id, facts)));
         told.collect()
     }
 

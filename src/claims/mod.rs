@@ -11,7 +11,7 @@ use crate::handshake;
 use crate::lang::Read;
 use crate::lang::checked::{Checked, Clause, Given, Test};
 use crate::lang::files::{Reader, beside};
-use crate::source::{Sources, Span};
+use crate::source::{Sources, Span, shell_file};
 
 /// What came of one test.
 #[derive(Clone, Debug)]
@@ -137,9 +137,8 @@ fn failed(
                 .collect()
         }
     };
-    let policy = sources
-        .get(test.span.source)
-        .map_or("", |source| &*source.name);
+    let policy = sources.get(test.span.source);
+    let policy = policy.map_or_else(String::new, |source| shell_file(&source.name));
     diagnostic.help(format!("see why: gw explain --policy {policy}{handshake}"))
 }
 

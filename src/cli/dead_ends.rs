@@ -8,7 +8,7 @@ use crate::claims;
 use crate::compile::ClauseId;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::policy::Policy;
-use crate::source::shell_word;
+use crate::source::shell_file;
 
 /// Where the refusals of a policy lead.
 pub(super) struct DeadEnds<'a> {
@@ -200,7 +200,7 @@ impl<'a> DeadEnds<'a> {
         let named = shown.named.iter();
         let facts = named.map(|id| format!(" --fact {}", claims::fact(*id, &shown.facts)));
         let facts: String = facts.collect();
-        format!("gw explain --policy {}{facts}", shell_word(self.file))
+        format!("gw explain --policy {}{facts}", shell_file(self.file))
     }
 }
 

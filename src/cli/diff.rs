@@ -14,7 +14,7 @@ use crate::analysis::{Both, Budget, Direction, OverBudget, Part, Transition};
 use crate::compile::ClauseId;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::policy::Policy;
-use crate::source::Sources;
+use crate::source::{Sources, shell_file};
 use crate::verdict::{Verdict, VerdictKind};
 
 /// Shows every kind of connection that two policies answer otherwise
@@ -276,7 +276,10 @@ impl<'a> Told<'a> {
     }
 
     fn see(&self, example: &str) -> String {
-        format!("gw explain --policy {}{example}", self.policies[1].name())
+        format!(
+            "gw explain --policy {}{example}",
+            shell_file(self.policies[1].name())
+        )
     }
 
     fn human(&self) -> String {

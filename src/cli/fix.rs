@@ -16,7 +16,7 @@ use crate::lang::parse::MAX_BYTES;
 use crate::lint::Search;
 use crate::policy::{Policy, PolicyError};
 use crate::repair::{Load, Made, Order, Repair, Unproved, readings, repair};
-use crate::source::shell_word;
+use crate::source::shell_file;
 
 /// What `--fix` and its companions ask for.
 pub(super) struct Asked<'a> {
@@ -288,7 +288,7 @@ impl Mended {
                         "do it"
                     },
                     offer.made.code.name(),
-                    shell_word(file)
+                    shell_file(file)
                 ),
             };
             Some(format!("{}{effect}{command}", line(&offer.made)))
@@ -391,7 +391,7 @@ pub(super) fn offered(file: &str, error: &PolicyError, nodes: usize) -> Option<S
     Some(format!(
         "{file}: not done unasked, for one host could be meant: {}, which lets in beside it\n{effect}    do it: gw check-policy --fix --semantic host-bits-set {}\n",
         says.join(", "),
-        shell_word(file)
+        shell_file(file)
     ))
 }
 

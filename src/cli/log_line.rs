@@ -16,7 +16,7 @@ use crate::lang::check::settle;
 use crate::lang::checked::NamedFact;
 use crate::logline::{self, KINDS, Told};
 use crate::policy::Policy;
-use crate::source::{Sources, Span, printable};
+use crate::source::{Sources, Span, printable, shell_file};
 
 /// How many connections of a pasted text are told of.
 const MOST: usize = 8;
@@ -187,7 +187,7 @@ impl Account {
         if let Some(remedy) = self.explanation.remedy.as_ref().filter(|_| refused) {
             say("what helps", remedy.clone());
         }
-        let file = &self.explanation.file;
+        let file = shell_file(&self.explanation.file);
         say(
             "ask on",
             format!("gw explain --policy {file}{}", self.ask_on),

@@ -9,7 +9,7 @@ use crate::claims;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::facts::AttributeId;
 use crate::policy::Policy;
-use crate::source::shell_word;
+use crate::source::shell_file;
 
 /// How far somebody gets.
 pub(super) struct Found {
@@ -105,7 +105,7 @@ impl Found {
         let named = self.named.iter();
         let facts = named.map(|id| format!(" --fact {}", claims::fact(*id, &reach.facts)));
         let facts: String = facts.collect();
-        format!("gw explain --policy {}{facts}", shell_word(&self.file))
+        format!("gw explain --policy {}{facts}", shell_file(&self.file))
     }
 
     /// As a program reads it.

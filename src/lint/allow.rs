@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::wording::Wording;
 use super::{LINTS, Search};
-use crate::diagnostic::{Code, Diagnostic, Severity, suggest, Effect};
+use crate::diagnostic::{Code, Diagnostic, Effect, Severity, suggest};
 use crate::policy::Policy;
 use crate::source::{Source, SourceId, Span};
 

@@ -2,7 +2,7 @@
 
 use super::{View, redundant};
 use crate::analysis::{Id, OverBudget, Way};
-use crate::diagnostic::{Code, Diagnostic, Severity, Effect};
+use crate::diagnostic::{Code, Diagnostic, Effect, Severity};
 use crate::lang::one_line;
 
 pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {

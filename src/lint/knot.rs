@@ -2,7 +2,7 @@
 
 use super::View;
 use crate::analysis::OverBudget;
-use crate::diagnostic::{Code, Diagnostic, Edit, Severity, Effect};
+use crate::diagnostic::{Code, Diagnostic, Edit, Effect, Severity};
 use crate::lang::ast::visit::{Visit, visit};
 use crate::lang::ast::{Expression, ExpressionKind, Operator};
 use crate::lang::one_line;
@@ -25,7 +25,11 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
                         .with_severity(Severity::Warning)
                         .label(span, "read it aloud")
                         .help(format!("write `{meant}`, which is the same"))
-                        .fix(Effect::Keeps, format!("write `{meant}` for `{said}`"), edits),
+                        .fix(
+                            Effect::Keeps,
+                            format!("write `{meant}` for `{said}`"),
+                            edits,
+                        ),
                 );
             }
             Visit::Name(_) | Visit::Values(_) => {}

@@ -35,7 +35,7 @@ use crate::diagnostic::{Code, Diagnostic, Effect};
 use crate::facts::Facts;
 use crate::lang::checked::{Answer, Clause, Role};
 use crate::policy::Policy;
-use crate::source::Span;
+use crate::source::{Span, shell_file};
 use wording::Wording;
 
 /// A lint: which diagnostics it gives, and how it is found.
@@ -362,7 +362,7 @@ impl<'a> View<'a> {
 
     /// The command that shows a connection.
     fn see(&self, facts: &Facts) -> String {
-        let policy = self.policy.name();
+        let policy = shell_file(self.policy.name());
         let facts = self.ground.told(facts);
         format!("see it: gw explain --policy {policy}{facts}")
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::View;
 use crate::analysis::OverBudget;
-use crate::diagnostic::{Code, Diagnostic, Severity, Effect};
+use crate::diagnostic::{Code, Diagnostic, Effect, Severity};
 use crate::lang::ast::StatementKind;
 use crate::lang::ast::visit::{Visit, visit};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::View;
 use crate::analysis::OverBudget;
-use crate::diagnostic::{Code, Diagnostic, Severity, Effect};
+use crate::diagnostic::{Code, Diagnostic, Effect, Severity};
 use crate::lang::ast::Literal;
 use crate::lang::ast::visit::{Visit, visit};
 use crate::lang::check::network;

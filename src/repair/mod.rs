@@ -19,8 +19,8 @@ use crate::lint::{Search, lint};
 use crate::policy::{Policy, PolicyError};
 use crate::source::SourceId;
 
-use proof::{Proof, narrows};
 pub use proof::Unproved;
+use proof::{Proof, narrows};
 
 /// Loads a policy in which a text stands in the place of the one that is repaired.
 pub type Load<'a> = dyn FnMut(&str) -> Result<Policy, PolicyError> + 'a;

@@ -10,7 +10,7 @@ use crate::lang::checked::{Answer, Clause, Role};
 use crate::lang::one_line;
 use crate::lang::parse::parse;
 use crate::policy::Policy;
-use crate::source::{shell_word, visible};
+use crate::source::{shell_file, visible};
 use crate::verdict::{Verdict, VerdictKind};
 
 /// How many conditions of an entry are looked for, and how many if all are asked for.
@@ -314,7 +314,7 @@ impl Sheet {
     pub(super) fn see(&self, row: &Row) -> String {
         format!(
             "gw explain --policy {}{}",
-            shell_word(&self.policy),
+            shell_file(&self.policy),
             row.example
         )
     }

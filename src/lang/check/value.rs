@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::Checker;
 use super::condition::example;
-use crate::diagnostic::{Code, Diagnostic, Edit, Label, suggest, Effect};
+use crate::diagnostic::{Code, Diagnostic, Edit, Effect, Label, suggest};
 use crate::facts::attributes::{Kind, article, without_query};
 use crate::facts::{Attribute, Host, Origin, OriginClass, ScopeSet};
 use crate::lang::ast::{Literal, Operand};
@@ -228,8 +228,16 @@ impl Checker {
                 )
                 .help(format!("write `{whole}` for the network"))
                 .help(format!("write `{host}` for the host"))
-                .fix(Effect::Changes, format!("write `{whole}`"), edit(whole.to_string()))
-                .fix(Effect::Changes, format!("write `{host}`"), edit(host.to_string())),
+                .fix(
+                    Effect::Changes,
+                    format!("write `{whole}`"),
+                    edit(whole.to_string()),
+                )
+                .fix(
+                    Effect::Changes,
+                    format!("write `{host}`"),
+                    edit(host.to_string()),
+                ),
             );
             return None;
         }

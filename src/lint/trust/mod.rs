@@ -14,7 +14,7 @@ use super::View;
 use crate::analysis::attacker::{Attacker, Intruder, Said};
 use crate::analysis::{Id, Outcomes, OverBudget};
 use crate::compile::ClauseId;
-use crate::diagnostic::{Code, Diagnostic, Severity, Effect};
+use crate::diagnostic::{Code, Diagnostic, Effect, Severity};
 use crate::facts::Facts;
 use crate::lang::checked::{Clause, Role};
 use crate::verdict::Verdict;
