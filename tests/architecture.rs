@@ -112,6 +112,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "lint",
             "policy",
             "source",
+            "verdict",
         ],
     ),
     (
