@@ -131,12 +131,13 @@ impl Arena {
 
     /// Whether a condition holds for all that a cube lets through.
     pub(crate) fn covers(&self, condition: Id, cube: &Cube) -> bool {
-        self.covers_all(condition, cube, &mut FxHashMap::default())
+        self.leads(condition, cube, Id::YES, &mut FxHashMap::default())
     }
 
-    fn covers_all(&self, id: Id, cube: &Cube, memo: &mut FxHashMap<Id, bool>) -> bool {
+    /// Whether all that a cube lets through leads to one value.
+    fn leads(&self, id: Id, cube: &Cube, to: Id, memo: &mut FxHashMap<Id, bool>) -> bool {
         if id.as_value().is_some() {
-            return id == Id::YES;
+            return id == to;
         }
         if let Some(known) = memo.get(&id) {
             return *known;
@@ -145,16 +146,16 @@ impl Arena {
             return false;
         };
         let mut first = 0;
-        let mut covers = true;
+        let mut leads = true;
         for edge in edges {
-            if cube.meets(var, first, edge.last) && !self.covers_all(edge.to, cube, memo) {
-                covers = false;
+            if cube.meets(var, first, edge.last) && !self.leads(edge.to, cube, to, memo) {
+                leads = false;
                 break;
             }
             first = edge.last.saturating_add(1);
         }
-        memo.insert(id, covers);
-        covers
+        memo.insert(id, leads);
+        leads
     }
 
     /// The most classes of a variable that a cube may let through, so that a condition goes on
@@ -174,7 +175,7 @@ impl Arena {
             let mut first = 0;
             for edge in edges {
                 if asked == var {
-                    if !self.covers_all(edge.to, cube, &mut memo) {
+                    if !self.leads(edge.to, cube, Id::YES, &mut memo) {
                         let run = barred.get_mut(first as usize..=edge.last as usize);
                         run.unwrap_or_default().fill(true);
                     }
@@ -202,7 +203,7 @@ impl Arena {
             }
             let node = self.at(id).filter(|(asked, _)| *asked <= var);
             let Some((asked, edges)) = node else {
-                if self.meets_some(id, cube, &mut memo) {
+                if !self.leads(id, cube, Id::NO, &mut memo) {
                     found.fill(true);
                 }
                 continue;
@@ -213,7 +214,7 @@ impl Arena {
                     if cube.meets(asked, first, edge.last) {
                         open.push(edge.to);
                     }
-                } else if self.meets_some(edge.to, cube, &mut memo) {
+                } else if !self.leads(edge.to, cube, Id::NO, &mut memo) {
                     let run = found.get_mut(first as usize..=edge.last as usize);
                     run.unwrap_or_default().fill(true);
                 }
@@ -221,30 +222,6 @@ impl Arena {
             }
         }
         Runs::of(&found)
-    }
-
-    /// Whether a condition holds for some of what a cube lets through.
-    fn meets_some(&self, id: Id, cube: &Cube, memo: &mut FxHashMap<Id, bool>) -> bool {
-        if id.as_value().is_some() {
-            return id == Id::YES;
-        }
-        if let Some(known) = memo.get(&id) {
-            return *known;
-        }
-        let Some((var, edges)) = self.at(id) else {
-            return false;
-        };
-        let mut first = 0;
-        let mut meets = false;
-        for edge in edges {
-            if cube.meets(var, first, edge.last) && self.meets_some(edge.to, cube, memo) {
-                meets = true;
-                break;
-            }
-            first = edge.last.saturating_add(1);
-        }
-        memo.insert(id, meets);
-        meets
     }
 
     /// How much of all vectors a cube lets through for which a condition holds.

@@ -1,8 +1,7 @@
 //! All attackers of the table, and a policy.
 
-use crate::analysis::Budget;
-use crate::analysis::OverBudget;
 use crate::analysis::attacker::{Intruder, Siege};
+use crate::analysis::{Budget, OverBudget};
 use crate::policy::Policy;
 use crate::verdict::Verdict;
 

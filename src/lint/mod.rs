@@ -240,6 +240,7 @@ impl<'a> View<'a> {
     fn new(policy: &'a Policy, analysed: Analysed, nodes: usize) -> Result<Self, OverBudget> {
         let program = policy.program();
         let Analysed { ground, clauses } = analysed;
+        // A policy has a text, or it would not be one.
         let wording = Wording::of(policy).ok_or(OverBudget)?;
         Ok(View {
             policy,
