@@ -80,33 +80,32 @@ impl Ground {
     }
 
     /// A diagram in which some variables have a class, and are asked for no more.
-    pub(crate) fn fixed(
-        &mut self,
-        root: Id,
-        class: &impl Fn(Var) -> Option<ClassId>,
-    ) -> Result<Id, OverBudget> {
-        self.fixed_from(root, class, &mut FxHashMap::default())
+    pub(crate) fn fixed(&mut self, root: Id, classes: &[(Var, ClassId)]) -> Result<Id, OverBudget> {
+        self.fixed_from(root, classes, &mut FxHashMap::default())
     }
 
     fn fixed_from(
         &mut self,
         id: Id,
-        class: &impl Fn(Var) -> Option<ClassId>,
+        classes: &[(Var, ClassId)],
         known: &mut FxHashMap<Id, Id>,
     ) -> Result<Id, OverBudget> {
         if let Some(known) = known.get(&id) {
             return Ok(*known);
         }
-        let Some((var, edges)) = self.arena.at(id) else {
+        let last = classes.iter().map(|(var, _)| *var).max();
+        // Nothing is fixed behind the last of them.
+        let Some((var, edges)) = self.arena.at(id).filter(|it| Some(it.0) <= last) else {
             return Ok(id);
         };
-        let found = if let Some(own) = class(var) {
-            let to = self.arena.child(id, own);
-            self.fixed_from(to, class, known)?
+        let own = classes.iter().find(|(fixed, _)| *fixed == var);
+        let found = if let Some((_, own)) = own {
+            let to = self.arena.child(id, *own);
+            self.fixed_from(to, classes, known)?
         } else {
             let mut edges: Vec<Edge> = edges.to_vec();
             for edge in &mut edges {
-                edge.to = self.fixed_from(edge.to, class, known)?;
+                edge.to = self.fixed_from(edge.to, classes, known)?;
             }
             self.arena.make(var, edges)?
         };

@@ -186,20 +186,14 @@ impl Search<'_> {
         let mut facts = Facts::default();
         (change.apply)(&mut facts);
         let space = &self.ground.space;
-        let mut fixed: Vec<Option<ClassId>> = space.domains().map(|_| None).collect();
-        for id in change
-            .about
-            .iter()
-            .filter_map(|name| AttributeId::named(name))
-        {
-            for var in [Some(space.var(id)), space.fine(id)].into_iter().flatten() {
-                if let Some(place) = fixed.get_mut(usize::from(var)) {
-                    *place = Some(space.class(var, &facts));
-                }
-            }
-        }
-        let class = |var: Var| fixed.get(usize::from(var)).copied().flatten();
-        self.ground.fixed(good, &class)
+        let about = change.about.iter();
+        let about = about.filter_map(|name| AttributeId::named(name));
+        let vars = about.flat_map(|id| [Some(space.var(id)), space.fine(id)]);
+        let fixed: Vec<(Var, ClassId)> = vars
+            .flatten()
+            .map(|var| (var, space.class(var, &facts)))
+            .collect();
+        self.ground.fixed(good, &fixed)
     }
 
     /// Who gets a verdict that is looked for.

@@ -235,8 +235,8 @@ impl Ground {
             for id in at.get(&peer).into_iter().flatten() {
                 let (one, other) = (self.arena.child(*id, first), self.arena.child(*id, second));
                 let both = [
-                    self.arena.given(one, client, first)?,
-                    self.arena.given(other, client, second)?,
+                    self.fixed(one, &[(client, first)])?,
+                    self.fixed(other, &[(client, second)])?,
                 ];
                 pairs.push((one, other));
                 pairs.push((both[0], both[1]));
@@ -266,39 +266,6 @@ impl Ground {
 struct Ends {
     vars: [Var; 2],
     cuts: BTreeSet<(ClassId, ClassId)>,
-}
-
-impl Arena {
-    /// A diagram where a variable is of one class.
-    fn given(&mut self, id: Id, var: Var, class: ClassId) -> Result<Id, OverBudget> {
-        let mut memo = FxHashMap::default();
-        self.given_with(id, var, class, &mut memo)
-    }
-
-    fn given_with(
-        &mut self,
-        id: Id,
-        var: Var,
-        class: ClassId,
-        memo: &mut FxHashMap<Id, Id>,
-    ) -> Result<Id, OverBudget> {
-        let Some((asked, edges)) = self.at(id).filter(|(asked, _)| *asked <= var) else {
-            return Ok(id);
-        };
-        if asked == var {
-            return Ok(self.child(id, class));
-        }
-        if let Some(known) = memo.get(&id) {
-            return Ok(*known);
-        }
-        let mut edges = edges.to_vec();
-        for edge in &mut edges {
-            edge.to = self.given_with(edge.to, var, class, memo)?;
-        }
-        let made = self.make(asked, edges)?;
-        memo.insert(id, made);
-        Ok(made)
-    }
 }
 
 /// For each class the first one that it does not differ from; those that stand alone are their own.

@@ -1,13 +1,11 @@
 //! What the tests of a policy leave open, as `gw test` prints it.
 
-use std::io::{IsTerminal as _, Write as _};
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 
 use super::Exit;
 use super::check::count;
 use super::lines;
+use super::output::Output;
 use super::table::Table;
 use crate::claims::TestResult;
 use crate::compile::ClauseId;
@@ -45,6 +43,7 @@ pub(super) fn measured(
     policy: &Policy,
     file: &str,
     results: &[TestResult],
+    output: &Output,
 ) -> Result<Measured, Diagnostics> {
     let examples = examples(policy.checked(), results);
     let wrong = |found: Box<Diagnostic>| Diagnostics(vec![*found]);
@@ -54,46 +53,12 @@ pub(super) fn measured(
             Ok(coverage(policy, file, &found))
         }
         Measure::Mutants => {
-            let mut progress = Progress::new(file);
-            let found = survivors(policy, &examples, &mut |at, of| progress.tell(at, of));
-            progress.end();
+            let found = survivors(policy, &examples, &mut |at, of| output.done(at, of));
             Ok(mutants(policy, file, &found.map_err(wrong)?))
         }
         Measure::Synthesize => {
             let found = synthesized(policy, &examples).map_err(wrong)?;
             Ok(synthesis(file, &found))
-        }
-    }
-}
-
-/// How far it is, told on a terminal from the second second on.
-struct Progress<'a> {
-    file: &'a str,
-    since: Instant,
-    is_told: bool,
-}
-
-impl<'a> Progress<'a> {
-    fn new(file: &'a str) -> Self {
-        Progress {
-            file,
-            since: Instant::now(),
-            is_told: false,
-        }
-    }
-
-    fn tell(&mut self, at: usize, of: usize) {
-        let mut stream = std::io::stderr();
-        if self.since.elapsed() < Duration::from_secs(1) || !stream.is_terminal() {
-            return;
-        }
-        self.is_told = true;
-        let _ = write!(stream, "\r{}: {at} of {of} changes", self.file);
-    }
-
-    fn end(&self) {
-        if self.is_told {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
         }
     }
 }

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::{fs, io};
 
 use serde_json::{Value, json};
+use similar::TextDiff;
 
 use super::output::Output;
-use super::patch::patch;
 use super::replace::replace;
 use super::{diff, load};
 use crate::diagnostic::Code;
@@ -16,7 +16,7 @@ use crate::lang::parse::MAX_BYTES;
 use crate::lint::Search;
 use crate::policy::{Policy, PolicyError};
 use crate::repair::{Load, Made, Order, Repair, Unproved, readings, repair};
-use crate::source::shell_file;
+use crate::source::{shell_file, visible};
 
 /// What `--fix` and its companions ask for.
 pub(super) struct Asked<'a> {
@@ -427,4 +427,11 @@ fn because(why: &Unproved) -> String {
             "nobody knows whether it changes anything: that takes more than is allowed".to_owned()
         }
     }
+}
+
+/// What became of a text, as a unified diff that `patch` takes; nothing where it is the same.
+fn patch(name: &str, old: &str, new: &str) -> String {
+    let name = visible(name);
+    let difference = TextDiff::from_lines(old, new);
+    difference.unified_diff().header(&name, &name).to_string()
 }

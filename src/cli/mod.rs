@@ -31,7 +31,6 @@ mod next;
 mod output;
 mod overrides;
 mod owner;
-mod patch;
 mod policy;
 mod progress;
 mod prove;

@@ -61,6 +61,13 @@ impl Output {
         self.busy = Some(Progress::start(what));
     }
 
+    /// Of what is being done so many parts of so many are done.
+    pub(super) fn done(&self, parts: usize, of: usize) {
+        if let Some(busy) = &self.busy {
+            busy.done(parts, of);
+        }
+    }
+
     /// Adds to what goes to standard output.
     pub(super) fn say(&mut self, text: &str) {
         self.out.push_str(text);

@@ -94,8 +94,9 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             .filter_map(|result| result.failure.clone())
             .collect();
         if let Some(measure) = args.measure() {
+            output.busy(&format!("{file}: looking at what tests leave open"));
             let found = match failures.is_empty() {
-                true => coverage::measured(measure, &policy, file, &results),
+                true => coverage::measured(measure, &policy, file, &results, output),
                 // What fails measures nothing.
                 false => Err(Diagnostics(failures)),
             };

@@ -164,12 +164,9 @@ impl<'a> Search<'a> {
             let domain = ground.space.domain(var);
             domain.is_some_and(|domain| open.contains(&domain.attribute))
         };
-        let fixed: Vec<Option<ClassId>> = (0..)
-            .zip(&vector)
-            .map(|(var, class)| (!is_open(var, &ground)).then_some(*class))
-            .collect();
-        let class = |var: Var| fixed.get(usize::from(var)).copied().flatten();
-        let root = ground.fixed(outcomes.root, &class)?;
+        let all = (0..).zip(vector.iter().copied());
+        let fixed: Vec<(Var, ClassId)> = all.filter(|(var, _)| !is_open(*var, &ground)).collect();
+        let root = ground.fixed(outcomes.root, &fixed)?;
         Ok(Search {
             policy,
             facts,

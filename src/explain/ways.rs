@@ -283,13 +283,7 @@ impl<'a> Field<'a> {
             each.collect()
         };
         let (before, after) = (classes(&before), classes(&after));
-        let at = |classes: Vec<(Var, ClassId)>| {
-            move |var: Var| {
-                let found = classes.iter().find(|(known, _)| *known == var);
-                found.map(|(_, class)| *class)
-            }
-        };
-        let waiting = self.ground.fixed(told, &at(before))?;
+        let waiting = self.ground.fixed(told, &before)?;
         let decisions = &self.outcomes.decisions;
         let waits = self.ground.arena.mapped(waiting, |value| {
             let at = (value as usize).checked_sub(1);
@@ -297,7 +291,7 @@ impl<'a> Field<'a> {
             let kind = decision.map(|decision| decision.verdict.kind());
             u32::from(kind == Some(VerdictKind::RequirePairing))
         })?;
-        let then = self.ground.fixed(root, &at(after))?;
+        let then = self.ground.fixed(root, &after)?;
         self.ground.arena.within(waits, then, IMPOSSIBLE)
     }
 
