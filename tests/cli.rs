@@ -33,6 +33,34 @@ fn commands_print_what_the_docs_show() {
         .case("tests/cmd/*.md");
 }
 
+/// What commands print that do not end, such as `gw serve`, is shown and not run; the digests in it are
+/// those of the policies all the same.
+#[test]
+fn shown_digests_are_those_of_the_policies() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pages = fs::read_dir(root.join("docs")).unwrap();
+    let pages = pages.map(|it| it.unwrap().path());
+    let mut seen = 0;
+    for page in pages.chain([root.join("README.md")]) {
+        let Ok(text) = fs::read_to_string(&page) else {
+            continue;
+        };
+        let words: Vec<&str> = text.split_whitespace().collect();
+        for (name, digest) in words.iter().zip(words.iter().skip(1)) {
+            let is_digest = digest.len() == 12 && digest.chars().all(|it| it.is_ascii_hexdigit());
+            let file = name.rsplit(['/', ':']).next().unwrap();
+            let file = format!("policies/{file}");
+            if is_digest && root.join(&file).is_file() {
+                let checked = gw(&["check-policy", &file]);
+                let said = String::from_utf8(checked.stdout).unwrap();
+                assert!(said.contains(digest), "{}: {name} {digest}", page.display());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 0, "the README shows what `gw serve` prints");
+}
+
 #[test]
 fn a_hundred_megabytes_are_refused_by_their_size() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! `gw check-policy`: everything that is wrong with policies.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::fix::Mended;
 use super::output::{Output, ReportFormat};
@@ -98,146 +98,213 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         return page(code, output);
     }
     let files = load::named_or_default(&args.files);
-    let search = Search {
-        nodes: args.max_nodes,
-        dead_ends: args.dead_ends,
-    };
-    let asked = fix::Asked {
-        dry_run: args.dry_run,
-        semantic: &args.semantic,
-        search,
+    let mut checking = Checking {
+        args,
         files: &files,
+        exit: Exit::Success,
+        found: Diagnostics::default(),
+        sources: Sources::default(),
+        summary: String::new(),
+        tables: Vec::new(),
+        fixes: Vec::new(),
+        offers: String::new(),
     };
-    let mut exit = Exit::Success;
-    // One document for all files: the ids of each file's texts are moved behind the others.
-    let mut all = Diagnostics::default();
-    let mut sources = Sources::default();
-    let mut summary = String::new();
-    let mut tables = Vec::new();
-    let mut fixes = Vec::new();
-    let mut offers = String::new();
     for file in &files {
         output.busy(&format!("{file}: looking at all connections"));
+        checking.check(file);
+    }
+    checking.print(output)
+}
+
+/// What is found in all files of a command line: one document.
+struct Checking<'a> {
+    args: &'a Args,
+    files: &'a [String],
+    exit: Exit,
+    found: Diagnostics,
+    /// The texts of all files: the ids of each file's are moved behind those of the files before.
+    sources: Sources,
+    /// A line for each file.
+    summary: String,
+    /// How far attackers get under it, for each file.
+    tables: Vec<(&'a str, Everybody)>,
+    fixes: Vec<Mended>,
+    /// What could be done about policies that do not load.
+    offers: String,
+}
+
+impl<'a> Checking<'a> {
+    fn search(&self) -> Search {
+        Search {
+            nodes: self.args.max_nodes,
+            dead_ends: self.args.dead_ends,
+        }
+    }
+
+    fn check(&mut self, file: &'a str) {
         let constants = constants::of(file);
-        let loaded = match args.fix {
+        let loaded = match self.args.fix {
             false => load::analysed(file),
-            true => fix::mend(file, &asked).map(|mended| {
-                if mended.has_failed() {
-                    exit = exit.and(Exit::Input);
-                }
-                let policy = mended.policy().clone();
-                fixes.push(mended);
-                (policy, None)
-            }),
+            true => self.mend(file).map(|policy| (policy, None)),
         };
         match loaded {
             Ok((policy, analysed)) => {
-                let checked = policy.checked();
-                summary.push_str(&format!(
-                    "{file}: {}, {}, {}, policy {}\n",
-                    count(checked.guards.len(), "guard"),
-                    count(checked.rules.len(), "rule"),
-                    tests(&policy),
-                    policy.digest()
-                ));
-                let distance = sources.append(policy.sources());
-                all.append(policy.warnings(), distance);
-                let mut suspicious = Diagnostics(lint_analysed(&policy, analysed, search));
-                if args.format == ReportFormat::Sarif {
-                    proved(&mut suspicious, &policy, file);
-                }
-                if suspicious.has_errors() {
-                    exit = exit.and(Exit::Failure);
-                }
-                all.append(&suspicious, distance);
-                if args.trust {
-                    match Everybody::find(&policy, file, args.max_nodes) {
-                        Ok(everybody) => tables.push((file, everybody)),
-                        // The lints have said so.
-                        Err(_too_much) => exit = exit.and(Exit::Failure),
-                    }
-                }
+                let suspicious = Diagnostics(lint_analysed(&policy, analysed, self.search()));
                 // What a release decides it decides under its own constants.
                 let mut settings = Settings::default();
                 if let Ok(Some(constants)) = &constants {
                     settings.compatibility = constants.clone();
                 }
-                let way_in = owner::warning(&policy, &settings);
-                all.append(&Diagnostics(way_in.into_iter().collect()), distance);
+                self.add(file, &policy, suspicious, &settings);
             }
-            Err(error) if is_vocabulary(&error) => summary.push_str(&format!(
+            Err(error) if is_vocabulary(&error) => self.summary.push_str(&format!(
                 "{file}: can be included; it decides nothing by itself\n"
             )),
             Err(error) => {
-                if args.fix {
-                    offers.extend(fix::offered(file, &error, args.max_nodes));
+                if self.args.fix {
+                    let nodes = self.args.max_nodes;
+                    self.offers.extend(fix::offered(file, &error, nodes));
                 }
-                exit = exit.and(Exit::of(&error));
-                summary.push_str(&format!(
-                    "{file}: {}\n",
-                    count(error.diagnostics.errors(), "error")
+                let exit = Exit::of(&error);
+                self.exit = self.exit.and(exit);
+                self.summary.push_str(&format!(
+                    "{file}: {}{}\n",
+                    count(error.diagnostics.errors(), "error"),
+                    match exit {
+                        Exit::Input => "",
+                        _ => "; nothing more is known of a policy that does not load",
+                    }
                 ));
-                let distance = sources.append(&error.sources);
-                all.append(&error.diagnostics, distance);
+                let distance = self.sources.append(&error.sources);
+                self.found.append(&error.diagnostics, distance);
             }
         }
         if let Err((diagnostic, texts)) = constants {
-            exit = exit.and(Exit::Failure);
-            summary.push_str(&format!("{file}: its constants cannot be read\n"));
-            let distance = sources.append(&texts);
-            all.append(&Diagnostics(vec![*diagnostic]), distance);
+            self.exit = self.exit.and(Exit::Failure);
+            let line = format!("{file}: its constants cannot be read\n");
+            self.summary.push_str(&line);
+            let distance = self.sources.append(&texts);
+            self.found.append(&Diagnostics(vec![*diagnostic]), distance);
         }
     }
-    let is_denied = |found: &Diagnostic| found.severity == Severity::Warning;
-    if args.deny == Some(Deny::Warning) && all.0.iter().any(is_denied) {
-        exit = exit.and(Exit::Failure);
+
+    /// Gives the policy that the file has then.
+    fn mend(&mut self, file: &str) -> Result<Policy, PolicyError> {
+        let asked = fix::Asked {
+            dry_run: self.args.dry_run,
+            semantic: &self.args.semantic,
+            search: self.search(),
+            files: self.files,
+        };
+        let mended = fix::mend(file, &asked)?;
+        if mended.has_failed() {
+            self.exit = self.exit.and(Exit::Input);
+        }
+        let policy = mended.policy().clone();
+        self.fixes.push(mended);
+        Ok(policy)
     }
-    match args.format {
-        ReportFormat::Human | ReportFormat::Plain => {
-            fixes.iter().for_each(|it| it.say(args.dry_run, output));
-            output.say(&offers);
-            output.report(&all, &sources, args.format);
-            for (file, everybody) in &tables {
-                output.say(&format!("{}\n", everybody.drawn(file)));
-            }
-            // Standard output has the policy itself.
-            match fixes.iter().any(|it| it.is_printed(args.dry_run)) {
-                true => output.complain(&summary),
-                false => output.say(&summary),
+
+    /// Adds what there is to say of a policy that loads.
+    fn add(
+        &mut self,
+        file: &'a str,
+        policy: &Policy,
+        mut suspicious: Diagnostics,
+        settings: &Settings,
+    ) {
+        let checked = policy.checked();
+        self.summary.push_str(&format!(
+            "{file}: {}, {}, {}, policy {}\n",
+            count(checked.guards.len(), "guard"),
+            count(checked.rules.len(), "rule"),
+            tests(policy),
+            policy.digest()
+        ));
+        let mut warnings = policy.warnings().clone();
+        if let Some(mended) = self.fixes.last() {
+            for found in [&mut warnings, &mut suspicious] {
+                found.0.retain(|found| !mended.would_mend(found));
             }
         }
-        ReportFormat::Json | ReportFormat::Sarif if args.trust || args.fix => {
-            let (format, at) = match args.format {
-                ReportFormat::Sarif => (Format::Sarif, "/runs/0/properties"),
-                ReportFormat::Human | ReportFormat::Plain | ReportFormat::Json => {
-                    (Format::Json, "")
-                }
-            };
-            let found = render(&all, &sources, format);
-            let mut document: serde_json::Value = serde_json::from_str(&found).unwrap_or_default();
-            if let Some(run) = document
-                .pointer_mut("/runs/0")
-                .and_then(|it| it.as_object_mut())
-            {
-                run.insert("properties".to_owned(), json!({}));
-            }
-            let tables = tables.iter().map(
-                |(file, everybody)| json!({ "policy": file, "attackers": everybody.document() }),
-            );
-            if let Some(document) = document.pointer_mut(at).and_then(|it| it.as_object_mut()) {
-                if args.trust {
-                    document.insert("trust".to_owned(), tables.collect());
-                }
-                if args.fix {
-                    let fixes = fixes.iter().map(Mended::document);
-                    document.insert("fixes".to_owned(), fixes.collect());
-                }
-            }
-            output.say_json(&document);
+        let distance = self.sources.append(policy.sources());
+        self.found.append(&warnings, distance);
+        if self.args.format == ReportFormat::Sarif {
+            proved(&mut suspicious, policy, file);
         }
-        ReportFormat::Json | ReportFormat::Sarif => output.report(&all, &sources, args.format),
+        if suspicious.has_errors() {
+            self.exit = self.exit.and(Exit::Failure);
+        }
+        self.found.append(&suspicious, distance);
+        if self.args.trust {
+            match Everybody::find(policy, file, self.args.max_nodes) {
+                Ok(everybody) => self.tables.push((file, everybody)),
+                // The lints have said so.
+                Err(_too_much) => self.exit = self.exit.and(Exit::Failure),
+            }
+        }
+        let way_in = owner::warning(policy, settings);
+        let way_in = Diagnostics(way_in.into_iter().collect());
+        self.found.append(&way_in, distance);
     }
-    exit
+
+    fn print(mut self, output: &mut Output) -> Exit {
+        let is_denied = |found: &Diagnostic| found.severity == Severity::Warning;
+        if self.args.deny == Some(Deny::Warning) && self.found.0.iter().any(is_denied) {
+            self.exit = self.exit.and(Exit::Failure);
+        }
+        let format = self.args.format;
+        match format {
+            ReportFormat::Human | ReportFormat::Plain => {
+                let dry_run = self.args.dry_run;
+                self.fixes.iter().for_each(|it| it.say(dry_run, output));
+                output.say(&self.offers);
+                output.report(&self.found, &self.sources, format);
+                for (file, everybody) in &self.tables {
+                    output.say(&format!("{}\n", everybody.drawn(file)));
+                }
+                // Standard output has the policy itself.
+                match self.fixes.iter().any(|it| it.is_printed(dry_run)) {
+                    true => output.complain(&self.summary),
+                    false => output.say(&self.summary),
+                }
+            }
+            ReportFormat::Json | ReportFormat::Sarif if self.args.trust || self.args.fix => {
+                output.say_json(&self.document());
+            }
+            ReportFormat::Json | ReportFormat::Sarif => {
+                output.report(&self.found, &self.sources, format);
+            }
+        }
+        self.exit
+    }
+
+    /// The findings as a document, with what was asked for beside them: in JSON beside the
+    /// findings, in SARIF among the properties of the run.
+    fn document(&self) -> Value {
+        let (format, at) = match self.args.format {
+            ReportFormat::Sarif => (Format::Sarif, "/runs/0"),
+            ReportFormat::Human | ReportFormat::Plain | ReportFormat::Json => (Format::Json, ""),
+        };
+        let found = render(&self.found, &self.sources, format);
+        let mut document: Value = serde_json::from_str(&found).unwrap_or_default();
+        let mut beside = document.pointer_mut(at);
+        if format == Format::Sarif {
+            beside = beside.map(|run| &mut run["properties"]);
+        }
+        if let Some(beside) = beside {
+            if self.args.trust {
+                let tables = self.tables.iter().map(|(file, everybody)| {
+                    json!({ "policy": file, "attackers": everybody.document() })
+                });
+                beside["trust"] = tables.collect();
+            }
+            if self.args.fix {
+                beside["fixes"] = self.fixes.iter().map(Mended::document).collect();
+            }
+        }
+        document
+    }
 }
 
 /// Leaves those edits that are proved to leave the meaning of a policy unchanged.

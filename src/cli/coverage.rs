@@ -17,7 +17,7 @@ use crate::coverage::written::Written;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lang::checked::Role;
 use crate::policy::Policy;
-use crate::source::{Span, one_line};
+use crate::source::{Span, one_line, shell_file};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug)]
@@ -170,9 +170,15 @@ fn coverage(policy: &Policy, file: &str, found: &Reached) -> Measured {
         text.push_str(&(lines::folded(2, 6, &words) + "\n"));
     }
     text.push_str(&more(open.len()));
+    let named = shell_file(file);
     if found.decisions.iter().any(|it| !it.is_reached) {
         text.push_str(&format!(
-            "Tests for these decisions: gw test --synthesize {file}\n"
+            "Tests for these decisions: gw test --synthesize {named}\n"
+        ));
+    }
+    if found.conditions.iter().any(|it| !it.is_reached()) {
+        text.push_str(&format!(
+            "Tests for these conditions: gw test --mutants {named}\n"
         ));
     }
     text.extend(extended(policy));
@@ -240,7 +246,7 @@ fn mutants(policy: &Policy, file: &str, found: &Survivors) -> Measured {
     for survivor in all.iter().take(MOST) {
         text.push_str(&format!("\n{}  {}\n", place(survivor.span), survivor.says));
         let test = match &survivor.test {
-            Noticed::By(test) => lines::folded(2, 6, &lines::joined(&test.to_string())) + "\n",
+            Noticed::By(test) => statement(test),
             Noticed::Before(_) => "  noticed by a test above\n".to_owned(),
         };
         text.push_str(&test);
@@ -278,13 +284,15 @@ fn mutants(policy: &Policy, file: &str, found: &Survivors) -> Measured {
     }
 }
 
+/// As it stands in a policy: a statement begins where its line does.
+fn statement(test: &Written) -> String {
+    lines::folded(0, 4, &lines::joined(&test.to_string())) + "\n"
+}
+
 fn synthesis(file: &str, found: &[Written]) -> Measured {
     let text: String = match found.is_empty() {
         true => format!("# {file}: every decision has its test\n"),
-        false => found
-            .iter()
-            .map(|test| lines::folded(0, 4, &lines::joined(&test.to_string())) + "\n")
-            .collect(),
+        false => found.iter().map(statement).collect(),
     };
     let tests: Vec<String> = found.iter().map(Written::to_string).collect();
     Measured {

@@ -10,7 +10,7 @@ use similar::TextDiff;
 use super::output::Output;
 use super::replace::replace;
 use super::{diff, load};
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::lang::Read;
 use crate::lang::parse::MAX_BYTES;
 use crate::lint::Search;
@@ -187,9 +187,34 @@ fn is_file(path: &str, file: &Path) -> bool {
 }
 
 impl Mended {
-    /// The policy as it is now, or would be.
+    /// The policy that the file has now: places in it are places in the file.
     pub(super) fn policy(&self) -> &Policy {
-        &self.repair.policy
+        match self.is_written() {
+            true => &self.repair.policy,
+            false => &self.before,
+        }
+    }
+
+    /// Whether what was done to the text was done where it is read from, too.
+    fn is_written(&self) -> bool {
+        match self.written {
+            Written::DryRun | Written::BuiltIn | Written::Failed(_) => false,
+            Written::Nothing | Written::Printed | Written::Done => true,
+        }
+    }
+
+    /// Whether it is told already that something is mended, or would be.
+    pub(super) fn would_mend(&self, found: &Diagnostic) -> bool {
+        let source = found
+            .span()
+            .map(|span| (span, self.policy().sources().get(span.source)));
+        let Some((span, Some(source))) = source else {
+            return false;
+        };
+        let line = source.position(span.start).0;
+        let is_it = |made: &Made| made.code == found.code && made.line == line;
+        let Repair { kept, changed, .. } = &self.repair;
+        !self.is_written() && kept.iter().chain(changed).any(is_it)
     }
 
     /// Whether what was to be written could not be.
@@ -238,9 +263,9 @@ impl Mended {
                 let _ = write!(text, "{file}: {title}\n{}", lines.concat());
             }
         };
-        let would = match self.written {
-            Written::DryRun | Written::BuiltIn | Written::Failed(_) => "would be ",
-            Written::Nothing | Written::Printed | Written::Done => "",
+        let would = match self.is_written() {
+            true => "",
+            false => "would be ",
         };
         let than = match self.had_readings {
             true => "than for the one host",

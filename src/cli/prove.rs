@@ -33,6 +33,7 @@ use crate::source::{Source, Sources, Span};
 #[command(after_help = "\
 Examples:
   gw prove                                              the claims of the default policy
+  gw prove my.policy
   gw prove --attacker browser-page --policy my.policy
   gw prove --attacker stolen-token+lan-host             in the network, with the token
   gw prove --attacker 'peer in { 10.0.0.0/8 } and auth=password'
@@ -45,6 +46,10 @@ Exit codes: 0 proved; no attacker gets further than to a request for the owner; 
 pub(super) struct Args {
     /// The policy, or `built-in:NAME`; without it, policies/default.policy or, where there is none,
     /// the built-in default
+    #[arg(value_name = "POLICY", conflicts_with = "policy")]
+    file: Option<String>,
+
+    /// The policy, as other commands are told
     #[arg(long, value_name = "FILE")]
     policy: Option<String>,
 
@@ -69,7 +74,8 @@ pub(super) struct Args {
 const NODES: usize = 4_000_000;
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
-    let file = args.policy.clone().unwrap_or_else(load::default_policy);
+    let named = args.file.as_ref().or(args.policy.as_ref());
+    let file = named.cloned().unwrap_or_else(load::default_policy);
     let policy = match load::policy(&file, false) {
         Ok(policy) => policy,
         Err(error) => {

@@ -190,7 +190,7 @@ impl Checker {
                     None => {
                         return self.bad_argument(
                             argument,
-                            "`ttl` is a length of time",
+                            "`ttl` is a length of time, of a second at least and ten years at most",
                             "write a number and `s`, `m`, `h` or `d`, such as `ttl=\"30d\"`",
                         );
                     }
