@@ -170,9 +170,10 @@ impl<'a> Checking<'a> {
                 self.summary.push_str(&format!(
                     "{file}: {}{}\n",
                     count(error.diagnostics.errors(), "error"),
-                    match exit {
-                        Exit::Input => "",
-                        _ => "; nothing more is known of a policy that does not load",
+                    if exit == Exit::Input {
+                        ""
+                    } else {
+                        "; nothing more is known of a policy that does not load"
                     }
                 ));
                 let distance = self.sources.append(&error.sources);

@@ -9,7 +9,7 @@ use similar::TextDiff;
 
 use super::output::Output;
 use super::replace::replace;
-use super::{diff, load};
+use super::{difference, load};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::lang::Read;
 use crate::lang::parse::MAX_BYTES;
@@ -344,7 +344,7 @@ impl Mended {
 
     /// What is decided otherwise by another policy: told, and for programs.
     fn effect(&self, then: &Policy) -> (String, Value) {
-        match diff::effect(&self.before, then, self.max_nodes.saturating_mul(4)) {
+        match difference::effect(&self.before, then, self.max_nodes.saturating_mul(4)) {
             Ok((told, value)) if told.is_empty() => (NOTHING.to_owned(), value),
             Ok((told, value)) => (indented(&told), value),
             Err(_too_much) => (
@@ -405,7 +405,7 @@ pub(super) fn offered(file: &str, error: &PolicyError, nodes: usize) -> Option<S
     let [now, other] = readings(error, &codes)?;
     let load = |text: &str| Policy::load(file, text, &mut load::reader_of(file)).ok();
     let (now, other) = (load(&now)?, load(&other)?);
-    let effect = diff::effect(&other, &now, nodes.saturating_mul(4));
+    let effect = difference::effect(&other, &now, nodes.saturating_mul(4));
     let effect = effect.map_or_else(|_too_much| String::new(), |(told, _)| indented(&told));
     let fixes = error
         .diagnostics

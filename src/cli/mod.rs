@@ -13,6 +13,7 @@ mod coverage;
 mod dead_ends;
 mod devices;
 mod diff;
+mod difference;
 mod doctor;
 mod explain;
 mod fact;
