@@ -505,7 +505,7 @@ guard [wrong-credentials] auth=failed → reject(as-found)
 [known-device] pairing=paired → approve
 default → require-pairing
 ";
-    const OWNER: &str = "[owner] transport=unix and peer-uid=same-user and no-origin → approve";
+    const OWNER: &str = "[owner] transport=unix and peer-uid=same-user and no-origin and not forwarded and not proxy-trace → approve";
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = free.local_addr().unwrap().port();
     drop(free);
@@ -546,7 +546,7 @@ default → require-pairing
 error: the policy of this gateway admits nobody here, not even the user who runs it
   at the socket  device identity required (DEVICE_IDENTITY_REQUIRED)
   as a device    pairing required: device is not approved yet (PAIRING_REQUIRED)
-  help: write into its policy, above what decides now: [owner] transport=unix and peer-uid=same-user and no-origin → approve
+  help: write into its policy, above what decides now: [owner] transport=unix and peer-uid=same-user and no-origin and not forwarded and not proxy-trace → approve
 
 "#]]
         );

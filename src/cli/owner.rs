@@ -22,7 +22,7 @@ use crate::wire::{Schema, connect};
 
 /// The line of a policy that lets the user in who runs the gateway, and nobody else.
 pub(super) const RULE: &str =
-    "[owner] transport=unix and peer-uid=same-user and no-origin → approve";
+    "[owner] transport=unix and peer-uid=same-user and no-origin and not forwarded and not proxy-trace → approve";
 
 /// A secret of a gateway that has not made its own yet.
 const STAND_IN: &str = "stands in for the token that is made";

@@ -720,7 +720,7 @@ fn statement_help(tokens: &[&Token<'_>]) -> Option<String> {
         "include" => "include \"names.policy\"",
         "extends" => "extends \"default.policy\"",
         "set" => "set trusted-lan = { 192.168.1.0/24 }",
-        "define" => "define native = no-origin and not forwarded",
+        "define" => "define native = no-origin and not forwarded and not proxy-trace",
         "guard" => "guard [label] condition → reject(reason)",
         "trial" => "trial [label] condition → approve",
         "default" => "default → require-pairing",

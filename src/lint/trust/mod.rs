@@ -124,7 +124,8 @@ impl Hole<'_> {
         Ok(decisions.any(|it| it.by == self.id && it.verdict.admits()))
     }
 
-    /// What is told of it, with the first of some conditions that keeps all of them out.
+    /// What is told of it, with the first of some conditions that keeps all of them out, and leaves
+    /// somebody whom the rule lets in.
     fn told(
         &self,
         view: &mut View<'_>,
@@ -139,7 +140,8 @@ impl Hole<'_> {
         let mut remedy = None;
         for text in remedies.iter().filter(|_| self.clause.role == Role::Rule) {
             let holds = view.ground.holds(&Said::own(text).lone())?;
-            if view.ground.arena.and(self.admitted, holds)? == Id::NO {
+            let keeps_out = view.ground.arena.and(self.admitted, holds)? == Id::NO;
+            if keeps_out && self.admits(view, holds)? {
                 remedy = Some(format!("keep them out: add `and {text}`"));
                 let edits = view.wording.with_term(self.clause.span, text);
                 let says = format!("add `and {text}` to {}", view.name(self.id.0));

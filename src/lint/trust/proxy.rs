@@ -1,21 +1,25 @@
 //! Rules that trust this host, and with it whoever comes through a proxy on it.
 
 use super::{ELSEWHERE, View, described, holes};
-use crate::analysis::OverBudget;
+use crate::analysis::{Id, OverBudget};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::facts::Auth;
 
 /// With the secret, or without.
 const HELD: &str = "auth in { none, open, token, password }";
 
+/// From this host.
+const HERE: &str = "(loopback or transport=unix)";
+
 pub(in super::super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
-    let proxied = format!("(loopback or transport=unix) and forwarded and {HELD}");
+    let proxied = format!("{HERE} and (forwarded or proxy-trace) and {HELD}");
     let proxied = described(view, &proxied)?;
-    let direct = format!("{ELSEWHERE} and {HELD}");
+    let forwarded = described(view, &format!("{HERE} and forwarded and {HELD}"))?;
+    let direct = format!("{ELSEWHERE} and peer=public and {HELD}");
     let direct = described(view, &direct)?;
     let mut found = Vec::new();
     for hole in holes(view, proxied, |_| true)? {
-        // Whoever comes in from elsewhere as well gains nothing by a proxy.
+        // Who comes in from anywhere without a proxy gains nothing by one.
         if hole.admits(view, direct)? {
             continue;
         }
@@ -23,10 +27,20 @@ pub(in super::super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, Ove
             true => "whoever has the shared secret",
             false => "everybody",
         };
+        let proxy = match view.ground.arena.and(hole.admitted, forwarded)? == Id::NO {
+            true => "a proxy on this host that leaves only `Via` or the like",
+            false => "a proxy on this host",
+        };
         let message = format!(
-            "behind a proxy on this host {with} is let in from anywhere: the proxy is taken for the client"
+            "{proxy} is taken for the client: behind it {with} is let in, from anywhere"
         );
-        let remedies = ["not forwarded", "ingress=direct"];
+        // The first that does: what the rule asks for already is not asked for again.
+        let remedies = [
+            "not proxy-trace",
+            "not forwarded",
+            "not forwarded and not proxy-trace",
+            "pairing=paired",
+        ];
         found.push(hole.told(view, Code::ProxiedLoopback, message, &remedies)?);
     }
     Ok(found)
