@@ -19,6 +19,7 @@ mod claims;
 mod diagrams;
 mod findings;
 mod meaning;
+mod proxies;
 mod search;
 mod share;
 mod values;

@@ -80,14 +80,20 @@ pub(crate) fn world() -> Vec<Facts> {
     world
 }
 
-/// A connection of which some facts are said.
+/// A connection of which some facts are said: flags by `yes` and `no`.
 pub(crate) fn connection(said: &[(&str, &str)]) -> Facts {
     let mut facts = Facts::default();
     let mut named = Named::default();
     for (name, value) in said {
         let id = AttributeId::named(name).unwrap();
-        let address = value.parse().map(Value::Address);
-        let value = address.unwrap_or_else(|_| Value::Word((*value).to_owned()));
+        let value = match *value {
+            "yes" => Value::Flag(true),
+            "no" => Value::Flag(false),
+            word => {
+                let address = word.parse().map(Value::Address);
+                address.unwrap_or_else(|_| Value::Word(word.to_owned()))
+            }
+        };
         id.assign(&mut facts, &value).unwrap();
         named.add(id);
     }

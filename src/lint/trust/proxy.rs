@@ -8,8 +8,9 @@ use crate::facts::Auth;
 /// With the secret, or without.
 const HELD: &str = "auth in { none, open, token, password }";
 
-/// From this host.
-const HERE: &str = "(loopback or transport=unix)";
+/// From this host, of nobody who is known to be in a network: a trusted proxy that names a neighbour
+/// is not taken for it.
+const HERE: &str = "(loopback or transport=unix) and client-ip in { none, loopback, public }";
 
 pub(in super::super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
     let proxied = format!("{HERE} and (forwarded or proxy-trace) and {HELD}");
