@@ -142,13 +142,18 @@ pub(crate) static ATTACKERS: &[Attacker] = &[
 /// The attacker who brings the secret to every other one.
 const THIEF: &str = "stolen-token";
 
-/// What is so for every attacker, unless they are described otherwise: what it is about, and the
-/// condition. Settings are the operator's, and are what they are without a configuration.
-const EVERYONE: [(&str, &str); 4] = [
-    ("transport", "transport!=in-process"),
-    ("auth", NOTHING),
-    ("pairing", "pairing in { none, unpaired, key-changed }"),
-    ("node-network", "not node-network"),
+/// What is so for every attacker, unless they are described otherwise: what it is about, the
+/// condition, and how it is told. Settings are the operator's, and are what they are without a
+/// configuration.
+const EVERYONE: [(&str, &str, &str); 4] = [
+    ("auth", NOTHING, "no secret"),
+    (
+        "pairing",
+        "pairing in { none, unpaired, key-changed }",
+        "no approved device",
+    ),
+    ("transport", "transport!=in-process", "not in process"),
+    ("node-network", "not node-network", "in no network of nodes"),
 ];
 
 /// What the names of settings begin with.
@@ -182,6 +187,8 @@ pub(crate) struct Intruder {
     pub(crate) name: String,
     /// The connections that they can make, as a policy writes it.
     pub(crate) says: String,
+    /// What is taken to be so of them besides.
+    pub(crate) assumes: Vec<&'static str>,
     condition: Condition,
 }
 
@@ -275,26 +282,37 @@ impl Intruder {
                 .iter()
                 .any(|id: &AttributeId| id.row().name == name)
         };
-        let rest = EVERYONE.iter().filter(|(about, _)| is_open(about));
+        let rest: Vec<_> = EVERYONE.iter().filter(|it| is_open(it.0)).collect();
+        let mut assumes: Vec<&str> = rest.iter().map(|it| it.2).collect();
         let usual = Facts::default();
-        let settings = AttributeId::all().filter(|id| {
-            let name = id.row().name;
-            settings == Settings::Usual && name.starts_with(SETTING) && is_open(name)
-        });
-        let settings: Vec<Said> = settings
+        let (open, said): (Vec<_>, Vec<_>) = AttributeId::all()
+            .filter(|id| settings == Settings::Usual && id.row().name.starts_with(SETTING))
+            .partition(|id| is_open(id.row().name));
+        if !open.is_empty() {
+            assumes.push(match (said.is_empty(), is_open(AUTH_MODE)) {
+                (true, _) => "settings of no configuration, where a token or a password is set",
+                (false, true) => {
+                    "other settings of no configuration, where a token or a password is set"
+                }
+                (false, false) => "other settings of no configuration",
+            });
+        }
+        let settings: Vec<Said> = open
+            .into_iter()
             .map(|id| match id.row().name {
                 AUTH_MODE => Said::own(WITH_A_SECRET),
                 _ => Said::own(&crate::claims::written(id, &usual)),
             })
             .collect();
         let says: Vec<String> = parts.iter().map(grouped).collect();
-        parts.extend(rest.map(|(_, text)| Said::own(text)));
+        parts.extend(rest.iter().map(|it| Said::own(it.1)));
         parts.extend(settings);
         let all = parts.into_iter();
         let all = all.map(|it| Spanned::new(it.condition, Span::default()));
         Intruder {
             name,
             says: says.join(" and "),
+            assumes,
             condition: Condition::All(all.collect()),
         }
     }

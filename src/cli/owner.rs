@@ -21,8 +21,7 @@ use crate::settings::Settings;
 use crate::wire::{Schema, connect};
 
 /// The line of a policy that lets the user in who runs the gateway, and nobody else.
-pub(super) const RULE: &str =
-    "[owner] transport=unix and peer-uid=same-user and no-origin and not forwarded and not proxy-trace → approve";
+pub(super) const RULE: &str = "[owner] transport=unix and peer-uid=same-user and no-origin and not forwarded and not proxy-trace → approve";
 
 /// A secret of a gateway that has not made its own yet.
 const STAND_IN: &str = "stands in for the token that is made";
@@ -270,6 +269,7 @@ fn paired(device: &Device, request: &Value) -> Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lint::{Search, lint};
 
     #[test]
     fn whoever_can_approve_is_found_by_deciding() {
@@ -316,5 +316,8 @@ mod tests {
         let text = format!("gw-policy 1\n{RULE}\ndefault → require-pairing\n");
         let policy = Policy::parse("my.policy", &text).unwrap();
         assert_eq!(warning(&policy, &Settings::default()), None);
+        let found = lint(&policy, Search::usual(1_000_000));
+        let found: Vec<_> = found.iter().map(|it| it.code).collect();
+        assert_eq!(found, [Code::SilentReject], "of the default");
     }
 }

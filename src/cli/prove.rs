@@ -243,6 +243,7 @@ fn told(found: &Found, policy: &Policy) -> String {
         line("cannot", only.cannot);
     }
     line("tries", &found.intruder.says);
+    line("assumed", &found.intruder.assumes.join(", "));
     if found.is_in() {
         line("gains", found.gain());
     }
@@ -352,6 +353,10 @@ fn possible(found: Vec<Found>) -> Result<Vec<Found>, Diagnostics> {
             };
             Diagnostic::error(Code::ImpossibleAttacker, message)
                 .help(format!("it would have to be {}", it.intruder.says))
+                .help(format!(
+                    "and, as assumed: {}",
+                    it.intruder.assumes.join(", ")
+                ))
         })
         .collect();
     match wrong.is_empty() {

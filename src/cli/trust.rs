@@ -122,6 +122,7 @@ impl Found {
             "attacker": self.intruder.name,
             "who": who.collect::<Vec<_>>(),
             "condition": self.intruder.says,
+            "assumed": self.intruder.assumes,
             "verdict": self.verdict(),
             "admitted": self.is_in(),
             "gains": self.gain(),

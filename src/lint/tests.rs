@@ -16,13 +16,14 @@ use crate::facts::{
 use crate::policy::Policy;
 
 /// What rules ask for that let in whom they should not.
-const CONDITIONS: [&str; 14] = [
+const CONDITIONS: [&str; 15] = [
     "auth in { none, open }",
     "auth=token",
     "client=cli",
     "loopback",
     "no-origin",
     "not forwarded",
+    "not proxy-trace",
     "not same-host",
     "origin!=opaque",
     "origin=opaque",

@@ -87,7 +87,11 @@ fn world() -> Vec<Facts> {
     let mut world = Vec::new();
     for way in WAYS {
         for pairing in ["unpaired", "paired"] {
-            let held = [("auth", "token"), ("device", "proven"), ("pairing", pairing)];
+            let held = [
+                ("auth", "token"),
+                ("device", "proven"),
+                ("pairing", pairing),
+            ];
             world.push(small::connection(&[way, &held].concat()));
         }
     }
@@ -217,7 +221,7 @@ fn whoever_comes_through_a_proxy_on_this_host_is_found_and_kept_out() {
         &[&guards, &rules, &rules],
     ] {
         let all = places.iter().map(|place| place.len()).product();
-        each("policies", share(all, 180), |number| {
+        each("policies", share(all, 80), |number| {
             agree(&small::chosen(places, number), &world)
         });
     }

@@ -14,7 +14,23 @@ use crate::source::{Span, Spanned};
 /// Facts from named ones: what follows is completed from `facts`, and what cannot be
 /// together is reported. What was found together so, under the constants of a release, stays
 /// together, unless one of it is named.
-pub fn settle(mut facts: Facts, named: &[NamedFact]) -> Result<(Facts, Named), Box<Diagnostic>> {
+pub fn settle(facts: Facts, named: &[NamedFact]) -> Result<(Facts, Named), Box<Diagnostic>> {
+    let all: Vec<&NamedFact> = named.iter().collect();
+    let settled = followed(&facts, &all)?;
+    match settled.broken {
+        None => Ok((settled.facts, settled.names)),
+        Some(assumption) => Err(Box::new(contradiction(&facts, all, assumption)?)),
+    }
+}
+
+/// What follows from named facts, and the first assumption that it breaks.
+struct Settled {
+    facts: Facts,
+    names: Named,
+    broken: Option<&'static Assumption>,
+}
+
+fn followed(found: &Facts, named: &[&NamedFact]) -> Result<Settled, Box<Diagnostic>> {
     let mut names = Named::default();
     let tied = |assumption: &Assumption| {
         let name = |fact: &NamedFact| fact.attribute.row().name;
@@ -22,11 +38,12 @@ pub fn settle(mut facts: Facts, named: &[NamedFact]) -> Result<(Facts, Named), B
             .iter()
             .any(|fact| assumption.about.contains(&name(fact)))
     };
-    let excused: Vec<&str> = assumptions::broken(&facts)
+    let excused: Vec<&str> = assumptions::broken(found)
         .filter(|assumption| !tied(assumption))
         .map(|assumption| assumption.says)
         .collect();
     let kept = |assumption: &Assumption| !excused.contains(&assumption.says);
+    let mut facts = found.clone();
     for fact in named {
         if let Err(error) = fact.attribute.assign(&mut facts, &fact.value) {
             return Err(Box::new(
@@ -37,32 +54,52 @@ pub fn settle(mut facts: Facts, named: &[NamedFact]) -> Result<(Facts, Named), B
     }
     assumptions::complete(&mut facts, &names, kept);
     let broken = assumptions::broken(&facts).find(|assumption| kept(assumption));
-    let Some(assumption) = broken else {
-        return Ok((facts, names));
+    Ok(Settled {
+        facts,
+        names,
+        broken,
+    })
+}
+
+/// What is wrong with facts that break an assumption: those that it is about, and of the others as
+/// few as it takes.
+fn contradiction(
+    found: &Facts,
+    mut named: Vec<&NamedFact>,
+    assumption: &'static Assumption,
+) -> Result<Diagnostic, Box<Diagnostic>> {
+    let is_broken = |named: &[&NamedFact]| {
+        let broken = followed(found, named).map(|it| it.broken);
+        broken.map(|it| it.is_some_and(|it| std::ptr::eq(it, assumption)))
     };
-    let about = |fact: &&NamedFact| assumption.about.contains(&fact.attribute.row().name);
-    let mut diagnostic = Diagnostic::error(
-        Code::ContradictoryFacts,
-        format!("no connection has these facts at once: {}", assumption.says),
-    );
-    for fact in named.iter().filter(about).take(3) {
-        let shown = fact.attribute.show(&facts);
-        diagnostic = diagnostic.label(
-            fact.span,
-            format!("{} is {shown}", fact.attribute.row().name),
-        );
+    for at in (0..named.len()).rev() {
+        let fact = named.remove(at);
+        if assumption.about.contains(&fact.attribute.row().name) || !is_broken(&named)? {
+            named.insert(at, fact);
+        }
     }
-    let others: Vec<String> = assumption
+    let facts = followed(found, &named)?.facts;
+    let message = format!("no connection has these facts at once: {}", assumption.says);
+    let mut diagnostic = Diagnostic::error(Code::ContradictoryFacts, message);
+    let told = |id: AttributeId| format!("{} is {}", id.row().name, id.show(&facts));
+    for fact in &named {
+        diagnostic = diagnostic.label(fact.span, told(fact.attribute));
+    }
+    let others = assumption
         .about
         .iter()
         .filter_map(|name| AttributeId::named(name))
-        .filter(|id| !named.iter().any(|fact| fact.attribute == *id))
-        .map(|id| format!("{} is {}", id.row().name, id.show(&facts)))
-        .collect();
-    let rest = (!others.is_empty()).then(|| format!("besides, {}", others.join(", ")));
-    Err(Box::new(
-        diagnostic.maybe_help(rest).help("change one of them"),
-    ))
+        .filter(|id| !named.iter().any(|fact| fact.attribute == *id));
+    let (usual, following): (Vec<_>, Vec<_>) =
+        others.partition(|id| id.show(&facts) == id.show(found));
+    let list = |ids: Vec<AttributeId>| ids.into_iter().map(told).collect::<Vec<_>>().join(", ");
+    let follows =
+        (!following.is_empty()).then(|| format!("from what is named follows: {}", list(following)));
+    let rest = (!usual.is_empty()).then(|| format!("besides, {}", list(usual)));
+    Ok(diagnostic
+        .maybe_help(follows)
+        .maybe_help(rest)
+        .help("change one of them"))
 }
 
 /// Reads `name=value`, `name`, or `not name`, as `--fact` gives it.

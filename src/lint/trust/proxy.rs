@@ -32,9 +32,8 @@ pub(in super::super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, Ove
             true => "a proxy on this host that leaves only `Via` or the like",
             false => "a proxy on this host",
         };
-        let message = format!(
-            "{proxy} is taken for the client: behind it {with} is let in, from anywhere"
-        );
+        let message =
+            format!("{proxy} is taken for the client: behind it {with} is let in, from anywhere");
         // The first that does: what the rule asks for already is not asked for again.
         let remedies = [
             "not proxy-trace",
