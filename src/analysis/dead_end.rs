@@ -12,6 +12,7 @@ use super::ground::Ground;
 use super::outcome::{IMPOSSIBLE, Outcomes};
 use crate::compile::{ClauseId, Lone, Program, lone};
 use crate::decide::{Decision, decide};
+use crate::facts::assumptions::broken;
 use crate::facts::{AttributeId, Facts, Scope};
 use crate::verdict::change::{APPROVED, Change};
 use crate::verdict::{Grant, Reason, ScopeBound, Verdict};
@@ -42,8 +43,29 @@ pub(crate) enum Way {
     /// last one: here the steps of the one that is shown, with what is decided after each. None where
     /// this answer is meant to be the last one.
     Ends(Vec<(Change, Decision)>),
-    /// What it is told leads nowhere.
-    DeadEnd,
+    /// What it is told leads nowhere: what the one that is shown is told first, and so on, until an
+    /// answer comes again or a step cannot be taken.
+    DeadEnd(Vec<Tried>),
+}
+
+/// A step that somebody at a dead end is told to take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tried {
+    pub(crate) change: Change,
+    pub(crate) then: Then,
+}
+
+/// What comes of such a step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Then {
+    /// This is decided, which was not decided before on the way.
+    Decided(Decision),
+    /// This is decided, as before.
+    Again(Decision),
+    /// No connection can be so: the sentence that says why.
+    CannotBe(&'static str),
+    /// The owner has to approve, who is the one that was refused.
+    NoOwner,
 }
 
 /// A connection that shows something.
@@ -62,6 +84,8 @@ pub(crate) struct LockedOut {
     /// The report that it is known by.
     pub(crate) report: Option<&'static str>,
     pub(crate) decision: Decision,
+    /// What the owner is told to do, and what comes of that.
+    pub(crate) tried: Vec<Tried>,
     pub(crate) shown: Shown,
 }
 
@@ -143,6 +167,20 @@ struct Search<'a> {
     inside: Id,
     /// Who is on any way.
     good: Id,
+}
+
+impl Then {
+    /// In words, where a clause is called by a name of the caller's.
+    pub(crate) fn told(self, name: impl Fn(ClauseId) -> String) -> String {
+        match self {
+            Then::Decided(decision) => format!("{} by {}", decision.verdict, name(decision.by)),
+            Then::Again(decision) => {
+                format!("{} by {} again", decision.verdict, name(decision.by))
+            }
+            Then::CannotBe(says) => format!("that cannot be here: {says}"),
+            Then::NoOwner => "nobody is left who can: this is the owner".to_owned(),
+        }
+    }
 }
 
 impl Search<'_> {
@@ -237,7 +275,7 @@ impl Search<'_> {
             };
             let way = match ends == Id::NO {
                 true => Way::Ends(self.played(&facts)),
-                false => Way::DeadEnd,
+                false => Way::DeadEnd(self.tried(&facts, false)),
             };
             refusals.push(Refusal {
                 by,
@@ -289,6 +327,51 @@ impl Search<'_> {
         false
     }
 
+    /// What somebody is told to do, step by step, each tried out by deciding; of several steps the
+    /// first that can be taken. No owner approves what the owner's own connection asks for.
+    fn tried(&self, facts: &Facts, is_owner: bool) -> Vec<Tried> {
+        let mut facts = facts.clone();
+        let mut seen: Vec<Decision> = Vec::new();
+        let mut all: Vec<Tried> = Vec::new();
+        loop {
+            let decision = decide(self.program, &facts);
+            let known = |it: &Decision| (it.by, it.verdict) == (decision.by, decision.verdict);
+            let is_known = seen.iter().any(known);
+            if let Some(last) = all.last_mut() {
+                last.then = match is_known {
+                    true => Then::Again(decision),
+                    false => Then::Decided(decision),
+                };
+            }
+            seen.push(decision);
+            let all_steps = steps(decision.verdict);
+            let apply = |change: &Change| {
+                let mut changed = facts.clone();
+                (change.apply)(&mut changed);
+                changed
+            };
+            let can_be = |change: &&Change| broken(&apply(change)).next().is_none();
+            let next = all_steps.iter().find(can_be).or(all_steps.first());
+            let Some(change) = next.filter(|_| !is_known) else {
+                return all;
+            };
+            let is_nobodys = is_owner && change.done == APPROVED.done;
+            let then = match broken(&apply(change)).next() {
+                _ if is_nobodys => Some(Then::NoOwner),
+                Some(assumption) => Some(Then::CannotBe(assumption.says)),
+                None => None,
+            };
+            all.push(Tried {
+                change: *change,
+                then: then.unwrap_or(Then::Again(decision)),
+            });
+            if then.is_some() {
+                return all;
+            }
+            facts = apply(change);
+        }
+    }
+
     fn is_in(&self, some: Id, facts: &Facts) -> bool {
         let class = |var| self.ground.space.class(var, facts);
         self.ground.arena.value(some, class) == 1
@@ -330,6 +413,7 @@ impl Search<'_> {
                 state: state.owner,
                 report: state.report,
                 decision: decide(self.program, &facts),
+                tried: self.tried(&facts, true),
                 shown: self.shown(facts),
             });
         }
@@ -362,7 +446,6 @@ mod tests {
     use super::*;
     use crate::compile::compile;
     use crate::decide::tests::{facts, policy};
-    use crate::facts::assumptions::broken;
 
     /// Whether following what the answers say ends with one that is looked for, found by trying all
     /// of it.

@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::analysis::OverBudget;
-use crate::analysis::dead_end::{LockedOut, Refusal, Shown, Way, Ways, is_by_design, ways};
+use crate::analysis::dead_end::{LockedOut, Refusal, Shown, Tried, Way, Ways, is_by_design, ways};
 use crate::claims;
 use crate::compile::ClauseId;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::policy::Policy;
 use crate::source::shell_file;
+use crate::verdict::Verdict;
 
 /// Where the refusals of a policy lead.
 pub(super) struct DeadEnds<'a> {
@@ -37,7 +38,7 @@ impl<'a> DeadEnds<'a> {
     /// How many there are: clauses that send somebody nowhere, and states of the owner's.
     pub(super) fn count(&self) -> usize {
         let clauses = self.clauses();
-        let lost = clauses.filter(|all| all.iter().any(|it| matches!(it.way, Way::DeadEnd)));
+        let lost = clauses.filter(|all| all.iter().any(|it| matches!(it.way, Way::DeadEnd(_))));
         lost.count() + self.ways.owner.len()
     }
 
@@ -70,15 +71,18 @@ impl<'a> DeadEnds<'a> {
             }
         }
         for clause in self.clauses() {
-            let lost = clause.iter().filter(|it| matches!(it.way, Way::DeadEnd));
+            let lost = clause.iter().filter(|it| matches!(it.way, Way::DeadEnd(_)));
             let lost: Vec<&Refusal> = lost.collect();
-            if let Some(first) = lost.first() {
+            if let Some(first) = lost.first()
+                && let Way::DeadEnd(tried) = &first.way
+            {
                 let answers: Vec<String> = lost.iter().map(|it| it.verdict.to_string()).collect();
                 text.push_str(&format!(
-                    "\nDEAD END  {}{}: what it names leads nowhere\n  {}\n  {}\n",
+                    "\nDEAD END  {}{}: what it names leads nowhere\n  {}\n{}  {}\n",
                     self.name(first.by),
                     self.issues(first.by),
                     wrapped(&answers),
+                    self.tried(Some(first.verdict).filter(|_| lost.len() > 1), tried),
                     self.see(&first.shown),
                 ));
             }
@@ -86,11 +90,12 @@ impl<'a> DeadEnds<'a> {
         for locked in &self.ways.owner {
             let report = locked.report.map(|report| format!(" ({report})"));
             text.push_str(&format!(
-                "\nDEAD END  an owner {} cannot approve anything{}: {} by {}\n  {}\n",
+                "\nDEAD END  an owner {} cannot approve anything{}: {} by {}\n{}  {}\n",
                 locked.state,
                 report.unwrap_or_default(),
                 locked.decision.verdict,
                 self.name(locked.decision.by),
+                self.tried(None, &locked.tried),
                 self.see(&locked.shown),
             ));
         }
@@ -134,7 +139,11 @@ impl<'a> DeadEnds<'a> {
                 };
                 (leads, steps.as_slice())
             }
-            Way::DeadEnd => ("nowhere", &[][..]),
+            Way::DeadEnd(_) => ("nowhere", &[][..]),
+        };
+        let tried = match &refusal.way {
+            Way::Ends(_) => &[][..],
+            Way::DeadEnd(tried) => tried,
         };
         let steps = steps.iter().map(|(change, decision)| {
             json!({
@@ -148,6 +157,7 @@ impl<'a> DeadEnds<'a> {
             "answer": refusal.verdict.to_string(),
             "leads": leads,
             "steps": steps.collect::<Vec<_>>(),
+            "tried": self.tried_json(tried),
             "issues": self.policy.clause(refusal.by).issues,
             "see": self.see(&refusal.shown),
         })
@@ -159,13 +169,14 @@ impl<'a> DeadEnds<'a> {
             "answer": locked.decision.verdict.to_string(),
             "by": self.policy.label(locked.decision.by),
             "report": locked.report,
+            "tried": self.tried_json(&locked.tried),
             "see": self.see(&locked.shown),
         })
     }
 
     fn leads(&self, way: &Way) -> String {
         match way {
-            Way::DeadEnd => "DEAD END".to_owned(),
+            Way::DeadEnd(_) => "DEAD END".to_owned(),
             Way::Ends(steps) if steps.is_empty() => MEANT.to_owned(),
             Way::Ends(steps) => {
                 let told = steps.iter().map(|(change, decision)| {
@@ -177,6 +188,25 @@ impl<'a> DeadEnds<'a> {
                 told.collect::<Vec<_>>().join(",\n      then ")
             }
         }
+    }
+
+    /// What somebody is told to do, and what comes of that, step by step; of several answers, who
+    /// gets this one.
+    fn tried(&self, answer: Option<Verdict>, tried: &[Tried]) -> String {
+        let steps = tried.iter().map(|step| {
+            let then = step.then.told(|id| self.name(id));
+            format!("    told  {}\n    then  {then}\n", step.change.done)
+        });
+        let whose = answer.map_or_else(String::new, |answer| format!("  such as {answer}:\n"));
+        whose + &steps.collect::<String>()
+    }
+
+    /// The same as a program reads it.
+    fn tried_json(&self, tried: &[Tried]) -> Value {
+        let steps = tried.iter().map(|step| {
+            json!({ "step": step.change.done, "then": step.then.told(|id| self.name(id)) })
+        });
+        steps.collect()
     }
 
     fn name(&self, id: ClauseId) -> String {

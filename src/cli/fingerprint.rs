@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::Exit;
 use super::load;
-use super::output::{AnswerFormat, Output};
-use crate::diagnostic::{Code, Diagnostic};
+use super::output::{AnswerFormat, Output, refused};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::Sources;
 
 /// Prints a hash over what a policy means
@@ -35,41 +35,44 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let files = load::named_or_default(&args.files);
     let mut exit = Exit::Success;
-    let mut found = Vec::new();
+    let mut documents = Vec::new();
     for file in &files {
         output.busy(&format!("{file}: looking at all connections"));
-        let policy = match load::policy(file, true) {
-            Ok(policy) => policy,
-            Err(error) => {
-                exit = exit.and(Exit::of(&error));
-                output.report(&error.diagnostics, &error.sources, args.format.report());
-                continue;
-            }
+        let problem = match load::policy(file, true) {
+            Ok(policy) => match policy.fingerprint() {
+                Some(print) => {
+                    match args.format {
+                        AnswerFormat::Json => {
+                            documents.push(json!({ "file": file, "fingerprint": print }));
+                        }
+                        AnswerFormat::Human | AnswerFormat::Plain => {
+                            output.say(&format!("{print}  {file}\n"));
+                        }
+                    }
+                    continue;
+                }
+                None => (Exit::Failure, too_large(file), Sources::default()),
+            },
+            Err(error) => (Exit::of(&error), error.diagnostics, error.sources),
         };
-        match policy.fingerprint() {
-            Some(print) => found.push((file, print.to_owned())),
-            None => {
-                exit = exit.and(Exit::Failure);
-                let message = format!("{file} has no fingerprint: it is too large to be analysed");
-                let diagnostic = Diagnostic::error(Code::AnalysisBudget, message)
-                    .help("name fewer networks and texts in one policy, or split it by `extends`");
-                output.report_one(diagnostic, &Sources::default(), args.format.report());
+        let (failed, diagnostics, sources) = problem;
+        exit = exit.and(failed);
+        match args.format {
+            AnswerFormat::Json => documents.push(refused(file, &diagnostics, &sources)),
+            AnswerFormat::Human | AnswerFormat::Plain => {
+                output.report(&diagnostics, &sources, args.format.report());
             }
         }
     }
-    match args.format {
-        AnswerFormat::Json if found.is_empty() => {}
-        AnswerFormat::Json => {
-            let all = found
-                .iter()
-                .map(|(file, print)| json!({ "file": file, "fingerprint": print }));
-            output.say_json(&json!({ "policies": all.collect::<Vec<_>>() }));
-        }
-        AnswerFormat::Human | AnswerFormat::Plain => {
-            for (file, print) in &found {
-                output.say(&format!("{print}  {file}\n"));
-            }
-        }
+    if args.format == AnswerFormat::Json {
+        output.say_json(&json!({ "policies": documents }));
     }
     exit
+}
+
+fn too_large(file: &str) -> Diagnostics {
+    let message = format!("{file} has no fingerprint: it is too large to be analysed");
+    let found = Diagnostic::error(Code::AnalysisBudget, message)
+        .help("name fewer networks and texts in one policy, or split it by `extends`");
+    Diagnostics(vec![found])
 }

@@ -134,6 +134,16 @@ impl Output {
     }
 }
 
+/// What a document on several files says of one that cannot be used.
+pub(super) fn refused(file: &str, problems: &Diagnostics, sources: &Sources) -> serde_json::Value {
+    let problems = render(problems, sources, Format::Json);
+    let problems: serde_json::Value = serde_json::from_str(&problems).unwrap_or_default();
+    serde_json::json!({
+        "file": file,
+        "diagnostics": problems.get("diagnostics"),
+    })
+}
+
 /// Whether to use colour on a stream: only on a terminal, and not when `NO_COLOR` is set.
 pub(super) fn colour(terminal: bool) -> bool {
     terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())

@@ -4,12 +4,11 @@ use super::Exit;
 use super::check::{count, inherited};
 use super::coverage::{self, Measure};
 use super::load;
-use super::output::{AnswerFormat, Output};
+use super::output::{AnswerFormat, Output, refused};
 use crate::claims;
 use crate::diagnostic::Diagnostics;
-use crate::diagnostic::render::{Format, render};
 use crate::policy::Policy;
-use crate::source::{Sources, Span};
+use crate::source::Span;
 
 /// Runs the tests of policies
 ///
@@ -169,16 +168,6 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         }
     }
     exit
-}
-
-/// What is said of a file that cannot be tested, or measured.
-fn refused(file: &str, problems: &Diagnostics, sources: &Sources) -> serde_json::Value {
-    let problems = render(problems, sources, Format::Json);
-    let problems: serde_json::Value = serde_json::from_str(&problems).unwrap_or_default();
-    serde_json::json!({
-        "file": file,
-        "diagnostics": problems.get("diagnostics"),
-    })
 }
 
 /// The clauses of the policy's own files that no test decides by, by name.
