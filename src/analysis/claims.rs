@@ -10,12 +10,9 @@ use crate::compile::{Lone, Program, lone};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::facts::Facts;
 use crate::lang::check::Vocabulary;
-use crate::lang::checked::{Checked, Claim, Comparison, Condition};
-use crate::source::{Sources, Spanned, shell_file};
+use crate::lang::checked::{Checked, Claim};
+use crate::source::{Sources, shell_file};
 use crate::verdict::Verdict;
-
-/// How many repairs are tried for a claim that does not hold.
-const MOST_REPAIRS: usize = 64;
 
 /// How many clauses are shown by which a claim is broken.
 const MOST_SHOWN: usize = 2;
@@ -88,14 +85,14 @@ fn too_much(checked: &Checked) -> Diagnostic {
     .help("ask for fewer networks and texts in one policy, or split it by `extends`")
 }
 
-struct Proof<'a> {
-    checked: &'a Checked,
+pub(super) struct Proof<'a> {
+    pub(super) checked: &'a Checked,
     program: &'a Program,
     vocabulary: &'a Vocabulary,
-    sources: &'a Sources,
+    pub(super) sources: &'a Sources,
     /// The conditions of the claims, in their order.
     claimed: Vec<Lone>,
-    ground: Ground,
+    pub(super) ground: Ground,
     clauses: Clauses,
     /// What is decided everywhere, where that had to be asked.
     outcomes: Option<Outcomes>,
@@ -225,9 +222,9 @@ impl<'a> Proof<'a> {
             found = found.help(connections);
         }
         if let [only] = clauses.as_slice()
-            && let Some(repair) = self.repair(claim, claimed, only.0)?
+            && let Some(repair) = self.narrowed(claim, claimed, *only, outcomes)?
         {
-            found = found.help(format!("it would hold with `and {repair}` in that clause"));
+            found = found.help(repair);
         }
         Ok(Some(found.help(self.see(&facts))))
     }
@@ -275,97 +272,6 @@ impl<'a> Proof<'a> {
             .help("look at what its condition joins: two of its parts cannot be together")
     }
 
-    /// A test that stands somewhere in the policy or the claim, and that makes the claim hold where
-    /// the clause asks for it too, and leaves the clause something to decide.
-    fn repair(
-        &mut self,
-        claim: &Claim,
-        claimed: &Lone,
-        clause: u32,
-    ) -> Result<Option<String>, OverBudget> {
-        let place = clause as usize;
-        let guards = self.checked.guards.len();
-        let Some(rule) = place
-            .checked_sub(guards)
-            .filter(|at| *at < self.checked.rules.len())
-        else {
-            return Ok(None);
-        };
-        let mut tried = Vec::new();
-        let all = self.checked.guards.iter().chain(&self.checked.rules);
-        let conditions = all.map(|clause| &clause.condition.value);
-        for condition in std::iter::once(&claim.condition).chain(conditions) {
-            comparisons(condition, &mut tried);
-        }
-        let mut known: Vec<String> = Vec::new();
-        for comparison in tried {
-            for holds in [true, false] {
-                let text = self.written(comparison, holds);
-                if text.is_empty() || known.contains(&text) || known.len() >= MOST_REPAIRS {
-                    continue;
-                }
-                let added = match (holds, Condition::Test(comparison.clone())) {
-                    (true, test) => test,
-                    (false, test) => Condition::Not(Box::new(Spanned::new(test, comparison.span))),
-                };
-                let mut checked = self.checked.clone();
-                if let Some(clause) = checked.rules.get_mut(rule) {
-                    let span = clause.condition.span;
-                    let own = std::mem::replace(&mut clause.condition.value, Condition::ALWAYS);
-                    clause.condition.value =
-                        Condition::All(vec![Spanned::new(own, span), Spanned::new(added, span)]);
-                }
-                if self.is_repaired(&checked, claim, claimed, clause)? {
-                    return Ok(Some(text));
-                }
-                known.push(text);
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether a policy keeps a claim that this one does not, and the clause still decides.
-    fn is_repaired(
-        &mut self,
-        checked: &Checked,
-        claim: &Claim,
-        claimed: &Lone,
-        clause: u32,
-    ) -> Result<bool, OverBudget> {
-        let program = crate::compile::compile(checked);
-        let clauses = self.ground.clauses(&program)?;
-        let holds = self.ground.holds(claimed)?;
-        let breaks = |verdict| broken_by(claim, verdict);
-        if self.ground.some(&program, &clauses, holds, &breaks)? {
-            return Ok(false);
-        }
-        self.ground
-            .decides(&program, &clauses, Id::YES, 0, |by| by.0 == clause)
-    }
-
-    /// A comparison as it is written, or its opposite.
-    fn written(&self, comparison: &Comparison, holds: bool) -> String {
-        let text = self.sources.slice(comparison.span).trim();
-        // What stands in a definition is written by the definition's own text, which a rule may
-        // hold as well; what is joined in it is not one comparison.
-        if text.is_empty() || text.contains('\n') {
-            return String::new();
-        }
-        // A comparison that denies is its opposite, under a `not` of the same text.
-        let asserted = match text.split_once("!=") {
-            Some((name, value)) => Some(format!("{name}={value}")),
-            None => text
-                .split_once(" not in ")
-                .map(|(name, values)| format!("{name} in {values}")),
-        };
-        match (holds, asserted, text.strip_prefix("not ")) {
-            (true, Some(asserted), _) => asserted,
-            (false, Some(_), _) | (true, None, _) => text.to_owned(),
-            (false, None, Some(rest)) => rest.to_owned(),
-            (false, None, None) => format!("not {text}"),
-        }
-    }
-
     /// The command that shows why.
     fn see(&self, facts: &Facts) -> String {
         let facts = self.ground.told(facts);
@@ -375,20 +281,7 @@ impl<'a> Proof<'a> {
     }
 }
 
-fn broken_by(claim: &Claim, verdict: Verdict) -> bool {
+pub(super) fn broken_by(claim: &Claim, verdict: Verdict) -> bool {
     let met = claim.outcomes.iter().any(|outcome| outcome.met_by(verdict));
     met == claim.never
-}
-
-/// The comparisons of a condition, in their order.
-fn comparisons<'a>(condition: &'a Condition, found: &mut Vec<&'a Comparison>) {
-    match condition {
-        Condition::Test(comparison) => found.push(comparison),
-        Condition::Not(inner) => comparisons(&inner.value, found),
-        Condition::All(parts) | Condition::Any(parts) => {
-            for part in parts {
-                comparisons(&part.value, found);
-            }
-        }
-    }
 }

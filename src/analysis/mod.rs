@@ -27,6 +27,7 @@ mod fingerprint;
 mod ground;
 mod meaning;
 mod names;
+mod narrowing;
 mod outcome;
 mod question;
 mod region;

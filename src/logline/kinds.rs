@@ -1,6 +1,6 @@
 //! THE TABLE of lines: what each is known by, what it means, and which facts it says.
 
-use super::read::{Line, is_none};
+use super::read::{Layout, Line, is_none, place};
 use super::{Known, Told};
 use crate::facts::attributes::Value;
 use crate::facts::{AttributeId, Client, Kind as AttributeKind, Mode, Scope};
@@ -18,7 +18,15 @@ pub struct Kind {
     keys: &'static [(&'static str, Knowledge)],
     /// What is so of each line of it.
     always: &'static [(&'static str, &'static str)],
+    /// Where its keys stand beside what the client wrote.
+    layout: Layout,
 }
+
+/// A line in which nothing stands that a client wrote.
+const PLAIN: Layout = Layout {
+    from_client: "",
+    tail: &[],
+};
 
 /// What a key says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +92,10 @@ pub const KINDS: &[Kind] = &[
             ("client", K::Client),
         ],
         always: &[("device", "proven")],
+        layout: Layout {
+            from_client: "scopesTo",
+            tail: &["client", "conn"],
+        },
     },
     Kind {
         name: "metadata upgrade",
@@ -98,6 +110,10 @@ pub const KINDS: &[Kind] = &[
             ("client", K::Client),
         ],
         always: &[("device", "proven")],
+        layout: Layout {
+            from_client: "claimedPlatform",
+            tail: &["client", "conn"],
+        },
     },
     Kind {
         name: "unauthorized",
@@ -117,6 +133,10 @@ pub const KINDS: &[Kind] = &[
             ("origin", K::Origin),
         ],
         always: &[],
+        layout: Layout {
+            from_client: "client",
+            tail: &["reason", "guidance", "suppressed"],
+        },
     },
     Kind {
         name: "closed before connect",
@@ -131,6 +151,10 @@ pub const KINDS: &[Kind] = &[
             ("reason", K::Closing),
         ],
         always: &[],
+        layout: Layout {
+            from_client: "fwd",
+            tail: &["code", "reason"],
+        },
     },
     Kind {
         name: "pairing auto-approved",
@@ -138,6 +162,7 @@ pub const KINDS: &[Kind] = &[
         means: "a device was paired without asking the owner",
         keys: &[("role", K::Role)],
         always: &[("device", "proven"), ("pairing", "unpaired")],
+        layout: PLAIN,
     },
     Kind {
         name: "proxy headers",
@@ -145,6 +170,7 @@ pub const KINDS: &[Kind] = &[
         means: "a proxy that the gateway does not trust sent the connection on, so that it does not count as local",
         keys: &[],
         always: &[("forwarded", "yes"), ("ingress", "unattributable")],
+        layout: PLAIN,
     },
     Kind {
         name: "unattributable traffic",
@@ -152,6 +178,7 @@ pub const KINDS: &[Kind] = &[
         means: "forwarding headers came from an address that is no trusted proxy: HTTP 403, told once in the life of the gateway",
         keys: &[],
         always: &[("forwarded", "yes"), ("ingress", "unattributable")],
+        layout: PLAIN,
     },
     Kind {
         name: "connected",
@@ -159,6 +186,10 @@ pub const KINDS: &[Kind] = &[
         means: "a web page was admitted",
         keys: &[("remote", K::Peer), ("client", K::Client)],
         always: &[],
+        layout: Layout {
+            from_client: "client",
+            tail: &[],
+        },
     },
     Kind {
         name: "connect",
@@ -172,6 +203,10 @@ pub const KINDS: &[Kind] = &[
             ("auth", K::Method),
         ],
         always: &[],
+        layout: Layout {
+            from_client: "client",
+            tail: &[],
+        },
     },
     Kind {
         name: "close",
@@ -179,6 +214,7 @@ pub const KINDS: &[Kind] = &[
         means: "the gateway closed the connection",
         keys: &[("reason", K::Closing)],
         always: &[],
+        layout: PLAIN,
     },
     Kind {
         name: "what a client was told",
@@ -186,6 +222,7 @@ pub const KINDS: &[Kind] = &[
         means: "a client tells why the gateway refused it",
         keys: &[("reason", K::Closing)],
         always: &[],
+        layout: PLAIN,
     },
 ];
 
@@ -414,12 +451,10 @@ const AUTH_REASONS: &[(&str, &str)] = &[
 ];
 
 /// What a line says, if it is one that is understood.
-pub(super) fn told(line: &Line) -> Option<Told> {
-    let is_known = |kind: &&Kind| match kind.marker {
-        "" => closing(&line.text).is_some(),
-        marker => line.text.contains(marker),
-    };
-    let kind = KINDS.iter().find(is_known)?;
+pub(super) fn told(mut line: Line) -> Option<Told> {
+    let (kind, from) = kind(&line)?;
+    line.lay_out(from, kind.layout);
+    let line = &line;
     let mut told = Told {
         kinds: vec![kind],
         meaning: Vec::new(),
@@ -464,6 +499,18 @@ pub(super) fn told(line: &Line) -> Option<Told> {
     Some(told)
 }
 
+/// The kind of a line, and where it begins: what stands before is prose, and other markers behind are
+/// what a client wrote.
+fn kind(line: &Line) -> Option<(&'static Kind, usize)> {
+    let marked = KINDS.iter().filter(|kind| !kind.marker.is_empty());
+    let found = marked.filter_map(|kind| Some((kind, place(&line.text, kind.marker)?)));
+    let unmarked = || {
+        let told = closing(&line.text).and_then(|_| KINDS.iter().find(|it| it.marker.is_empty()));
+        told.map(|kind| (kind, 0))
+    };
+    found.min_by_key(|(_, at)| *at).or_else(unmarked)
+}
+
 /// What the JSON beside a line says.
 const BESIDE: &[(&str, Knowledge)] = &[
     ("reason", K::Upgrade),
@@ -481,7 +528,7 @@ const BESIDE: &[(&str, Knowledge)] = &[
 /// The request that was left, where the words of the refusal name it.
 fn request(line: &Line) -> Option<String> {
     let beside = line.beside("requestId").or(line.key("requestId"));
-    let told = line.text.split_once("requestId: ").map(|(_, rest)| rest);
+    let told = line.text.rsplit_once("requestId: ").map(|(_, rest)| rest);
     let id = beside.or(told)?;
     let end = id.find(|c: char| !c.is_ascii_alphanumeric() && !"._:-".contains(c));
     let id = id.get(..end.unwrap_or(id.len()))?;

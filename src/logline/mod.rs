@@ -72,7 +72,7 @@ const ASKED: &[&str] = &[
 pub fn read(text: &str) -> Vec<Told> {
     let mut all: Vec<Told> = Vec::new();
     for line in read::lines(text) {
-        let Some(told) = kinds::told(&line) else {
+        let Some(told) = kinds::told(line) else {
             continue;
         };
         let same = |known: &&mut Told| told.conn.is_some() && known.conn == told.conn;

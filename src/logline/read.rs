@@ -59,12 +59,23 @@ const KEYS: &[&str] = &[
     "version",
 ];
 
+/// How the keys of a line lie to what a client wrote in it: header values and names stand there as
+/// they were sent, and may look like keys themselves.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    /// The first key at which something stands that the client wrote; of the keys before it the
+    /// first one counts.
+    pub(super) from_client: &'static str,
+    /// The keys behind all that the client wrote: the last one counts.
+    pub(super) tail: &'static [&'static str],
+}
+
 /// A line, read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Line {
     /// Its text, without colours and JSON.
     pub(super) text: String,
-    keys: Vec<(String, String)>,
+    keys: Vec<(&'static str, String)>,
     /// What JSON beside the text says.
     beside: Vec<(String, String)>,
 }
@@ -72,13 +83,34 @@ pub(super) struct Line {
 impl Line {
     /// What stands at a key of the text; nothing where it says that there is nothing.
     pub(super) fn key(&self, name: &str) -> Option<&str> {
-        let found = self.keys.iter().find(|(key, _)| key == name);
+        let found = self.keys.iter().find(|(key, _)| *key == name);
         found.map(|(_, value)| &**value).filter(|it| !is_none(it))
     }
 
     /// Whether the text has a key, with a value or without.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.keys.iter().any(|(key, _)| key == name)
+        self.keys.iter().any(|(key, _)| *key == name)
+    }
+
+    /// Reads the keys from a place of the text on. A key between others that a client wrote, and
+    /// that stands there twice with different values, is left out: nobody knows which is the
+    /// gateway's.
+    pub(super) fn lay_out(&mut self, from: usize, layout: Layout) {
+        let all = keys(self.text.get(from..).unwrap_or(""));
+        let sent = all.iter().position(|(name, _)| *name == layout.from_client);
+        self.keys.clear();
+        for (at, (name, value)) in all.iter().enumerate() {
+            if self.has(name) {
+                continue;
+            }
+            let mut others = all.iter().filter(|(other, _)| other == name);
+            if layout.tail.contains(name) {
+                let last = others.next_back().map_or(value, |(_, value)| value);
+                self.keys.push((*name, last.clone()));
+            } else if sent.is_none_or(|sent| at <= sent) || others.all(|(_, it)| it == value) {
+                self.keys.push((*name, value.clone()));
+            }
+        }
     }
 
     /// What stands at a key of the JSON beside the text.
@@ -103,7 +135,6 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = Line> {
         .map(|line| {
             let mut read = Line::default();
             take_in(&plain(line), &mut read, 0);
-            read.keys = keys(&read.text);
             read
         })
 }
@@ -183,10 +214,14 @@ fn is_argument(name: &str) -> bool {
     name.chars().all(|c| c.is_ascii_digit()) || matches!(name, "message" | "msg" | "raw" | "log")
 }
 
-/// The keys of a text with what stands between each and the next.
-fn keys(text: &str) -> Vec<(String, String)> {
-    let mut places: Vec<(usize, usize, &str)> = Vec::new();
+/// The keys of a text with what stands between each and the next. What is quoted holds none.
+fn keys(text: &str) -> Vec<(&'static str, String)> {
+    let quoted = quoted(text);
+    let mut places: Vec<(usize, usize, &'static str)> = Vec::new();
     for (at, _) in text.match_indices('=') {
+        if quoted.iter().any(|(from, to)| (*from..*to).contains(&at)) {
+            continue;
+        }
         let before = text.get(..at).unwrap_or("");
         let start = before
             .rfind(|c: char| !c.is_ascii_alphanumeric())
@@ -208,9 +243,54 @@ fn keys(text: &str) -> Vec<(String, String)> {
     }
     let ends = places.iter().skip(1).map(|(start, ..)| *start);
     let ends = ends.chain(std::iter::once(text.len())).collect::<Vec<_>>();
-    let value = |((_, from, name), end): (&(usize, usize, &str), &usize)| {
+    let value = |((_, from, name), end): (&(usize, usize, &'static str), &usize)| {
         let value = text.get(*from..*end).unwrap_or("").trim();
-        ((*name).to_owned(), value.trim_end_matches(',').to_owned())
+        let value = value.trim_end_matches(',');
+        let inside = QUOTES.iter().find_map(|quote| {
+            let inside = value.strip_prefix(*quote)?.strip_suffix(*quote)?;
+            Some(inside).filter(|it| !it.contains(*quote))
+        });
+        (*name, inside.unwrap_or(value).to_owned())
     };
     places.iter().zip(&ends).map(value).collect()
+}
+
+/// What text is quoted by.
+const QUOTES: [char; 2] = ['"', '\''];
+
+/// What is quoted, from the first quote to behind the last: a quote opens behind a space, a key or a
+/// bracket, and closes before the next of those. One that is never closed is a character like others.
+fn quoted(text: &str) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(at) = text.get(from..).and_then(|rest| rest.find(QUOTES)) {
+        let open = from + at;
+        from = open + 1;
+        let opens = text
+            .get(..open)
+            .is_some_and(|it| it.is_empty() || it.ends_with([' ', '=', '(', '[', ',', ':']));
+        let quote = text.get(open..from).unwrap_or("");
+        let rest = text.get(from..).unwrap_or("");
+        let closing = rest.match_indices(quote).find(|(at, _)| {
+            let is_escaped = rest.get(..*at).is_some_and(|it| it.ends_with('\\'));
+            let behind = rest.get(at + 1..).unwrap_or("");
+            let closes = behind.is_empty() || behind.starts_with([' ', ')', ']', ',', '.', ';']);
+            closes && !is_escaped
+        });
+        if let Some((at, _)) = closing.filter(|_| opens) {
+            let end = from + at + 1;
+            found.push((open, end));
+            from = end;
+        }
+    }
+    found
+}
+
+/// Where a text has some words outside of what is quoted; if only inside, there.
+pub(super) fn place(text: &str, words: &str) -> Option<usize> {
+    let quoted = quoted(text);
+    let is_quoted = |at: &usize| quoted.iter().any(|(from, to)| (*from..*to).contains(at));
+    let mut places = text.match_indices(words).map(|(at, _)| at);
+    let first = places.clone().next();
+    places.find(|at| !is_quoted(at)).or(first)
 }

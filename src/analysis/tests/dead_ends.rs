@@ -68,7 +68,7 @@ fn of_small_policies_are_found() {
                 let told = refusals.find(|it| (it.by, it.verdict) == (decided.by, decided.verdict));
                 assert_eq!(told.is_none(), decided.verdict.admits(), "{text}{facts:#?}");
                 let is_lost = !ends(program, facts, &mut Vec::new());
-                let is_told = told.is_some_and(|it| matches!(it.way, Way::DeadEnd));
+                let is_told = told.is_some_and(|it| matches!(it.way, Way::DeadEnd(_)));
                 assert!(is_told || !is_lost, "{text}{facts:#?}");
             }
         }
