@@ -902,24 +902,32 @@ default → require-pairing
     ];
     let mut wrong = Vec::new();
     for facts in connections {
+        use gw::explain::chart::Chart;
+        use gw::explain::open::Open;
         use gw::explain::{answers, nearest, possible, ways, why_not};
+        let chart = Chart::new(&policy);
         let subject = gw::explain::Subject::of_facts(&facts);
         let mut explanation = gw::explain(&policy, &facts, &subject);
-        nearest::look(&mut explanation, &policy, &facts, &subject);
+        nearest::look(&mut explanation, &chart, &facts, &subject);
         assert!(explanation.nearest.is_some());
         let mut account = gw::explain::json::json(&explanation);
         let account_of = account.as_object_mut().unwrap();
         let to = gw::lang::checked::Expected::Admit;
-        let found = ways::ways(&policy, &facts, &subject, to);
+        let found = ways::ways(&chart, &facts, &subject, to);
         account_of.insert(
             "ways".into(),
             answers::ways_json(&policy, "admit", found.as_ref()),
         );
         let rule = why_not::named(&policy, "5").unwrap();
-        let found = why_not::why_not(&policy, &facts, &subject, rule);
+        let found = why_not::why_not(&chart, &facts, &subject, rule);
         account_of.insert("whyNot".into(), answers::why_not_json(&policy, &found));
         let peer = gw::facts::AttributeId::named("peer").unwrap();
-        let found = possible::possible(&policy, &facts, &[peer], &[]);
+        let open = Open {
+            unknown: &[peer],
+            given: &[],
+            is_seen: false,
+        };
+        let found = possible::possible(&chart, &facts, &open);
         account_of.insert(
             "possible".into(),
             answers::possible_json(&policy, found.as_ref()),

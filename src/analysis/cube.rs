@@ -76,6 +76,11 @@ impl Cube {
         Cube(vector.iter().map(|class| Some(Runs::one(*class))).collect())
     }
 
+    /// Any vector of so many variables.
+    pub(crate) fn anything(width: usize) -> Self {
+        Cube(vec![None; width])
+    }
+
     fn get(&self, var: Var) -> Option<&Runs> {
         self.0.get(usize::from(var))?.as_ref()
     }

@@ -11,6 +11,7 @@ use super::reader::{self, Reader};
 use super::{Exit, constants, load, log_line, logged, recorded, recording};
 use crate::claims;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::explain::chart::Chart;
 use crate::explain::client::ClientAccount;
 use crate::explain::{Explanation, Subject, explain, json, nearest, text};
 use crate::facts::{AttributeId, Facts};
@@ -216,6 +217,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let found = recorded
         .as_ref()
         .map_or_else(Facts::default, |recorded| recorded.0.clone());
+    let is_seen = recorded.is_some();
     // What was found in a recording goes together, under the constants it was read with.
     let settled = match named.facts.is_empty() {
         true => Ok(found.clone()),
@@ -247,14 +249,16 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         ),
     };
     let mut explanation = explain(&policy, &facts, &subject);
-    nearest::look(&mut explanation, &policy, &facts, &subject);
+    let chart = Chart::new(&policy);
+    nearest::look(&mut explanation, &chart, &facts, &subject);
     if args.reader != Reader::Operator {
         let about = (&facts, &subject);
         return for_reader(args, &policy, &path, &explanation, about, output);
     }
     let connection = Connection {
-        policy: &policy,
+        chart: &chart,
         facts: &facts,
+        is_seen,
         subject: &subject,
     };
     let further = match further(args, &connection, &explanation, &named) {
@@ -359,7 +363,7 @@ fn of_line(args: &Args, line: &str, output: &mut Output) -> Exit {
             return Exit::of(&error);
         }
     };
-    let (accounts, more) = match log_line::accounts(told, &policy, &named) {
+    let (accounts, more) = match log_line::accounts(told, &Chart::new(&policy), &named) {
         Ok(found) => found,
         Err((diagnostic, sources)) => {
             output.report_one(*diagnostic, &sources, report);
@@ -444,16 +448,18 @@ fn of_log(args: &Args, path: &str, connection: &str, output: &mut Output) -> Exi
         }
     };
     let mut explanation = explain(&policy, &explained.facts, &explained.subject);
+    let chart = Chart::new(&policy);
     nearest::look(
         &mut explanation,
-        &policy,
+        &chart,
         &explained.facts,
         &explained.subject,
     );
     logged.as_answered(&mut explanation);
     let connection = Connection {
-        policy: &policy,
+        chart: &chart,
         facts: &explained.facts,
+        is_seen: true,
         subject: &explained.subject,
     };
     let none = NamedFacts::default();

@@ -5,10 +5,11 @@ use serde_json::Value;
 
 use super::fact::{self, NamedFacts, Problem};
 use crate::diagnostic::{Code, Diagnostic, suggest};
+use crate::explain::chart::Chart;
 use crate::explain::text::Style;
+use crate::explain::open::Open;
 use crate::explain::{Explanation, Subject, answers, possible, ways, why_not};
 use crate::facts::{AttributeId, Facts};
-use crate::policy::Policy;
 use crate::source::{Source, Sources, Span};
 
 /// What is asked.
@@ -20,8 +21,10 @@ pub(super) struct Questions<'a> {
 
 /// Whom it is asked about.
 pub(super) struct Connection<'a> {
-    pub(super) policy: &'a Policy,
+    pub(super) chart: &'a Chart<'a>,
     pub(super) facts: &'a Facts,
+    /// Whether the facts were seen of a connection, rather than assumed.
+    pub(super) is_seen: bool,
     pub(super) subject: &'a Subject,
 }
 
@@ -50,18 +53,23 @@ impl Connection<'_> {
         let named = questions.named;
         Ok((!named.unknown.is_empty()).then(|| {
             let given: Vec<AttributeId> = named.facts.iter().map(|fact| fact.attribute).collect();
-            self.possible(&named.unknown, &given, style)
+            let open = Open {
+                unknown: &named.unknown,
+                given: &given,
+                is_seen: self.is_seen,
+            };
+            self.possible(&open, style)
         }))
     }
 
     fn to(&self, to: &str, explanation: &Explanation, style: Style) -> Result<Further, Problem> {
         let expected = fact::verdict(to)?;
-        let found = ways::ways(self.policy, self.facts, self.subject, expected);
+        let found = ways::ways(self.chart, self.facts, self.subject, expected);
         let to = expected.to_string();
         Ok(Further {
             name: "ways",
-            json: answers::ways_json(self.policy, &to, found.as_ref()),
-            text: answers::ways(explanation, self.policy, &to, found.as_ref(), style),
+            json: answers::ways_json(self.chart.policy(), &to, found.as_ref()),
+            text: answers::ways(explanation, self.chart.policy(), &to, found.as_ref(), style),
         })
     }
 
@@ -71,27 +79,23 @@ impl Connection<'_> {
         explanation: &Explanation,
         style: Style,
     ) -> Result<Further, Problem> {
-        let id = why_not::named(self.policy, name).map_err(|all| no_such_clause(name, &all))?;
-        let found = why_not::why_not(self.policy, self.facts, self.subject, id);
+        let id = why_not::named(self.chart.policy(), name).map_err(|all| no_such_clause(name, &all))?;
+        let found = why_not::why_not(self.chart, self.facts, self.subject, id);
         Ok(Further {
             name: "whyNot",
-            json: answers::why_not_json(self.policy, &found),
+            json: answers::why_not_json(self.chart.policy(), &found),
             text: answers::why_not(explanation, &found, style),
         })
     }
 
-    /// What is possible where some facts are not known; `given` are known whatever follows.
-    pub(super) fn possible(
-        &self,
-        unknown: &[AttributeId],
-        given: &[AttributeId],
-        style: Style,
-    ) -> Further {
-        let found = possible::possible(self.policy, self.facts, unknown, given);
+    /// What is possible where some facts are not known.
+    fn possible(&self, open: &Open<'_>, style: Style) -> Further {
+        let policy = self.chart.policy();
+        let found = possible::possible(self.chart, self.facts, open);
         Further {
             name: "possible",
-            json: answers::possible_json(self.policy, found.as_ref()),
-            text: answers::possible(self.policy, found.as_ref(), style),
+            json: answers::possible_json(policy, found.as_ref()),
+            text: answers::possible(policy, found.as_ref(), style),
         }
     }
 }

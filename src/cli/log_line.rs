@@ -9,6 +9,8 @@ use super::fact::{NamedFacts, Problem};
 use super::load;
 use crate::claims;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::explain::chart::Chart;
+use crate::explain::open::Open;
 use crate::explain::text::Style;
 use crate::explain::{Explanation, Subject, answers, explain, nearest, possible};
 use crate::facts::{AttributeId, Facts};
@@ -63,7 +65,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Told>, Problem> {
 /// What a policy says to each connection that was told of, and how many it was not asked about.
 pub(super) fn accounts(
     all: Vec<Told>,
-    policy: &Policy,
+    chart: &Chart<'_>,
     named: &NamedFacts,
 ) -> Result<(Vec<Account>, usize), Problem> {
     let mut accounts: Vec<Account> = Vec::new();
@@ -71,7 +73,7 @@ pub(super) fn accounts(
     while accounts.len() < MOST
         && let Some(told) = left.next()
     {
-        let account = account(told, policy, named)?;
+        let account = account(told, chart, named)?;
         let same = |known: &Account| {
             known.facts == account.facts && known.told.unknown == account.told.unknown
         };
@@ -82,7 +84,7 @@ pub(super) fn accounts(
     Ok((accounts, left.len()))
 }
 
-fn account(mut told: Told, policy: &Policy, named: &NamedFacts) -> Result<Account, Problem> {
+fn account(mut told: Told, chart: &Chart<'_>, named: &NamedFacts) -> Result<Account, Problem> {
     let given = |id: AttributeId| named.facts.iter().any(|fact| fact.attribute == id);
     let dismissed = |id: AttributeId| named.unknown.contains(&id);
     // What is said beside the line counts for more.
@@ -117,12 +119,20 @@ fn account(mut told: Told, policy: &Policy, named: &NamedFacts) -> Result<Accoun
     subject.approved_scopes.clone_from(&told.approved_scopes);
     subject.approved_roles.clone_from(&told.approved_roles);
     subject.device.clone_from(&told.device);
-    let mut explanation = explain(policy, &facts, &subject);
-    nearest::look(&mut explanation, policy, &facts, &subject);
+    let mut explanation = explain(chart.policy(), &facts, &subject);
+    nearest::look(&mut explanation, chart, &facts, &subject);
     let known: Vec<AttributeId> = AttributeId::all()
         .filter(|id| names.has(id.row().name))
         .collect();
-    let possible = possible::possible(policy, &facts, &told.unknown, &known);
+    let possible = possible::possible(
+        chart,
+        &facts,
+        &Open {
+            unknown: &told.unknown,
+            given: &known,
+            is_seen: false,
+        },
+    );
     let likely = told.likely.iter().map(|likely| likely.attribute);
     let likely = likely.filter(|id| !told.unknown.contains(id) && !known.contains(id));
     let flags = known.iter().copied().chain(likely);

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::nearest::{clause_name, shown};
-use super::possible::{Answer, Case, Possible};
+use super::possible::{Answer, Case, Limit, MOST_TOLD, Possible};
 use super::step::{Hand, Step};
 use super::text::{self, Style, line};
 use super::ways::{Way, Ways};
@@ -19,9 +19,6 @@ use crate::verdict::{Verdict, VerdictKind};
 
 /// How many ways are shown to people who did not ask for all.
 const SHOWN: usize = 5;
-
-/// How many verdicts are told apart by their arguments as well.
-const MOST_WORDS: usize = 4;
 
 /// What is decided as it is, in one line.
 fn head(explanation: &Explanation) -> String {
@@ -312,7 +309,7 @@ pub fn possible(policy: &Policy, found: Option<&Possible>, style: Style) -> Stri
         words
     };
     let mut kinds = words(|verdict| verdict.to_string());
-    if kinds.len() > MOST_WORDS {
+    if kinds.len() > MOST_TOLD {
         kinds = words(|verdict| verdict.kind().to_string());
     }
     let head = match kinds.as_slice() {
@@ -347,24 +344,53 @@ pub fn possible(policy: &Policy, found: Option<&Possible>, style: Style) -> Stri
     }
     say("matters", named(true));
     say("does not", named(false));
+    for limit in &found.limits {
+        say("limited", limited(limit));
+    }
     out
 }
 
-fn cases_table(policy: &Policy, found: &Possible, cases: &[Case], style: Style, out: &mut String) {
-    let told = |case: &Case| match case.conditions.as_slice() {
-        [] => "otherwise".to_owned(),
-        all => line(&all.join(" and ")),
+/// What an unknown can be, and because of what.
+fn limited(limit: &Limit) -> String {
+    let by = limit.by.iter().map(|(id, value)| with(*id, &line(value)));
+    let by: Vec<String> = by.collect();
+    let by = match by.split_last() {
+        Some((last, first @ [_, ..])) => format!("{} and {last}", first.join(", ")),
+        _ => by.concat(),
     };
-    let width = cases.iter().map(|case| told(case).chars().count());
-    let width = width.max().unwrap_or(0).min(60);
+    format!("{}, because {by}", line(&limit.condition))
+}
+
+fn cases_table(policy: &Policy, found: &Possible, cases: &[Case], style: Style, out: &mut String) {
+    // One of several conditions stands on a line of its own.
+    let told = |case: &Case| -> Vec<String> {
+        let mut all: Vec<String> = case.conditions.iter().map(|it| line(it)).collect();
+        let last = all.len().saturating_sub(1);
+        for condition in all.iter_mut().take(last) {
+            condition.push_str(", or");
+        }
+        match all.is_empty() {
+            true => vec!["otherwise".to_owned()],
+            false => all,
+        }
+    };
+    let all = cases.iter().flat_map(told);
+    let width = all.map(|it| it.chars().count()).max().unwrap_or(0).min(60);
     for case in cases {
         let answers = case.answers.iter().filter_map(|at| found.answers.get(*at));
         let answers = together(policy, answers);
-        let case = told(case);
-        let _ = match (style.drawn, case.chars().count() > width) {
-            (true, false) => writeln!(out, "  {case:<width$}  {answers}"),
-            (true, true) => writeln!(out, "  {case}\n  {:<width$}  {answers}", ""),
-            (false, _) => writeln!(out, "case: {case}: {answers}"),
+        let told = told(case);
+        if !style.drawn {
+            let _ = writeln!(out, "case: {}: {answers}", told.join(" "));
+            continue;
+        }
+        let (last, first) = told.split_last().map_or(("", &[][..]), |(last, first)| (&**last, first));
+        for condition in first {
+            let _ = writeln!(out, "  {condition}");
+        }
+        let _ = match last.chars().count() > width {
+            false => writeln!(out, "  {last:<width$}  {answers}"),
+            true => writeln!(out, "  {last}\n  {:<width$}  {answers}", ""),
         };
     }
     if style.drawn {
@@ -399,7 +425,7 @@ fn together<'a>(policy: &Policy, answers: impl Iterator<Item = &'a Answer>) -> S
 /// Each answer, with the fewest facts that lead to it.
 fn answers_list(policy: &Policy, found: &Possible, style: Style, out: &mut String) {
     let mut shown: Vec<VerdictKind> = Vec::new();
-    let is_long = found.answers.len() > MOST_WORDS;
+    let is_long = found.answers.len() > MOST_TOLD;
     for answer in &found.answers {
         // Of many, the nearest of each kind.
         let kind = answer.decision.verdict.kind();
@@ -455,6 +481,15 @@ pub fn possible_json(policy: &Policy, found: Option<&Possible>) -> Value {
         }).collect::<Vec<_>>(),
         "unknown": found.unknown.iter().map(|(id, matters)| {
             json!({ "name": id.row().name, "matters": matters })
+        }).collect::<Vec<_>>(),
+        "limits": found.limits.iter().map(|limit| {
+            json!({
+                "name": limit.attribute.row().name,
+                "condition": limit.condition,
+                "by": limit.by.iter().map(|(id, value)| {
+                    json!({ "name": id.row().name, "value": value })
+                }).collect::<Vec<_>>(),
+            })
         }).collect::<Vec<_>>(),
         "cases": found.cases.as_ref().map(|cases| {
             cases.iter().map(|case| {

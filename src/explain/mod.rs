@@ -5,9 +5,11 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod answers;
+pub mod chart;
 pub mod client;
 pub mod json;
 pub mod nearest;
+pub mod open;
 mod outcome;
 pub mod possible;
 pub mod step;

@@ -3,6 +3,7 @@
 
 use super::Explanation;
 use super::Subject;
+use super::chart::Chart;
 use super::step::Step;
 use super::ways::{Field, Way, Ways};
 use crate::compile::ClauseId;
@@ -36,9 +37,9 @@ pub fn clause_name(policy: &Policy, id: ClauseId) -> String {
 
 /// Looks for the nearest connection that is answered otherwise, and says what helps by it. Where
 /// that takes more than it may, the account stays as it is.
-pub fn look(explanation: &mut Explanation, policy: &Policy, facts: &Facts, subject: &Subject) {
+pub fn look(explanation: &mut Explanation, chart: &Chart<'_>, facts: &Facts, subject: &Subject) {
     let admitted = explanation.decision.verdict.admits();
-    let Ok(mut field) = Field::new(policy.program(), facts, subject) else {
+    let Ok(mut field) = Field::new(chart, facts, subject) else {
         return;
     };
     let Ok(ways) = field.to(&|decision: &Decision| decision.verdict.admits() != admitted) else {
@@ -52,7 +53,7 @@ pub fn look(explanation: &mut Explanation, policy: &Policy, facts: &Facts, subje
         explanation.remedy = Some(helps(&ways));
     }
     explanation.nearest = way.map(|way| Nearest {
-        by: clause_name(policy, way.decision.by),
+        by: clause_name(chart.policy(), way.decision.by),
         way: way.clone(),
     });
 }

@@ -3,60 +3,27 @@
 
 use std::collections::BTreeMap;
 
+use super::chart::Chart;
 use super::nearest::clause_name;
-use super::ways::BUDGET;
-use crate::analysis::{Class, ClassId, Ground, Id, Member, OverBudget, Var};
+use super::open::{self, Open};
+use crate::analysis::{
+    Class, ClassId, Cube, Ground, IMPOSSIBLE, Id, Member, Names, OverBudget, Runs, Var,
+};
 use crate::compile::networks::of_number;
 use crate::decide::{Decision, decide};
-use crate::facts::assumptions::{Assumption, broken};
+use crate::facts::assumptions::broken;
 use crate::facts::{AttributeId, Facts, Kind};
+use crate::lang::check::Vocabulary;
 use crate::policy::Policy;
 
-/// How many cases a split may have before it is no help any more.
+/// How many conditions a split may have before it is no help any more.
 const MOST_CASES: usize = 6;
+
+/// How many answers are told apart by their arguments as well.
+pub(super) const MOST_TOLD: usize = 4;
 
 /// How many answers are told apart in cases: one bit each.
 const MOST_ANSWERS: usize = 30;
-
-/// What follows from a fact, so that it is not known where that is not.
-const FOLLOWERS: &[(&str, &[&str])] = &[
-    (
-        "transport",
-        &[
-            "peer",
-            "tls",
-            "same-host",
-            "peer-is-own",
-            "client-ip",
-            "ingress",
-        ],
-    ),
-    ("peer", &["same-host", "peer-is-own", "client-ip"]),
-    ("same-host", &["peer-is-own"]),
-    ("peer-is-proxy", &["ingress", "client-ip"]),
-    ("host", &["same-origin"]),
-    ("origin", &["same-origin", "origin-allowed"]),
-    ("client-ip", &["peer", "same-host", "peer-is-own"]),
-    ("forwarded", &["ingress", "client-ip"]),
-    ("ingress", &["forwarded", "peer-is-proxy", "client-ip"]),
-    ("client", &["mode"]),
-    ("role", &["outside-role"]),
-    ("scopes", &["outside-role"]),
-    ("auth", &["auth-failure", "secret-sent"]),
-    ("auth-failure", &["auth", "secret-sent"]),
-    ("device", &["pairing"]),
-    (
-        "pairing",
-        &["role-upgrade", "scope-upgrade", "metadata-upgrade"],
-    ),
-    ("role-upgrade", &["pairing"]),
-    ("scope-upgrade", &["pairing"]),
-    ("metadata-upgrade", &["pairing"]),
-    (
-        "setting.auth-mode",
-        &["auth", "auth-failure", "secret-sent"],
-    ),
-];
 
 /// What can come of a connection of which some facts are not known.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,8 +32,10 @@ pub struct Possible {
     pub answers: Vec<Answer>,
     /// What is not known: whether it makes a difference.
     pub unknown: Vec<(AttributeId, bool)>,
-    /// The answers by what is not known, from the first that fits; nothing where there are too
-    /// many cases. The last has no condition.
+    /// What is not known and cannot be all that it could be, since other facts are given.
+    pub limits: Vec<Limit>,
+    /// The answers by what is not known, each once; nothing where there are too many cases. The
+    /// last has no condition.
     pub cases: Option<Vec<Case>>,
 }
 
@@ -81,50 +50,32 @@ pub struct Answer {
     pub with: Vec<(AttributeId, String)>,
 }
 
+/// What is not known, and is limited by what is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// What is not known.
+    pub attribute: AttributeId,
+    /// What it can be, as a condition.
+    pub condition: String,
+    /// The facts that do not let it be more: attribute and value.
+    pub by: Vec<(AttributeId, String)>,
+}
+
 /// Some connections, and what is possible of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
-    /// What they have: all of it. Without any, all that are left.
+    /// Of each of them one of these holds. Without any, all that are left.
     pub conditions: Vec<String>,
     /// The places of the answers among all; several where something else that is not known makes
     /// the difference.
     pub answers: Vec<usize>,
 }
 
-/// The facts that are not known where some are not, without those that are given.
+/// What is possible of a connection of which something is not known. Nothing where finding it takes
+/// more than it may.
 #[must_use]
-pub fn open(unknown: &[AttributeId], given: &[AttributeId]) -> Vec<AttributeId> {
-    let mut open = unknown.to_vec();
-    let mut at = 0;
-    while let Some(id) = open.get(at).copied() {
-        at += 1;
-        // What follows from what follows is no more known.
-        let name = id.row().name;
-        let row = FOLLOWERS.iter().find(|(known, _)| *known == name);
-        let names = row.map_or(&[][..], |(_, names)| names);
-        // Which headers a proxy leaves is no more known than whether there are any.
-        let headers = AttributeId::all()
-            .filter(|id| name == "forwarded" && id.row().name.starts_with("forwarded-"));
-        let others = names.iter().filter_map(|name| AttributeId::named(name));
-        for follower in headers.chain(others) {
-            if !open.contains(&follower) && !given.contains(&follower) {
-                open.push(follower);
-            }
-        }
-    }
-    open
-}
-
-/// What is possible of a connection, `unknown` not being known; `given` are facts that stay as
-/// they are although they would follow. Nothing where finding it takes more than it may.
-#[must_use]
-pub fn possible(
-    policy: &Policy,
-    facts: &Facts,
-    unknown: &[AttributeId],
-    given: &[AttributeId],
-) -> Option<Possible> {
-    Search::new(policy, facts, unknown, given)
+pub fn possible(chart: &Chart<'_>, facts: &Facts, open: &Open<'_>) -> Option<Possible> {
+    Search::new(chart, facts, open)
         .and_then(|mut search| search.all())
         .ok()
 }
@@ -136,45 +87,86 @@ struct Search<'a> {
     decisions: Vec<Decision>,
     /// What is decided, with nothing asked but what is open.
     root: Id,
+    /// What can be, as far as it is open.
+    world: Id,
     unknown: &'a [AttributeId],
-    open: Vec<AttributeId>,
+    followers: Vec<AttributeId>,
+    limits: Vec<Limit>,
+}
+
+/// What is open, and what can be of it.
+struct World {
+    from: Vec<AttributeId>,
+    followers: Vec<(AttributeId, Vec<AttributeId>)>,
+    /// What can be.
+    held: Id,
+}
+
+impl World {
+    fn is_open(&self, id: AttributeId) -> bool {
+        self.from.contains(&id) || self.followers.iter().any(|(follower, _)| *follower == id)
+    }
 }
 
 impl<'a> Search<'a> {
-    fn new(
-        policy: &'a Policy,
-        facts: &'a Facts,
-        unknown: &'a [AttributeId],
-        given: &[AttributeId],
-    ) -> Result<Self, OverBudget> {
-        let open = open(unknown, given);
+    fn new(chart: &Chart<'a>, facts: &'a Facts, open: &Open<'a>) -> Result<Self, OverBudget> {
+        let all_open = {
+            let followers = open::followers(facts, open, open.unknown);
+            let followers = followers.into_iter().map(|(follower, _)| follower);
+            let mut all: Vec<AttributeId> = followers.chain(open.unknown.iter().copied()).collect();
+            all.extend(open.unknown.iter().flat_map(|id| open::sources(*id)));
+            all
+        };
         let excused: Vec<&str> = broken(facts)
             .filter(|assumption| {
                 let about = assumption.about.iter();
                 let mut about = about.filter_map(|name| AttributeId::named(name));
-                !about.any(|id| open.contains(&id))
+                !about.any(|id| all_open.contains(&id))
             })
             .map(|assumption| assumption.says)
             .collect();
-        let kept = |assumption: &Assumption| !excused.contains(&assumption.says);
-        let mut ground = Ground::excusing(&[policy.program()], BUDGET, &kept)?;
-        let outcomes = ground.outcomes(policy.program())?;
-        let vector = ground.vector(facts);
-        let is_open = |var: Var, ground: &Ground| {
-            let domain = ground.space.domain(var);
-            domain.is_some_and(|domain| open.contains(&domain.attribute))
-        };
-        let all = (0..).zip(vector.iter().copied());
-        let fixed: Vec<(Var, ClassId)> = all.filter(|(var, _)| !is_open(*var, &ground)).collect();
+        let (mut ground, outcomes) = chart.copy(&excused)?;
+        let mut world = ground.world(facts, open, open.unknown.to_vec())?;
+        // What an unknown follows from gives way where it could not be otherwise, as little as can be.
+        for id in open.unknown {
+            let is_bound = |ground: &Ground, world: &World| ground.classes(world.held, *id).len() < 2;
+            let mut added = Vec::new();
+            for source in open::sources(*id) {
+                let stays = open.given.contains(&source) || world.from.contains(&source);
+                if is_bound(&ground, &world) && !stays {
+                    let from = world.from.iter().copied().chain([source]).collect();
+                    world = ground.world(facts, open, from)?;
+                    added.push(source);
+                }
+            }
+            for source in added {
+                let from = world.from.iter().copied().filter(|it| *it != source);
+                let fewer = ground.world(facts, open, from.collect())?;
+                if !is_bound(&ground, &fewer) {
+                    world = fewer;
+                }
+            }
+        }
+        let mut limits = Vec::new();
+        for id in open.unknown {
+            limits.extend(ground.limit(facts, &world, *id)?);
+        }
+        let fixed = ground.fixed_but(facts, &|id| world.is_open(id));
         let root = ground.fixed(outcomes.root, &fixed)?;
+        let root = ground.arena.within(world.held, root, IMPOSSIBLE)?;
+        let of_unknown = |id: &AttributeId| !open.unknown.contains(id);
+        let followers = world.followers.iter().map(|(follower, _)| *follower);
+        let others = world.from.iter().copied().chain(followers);
         Ok(Search {
-            policy,
+            policy: chart.policy(),
             facts,
-            ground,
             decisions: outcomes.decisions,
             root,
-            unknown,
-            open,
+            world: world.held,
+            unknown: open.unknown,
+            followers: others.filter(of_unknown).collect(),
+            limits,
+            ground,
         })
     }
 
@@ -211,20 +203,29 @@ impl<'a> Search<'a> {
         let whole = self.sets(&places)?;
         let asked = self.asked(whole)?;
         let mut unknown = self.mattering(asked, self.unknown.to_vec())?;
+        let of_followers = self.mattering(whole, self.followers.clone())?;
         // What follows is told apart as well, as long as that is no more than can be read.
         let few = answers.len() <= MOST_ANSWERS;
-        let mut cases = self.cases(whole).filter(|_| few);
-        if cases.is_some() {
-            let follows = |id: &AttributeId| !self.unknown.contains(id);
-            let followers = self.open.iter().copied().filter(follows).collect();
-            let all = self.mattering(whole, followers)?;
-            unknown.extend(all.into_iter().filter(|(_, matters)| *matters));
-        } else {
-            cases = self.cases(asked).filter(|_| few);
-        }
+        let cases = match few {
+            true => self.cases(whole, self.world, &answers).ok().flatten(),
+            false => None,
+        };
+        let cases = match cases {
+            Some(cases) => {
+                unknown.extend(of_followers.into_iter().filter(|(_, matters)| *matters));
+                Some(cases)
+            }
+            None if few => {
+                let can_be = self.asked(self.world);
+                let cases = can_be.and_then(|can_be| self.cases(asked, can_be, &answers));
+                cases.ok().flatten()
+            }
+            None => None,
+        };
         Ok(Possible {
             answers,
             unknown,
+            limits: std::mem::take(&mut self.limits),
             cases,
         })
     }
@@ -274,20 +275,8 @@ impl Search<'_> {
     /// The same without asking for what follows.
     fn asked(&mut self, whole: Id) -> Result<Id, OverBudget> {
         let mut root = whole;
-        for id in self.open.clone() {
-            if !self.unknown.contains(&id) {
-                root = self.without(root, id)?;
-            }
-        }
-        Ok(root)
-    }
-
-    /// The same without asking for an attribute: what is possible with any value of it.
-    fn without(&mut self, root: Id, id: AttributeId) -> Result<Id, OverBudget> {
-        let mut root = root;
-        let fine = self.ground.space.fine(id);
-        for var in fine.into_iter().chain([self.ground.space.var(id)]) {
-            root = self.ground.whatever(root, var)?;
+        for id in self.followers.clone() {
+            root = self.ground.forgetting(root, id)?;
         }
         Ok(root)
     }
@@ -301,7 +290,7 @@ impl Search<'_> {
     ) -> Result<Vec<(AttributeId, bool)>, OverBudget> {
         let mut found = Vec::new();
         for id in all {
-            let joined = self.without(root, id)?;
+            let joined = self.ground.forgetting(root, id)?;
             // Where a value cannot be at all, nothing is decided.
             let differs = self
                 .ground
@@ -314,81 +303,200 @@ impl Search<'_> {
         Ok(found)
     }
 
-    /// A list of cases, from the first that fits.
-    fn cases(&self, root: Id) -> Option<Vec<Case>> {
+    /// The answers by what is not known, each once; nothing where that is more than can be read.
+    /// `root` has the sets of answers, of what can be.
+    fn cases(
+        &mut self,
+        root: Id,
+        can_be: Id,
+        answers: &[Answer],
+    ) -> Result<Option<Vec<Case>>, OverBudget> {
         let shares = self.ground.arena.shares(root);
-        let usual = shares
-            .iter()
-            .filter(|(value, _)| **value != 0)
-            .max_by(|one, other| one.1.total_cmp(other.1))
-            .map(|(value, _)| *value)?;
-        let mut cases = Vec::new();
-        if !self.paths(root, usual, &mut Vec::new(), &mut cases) {
-            return None;
+        // What is told in the same words is one case: of many answers those of one clause and kind.
+        let is_long = answers.len() > MOST_TOLD;
+        let told = |bits: u32| -> Vec<String> {
+            let all = places(bits).into_iter().filter_map(|at| answers.get(at));
+            let words = all.map(|answer| {
+                let verdict = answer.decision.verdict;
+                let verdict = match is_long {
+                    true => verdict.kind().to_string(),
+                    false => verdict.to_string(),
+                };
+                format!("{verdict} {}", answer.by)
+            });
+            let mut words: Vec<String> = words.collect();
+            words.sort();
+            words.dedup();
+            words
+        };
+        let mut groups: Vec<(Vec<String>, Vec<u32>, f64)> = Vec::new();
+        for (bits, share) in shares.into_iter().filter(|(bits, _)| *bits != 0) {
+            let words = told(bits);
+            match groups.iter_mut().find(|(known, ..)| *known == words) {
+                Some((_, all, sum)) => {
+                    all.push(bits);
+                    *sum += share;
+                }
+                None => groups.push((words, vec![bits], share)),
+            }
         }
-        cases.push(Case {
-            conditions: Vec::new(),
-            answers: places(usual),
+        let usual = (0..groups.len()).max_by(|one, other| {
+            let share = |at: &usize| groups.get(*at).map_or(0.0, |(.., share)| *share);
+            share(one).total_cmp(&share(other))
         });
-        Some(cases)
+        let Some(usual) = usual else {
+            return Ok(None);
+        };
+        let assumed = std::mem::replace(&mut self.ground.assumed, can_be);
+        let names = Names::new(&[(self.policy.program(), &Vocabulary::default())]);
+        let mut cases = Vec::new();
+        let mut lines = 0;
+        for (at, (_, all, _)) in groups.iter().enumerate() {
+            let mut conditions = Vec::new();
+            if at != usual {
+                let holds = |bits: u32| u32::from(all.contains(&bits));
+                let holds = self.ground.arena.mapped(root, holds)?;
+                let regions = self.ground.regions(holds, &names, MOST_CASES)?;
+                lines += regions.all.len();
+                if regions.is_cut || lines > MOST_CASES {
+                    self.ground.assumed = assumed;
+                    return Ok(None);
+                }
+                conditions.extend(regions.all.into_iter().map(|region| region.text));
+            }
+            cases.push(Case {
+                conditions,
+                answers: places(all.iter().fold(0, |all, bits| all | bits)),
+            });
+        }
+        self.ground.assumed = assumed;
+        // The one without a condition comes last.
+        cases.sort_by_key(|case| (case.conditions.is_empty(), case.answers.clone()));
+        Ok(Some(cases))
+    }
+}
+
+impl Ground {
+    /// What classes an attribute can have in a diagram of what can be.
+    fn classes(&self, held: Id, id: AttributeId) -> Runs {
+        let anything = Cube::anything(self.space.domains().count());
+        self.arena.occurring(held, &anything, self.space.var(id))
     }
 
-    /// The cases of all that is not usual; whether there are not too many.
-    fn paths(
+    /// The classes of all attributes that stay as they are.
+    fn fixed_but(
         &self,
-        id: Id,
-        usual: u32,
-        conditions: &mut Vec<String>,
-        cases: &mut Vec<Case>,
-    ) -> bool {
-        if let Some(value) = id.as_value() {
-            if value != usual && value != 0 {
-                cases.push(Case {
-                    conditions: conditions.clone(),
-                    answers: places(value),
-                });
-            }
-            return cases.len() <= MOST_CASES;
-        }
-        let Some((var, edges)) = self.ground.arena.at(id) else {
-            return true;
+        facts: &Facts,
+        is_open: &dyn Fn(AttributeId) -> bool,
+    ) -> Vec<(Var, ClassId)> {
+        let vector = self.vector(facts);
+        let all = (0..).zip(vector);
+        let is_fixed = |(var, _): &(Var, ClassId)| {
+            let domain = self.space.domain(*var);
+            domain.is_none_or(|domain| !is_open(domain.attribute))
         };
-        let Some(domain) = self.ground.space.domain(var) else {
-            return true;
+        all.filter(is_fixed).collect()
+    }
+
+    /// What can be where some facts, and what follows from them, are open. What was seen stays as it
+    /// was as long as what it follows from does.
+    fn world(
+        &mut self,
+        facts: &Facts,
+        open: &Open<'_>,
+        from: Vec<AttributeId>,
+    ) -> Result<World, OverBudget> {
+        let followers = open::followers(facts, open, &from);
+        let mut world = World {
+            from,
+            followers,
+            held: Id::YES,
         };
-        // Classes that lead to one place are one case.
-        let mut places: Vec<(Id, Vec<usize>)> = Vec::new();
-        let mut first = 0;
-        for edge in edges {
-            let classes = first as usize..=edge.last as usize;
-            first = edge.last.saturating_add(1);
-            match places.iter_mut().find(|(to, _)| *to == edge.to) {
-                Some((_, known)) => known.extend(classes),
-                None => places.push((edge.to, classes.collect())),
-            }
-        }
-        // What cannot be is nobody's case.
-        places.retain(|(to, _)| *to != Id::NO);
-        let classes = |places: &[usize]| -> Vec<&Class> {
-            let found = places.iter().filter_map(|at| domain.classes.get(*at));
-            found.collect()
-        };
-        let possible: Vec<usize> = places.iter().flat_map(|(_, some)| some.clone()).collect();
-        let is_split = places.len() > 1;
-        for (to, some) in places {
-            if is_split {
-                let told = condition(domain.attribute, &classes(&some), &classes(&possible));
-                conditions.push(told);
-            }
-            let few = self.paths(to, usual, conditions, cases);
-            if is_split {
-                conditions.pop();
-            }
-            if !few {
-                return false;
+        let fixed = self.fixed_but(facts, &|id| world.is_open(id));
+        world.held = self.fixed(self.assumed, &fixed)?;
+        if open.is_seen {
+            let bound = world.followers.clone().into_iter();
+            let sources = world.from.iter().filter(|id| !open.unknown.contains(id));
+            let sources = sources.map(|source| {
+                let is_its = |id: &&AttributeId| open::sources(**id).contains(source);
+                let causes = open.unknown.iter().filter(is_its).copied();
+                (*source, causes.collect::<Vec<_>>())
+            });
+            for (id, causes) in bound.chain(sources).collect::<Vec<_>>() {
+                let mut holds = self.as_seen(facts, id)?;
+                for cause in causes {
+                    let seen = self.as_seen(facts, cause)?;
+                    let otherwise = self.arena.not(seen)?;
+                    holds = self.arena.or(holds, otherwise)?;
+                }
+                world.held = self.arena.and(world.held, holds)?;
             }
         }
-        true
+        Ok(world)
+    }
+
+    /// Where an attribute is as it was seen.
+    fn as_seen(&mut self, facts: &Facts, id: AttributeId) -> Result<Id, OverBudget> {
+        let vars = [Some(self.space.var(id)), self.space.fine(id)];
+        let mut all = Id::YES;
+        for var in vars.into_iter().flatten() {
+            let own = self.space.class(var, facts);
+            let same = self.arena.test(var, |class| class == own)?;
+            all = self.arena.and(all, same)?;
+        }
+        Ok(all)
+    }
+
+    /// What an unknown is limited to by facts that stay as they are, and by which of them.
+    fn limit(
+        &mut self,
+        facts: &Facts,
+        world: &World,
+        id: AttributeId,
+    ) -> Result<Option<Limit>, OverBudget> {
+        let can_be = self.classes(world.held, id);
+        let all = self.classes(self.assumed, id);
+        if can_be.len() >= all.len() {
+            return Ok(None);
+        }
+        // Of all that stays, what can be left away without letting in more is no reason.
+        let is_reason = |given: &AttributeId| *given != id && !world.is_open(*given);
+        let mut reasons: Vec<AttributeId> = AttributeId::all().filter(is_reason).collect();
+        // What was seen first is the reason rather than what follows.
+        for given in reasons.clone().into_iter().rev() {
+            let mut fewer = reasons.clone();
+            fewer.retain(|it| *it != given);
+            let fixed = self.fixed_but(facts, &|id| !fewer.contains(&id));
+            let held = self.fixed(self.assumed, &fixed)?;
+            if self.classes(held, id).len() <= can_be.len() {
+                reasons = fewer;
+            }
+        }
+        let Some(domain) = self.space.domain(self.space.var(id)) else {
+            return Ok(None);
+        };
+        let of = |runs: &Runs| -> Vec<&Class> {
+            let all = (0..).zip(&domain.classes);
+            let some = all.filter(|(at, _)| runs.contains(*at));
+            some.map(|(_, class)| class).collect()
+        };
+        Ok((!reasons.is_empty()).then(|| Limit {
+            attribute: id,
+            condition: condition(id, &of(&can_be), &of(&all)),
+            by: reasons
+                .into_iter()
+                .map(|it| (it, it.show(facts)))
+                .collect(),
+        }))
+    }
+
+    /// A diagram without asking for an attribute: what is possible with any value of it.
+    fn forgetting(&mut self, root: Id, id: AttributeId) -> Result<Id, OverBudget> {
+        let mut root = root;
+        for var in self.space.fine(id).into_iter().chain([self.space.var(id)]) {
+            root = self.whatever(root, var)?;
+        }
+        Ok(root)
     }
 }
 

@@ -6,6 +6,7 @@
 //! all that was done before, comes to wait for the owner.
 
 use super::Subject;
+use super::chart::Chart;
 use super::step::{self, Hand, Step};
 use crate::analysis::{
     Budget, ClassId, Ground, IMPOSSIBLE, Id, Move, Moves, Outcomes, OverBudget, Steps, Var,
@@ -22,13 +23,6 @@ use crate::verdict::change::APPROVED;
 
 /// How many steps a way may have, unless there is none of so few.
 const MOST_STEPS: u32 = 4;
-
-/// What may be looked at of a policy for one connection: some tens of megabytes, some tens of
-/// milliseconds.
-pub(super) const BUDGET: Budget = Budget {
-    nodes: 200_000,
-    steps: 1_000_000,
-};
 
 /// A set of steps, of which each is needed, and what comes of them.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,8 +67,8 @@ pub struct Ways {
 
 /// The ways to a verdict; nothing where looking for them takes more than it may.
 #[must_use]
-pub fn ways(policy: &Policy, facts: &Facts, subject: &Subject, to: Expected) -> Option<Ways> {
-    let field = Field::new(policy.program(), facts, subject).ok()?;
+pub fn ways(chart: &Chart<'_>, facts: &Facts, subject: &Subject, to: Expected) -> Option<Ways> {
+    let field = Field::new(chart, facts, subject).ok()?;
     field.ways(to).ok()
 }
 
@@ -97,11 +91,14 @@ pub struct Field<'a> {
 impl<'a> Field<'a> {
     /// A connection that may move by steps that somebody can do.
     pub(super) fn new(
-        program: &'a Program,
+        chart: &Chart<'a>,
         from: &'a Facts,
         subject: &'a Subject,
     ) -> Result<Self, OverBudget> {
-        Self::moving(program, from, subject, BUDGET, |found| found)
+        let excused = excused(from);
+        let drawn = chart.copy(&excused)?;
+        let program = chart.policy().program();
+        Self::moving(program, drawn, excused, (from, subject), |found| found)
     }
 
     /// The same, where it may take so many nodes.
@@ -119,7 +116,13 @@ impl<'a> Field<'a> {
             nodes,
             ..Budget::default()
         };
-        Self::moving(policy.program(), from, subject, budget, |found| found)
+        let excused = excused(from);
+        let kept = |assumption: &Assumption| !excused.contains(&assumption.says);
+        let program = policy.program();
+        let mut ground = Ground::excusing(&[program], budget, &kept)?;
+        let outcomes = ground.outcomes(program)?;
+        let drawn = (ground, outcomes);
+        Self::moving(program, drawn, excused, (from, subject), |found| found)
     }
 
     /// The ways to a verdict.
@@ -133,11 +136,14 @@ impl<'a> Field<'a> {
 
     /// One that may move in every way: what nobody can do counts as a step of its own.
     pub(super) fn free(
-        program: &'a Program,
+        chart: &Chart<'a>,
         from: &'a Facts,
         subject: &'a Subject,
     ) -> Result<Self, OverBudget> {
-        Self::moving(program, from, subject, BUDGET, |found| {
+        let excused = excused(from);
+        let drawn = chart.copy(&excused)?;
+        let program = chart.policy().program();
+        Self::moving(program, drawn, excused, (from, subject), |found| {
             match found.by.is_empty() {
                 true => step::nobodys(),
                 false => found,
@@ -147,16 +153,11 @@ impl<'a> Field<'a> {
 
     fn moving(
         program: &'a Program,
-        from: &'a Facts,
-        subject: &'a Subject,
-        budget: Budget,
+        (ground, outcomes): (Ground, Outcomes),
+        excused: Vec<&'static str>,
+        (from, subject): (&'a Facts, &'a Subject),
         how: impl Fn(Move) -> Move,
     ) -> Result<Self, OverBudget> {
-        // What was found together so, under the constants of a release, may stay so.
-        let excused: Vec<&str> = broken(from).map(|assumption| assumption.says).collect();
-        let kept = |assumption: &Assumption| !excused.contains(&assumption.says);
-        let mut ground = Ground::excusing(&[program], budget, &kept)?;
-        let outcomes = ground.outcomes(program)?;
         let moves = ground.moves(from, |attribute, to| {
             how(step::moves(attribute.row().name, from, to, subject))
         });
@@ -391,6 +392,11 @@ impl<'a> Field<'a> {
         complete(&mut told, &names, kept);
         told
     }
+}
+
+/// What was found together although it cannot be: under the constants of a release it may stay so.
+fn excused(from: &Facts) -> Vec<&'static str> {
+    broken(from).map(|assumption| assumption.says).collect()
 }
 
 /// What an approval makes of what is remembered.

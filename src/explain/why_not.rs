@@ -1,6 +1,7 @@
 //! Why a clause did not decide: its conditions one by one, and what would have decided had they
 //! held.
 
+use super::chart::Chart;
 use super::nearest::clause_name;
 use super::ways::{Field, Way};
 use super::{ClauseAccount, Subject};
@@ -104,7 +105,8 @@ fn stands_at(sources: &Sources, span: crate::source::Span, name: &str) -> bool {
 
 /// Why a clause did not decide a connection.
 #[must_use]
-pub fn why_not(policy: &Policy, facts: &Facts, subject: &Subject, id: ClauseId) -> WhyNot {
+pub fn why_not(chart: &Chart<'_>, facts: &Facts, subject: &Subject, id: ClauseId) -> WhyNot {
+    let policy = chart.policy();
     let program = policy.program();
     let decision = decide(program, facts);
     let block = program.blocks().find(|block| block.id == id);
@@ -123,9 +125,9 @@ pub fn why_not(policy: &Policy, facts: &Facts, subject: &Subject, id: ClauseId) 
     };
     let (held, decided) = match standing {
         Standing::Decided => (None, None),
-        Standing::Missed => others(policy, facts, subject, id, true),
+        Standing::Missed => others(chart, facts, subject, id, true),
         Standing::Earlier | Standing::Restricted | Standing::Default => {
-            others(policy, facts, subject, id, false)
+            others(chart, facts, subject, id, false)
         }
     };
     WhyNot {
@@ -140,17 +142,17 @@ pub fn why_not(policy: &Policy, facts: &Facts, subject: &Subject, id: ClauseId) 
 
 /// The nearest connection for which a clause holds, and the nearest that it decides.
 fn others(
-    policy: &Policy,
+    chart: &Chart<'_>,
     facts: &Facts,
     subject: &Subject,
     id: ClauseId,
     is_missed: bool,
 ) -> (Option<Other>, Option<Other>) {
-    let Ok(mut field) = Field::free(policy.program(), facts, subject) else {
+    let Ok(mut field) = Field::free(chart, facts, subject) else {
         return (None, None);
     };
     let other = |way: Way| Other {
-        by: clause_name(policy, way.decision.by),
+        by: clause_name(chart.policy(), way.decision.by),
         way,
     };
     let condition = field.condition(id).filter(|_| is_missed);
