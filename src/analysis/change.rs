@@ -33,6 +33,16 @@ pub(crate) struct Moves {
     of: Vec<Vec<(ClassId, Move)>>,
 }
 
+impl Moves {
+    /// Whether some steps are enough for a variable to come to a class.
+    pub(crate) fn allow(&self, var: Var, class: ClassId, steps: Steps) -> bool {
+        let runs = self.of.get(usize::from(var)).map_or(&[][..], Vec::as_slice);
+        let at = runs.partition_point(|(last, _)| *last < class);
+        let found = runs.get(at).map_or(&[][..], |(_, found)| &found.by);
+        found.iter().any(|needed| needed & !steps == 0)
+    }
+}
+
 /// What has to be done to get to a value, from a place in a diagram on; the sets are the smallest.
 type Least = FxHashMap<Id, Vec<Steps>>;
 

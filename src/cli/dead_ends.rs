@@ -203,9 +203,9 @@ impl<'a> DeadEnds<'a> {
 
     /// The same as a program reads it.
     fn tried_json(&self, tried: &[Tried]) -> Value {
-        let steps = tried.iter().map(|step| {
-            json!({ "step": step.change.done, "then": step.then.told(|id| self.name(id)) })
-        });
+        let steps = tried.iter().map(
+            |step| json!({ "step": step.change.done, "then": step.then.told(|id| self.name(id)) }),
+        );
         steps.collect()
     }
 

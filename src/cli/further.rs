@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::fact::{self, NamedFacts, Problem};
 use crate::diagnostic::{Code, Diagnostic, suggest};
 use crate::explain::chart::Chart;
-use crate::explain::text::Style;
 use crate::explain::open::Open;
+use crate::explain::text::Style;
 use crate::explain::{Explanation, Subject, answers, possible, ways, why_not};
 use crate::facts::{AttributeId, Facts};
 use crate::source::{Source, Sources, Span};
@@ -79,7 +79,8 @@ impl Connection<'_> {
         explanation: &Explanation,
         style: Style,
     ) -> Result<Further, Problem> {
-        let id = why_not::named(self.chart.policy(), name).map_err(|all| no_such_clause(name, &all))?;
+        let id =
+            why_not::named(self.chart.policy(), name).map_err(|all| no_such_clause(name, &all))?;
         let found = why_not::why_not(self.chart, self.facts, self.subject, id);
         Ok(Further {
             name: "whyNot",

@@ -384,7 +384,9 @@ fn cases_table(policy: &Policy, found: &Possible, cases: &[Case], style: Style, 
             let _ = writeln!(out, "case: {}: {answers}", told.join(" "));
             continue;
         }
-        let (last, first) = told.split_last().map_or(("", &[][..]), |(last, first)| (&**last, first));
+        let (last, first) = told
+            .split_last()
+            .map_or(("", &[][..]), |(last, first)| (&**last, first));
         for condition in first {
             let _ = writeln!(out, "  {condition}");
         }

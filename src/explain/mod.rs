@@ -17,6 +17,7 @@ pub mod text;
 pub mod ways;
 mod whereabouts;
 pub mod why_not;
+mod world;
 
 use crate::compile::ClauseId;
 use crate::decide::trace::{Seen, SeenTest};

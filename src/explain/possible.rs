@@ -6,13 +6,12 @@ use std::collections::BTreeMap;
 use super::chart::Chart;
 use super::nearest::clause_name;
 use super::open::{self, Open};
-use crate::analysis::{
-    Class, ClassId, Cube, Ground, IMPOSSIBLE, Id, Member, Names, OverBudget, Runs, Var,
-};
-use crate::compile::networks::of_number;
+pub use super::world::Limit;
+use super::world::World;
+use crate::analysis::{Ground, IMPOSSIBLE, Id, Names, OverBudget, Var};
 use crate::decide::{Decision, decide};
 use crate::facts::assumptions::broken;
-use crate::facts::{AttributeId, Facts, Kind};
+use crate::facts::{AttributeId, Facts};
 use crate::lang::check::Vocabulary;
 use crate::policy::Policy;
 
@@ -50,17 +49,6 @@ pub struct Answer {
     pub with: Vec<(AttributeId, String)>,
 }
 
-/// What is not known, and is limited by what is given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limit {
-    /// What is not known.
-    pub attribute: AttributeId,
-    /// What it can be, as a condition.
-    pub condition: String,
-    /// The facts that do not let it be more: attribute and value.
-    pub by: Vec<(AttributeId, String)>,
-}
-
 /// Some connections, and what is possible of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
@@ -94,20 +82,6 @@ struct Search<'a> {
     limits: Vec<Limit>,
 }
 
-/// What is open, and what can be of it.
-struct World {
-    from: Vec<AttributeId>,
-    followers: Vec<(AttributeId, Vec<AttributeId>)>,
-    /// What can be.
-    held: Id,
-}
-
-impl World {
-    fn is_open(&self, id: AttributeId) -> bool {
-        self.from.contains(&id) || self.followers.iter().any(|(follower, _)| *follower == id)
-    }
-}
-
 impl<'a> Search<'a> {
     fn new(chart: &Chart<'a>, facts: &'a Facts, open: &Open<'a>) -> Result<Self, OverBudget> {
         let all_open = {
@@ -126,30 +100,10 @@ impl<'a> Search<'a> {
             .map(|assumption| assumption.says)
             .collect();
         let (mut ground, outcomes) = chart.copy(&excused)?;
-        let mut world = ground.world(facts, open, open.unknown.to_vec())?;
-        // What an unknown follows from gives way where it could not be otherwise, as little as can be.
-        for id in open.unknown {
-            let is_bound = |ground: &Ground, world: &World| ground.classes(world.held, *id).len() < 2;
-            let mut added = Vec::new();
-            for source in open::sources(*id) {
-                let stays = open.given.contains(&source) || world.from.contains(&source);
-                if is_bound(&ground, &world) && !stays {
-                    let from = world.from.iter().copied().chain([source]).collect();
-                    world = ground.world(facts, open, from)?;
-                    added.push(source);
-                }
-            }
-            for source in added {
-                let from = world.from.iter().copied().filter(|it| *it != source);
-                let fewer = ground.world(facts, open, from.collect())?;
-                if !is_bound(&ground, &fewer) {
-                    world = fewer;
-                }
-            }
-        }
+        let world = World::new(&mut ground, facts, open)?;
         let mut limits = Vec::new();
         for id in open.unknown {
-            limits.extend(ground.limit(facts, &world, *id)?);
+            limits.extend(world.limit(&mut ground, facts, *id)?);
         }
         let fixed = ground.fixed_but(facts, &|id| world.is_open(id));
         let root = ground.fixed(outcomes.root, &fixed)?;
@@ -204,24 +158,23 @@ impl<'a> Search<'a> {
         let asked = self.asked(whole)?;
         let mut unknown = self.mattering(asked, self.unknown.to_vec())?;
         let of_followers = self.mattering(whole, self.followers.clone())?;
-        // What follows is told apart as well, as long as that is no more than can be read.
+        // What follows is told apart as well where it has a part in the answer, as long as that is no
+        // more than can be read.
         let few = answers.len() <= MOST_ANSWERS;
-        let cases = match few {
-            true => self.cases(whole, self.world, &answers).ok().flatten(),
-            false => None,
-        };
-        let cases = match cases {
-            Some(cases) => {
+        let mut sets = self.ground.arena.values(asked).into_iter();
+        let is_decided = sets.all(|bits| told(&answers, bits).len() < 2);
+        let mut cases = None;
+        if few && !is_decided {
+            cases = self.cases(whole, self.world, &answers).ok().flatten();
+            if cases.is_some() {
                 unknown.extend(of_followers.into_iter().filter(|(_, matters)| *matters));
-                Some(cases)
             }
-            None if few => {
-                let can_be = self.asked(self.world);
-                let cases = can_be.and_then(|can_be| self.cases(asked, can_be, &answers));
-                cases.ok().flatten()
-            }
-            None => None,
-        };
+        }
+        if few && cases.is_none() {
+            let can_be = self.asked(self.world);
+            let found = can_be.and_then(|can_be| self.cases(asked, can_be, &answers));
+            cases = found.ok().flatten();
+        }
         Ok(Possible {
             answers,
             unknown,
@@ -312,26 +265,9 @@ impl Search<'_> {
         answers: &[Answer],
     ) -> Result<Option<Vec<Case>>, OverBudget> {
         let shares = self.ground.arena.shares(root);
-        // What is told in the same words is one case: of many answers those of one clause and kind.
-        let is_long = answers.len() > MOST_TOLD;
-        let told = |bits: u32| -> Vec<String> {
-            let all = places(bits).into_iter().filter_map(|at| answers.get(at));
-            let words = all.map(|answer| {
-                let verdict = answer.decision.verdict;
-                let verdict = match is_long {
-                    true => verdict.kind().to_string(),
-                    false => verdict.to_string(),
-                };
-                format!("{verdict} {}", answer.by)
-            });
-            let mut words: Vec<String> = words.collect();
-            words.sort();
-            words.dedup();
-            words
-        };
         let mut groups: Vec<(Vec<String>, Vec<u32>, f64)> = Vec::new();
         for (bits, share) in shares.into_iter().filter(|(bits, _)| *bits != 0) {
-            let words = told(bits);
+            let words = told(answers, bits);
             match groups.iter_mut().find(|(known, ..)| *known == words) {
                 Some((_, all, sum)) => {
                     all.push(bits);
@@ -376,128 +312,22 @@ impl Search<'_> {
     }
 }
 
-impl Ground {
-    /// What classes an attribute can have in a diagram of what can be.
-    fn classes(&self, held: Id, id: AttributeId) -> Runs {
-        let anything = Cube::anything(self.space.domains().count());
-        self.arena.occurring(held, &anything, self.space.var(id))
-    }
-
-    /// The classes of all attributes that stay as they are.
-    fn fixed_but(
-        &self,
-        facts: &Facts,
-        is_open: &dyn Fn(AttributeId) -> bool,
-    ) -> Vec<(Var, ClassId)> {
-        let vector = self.vector(facts);
-        let all = (0..).zip(vector);
-        let is_fixed = |(var, _): &(Var, ClassId)| {
-            let domain = self.space.domain(*var);
-            domain.is_none_or(|domain| !is_open(domain.attribute))
+/// What is told of some answers: of many those of one clause and kind in the same words.
+fn told(answers: &[Answer], bits: u32) -> Vec<String> {
+    let is_long = answers.len() > MOST_TOLD;
+    let all = places(bits).into_iter().filter_map(|at| answers.get(at));
+    let words = all.map(|answer| {
+        let verdict = answer.decision.verdict;
+        let verdict = match is_long {
+            true => verdict.kind().to_string(),
+            false => verdict.to_string(),
         };
-        all.filter(is_fixed).collect()
-    }
-
-    /// What can be where some facts, and what follows from them, are open. What was seen stays as it
-    /// was as long as what it follows from does.
-    fn world(
-        &mut self,
-        facts: &Facts,
-        open: &Open<'_>,
-        from: Vec<AttributeId>,
-    ) -> Result<World, OverBudget> {
-        let followers = open::followers(facts, open, &from);
-        let mut world = World {
-            from,
-            followers,
-            held: Id::YES,
-        };
-        let fixed = self.fixed_but(facts, &|id| world.is_open(id));
-        world.held = self.fixed(self.assumed, &fixed)?;
-        if open.is_seen {
-            let bound = world.followers.clone().into_iter();
-            let sources = world.from.iter().filter(|id| !open.unknown.contains(id));
-            let sources = sources.map(|source| {
-                let is_its = |id: &&AttributeId| open::sources(**id).contains(source);
-                let causes = open.unknown.iter().filter(is_its).copied();
-                (*source, causes.collect::<Vec<_>>())
-            });
-            for (id, causes) in bound.chain(sources).collect::<Vec<_>>() {
-                let mut holds = self.as_seen(facts, id)?;
-                for cause in causes {
-                    let seen = self.as_seen(facts, cause)?;
-                    let otherwise = self.arena.not(seen)?;
-                    holds = self.arena.or(holds, otherwise)?;
-                }
-                world.held = self.arena.and(world.held, holds)?;
-            }
-        }
-        Ok(world)
-    }
-
-    /// Where an attribute is as it was seen.
-    fn as_seen(&mut self, facts: &Facts, id: AttributeId) -> Result<Id, OverBudget> {
-        let vars = [Some(self.space.var(id)), self.space.fine(id)];
-        let mut all = Id::YES;
-        for var in vars.into_iter().flatten() {
-            let own = self.space.class(var, facts);
-            let same = self.arena.test(var, |class| class == own)?;
-            all = self.arena.and(all, same)?;
-        }
-        Ok(all)
-    }
-
-    /// What an unknown is limited to by facts that stay as they are, and by which of them.
-    fn limit(
-        &mut self,
-        facts: &Facts,
-        world: &World,
-        id: AttributeId,
-    ) -> Result<Option<Limit>, OverBudget> {
-        let can_be = self.classes(world.held, id);
-        let all = self.classes(self.assumed, id);
-        if can_be.len() >= all.len() {
-            return Ok(None);
-        }
-        // Of all that stays, what can be left away without letting in more is no reason.
-        let is_reason = |given: &AttributeId| *given != id && !world.is_open(*given);
-        let mut reasons: Vec<AttributeId> = AttributeId::all().filter(is_reason).collect();
-        // What was seen first is the reason rather than what follows.
-        for given in reasons.clone().into_iter().rev() {
-            let mut fewer = reasons.clone();
-            fewer.retain(|it| *it != given);
-            let fixed = self.fixed_but(facts, &|id| !fewer.contains(&id));
-            let held = self.fixed(self.assumed, &fixed)?;
-            if self.classes(held, id).len() <= can_be.len() {
-                reasons = fewer;
-            }
-        }
-        let Some(domain) = self.space.domain(self.space.var(id)) else {
-            return Ok(None);
-        };
-        let of = |runs: &Runs| -> Vec<&Class> {
-            let all = (0..).zip(&domain.classes);
-            let some = all.filter(|(at, _)| runs.contains(*at));
-            some.map(|(_, class)| class).collect()
-        };
-        Ok((!reasons.is_empty()).then(|| Limit {
-            attribute: id,
-            condition: condition(id, &of(&can_be), &of(&all)),
-            by: reasons
-                .into_iter()
-                .map(|it| (it, it.show(facts)))
-                .collect(),
-        }))
-    }
-
-    /// A diagram without asking for an attribute: what is possible with any value of it.
-    fn forgetting(&mut self, root: Id, id: AttributeId) -> Result<Id, OverBudget> {
-        let mut root = root;
-        for var in self.space.fine(id).into_iter().chain([self.space.var(id)]) {
-            root = self.whatever(root, var)?;
-        }
-        Ok(root)
-    }
+        format!("{verdict} {}", answer.by)
+    });
+    let mut words: Vec<String> = words.collect();
+    words.sort();
+    words.dedup();
+    words
 }
 
 fn places(bits: u32) -> Vec<usize> {
@@ -506,51 +336,66 @@ fn places(bits: u32) -> Vec<usize> {
         .collect()
 }
 
-/// What classes of an attribute have in common, as a policy would say it.
-fn condition(attribute: AttributeId, some: &[&Class], possible: &[&Class]) -> String {
-    let name = attribute.row().name;
-    let word = |class: &Class| member(attribute, class);
-    if let [only] = some {
-        return match (&only.member, attribute.row().kind) {
-            (Member::Flag(true), _) => name.to_owned(),
-            (Member::Flag(false), _) => format!("not {name}"),
-            (Member::Set(_), _) => format!("{name} are like {}", word(only)),
-            _ => format!("{name}={}", word(only)),
-        };
-    }
-    if some.len() * 2 > possible.len() {
-        let is_other = |class: &&&Class| !some.iter().any(|it| std::ptr::eq(*it, **class));
-        let others: Vec<String> = possible
-            .iter()
-            .filter(is_other)
-            .map(|it| word(it))
-            .collect();
-        return match others.as_slice() {
-            [only] => format!("{name}!={only}"),
-            _ => format!("{name} not in {{ {} }}", others.join(", ")),
-        };
-    }
-    let words: Vec<String> = some.iter().map(|class| word(class)).collect();
-    format!("{name} in {{ {} }}", words.join(", "))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::attributes::every_value;
+    use crate::small;
 
-/// A class as it is written.
-fn member(attribute: AttributeId, class: &Class) -> String {
-    if let [(first, last)] = class.ranges.as_slice() {
-        return match first == last {
-            true => of_number(*first).to_string(),
-            false => format!("{}–{}", of_number(*first), of_number(*last)),
-        };
-    }
-    let mut facts = Facts::default();
-    class.member.put(attribute, &mut facts);
-    match attribute.row().kind {
-        Kind::Address { get, .. } => get(&facts).class().name().to_owned(),
-        Kind::Header { words, class, .. } => words
-            .get(usize::from(class(&facts)))
-            .map_or_else(String::new, |word| word.name.to_owned()),
-        Kind::Flag { .. } | Kind::Enum { .. } | Kind::Set { .. } | Kind::Text { .. } => {
-            attribute.show(&facts)
+    /// What a connection comes to when one fact is otherwise and nothing else, where that can be, is
+    /// among what is possible; where it always can be, and nothing follows, that is all. What is told
+    /// has each answer once.
+    #[test]
+    fn all_that_comes_of_other_values_is_told() {
+        let (guards, rules) = (small::guards(), small::rules());
+        let places: [&[String]; 3] = [&guards, &rules, &rules];
+        let all: usize = places.iter().map(|place| place.len()).product();
+        let world = small::world();
+        let mut limited = 0;
+        for number in (0..all).step_by(all / 7) {
+            let text = small::policy(&small::chosen(&places, number));
+            let policy = Policy::parse("small.policy", &text).unwrap();
+            let chart = Chart::new(&policy);
+            for facts in world.iter().skip(number % 5).step_by(11) {
+                for id in AttributeId::all() {
+                    let open = Open {
+                        unknown: &[id],
+                        given: &[],
+                        is_seen: true,
+                    };
+                    let found = possible(&chart, facts, &open).unwrap();
+                    let told: Vec<_> = found.answers.iter().map(|it| it.decision).collect();
+                    let mut expected = vec![decide(policy.program(), facts)];
+                    let mut is_free = open::followers(facts, &open, &[id]).is_empty();
+                    for value in every_value(id) {
+                        let mut other = facts.clone();
+                        id.assign(&mut other, &value).unwrap();
+                        match broken(&other).next() {
+                            None => expected.push(decide(policy.program(), &other)),
+                            Some(_) => is_free = false,
+                        }
+                    }
+                    let alike = |one: &Decision, other: &Decision| {
+                        (one.by, one.verdict) == (other.by, other.verdict)
+                    };
+                    for decision in &expected {
+                        let is_told = told.iter().any(|it| alike(it, decision));
+                        assert!(is_told, "{text}{} {facts:#?}", id.row().name);
+                    }
+                    for decision in told.iter().filter(|_| is_free) {
+                        let is_so = expected.iter().any(|it| alike(it, decision));
+                        assert!(is_so, "{text}{} {facts:#?}", id.row().name);
+                    }
+                    let cases = found.cases.unwrap_or_default();
+                    for (at, case) in cases.iter().enumerate() {
+                        let others = cases.iter().skip(at + 1);
+                        let same = { others }.any(|other| other.answers == case.answers);
+                        assert!(!same, "{text}{} {cases:#?}", id.row().name);
+                    }
+                    limited += found.limits.len();
+                }
+            }
         }
+        assert!(limited > 0);
     }
 }

@@ -363,6 +363,7 @@ pub(super) fn words(step: Step, from: &Facts, to: &Facts, subject: &Subject) -> 
             false => "the owner takes the page's origin out of controlUi.allowedOrigins".to_owned(),
         },
         Step::TrustProxy => match to.peer_is_proxy {
+            true if from.peer_is_proxy => "have the proxy say in X-Forwarded-For for whom it speaks".to_owned(),
             true => "have the owner list the proxy's address in trustedProxies, and the proxy send X-Forwarded-For".to_owned(),
             false => "the owner takes the peer's address out of trustedProxies".to_owned(),
         },
@@ -392,6 +393,9 @@ pub(super) fn words(step: Step, from: &Facts, to: &Facts, subject: &Subject) -> 
                 "connect without the proxy in between".to_owned()
             }
             false => "connect without the proxy in between, which leaves its headers".to_owned(),
+            true if from.forwarded => {
+                "connect through a proxy that says for whom it speaks".to_owned()
+            }
             true => "connect through a proxy".to_owned(),
         },
         Step::Where => place(from, to),
@@ -509,6 +513,13 @@ fn place(from: &Facts, to: &Facts) -> String {
             return "connect from an address that is not in nodes.pairing.autoApproveCidrs"
                 .to_owned();
         }
+    }
+    let is_behind = to.transport == Transport::Tcp && to.peer == from.peer;
+    if is_behind && to.ingress != Ingress::Direct && to.client_ip != from.client_ip {
+        return format!(
+            "behind the proxy, connect from an address that is {}",
+            to.client_ip.class()
+        );
     }
     match to.transport {
         Transport::Unix => "connect through the gateway's own socket".to_owned(),

@@ -1,8 +1,10 @@
 //! Ways: what somebody can do so that a connection is decided otherwise. All smallest sets of
 //! steps, the cheapest first, and each held against the engine that decides.
 //!
-//! Who can do what stands in [`step`]; that no smaller set does it follows from the diagram of the
-//! policy. An approval comes last: there is something to approve only where the connection, with
+//! Who can do what stands in [`step`], and what it costs beside other steps: the smallest change is the
+//! one that costs least, and of equal ones the one that names the fewest facts. That no smaller set of
+//! steps leads there follows from the diagram of the policy; that no single fact and no two lead there
+//! by the same steps, where more are told, from trying them. An approval comes last: there is something to approve only where the connection, with
 //! all that was done before, comes to wait for the owner.
 
 use super::Subject;
@@ -31,6 +33,8 @@ pub struct Way {
     pub steps: Vec<StepAccount>,
     /// The facts that are otherwise, without those that follow: attribute, before, after.
     pub changes: Vec<(AttributeId, String, String)>,
+    /// All facts as they are before the owner approves anything.
+    before: Facts,
     /// All facts as they are then.
     pub facts: Facts,
     /// What is decided then.
@@ -88,6 +92,14 @@ pub struct Field<'a> {
     region: Id,
 }
 
+/// What is looked for.
+struct Goal<'a> {
+    /// What is decided of the connections that count.
+    root: Id,
+    is_wanted: &'a dyn Fn(u32) -> bool,
+    wanted: &'a dyn Fn(&Decision) -> bool,
+}
+
 impl<'a> Field<'a> {
     /// A connection that may move by steps that somebody can do.
     pub(super) fn new(
@@ -143,12 +155,16 @@ impl<'a> Field<'a> {
         let excused = excused(from);
         let drawn = chart.copy(&excused)?;
         let program = chart.policy().program();
-        Self::moving(program, drawn, excused, (from, subject), |found| {
-            match found.by.is_empty() {
+        Self::moving(
+            program,
+            drawn,
+            excused,
+            (from, subject),
+            |found| match found.by.is_empty() {
                 true => step::nobodys(),
                 false => found,
-            }
-        })
+            },
+        )
     }
 
     fn moving(
@@ -246,10 +262,16 @@ impl<'a> Field<'a> {
                 steps & !approve,
             );
             // What cannot be shown by the engine is not said.
-            let way = vector.and_then(|vector| self.way(steps, vector));
-            all.extend(way.filter(|way| wanted(&way.decision)));
+            let way = vector.and_then(|vector| self.way(steps, self.facts_of(&vector)?));
+            let way = way.filter(|way| wanted(&way.decision));
+            let goal = Goal {
+                root,
+                is_wanted: &is_wanted,
+                wanted,
+            };
+            all.extend(way.map(|way| self.with_fewest(steps, way, &goal)));
         }
-        all.sort_by_key(|way| way.cost);
+        all.sort_by_key(|way| (way.cost, way.changes.len()));
         Ok(Ways { all, most_steps })
     }
 
@@ -296,8 +318,8 @@ impl<'a> Field<'a> {
         self.ground.arena.within(waits, then, IMPOSSIBLE)
     }
 
-    /// A way, held against the engine.
-    fn way(&self, steps: Steps, vector: Vec<ClassId>) -> Option<Way> {
+    /// The connection with the classes of a vector.
+    fn facts_of(&self, vector: &[ClassId]) -> Option<Facts> {
         let mut facts = self.from.clone();
         for (var, domain) in self.ground.space.domains() {
             let class = *vector.get(usize::from(var))?;
@@ -309,6 +331,101 @@ impl<'a> Field<'a> {
         if facts.ingress == crate::facts::Ingress::Direct {
             facts.client_ip = facts.peer;
         }
+        Some(facts)
+    }
+
+    /// A way by the same steps with as few facts as can be: with one or two, if that leads there, else
+    /// with none that could be left to follow from the others.
+    fn with_fewest(&self, steps: Steps, way: Way, goal: &Goal<'_>) -> Way {
+        let mut best = way;
+        // What the owner approves is told in any case.
+        let approved = usize::from(steps & Step::Approve.bit() != 0);
+        loop {
+            let named = best.changes.iter().map(|(id, ..)| *id);
+            let named: Vec<AttributeId> = named.collect();
+            let fewer = named.iter().find_map(|id| {
+                let others = named.iter().copied().filter(|it| it != id);
+                let facts = self.said(&best.before, &others.collect::<Vec<_>>());
+                self.goal_met(steps, facts, goal)
+                    .filter(|way| way.changes.len() < best.changes.len())
+            });
+            match fewer {
+                Some(fewer) => best = fewer,
+                None => break,
+            }
+        }
+        for count in 1..=2 {
+            if best.changes.len() <= count + approved {
+                break;
+            }
+            if let Some(fewer) = self.by_few(steps, count, goal, best.changes.len()) {
+                return fewer;
+            }
+        }
+        best
+    }
+
+    /// A way by changing so many facts, one or two, and what follows from them; with fewer changes
+    /// than some number.
+    fn by_few(&self, steps: Steps, count: usize, goal: &Goal<'_>, most: usize) -> Option<Way> {
+        let own = steps & !Step::Approve.bit();
+        let mut moves: Vec<(AttributeId, Facts)> = Vec::new();
+        for (var, domain) in self.ground.space.domains() {
+            for (class, it) in (0..).zip(&domain.classes) {
+                let is_own = self.vector.get(usize::from(var)) == Some(&class);
+                if !is_own && self.moves.allow(var, class, own) {
+                    let mut facts = self.from.clone();
+                    it.member.put(domain.attribute, &mut facts);
+                    moves.push((domain.attribute, facts));
+                }
+            }
+        }
+        let tried = |named: &[&(AttributeId, Facts)]| {
+            let mut facts = self.from.clone();
+            for (id, to) in named {
+                id.copy(to, &mut facts);
+            }
+            let names: Vec<AttributeId> = named.iter().map(|(id, _)| *id).collect();
+            let mut way = self.goal_met(steps, self.said(&facts, &names), goal)?;
+            let approved = usize::from(steps & Step::Approve.bit() != 0);
+            if approved == 0 && names.len() < way.changes.len() {
+                let shown = |id: AttributeId| (id, id.show(self.from), id.show(&way.facts));
+                way.changes = names.into_iter().map(shown).collect();
+            }
+            Some(way).filter(|way| way.changes.len() < most)
+        };
+        if count == 1 {
+            return moves.iter().find_map(|one| tried(&[one]));
+        }
+        let pairs = moves.iter().enumerate().flat_map(|(at, one)| {
+            let others = moves.iter().skip(at + 1);
+            let others = others.filter(|other| other.0 != one.0);
+            others.map(move |other| [one, other])
+        });
+        pairs.into_iter().find_map(|pair| tried(&pair))
+    }
+
+    /// The way to a connection, where some steps lead to it and it is one that is looked for.
+    fn goal_met(&self, steps: Steps, facts: Facts, goal: &Goal<'_>) -> Option<Way> {
+        let vector = self.ground.vector(&facts);
+        let class = |var: Var| vector.get(usize::from(var)).copied().unwrap_or_default();
+        if !(goal.is_wanted)(self.ground.arena.value(goal.root, class)) {
+            return None;
+        }
+        let own = steps & !Step::Approve.bit();
+        let mut moved = (0..).zip(vector.iter().zip(&self.vector));
+        let is_allowed = |(var, (to, from)): (Var, (&ClassId, &ClassId))| {
+            to == from || self.moves.allow(var, *to, own)
+        };
+        if !moved.all(is_allowed) {
+            return None;
+        }
+        let way = self.way(steps, facts)?;
+        Some(way).filter(|way| (goal.wanted)(&way.decision))
+    }
+
+    /// A way to a connection, held against the engine.
+    fn way(&self, steps: Steps, mut facts: Facts) -> Option<Way> {
         // What is known of the scopes says more than their class.
         if self.from.scope_upgrade && !facts.scope_upgrade && steps & Step::Scopes.bit() != 0 {
             self.ask_for_approved(&mut facts);
@@ -340,6 +457,7 @@ impl<'a> Field<'a> {
             steps: steps_told,
             changes: self.changes(steps, &facts),
             cost: step::cost(steps),
+            before,
             facts,
             decision,
         })
@@ -414,6 +532,7 @@ mod tests {
     use super::*;
     use crate::compile::compile;
     use crate::decide::tests::{facts, policy};
+    use crate::explain::chart::BUDGET;
 
     fn bits(way: &Way) -> Steps {
         way.steps.iter().fold(0, |all, it| all | it.step.bit())
@@ -455,8 +574,8 @@ mod tests {
             prop_assume!(broken(&from).next().is_none());
             let program = compile(&checked);
             let subject = Subject::of_facts(&from);
-            let field = Field::new(&program, &from, &subject);
-            let Ok(mut field) = field else { return Err(TestCaseError::reject("too large")) };
+            let too_large = |_| TestCaseError::reject("too large");
+            let mut field = alone(&program, &from, &subject).map_err(too_large)?;
             let wanted = |decision: &Decision| decision.verdict.admits() == admit;
             let found = field.to(&wanted).map_err(|_| TestCaseError::reject("too large"))?;
             for way in &found.all {
@@ -467,7 +586,7 @@ mod tests {
                     prop_assert_ne!(bits(other) & !bits(way), 0, "{:?} {:?}", other.steps, way.steps);
                 }
             }
-            for to in near(&from) {
+            for (to, named) in near(&from) {
                 let differs = from.role_upgrade != to.role_upgrade && from.role == to.role;
                 let unseen = to.peer_uid != crate::facts::PeerUid::Unknown && !to.same_host;
                 if broken(&to).next().is_some() || differs || unseen || !wanted(&decide(&program, &to)) {
@@ -480,6 +599,10 @@ mod tests {
                             || steps.count_ones() > found.most_steps,
                         "{:?} {:#?}", Step::of(steps).collect::<Vec<_>>(), to
                     );
+                    let same = found.all.iter().filter(|way| bits(way) == steps);
+                    for way in same {
+                        prop_assert!(way.changes.len() <= named, "{:?} {:#?}", way.changes, to);
+                    }
                     let shorter = found.all.iter().any(|way| bits(way) & !steps == 0);
                     prop_assert!(
                         shorter || steps.count_ones() > found.most_steps,
@@ -490,8 +613,20 @@ mod tests {
         }
     }
 
-    /// Connections that differ in one fact or two, with what follows.
-    fn near(from: &Facts) -> Vec<Facts> {
+    /// What may be looked at in a test is no more than for one connection.
+    fn alone<'a>(
+        program: &'a Program,
+        from: &'a Facts,
+        subject: &'a Subject,
+    ) -> Result<Field<'a>, OverBudget> {
+        let mut ground = Ground::new(&[program], &[], BUDGET)?;
+        let outcomes = ground.outcomes(program)?;
+        let drawn = (ground, outcomes);
+        Field::moving(program, drawn, Vec::new(), (from, subject), |found| found)
+    }
+
+    /// Connections that differ in one fact or two, with what follows, and in how many.
+    fn near(from: &Facts) -> Vec<(Facts, usize)> {
         let values: Vec<_> = AttributeId::all()
             .flat_map(|id| {
                 crate::facts::attributes::every_value(id)
@@ -514,10 +649,22 @@ mod tests {
                 names.add(*one);
                 names.add(*other);
                 complete(&mut to, &names, |_| true);
-                found.push(to);
+                found.push((to, if one == other { 1 } else { 2 }));
             }
         }
         found
+    }
+
+    /// What a step costs stands in the docs.
+    #[test]
+    fn what_steps_cost_is_told() {
+        let told = include_str!("../../docs/explaining.md");
+        for step in Step::ALL {
+            let row = format!("| {} |", step.cost());
+            let row = told.lines().find(|line| line.starts_with(&row));
+            let name = format!("`{}`", step.name());
+            assert!(row.is_some_and(|row| row.contains(&name)), "{name}");
+        }
     }
 
     /// What is moved by nobody can be seen in the table: each attribute has its row.
