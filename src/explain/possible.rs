@@ -16,7 +16,7 @@ use crate::lang::check::Vocabulary;
 use crate::policy::Policy;
 
 /// How many conditions a split may have before it is no help any more.
-const MOST_CASES: usize = 6;
+const MOST_CASES: usize = 5;
 
 /// How many answers are told apart by their arguments as well.
 pub(super) const MOST_TOLD: usize = 4;
@@ -67,6 +67,10 @@ pub fn possible(chart: &Chart<'_>, facts: &Facts, open: &Open<'_>) -> Option<Pos
         .and_then(|mut search| search.all())
         .ok()
 }
+
+/// Answers that are told in the same words: the words, the sets of answers, and how much of all that
+/// can be they are.
+type Group = (Vec<String>, Vec<u32>, f64);
 
 struct Search<'a> {
     policy: &'a Policy,
@@ -265,7 +269,7 @@ impl Search<'_> {
         answers: &[Answer],
     ) -> Result<Option<Vec<Case>>, OverBudget> {
         let shares = self.ground.arena.shares(root);
-        let mut groups: Vec<(Vec<String>, Vec<u32>, f64)> = Vec::new();
+        let mut groups: Vec<Group> = Vec::new();
         for (bits, share) in shares.into_iter().filter(|(bits, _)| *bits != 0) {
             let words = told(answers, bits);
             match groups.iter_mut().find(|(known, ..)| *known == words) {
@@ -276,39 +280,48 @@ impl Search<'_> {
                 None => groups.push((words, vec![bits], share)),
             }
         }
-        let usual = (0..groups.len()).max_by(|one, other| {
-            let share = |at: &usize| groups.get(*at).map_or(0.0, |(.., share)| *share);
-            share(one).total_cmp(&share(other))
-        });
-        let Some(usual) = usual else {
-            return Ok(None);
-        };
         let assumed = std::mem::replace(&mut self.ground.assumed, can_be);
-        let names = Names::new(&[(self.policy.program(), &Vocabulary::default())]);
+        let told = self.conditions(root, &groups);
+        self.ground.assumed = assumed;
+        let told = told?;
+        // What takes most to say is said by `otherwise`; of equal ones, what is most of all.
+        let last = (0..groups.len()).max_by(|one, other| {
+            let count = |at: &usize| told.get(*at).map_or(0, Vec::len);
+            let share = |at: &usize| groups.get(*at).map_or(0.0, |(.., share)| *share);
+            let more = count(one).cmp(&count(other));
+            more.then_with(|| share(one).total_cmp(&share(other)))
+        });
         let mut cases = Vec::new();
-        let mut lines = 0;
-        for (at, (_, all, _)) in groups.iter().enumerate() {
-            let mut conditions = Vec::new();
-            if at != usual {
-                let holds = |bits: u32| u32::from(all.contains(&bits));
-                let holds = self.ground.arena.mapped(root, holds)?;
-                let regions = self.ground.regions(holds, &names, MOST_CASES)?;
-                lines += regions.all.len();
-                if regions.is_cut || lines > MOST_CASES {
-                    self.ground.assumed = assumed;
-                    return Ok(None);
-                }
-                conditions.extend(regions.all.into_iter().map(|region| region.text));
+        for (at, ((_, all, _), mut conditions)) in groups.iter().zip(told).enumerate() {
+            if Some(at) == last {
+                conditions.clear();
             }
             cases.push(Case {
                 conditions,
                 answers: places(all.iter().fold(0, |all, bits| all | bits)),
             });
         }
-        self.ground.assumed = assumed;
+        let lines: usize = cases.iter().map(|case| case.conditions.len()).sum();
+        if lines > MOST_CASES || cases.is_empty() {
+            return Ok(None);
+        }
         // The one without a condition comes last.
         cases.sort_by_key(|case| (case.conditions.is_empty(), case.answers.clone()));
         Ok(Some(cases))
+    }
+
+    /// The conditions for each of some groups of answers; of what takes too many, more than may be
+    /// told.
+    fn conditions(&mut self, root: Id, groups: &[Group]) -> Result<Vec<Vec<String>>, OverBudget> {
+        let names = Names::new(&[(self.policy.program(), &Vocabulary::default())]);
+        let mut told = Vec::new();
+        for (_, all, _) in groups {
+            let holds = |bits: u32| u32::from(all.contains(&bits));
+            let holds = self.ground.arena.mapped(root, holds)?;
+            let regions = self.ground.regions(holds, &names, MOST_CASES + 1)?;
+            told.push(regions.all.into_iter().map(|region| region.text).collect());
+        }
+        Ok(told)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::open::{self, Open};
 use crate::analysis::{Class, ClassId, Cube, Ground, Id, Member, OverBudget, Runs, Var};
 use crate::compile::networks::of_number;
+use crate::facts::assumptions::ASSUMPTIONS;
 use crate::facts::{AttributeId, Facts, Kind};
 
 /// What is not known, and is limited by what is given.
@@ -106,21 +107,27 @@ impl World {
         facts: &Facts,
         id: AttributeId,
     ) -> Result<Option<Limit>, OverBudget> {
+        // On another lane all is otherwise, and nobody asks about that.
+        let lane = AttributeId::named("transport").filter(|it| !self.is_open(*it));
+        let kept = |ground: &mut Ground, reasons: &[AttributeId]| {
+            let stays = |it: AttributeId| lane == Some(it) || reasons.contains(&it);
+            let fixed = ground.fixed_but(facts, &|it| !stays(it));
+            let held = ground.fixed(ground.assumed, &fixed)?;
+            Ok::<Runs, OverBudget>(ground.classes(held, id))
+        };
         let can_be = ground.classes(self.held, id);
-        let all = ground.classes(ground.assumed, id);
+        let all = kept(ground, &[])?;
         if can_be.len() >= all.len() {
             return Ok(None);
         }
-        // Of all that stays, what can be left away without letting in more is no reason.
-        let is_reason = |given: &AttributeId| *given != id && !self.is_open(*given);
-        let mut reasons: Vec<AttributeId> = AttributeId::all().filter(is_reason).collect();
+        let mut reasons = self.bounds(id);
+        reasons.retain(|it| lane != Some(*it));
         // What was seen first is the reason rather than what follows.
         for given in reasons.clone().into_iter().rev() {
             let mut fewer = reasons.clone();
             fewer.retain(|it| *it != given);
-            let fixed = ground.fixed_but(facts, &|id| !fewer.contains(&id));
-            let held = ground.fixed(ground.assumed, &fixed)?;
-            if ground.classes(held, id).len() <= can_be.len() {
+            // What can be left away without letting in more is no reason.
+            if kept(ground, &fewer)?.len() <= can_be.len() {
                 reasons = fewer;
             }
         }
@@ -137,6 +144,30 @@ impl World {
             condition: condition(id, &of(&can_be), &of(&all)),
             by: reasons.into_iter().map(|it| (it, it.show(facts))).collect(),
         }))
+    }
+
+    /// What stays, and is tied by an assumption to an unknown, or to what is open beside it.
+    fn bounds(&self, id: AttributeId) -> Vec<AttributeId> {
+        let mut reached = vec![id];
+        let mut bounds = Vec::new();
+        let mut at = 0;
+        while let Some(from) = reached.get(at).copied() {
+            at += 1;
+            let name = from.row().name;
+            let about = ASSUMPTIONS.iter().filter(|it| it.about.contains(&name));
+            let others = about.flat_map(|it| it.about);
+            for other in others.filter_map(|name| AttributeId::named(name)) {
+                let known = match self.is_open(other) {
+                    true => &mut reached,
+                    false => &mut bounds,
+                };
+                if !known.contains(&other) {
+                    known.push(other);
+                }
+            }
+        }
+        bounds.sort_unstable();
+        bounds
     }
 }
 
