@@ -344,8 +344,12 @@ pub fn possible(policy: &Policy, found: Option<&Possible>, style: Style) -> Stri
     }
     say("matters", named(true));
     say("does not", named(false));
+    // Of several unknowns, how one is limited that makes no difference is no help.
     for limit in &found.limits {
-        say("limited", limited(limit));
+        let is_it = |(id, matters): &(AttributeId, bool)| *id == limit.attribute && *matters;
+        if found.unknown.len() == 1 || found.unknown.iter().any(is_it) {
+            say("limited", limited(limit));
+        }
     }
     out
 }
