@@ -218,7 +218,9 @@ impl Proof<'_> {
             Condition::Any(parts) => joined(parts, " or "),
             Condition::Not(inner) => match &inner.value {
                 Condition::Test(comparison) => Some(self.written(comparison, false)),
-                other => Some(format!("not ({})", self.told(other)?)),
+                Condition::All(_) | Condition::Any(_) | Condition::Not(_) => {
+                    Some(format!("not ({})", self.told(&inner.value)?))
+                }
             },
             Condition::Test(comparison) => Some(self.written(comparison, true)),
         }
