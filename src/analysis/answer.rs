@@ -1,6 +1,9 @@
 //! What guards and a rule answer together, and which verdicts that comes to once the facts are
 //! known, the laws that no policy can lift among them.
 
+use indexmap::IndexSet;
+use rustc_hash::FxBuildHasher;
+
 use super::diagram::{Combine, Edge, Id, OverBudget, Var};
 use super::ground::Ground;
 use crate::compile::{Block, ClauseId, Program};
@@ -13,7 +16,7 @@ use crate::verdict::{Reason, Verdict};
 pub(super) type Lawful = (Verdict, Option<Law>);
 
 /// What the guards that hold come to together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct State {
     /// A guard that rejects, and its place.
     reject: Option<ClauseId>,
@@ -67,11 +70,11 @@ impl State {
 
 /// Every state that guards come to, by its value. The value zero is that none holds.
 #[derive(Clone, Debug)]
-pub(super) struct States(Vec<State>);
+pub(super) struct States(IndexSet<State, FxBuildHasher>);
 
 impl Default for States {
     fn default() -> Self {
-        States(vec![State::default()])
+        States(IndexSet::from_iter([State::default()]))
     }
 }
 
@@ -82,16 +85,13 @@ impl States {
     }
 
     fn value(&mut self, state: State) -> u32 {
-        let known = self.0.iter().position(|known| *known == state);
-        let at = known.unwrap_or_else(|| {
-            self.0.push(state);
-            self.0.len() - 1
-        });
+        let (at, _) = self.0.insert_full(state);
         u32::try_from(at).unwrap_or_default()
     }
 
     fn get(&self, value: u32) -> State {
-        self.0.get(value as usize).copied().unwrap_or_default()
+        let state = self.0.get_index(value as usize);
+        state.copied().unwrap_or_default()
     }
 
     /// Whether a value is of guards that reject, whatever the rules say.

@@ -101,7 +101,7 @@ impl Ground {
         })?;
         Ok(Outcomes {
             root,
-            decisions: decisions.all,
+            decisions: decisions.all.into_iter().collect(),
         })
     }
 
@@ -169,7 +169,7 @@ impl Combine for Answers<'_> {
 /// Decisions, each once.
 #[derive(Default)]
 struct Decisions {
-    all: Vec<Decision>,
+    all: IndexSet<Decision, FxBuildHasher>,
     known: FxHashMap<(u32, u32), u32>,
 }
 
@@ -201,11 +201,7 @@ impl Combine for Finish<'_> {
                     law,
                     trial: None,
                 };
-                let known = all.iter().position(|known| *known == decision);
-                let at = known.unwrap_or_else(|| {
-                    all.push(decision);
-                    all.len() - 1
-                });
+                let (at, _) = all.insert_full(decision);
                 u32::try_from(at).unwrap_or_default()
             });
         self.answers.first_free() + at

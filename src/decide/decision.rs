@@ -17,7 +17,7 @@ words! {
 
 /// What was decided of a connection. It is a plain value, and nothing more is needed to
 /// carry it out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Decision {
     /// The verdict.
     pub verdict: Verdict,

@@ -48,7 +48,7 @@ words! {
 }
 
 /// What is decided of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// Refused; nothing is written.
     Reject(Reason),
@@ -103,7 +103,7 @@ impl fmt::Display for Verdict {
 }
 
 /// What an admission is bounded by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Grant {
     /// The scopes that the session may have.
     pub scopes: ScopeBound,
@@ -205,7 +205,7 @@ pub fn show_seconds(seconds: u32) -> String {
 }
 
 /// Which scopes an admitted session may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ScopeBound {
     /// What was asked for. What goes beyond the record holds for this session only.
     Requested,
