@@ -4,7 +4,8 @@
 use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
 
-use super::diagram::{Combine, Edge, Id, OverBudget, Var};
+use super::combine::Combine;
+use super::diagram::{Edge, Id, OverBudget, Var};
 use super::ground::Ground;
 use crate::compile::{Block, ClauseId, Program};
 use crate::decide::{Law, capped, lawful};

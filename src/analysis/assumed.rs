@@ -1,7 +1,9 @@
 //! The assumptions as a diagram: which vectors of classes a connection can have at all.
 
 use super::diagram::{Arena, ClassId, Edge, Id, OverBudget, Var};
-use super::domain::{Class, Member, Space, narrow};
+use super::domain::{Class, narrow};
+use super::members::Member;
+use super::space::Space;
 use crate::compile::networks::{number, of_number};
 use crate::facts::assumptions::{ASSUMPTIONS, Assumption};
 use crate::facts::{Address, AttributeId, Facts, Kind};

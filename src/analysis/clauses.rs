@@ -4,7 +4,8 @@
 use std::ops::Range;
 
 use super::answer::{ELSEWHERE, States};
-use super::diagram::{Budget, Combine, Id, OverBudget};
+use super::combine::Combine;
+use super::diagram::{Budget, Id, OverBudget};
 use super::ground::Ground;
 use crate::compile::{Block, ClauseId, Program};
 use crate::lang::checked::{Answer, Role};

@@ -1,53 +1,17 @@
 //! What a policy can tell apart: the values of each attribute, sorted into classes of which every
-//! member passes the same tests. A connection becomes a vector of classes, and each class has a
-//! member that can be put into facts.
+//! member passes the same tests. Each class has a member that can be put into facts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::diagram::{ClassId, Var};
-use crate::compile::networks::{Networks, number, of_number};
+use super::diagram::ClassId;
+use super::members::{Member, candidates, in_range, usual};
+use crate::compile::networks::{Networks, number};
 use crate::compile::program::Test;
 use crate::facts::address::parse_network;
 use crate::facts::attributes::{Kind, example_header};
 use crate::facts::word::Word;
 use crate::facts::{Address, AddressClass, AttributeId, Facts, ScopeSet};
-
-/// A member of a class, as it is put into facts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Member {
-    Flag(bool),
-    Code(u8),
-    Set(ScopeSet),
-    Address(Address),
-    /// `None` takes the header away.
-    Header(Option<Box<str>>),
-    Text(Box<str>),
-}
-
-impl Member {
-    /// Puts it into facts.
-    pub(crate) fn put(&self, attribute: AttributeId, facts: &mut Facts) {
-        match (attribute.row().kind, self) {
-            (Kind::Flag { set, .. }, Member::Flag(value)) => set(facts, *value),
-            (Kind::Enum { set, .. }, Member::Code(code)) => set(facts, *code),
-            (Kind::Set { set, .. }, Member::Set(value)) => set(facts, *value),
-            (Kind::Address { set, .. }, Member::Address(address)) => set(facts, *address),
-            (Kind::Header { set, .. }, Member::Header(text)) => set(facts, text.as_deref()),
-            (Kind::Text { set, .. }, Member::Text(text)) => set(facts, text),
-            // A member is made for its attribute.
-            (
-                Kind::Flag { .. }
-                | Kind::Enum { .. }
-                | Kind::Set { .. }
-                | Kind::Address { .. }
-                | Kind::Header { .. }
-                | Kind::Text { .. },
-                _,
-            ) => {}
-        }
-    }
-}
 
 /// Values of an attribute that nobody tells apart.
 #[derive(Clone, Debug)]
@@ -87,188 +51,6 @@ struct Texts {
     /// The last address of each range, with its class, where networks are asked for.
     ranges: Vec<(u128, Option<ClassId>)>,
     others: Vec<Option<ClassId>>,
-}
-
-/// In which order diagrams ask for attributes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
-    /// So that they are small.
-    Smallest,
-    /// That of the table of attributes, whatever is found to be small.
-    Table,
-}
-
-/// The attributes in the order in which diagrams ask for them. What the assumptions speak of together
-/// stands together, and what verdicts and their reasons are made of comes late: in the order of the
-/// table of attributes the diagram of the default policy is twice as large.
-const ORDER: &[&str] = &[
-    "setting.host-header-origin",
-    "forwarded",
-    "forwarded-rfc",
-    "forwarded-real-ip",
-    "forwarded-for",
-    "forwarded-host",
-    "forwarded-proto",
-    "forwarded-other",
-    "forwarded-tailscale",
-    "transport",
-    "peer",
-    "peer-uid",
-    "same-host",
-    "peer-is-own",
-    "peer-is-proxy",
-    "client-ip",
-    "tls",
-    "proxy-trace",
-    "ingress",
-    "origin",
-    "same-origin",
-    "origin-allowed",
-    "host",
-    "node-network",
-    "client",
-    "device-family",
-    "mode",
-    "role",
-    "path",
-    "scopes",
-    "unknown-scope",
-    "outside-role",
-    "setting.bind",
-    "secret-sent",
-    "setting.auth-mode",
-    "auth",
-    "auth-failure",
-    "setting.allow-insecure-auth",
-    "setting.auto-approve-local",
-    "device",
-    "setting.disable-device-auth",
-    "pairing",
-    "role-upgrade",
-    "platform",
-    "scope-upgrade",
-    "metadata-upgrade",
-    "pending",
-];
-
-/// What is told apart, in the order in which diagrams ask for it.
-///
-/// An address or a header is two variables: its own class, which most policies and assumptions
-/// ask for, beside the other facts of its stage; and behind all of them which one it is, where
-/// networks or texts are asked for. So what does not ask for these is the same for all of them.
-#[derive(Clone, Debug)]
-pub(crate) struct Space {
-    domains: Vec<Domain>,
-    /// Of each attribute of the table, the variable of what it is as a whole, or by its class.
-    coarse: Vec<Var>,
-    /// Of each attribute that is two variables, which one of its class it is.
-    fine: Vec<Option<Var>>,
-}
-
-impl Space {
-    /// What some tests tell apart, each with its attribute. Beyond that, what the table of
-    /// attributes tells apart.
-    pub(crate) fn new<'a>(
-        tests: impl Iterator<Item = (AttributeId, &'a Test)>,
-        order: Order,
-    ) -> Self {
-        let mut by_attribute: Vec<Vec<&Test>> = AttributeId::all().map(|_| Vec::new()).collect();
-        for (attribute, test) in tests {
-            if let Some(tests) = by_attribute.get_mut(usize::from(attribute.0)) {
-                tests.push(test);
-            }
-        }
-        let mut all: Vec<AttributeId> = AttributeId::all().collect();
-        if order == Order::Smallest {
-            all.sort_by_key(|id| {
-                let place = ORDER.iter().position(|name| *name == id.row().name);
-                place.unwrap_or(ORDER.len())
-            });
-        }
-        let order = all;
-        let tests_of = |id: AttributeId| {
-            let tests = by_attribute.get(usize::from(id.0));
-            tests.map(Vec::as_slice).unwrap_or_default()
-        };
-        let mut domains: Vec<Domain> = Vec::new();
-        let mut coarse = vec![0; order.len()];
-        let mut fine = vec![None; order.len()];
-        for id in &order {
-            if let Some(place) = coarse.get_mut(usize::from(id.0)) {
-                *place = var(domains.len());
-            }
-            domains.push(Domain::coarse(*id, tests_of(*id)));
-        }
-        for id in &order {
-            if let Some(domain) = Domain::fine(*id, tests_of(*id)) {
-                if let Some(place) = fine.get_mut(usize::from(id.0)) {
-                    *place = Some(var(domains.len()));
-                }
-                domains.push(domain);
-            }
-        }
-        Space {
-            domains,
-            coarse,
-            fine,
-        }
-    }
-
-    /// The variable of an attribute as a whole, or of its class.
-    pub(crate) fn var(&self, attribute: AttributeId) -> Var {
-        let var = self.coarse.get(usize::from(attribute.0));
-        var.copied().unwrap_or_default()
-    }
-
-    /// The variable of which one of its class an attribute is, where that is told apart.
-    pub(crate) fn fine(&self, attribute: AttributeId) -> Option<Var> {
-        self.fine.get(usize::from(attribute.0)).copied().flatten()
-    }
-
-    /// The variable of the attribute with this name.
-    pub(crate) fn named(&self, name: &str) -> Var {
-        AttributeId::named(name).map_or(0, |id| self.var(id))
-    }
-
-    /// The classes of a variable.
-    pub(crate) fn domain(&self, var: Var) -> Option<&Domain> {
-        self.domains.get(usize::from(var))
-    }
-
-    /// All of them, in order.
-    pub(crate) fn domains(&self) -> impl Iterator<Item = (Var, &Domain)> {
-        (0..).zip(&self.domains)
-    }
-
-    /// How many classes each has.
-    pub(crate) fn widths(&self) -> Box<[ClassId]> {
-        let widths = self
-            .domains
-            .iter()
-            .map(|domain| narrow(domain.classes.len()));
-        widths.collect()
-    }
-
-    /// The class of a fact.
-    pub(crate) fn class(&self, var: Var, facts: &Facts) -> ClassId {
-        self.domain(var).map_or(0, |domain| domain.class(facts))
-    }
-
-    /// Facts of a vector of classes. They need not go together.
-    pub(crate) fn facts(&self, class: impl Fn(Var) -> ClassId) -> Facts {
-        let mut facts = Facts::default();
-        // What says more comes later.
-        for (var, domain) in self.domains() {
-            if let Some(class) = domain.classes.get(class(var) as usize) {
-                class.member.put(domain.attribute, &mut facts);
-            }
-        }
-        facts
-    }
-}
-
-fn var(place: usize) -> Var {
-    Var::try_from(place).unwrap_or(Var::MAX)
 }
 
 pub(super) fn narrow(length: usize) -> ClassId {
@@ -328,26 +110,9 @@ impl Addresses {
     }
 }
 
-/// The member of a range that looks most like somebody's address.
-fn usual((first, last): (u128, u128)) -> Address {
-    let is_in = |address: &Address| {
-        let number = address.ip().map(number);
-        number.is_some_and(|it| first <= it && it <= last)
-    };
-    let known = AddressClass::ALL.iter().map(|class| class.example());
-    known.into_iter().find(is_in).unwrap_or_else(|| {
-        let from_first = if last - first >= 10 {
-            first + 10
-        } else {
-            first
-        };
-        Address::new(of_number(from_first))
-    })
-}
-
 impl Domain {
     /// What an attribute is as a whole, or by its own class.
-    fn coarse(attribute: AttributeId, tests: &[&Test]) -> Self {
+    pub(super) fn coarse(attribute: AttributeId, tests: &[&Test]) -> Self {
         let members: Vec<Member> = match attribute.row().kind {
             Kind::Flag { .. } => vec![Member::Flag(false), Member::Flag(true)],
             Kind::Enum { words, .. } => (0u8..).take(words.len()).map(Member::Code).collect(),
@@ -373,7 +138,7 @@ impl Domain {
     }
 
     /// Which one of its class an attribute is, where anybody asks.
-    fn fine(attribute: AttributeId, tests: &[&Test]) -> Option<Self> {
+    pub(super) fn fine(attribute: AttributeId, tests: &[&Test]) -> Option<Self> {
         let (literals, has_networks) = literals(tests);
         match attribute.row().kind {
             Kind::Address { .. } if has_networks => Some(Domain::of_addresses(attribute, tests)),
@@ -511,7 +276,7 @@ impl Domain {
         .with_coarse()
     }
 
-    fn class(&self, facts: &Facts) -> ClassId {
+    pub(super) fn class(&self, facts: &Facts) -> ClassId {
         match (&self.found, self.attribute.row().kind) {
             (Found::Codes, Kind::Flag { get, .. }) => ClassId::from(get(facts)),
             (Found::Codes, Kind::Enum { get, .. }) => ClassId::from(get(facts)),
@@ -735,80 +500,4 @@ fn literals(tests: &[&Test]) -> (Vec<Box<str>>, bool) {
     literals.sort_unstable();
     literals.dedup();
     (literals, has_networks)
-}
-
-/// A host as a header spells it.
-fn spelled(attribute: AttributeId, host: &str) -> Member {
-    let text = match attribute.row().name {
-        "origin" => format!("https://{host}"),
-        _ => host.to_owned(),
-    };
-    Member::Header(Some(text.into()))
-}
-
-/// Members of every class that a header or text has by itself, the most usual ones first; more of
-/// each than there are texts that a policy names.
-fn candidates(attribute: AttributeId, named: usize) -> Vec<Member> {
-    let mut members = Vec::new();
-    match attribute.row().kind {
-        Kind::Header { words, .. } => {
-            for word in words {
-                let example = example_header(words, word.name);
-                members.push(Member::Header(example.map(Into::into)));
-            }
-            for at in 0..=named {
-                let (high, low) = (at / 250, at % 250 + 1);
-                for host in [
-                    format!("other-{at}.example"),
-                    format!("other-{at}.local"),
-                    format!("other-{at}.ts.net"),
-                    format!("127.0.{high}.{low}"),
-                    format!("10.20.{high}.{low}"),
-                    format!("198.51.{high}.{low}"),
-                ] {
-                    members.push(spelled(attribute, &host));
-                }
-                members.push(Member::Header(Some(format!("not an origin {at}").into())));
-            }
-        }
-        Kind::Text { .. } => {
-            members.push(Member::Text("".into()));
-            let prefix = if attribute.row().name == "path" {
-                "/"
-            } else {
-                ""
-            };
-            let others = (0..=named).map(|at| Member::Text(format!("{prefix}other-{at}").into()));
-            members.extend(others);
-        }
-        Kind::Flag { .. } | Kind::Enum { .. } | Kind::Set { .. } | Kind::Address { .. } => {}
-    }
-    members
-}
-
-/// Hosts whose address is in a range.
-fn in_range(attribute: AttributeId, (first, last): (u128, u128)) -> impl Iterator<Item = Member> {
-    let near = (0..4).map(move |at| first.saturating_add(at).min(last));
-    let numbers = std::iter::once(first.saturating_add(10).min(last)).chain(near);
-    numbers.map(move |number| {
-        let host = match of_number(number) {
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => format!("[{ip}]"),
-        };
-        spelled(attribute, &host)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_attribute_has_its_place_in_the_order() {
-        let mut named: Vec<&str> = AttributeId::all().map(|id| id.row().name).collect();
-        let mut ordered = ORDER.to_vec();
-        named.sort_unstable();
-        ordered.sort_unstable();
-        assert_eq!(named, ordered);
-    }
 }

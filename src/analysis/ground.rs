@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::answer::{LAWFUL, Tables};
 use super::assumed::assumed;
 use super::diagram::{Arena, Budget, Id, OverBudget, Var};
-use super::domain::{Order, Space};
+use super::space::{Order, Space};
 use crate::compile::program::{HIT, Instruction, MISS};
 use crate::compile::{Lone, Program};
 use crate::facts::AttributeId;

@@ -1,7 +1,7 @@
 //! Exact answers to questions about all connections: what a policy decides as one decision
 //! diagram, and what follows from it.
 //!
-//! A connection is a vector of classes, of values that no policy at hand can tell apart
+//! A connection is a vector of classes ([`space`]), of values that no policy at hand can tell apart
 //! ([`domain`]); a policy is a diagram over them ([`diagram`]), made of the program that decides
 //! ([`outcome`]) and of the assumptions on what a connection can be ([`assumed`]). Whom it lets in of
 //! those who should not come in is asked by [`attacker`]. What it shows is a connection for which it is
@@ -17,6 +17,7 @@ pub(crate) mod attacker;
 mod change;
 mod claims;
 mod clauses;
+mod combine;
 mod cube;
 pub(crate) mod dead_end;
 mod decision_table;
@@ -25,13 +26,18 @@ mod difference;
 mod domain;
 mod fingerprint;
 mod ground;
+mod groups;
 mod meaning;
+mod members;
 mod names;
 mod narrowing;
+mod nodes;
 mod outcome;
 mod question;
 mod region;
+mod space;
 mod term;
+mod walk;
 mod witness;
 
 #[cfg(test)]
@@ -49,9 +55,10 @@ pub use diagram::OverBudget;
 pub(crate) use diagram::{Budget, ClassId, Id, Var};
 pub use difference::Direction;
 pub(crate) use difference::{Both, Part, Side, Transition};
-pub(crate) use domain::{Class, Member};
+pub(crate) use domain::Class;
 pub(crate) use fingerprint::canonical;
 pub(crate) use ground::Ground;
+pub(crate) use members::Member;
 pub(crate) use names::Names;
 pub(crate) use outcome::{IMPOSSIBLE, Outcomes};
 pub(crate) use region::{Region, Regions};

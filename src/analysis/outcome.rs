@@ -6,7 +6,8 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::answer::{self, Answered, ELSEWHERE, Lawful, States};
 use super::clauses::{Clauses, Way};
-use super::diagram::{Combine, Id, OverBudget};
+use super::combine::Combine;
+use super::diagram::{Id, OverBudget};
 use super::ground::Ground;
 use crate::compile::{ClauseId, Program};
 use crate::decide::Decision;
