@@ -123,6 +123,14 @@ impl Combine for States {
     fn left_settles(&self, left: Id) -> bool {
         self.leads_to_rejection(left)
     }
+
+    fn left_keeps(&self, left: Id) -> bool {
+        left == Id::value(0)
+    }
+
+    fn right_keeps(&self, right: Id) -> bool {
+        right == Id::value(0)
+    }
 }
 
 /// The value of what is outside of a region.

@@ -229,6 +229,14 @@ impl Combine for First {
     fn left_settles(&self, left: Id) -> bool {
         left.as_value().is_some_and(|value| value != NONE)
     }
+
+    fn left_keeps(&self, left: Id) -> bool {
+        left == Id::value(NONE)
+    }
+
+    fn right_keeps(&self, right: Id) -> bool {
+        right == Id::value(NONE)
+    }
 }
 
 /// Which rule is the first from each one on, in two parts: as far as its block goes, and of all

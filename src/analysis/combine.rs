@@ -60,6 +60,16 @@ pub(crate) trait Combine {
     fn right_settles(&self, _right: Id) -> bool {
         false
     }
+
+    /// Whether the first leaves the second as it is, whatever that is.
+    fn left_keeps(&self, _left: Id) -> bool {
+        false
+    }
+
+    /// Whether the second leaves the first as it is.
+    fn right_keeps(&self, _right: Id) -> bool {
+        false
+    }
 }
 
 impl<F: FnMut(u32, u32) -> u32> Combine for F {
@@ -80,6 +90,14 @@ impl Combine for And {
 
     fn right_settles(&self, right: Id) -> bool {
         right == Id::NO
+    }
+
+    fn left_keeps(&self, left: Id) -> bool {
+        left == Id::YES
+    }
+
+    fn right_keeps(&self, right: Id) -> bool {
+        right == Id::YES
     }
 
     fn values(&mut self, left: u32, right: u32) -> u32 {
@@ -109,6 +127,14 @@ impl Combine for Or {
         right == Id::YES
     }
 
+    fn left_keeps(&self, left: Id) -> bool {
+        left == Id::NO
+    }
+
+    fn right_keeps(&self, right: Id) -> bool {
+        right == Id::NO
+    }
+
     fn values(&mut self, left: u32, right: u32) -> u32 {
         left | right
     }
@@ -130,6 +156,10 @@ impl Combine for Where {
         holds == Id::NO
     }
 
+    fn left_keeps(&self, holds: Id) -> bool {
+        holds == Id::YES
+    }
+
     fn values(&mut self, holds: u32, value: u32) -> u32 {
         if holds == 0 { self.0 } else { value }
     }
@@ -149,6 +179,10 @@ struct Over(u32);
 impl Combine for Over {
     fn left_settles(&self, holds: Id) -> bool {
         holds == Id::YES
+    }
+
+    fn left_keeps(&self, holds: Id) -> bool {
+        holds == Id::NO
     }
 
     fn values(&mut self, holds: u32, value: u32) -> u32 {
@@ -273,10 +307,22 @@ impl Arena {
         let var = asked.into_iter().flatten().min().unwrap_or(0);
         let from = self.pending.len();
         let mut next = Next::new(var, [left, right]);
-        while let Some((last, [left, right])) = next.run(self, |place, id| match place {
-            0 => combine.left_settles(id),
-            _ => combine.right_settles(id),
-        }) {
+        loop {
+            // Of many classes that few are told from, most are left as they are.
+            let kept = next.kept(self, |place, id| match place {
+                0 => combine.left_keeps(id),
+                _ => combine.right_keeps(id),
+            });
+            if let Some(kept) = kept {
+                self.pend_kept(from, &kept);
+                continue;
+            }
+            let Some((last, [left, right])) = next.run(self, |place, id| match place {
+                0 => combine.left_settles(id),
+                _ => combine.right_settles(id),
+            }) else {
+                break;
+            };
             let to = self.combined_with(left, right, combine, memo)?;
             self.pend(from, Edge { last, to });
         }

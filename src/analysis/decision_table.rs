@@ -1,6 +1,8 @@
 //! A policy as a table in which order does not count: of each clause what it decides, and under
 //! which conditions, of which no two hold together.
 
+use std::collections::BTreeMap;
+
 use super::diagram::{Budget, Id, OverBudget};
 use super::difference::Side;
 use super::ground::Ground;
@@ -39,12 +41,13 @@ impl DecisionTable {
         let names = Names::new(&[(side.program, side.vocabulary)]);
         let mut ground = Ground::new(&[side.program], &names.beside(), budget)?;
         let outcomes = ground.outcomes(side.program)?;
-        let mut entries: Vec<Entry> = Vec::new();
+        let mut by_clause: BTreeMap<ClauseId, Vec<Entry>> = BTreeMap::new();
         for decision in &outcomes.decisions {
-            match entries.iter_mut().find(|it| it.has(decision)) {
+            let own = by_clause.entry(decision.by).or_default();
+            match own.iter_mut().find(|it| it.has(decision)) {
                 Some(entry) if entry.verdicts.contains(&decision.verdict) => {}
                 Some(entry) => entry.verdicts.push(decision.verdict),
-                None => entries.push(Entry {
+                None => own.push(Entry {
                     by: decision.by,
                     law: decision.law,
                     verdicts: vec![decision.verdict],
@@ -53,16 +56,25 @@ impl DecisionTable {
                 }),
             }
         }
+        let mut entries: Vec<Entry> = by_clause.into_values().flatten().collect();
         entries.sort_by_key(|entry| {
             let kind = entry.verdicts.first().map(|it| it.kind());
             (entry.by, entry.law.is_some(), std::cmp::Reverse(kind))
         });
-        for entry in &mut entries {
-            entry.held = ground.arena.mapped(outcomes.root, |value| {
-                let decision = outcomes.decision(value);
-                u32::from(decision.is_some_and(|it| entry.has(it)))
-            })?;
-            entry.share = ground.share(entry.held);
+        let place = |value: u32| {
+            let decision = outcomes.decision(value)?;
+            let first = entries.partition_point(|entry| entry.by < decision.by);
+            let behind = entries.iter().skip(first);
+            let mut own = behind.take_while(|entry| entry.by == decision.by);
+            let at = own.position(|entry| entry.has(decision))?;
+            u32::try_from(first + at).ok()
+        };
+        let parts = ground.arena.parted(outcomes.root, place)?;
+        for (at, held) in parts {
+            if let Some(entry) = entries.get_mut(at as usize) {
+                entry.held = held;
+                entry.share = ground.share(held);
+            }
         }
         Ok(DecisionTable {
             ground,

@@ -12,6 +12,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::combine::Known;
 pub(crate) use super::nodes::{Edge, Id};
 use super::nodes::{Nodes, hash};
+use super::walk::Kept;
 
 /// The place of a variable in the order.
 pub(crate) type Var = u8;
@@ -103,6 +104,28 @@ impl Arena {
         edges.get(at).map_or(id, |edge| edge.to)
     }
 
+    /// Where a diagram leads for a class of a variable: nowhere else, where it does not ask for that
+    /// first.
+    pub(super) fn under(&self, id: Id, var: Var, class: ClassId) -> Id {
+        match self.at(id) {
+            Some((asked, _)) if asked == var => self.child(id, class),
+            _ => id,
+        }
+    }
+
+    /// Where most classes of a node's variable lead.
+    pub(super) fn most(&self, id: Id) -> Option<Id> {
+        let (_, edges) = self.at(id)?;
+        let mut counts: FxHashMap<Id, ClassId> = FxHashMap::default();
+        let mut first = 0;
+        for edge in edges {
+            *counts.entry(edge.to).or_default() += edge.last - first + 1;
+            first = edge.last.saturating_add(1);
+        }
+        let count = |edge: &&Edge| counts.get(&edge.to).copied();
+        edges.iter().max_by_key(count).map(|edge| edge.to)
+    }
+
     /// The value that a vector of classes leads to: the class of each variable.
     pub(crate) fn value(&self, mut id: Id, class: impl Fn(Var) -> ClassId) -> u32 {
         loop {
@@ -142,6 +165,25 @@ impl Arena {
         match self.pending.get_mut(from..).and_then(<[Edge]>::last_mut) {
             Some(before) if before.to == run.to => before.last = run.last,
             _ => self.pending.push(run),
+        }
+    }
+
+    /// Adds edges of another node to those of the one that is being made.
+    pub(super) fn pend_kept(&mut self, from: usize, kept: &Kept) {
+        let Some((_, edges)) = self.nodes.get(kept.node) else {
+            return;
+        };
+        let edges = edges.get(kept.edges.clone()).unwrap_or_default();
+        let Some((first, rest)) = edges.split_first() else {
+            return;
+        };
+        match self.pending.get_mut(from..).and_then(<[Edge]>::last_mut) {
+            Some(before) if before.to == first.to => before.last = first.last,
+            _ => self.pending.push(*first),
+        }
+        self.pending.extend_from_slice(rest);
+        if let Some(cut) = self.pending.last_mut() {
+            cut.last = cut.last.min(kept.last);
         }
     }
 
@@ -270,6 +312,57 @@ impl Arena {
             }
         }
         found
+    }
+
+    /// What leads to some values, each with a key: for every key that is there, when it holds. What
+    /// leads to a value of none is in none of them.
+    pub(crate) fn parted(
+        &mut self,
+        id: Id,
+        key: impl Fn(u32) -> Option<u32>,
+    ) -> Result<BTreeMap<u32, Id>, OverBudget> {
+        let mut parts: FxHashMap<Id, BTreeMap<u32, Id>> = FxHashMap::default();
+        for id in self.reached(id) {
+            if let Some(value) = id.as_value() {
+                let of_value = key(value).map(|key| (key, Id::YES));
+                parts.insert(id, of_value.into_iter().collect());
+                continue;
+            }
+            let Some((var, edges)) = self.at(id) else {
+                continue;
+            };
+            // Only the runs that a key has are looked at, not all for each.
+            let mut runs: BTreeMap<u32, Vec<Edge>> = BTreeMap::new();
+            let mut first: ClassId = 0;
+            for edge in edges {
+                for (key, to) in parts.get(&edge.to).into_iter().flatten() {
+                    let own = runs.entry(*key).or_default();
+                    let next = own.last().map_or(0, |run| run.last.saturating_add(1));
+                    if let Some(last) = first.checked_sub(1).filter(|_| next < first) {
+                        own.push(Edge { last, to: Id::NO });
+                    }
+                    own.push(Edge {
+                        last: edge.last,
+                        to: *to,
+                    });
+                }
+                first = edge.last.saturating_add(1);
+            }
+            let mut made = BTreeMap::new();
+            for (key, mut own) in runs {
+                self.step()?;
+                if own
+                    .last()
+                    .is_some_and(|run| run.last.saturating_add(1) < first)
+                {
+                    let last = first.saturating_sub(1);
+                    own.push(Edge { last, to: Id::NO });
+                }
+                made.insert(key, self.make(var, own)?);
+            }
+            parts.insert(id, made);
+        }
+        Ok(parts.remove(&id).unwrap_or_default())
     }
 
     /// The values that a diagram leads to, in ascending order.

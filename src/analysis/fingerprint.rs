@@ -6,7 +6,7 @@
 //! left does not depend on how the policy is written. Attributes are asked for in the order of their
 //! table, whatever order is found to be small.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use rustc_hash::FxHashMap;
@@ -36,7 +36,7 @@ pub(crate) fn canonical(
     // not so of some, the text would be of none of them.
     for together in [true, false] {
         let groups = ground.groups(meaning.root, together)?;
-        let widths = groups.iter().map(|groups| groups.count).collect();
+        let widths = groups.iter().map(Groups::count).collect();
         let mut small = Merged {
             from: &ground.arena,
             groups: &groups,
@@ -111,21 +111,44 @@ impl Merged<'_> {
         let Some(groups) = self.groups.get(usize::from(var)) else {
             return Ok(id);
         };
-        // Of a group, whoever can be answers.
-        let mut to: Vec<Id> = (0..groups.count).map(|_| Id::value(IMPOSSIBLE)).collect();
+        // Of a group, whoever can be answers. Most groups have only classes that lead to one place.
+        let most = self.from.most(id).unwrap_or(id);
+        let mut apart: BTreeMap<ClassId, (ClassId, Id)> = BTreeMap::new();
         let mut first = 0;
         for edge in edges {
-            let below = self.merged(edge.to)?;
             let own = groups.of.get(first as usize..=edge.last as usize);
-            let own: BTreeSet<ClassId> = own.unwrap_or_default().iter().copied().collect();
-            for group in own {
-                if let Some(place) = to.get_mut(group as usize) {
-                    *place = self.arena.combined(*place, below, &mut self.answering)?;
-                }
-            }
             first = edge.last.saturating_add(1);
+            if edge.to == most {
+                continue;
+            }
+            let below = self.merged(edge.to)?;
+            for group in own.unwrap_or_default() {
+                let nothing = (0, Id::value(IMPOSSIBLE));
+                let (count, to) = apart.entry(*group).or_insert(nothing);
+                *count += 1;
+                *to = self.arena.combined(*to, below, &mut self.answering)?;
+            }
         }
-        let runs = (0..).zip(to).map(|(last, to)| Edge { last, to });
+        let most = self.merged(most)?;
+        let mut runs = Vec::new();
+        let mut next = 0;
+        for (group, (count, mut to)) in apart {
+            if groups
+                .sizes
+                .get(group as usize)
+                .is_some_and(|size| count < *size)
+            {
+                to = self.arena.combined(to, most, &mut self.answering)?;
+            }
+            if let Some(last) = group.checked_sub(1).filter(|_| next < group) {
+                runs.push(Edge { last, to: most });
+            }
+            runs.push(Edge { last: group, to });
+            next = group.saturating_add(1);
+        }
+        if let Some(last) = groups.count().checked_sub(1).filter(|last| next <= *last) {
+            runs.push(Edge { last, to: most });
+        }
         let made = self.arena.make(var, runs)?;
         self.memo.insert(id, made);
         Ok(made)

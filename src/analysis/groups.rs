@@ -1,7 +1,7 @@
 //! Which classes of a variable a policy never answers differently, put together; and what each group
 //! of them says of itself, however the policy divides them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use rustc_hash::FxHashMap;
@@ -16,41 +16,189 @@ use crate::facts::{AttributeId, Facts, Kind, ScopeSet};
 pub(super) struct Groups {
     /// Of each class, its group.
     pub(super) of: Vec<ClassId>,
-    pub(super) count: ClassId,
+    /// Of each group, how many classes it has.
+    pub(super) sizes: Vec<ClassId>,
     /// What is in them, where that is not fixed.
     pub(super) says: String,
 }
 
 impl Groups {
-    fn none(width: ClassId) -> Self {
-        Groups {
-            of: (0..width).collect(),
-            count: width,
-            says: String::new(),
+    fn new(of: Vec<ClassId>, says: String) -> Self {
+        let count = of.iter().max().map_or(0, |last| *last as usize + 1);
+        let mut sizes = vec![0; count];
+        for group in &of {
+            if let Some(size) = sizes.get_mut(*group as usize) {
+                *size += 1;
+            }
         }
+        Groups { of, sizes, says }
+    }
+
+    fn none(width: ClassId) -> Self {
+        Groups::new((0..width).collect(), String::new())
     }
 
     /// All classes are one.
     fn one(width: ClassId) -> Self {
-        Groups {
-            of: (0..width).map(|_| 0).collect(),
-            count: 1,
-            says: String::new(),
+        Groups::new((0..width).map(|_| 0).collect(), String::new())
+    }
+
+    /// From the first class like each one, and what that says of its group; groups are in the order of
+    /// what they say.
+    fn by(kinds: &[ClassId], mut says: impl FnMut(ClassId) -> String) -> Self {
+        let mut texts: BTreeMap<ClassId, String> = BTreeMap::new();
+        for kind in kinds {
+            texts.entry(*kind).or_insert_with(|| says(*kind));
+        }
+        let all: BTreeSet<&str> = texts.values().map(String::as_str).collect();
+        let places: BTreeMap<&str, ClassId> = all.iter().copied().zip(0..).collect();
+        let place = |text: &String| places.get(text.as_str()).copied();
+        let groups: BTreeMap<ClassId, ClassId> = texts
+            .iter()
+            .filter_map(|(kind, text)| Some((*kind, place(text)?)))
+            .collect();
+        let of = kinds
+            .iter()
+            .map(|kind| groups.get(kind).copied().unwrap_or_default());
+        let joined: Vec<&str> = all.into_iter().collect();
+        Groups::new(of.collect(), joined.join("; "))
+    }
+
+    pub(super) fn count(&self) -> ClassId {
+        ClassId::try_from(self.sizes.len()).unwrap_or(ClassId::MAX)
+    }
+}
+
+/// Where the classes of a variable lead, from every node that asks for it. Of many classes most lead
+/// to the same place: only what leads elsewhere is kept by class.
+struct Leading {
+    /// Of each node, where most classes lead.
+    most: Vec<Id>,
+    /// Of each class, the nodes from which it leads elsewhere, and to where.
+    apart: Vec<Vec<(usize, Id)>>,
+    /// Of each class, the first of these nodes from which it is answered otherwise than most are.
+    told: Vec<Option<usize>>,
+}
+
+impl Leading {
+    fn new(arena: &Arena, nodes: &[Id], width: ClassId, conflicts: &mut Conflicts<'_>) -> Self {
+        let mut leading = Leading {
+            most: Vec::new(),
+            apart: vec![Vec::new(); width as usize],
+            told: vec![None; width as usize],
+        };
+        for (node, id) in nodes.iter().enumerate() {
+            let most = arena.most(*id).unwrap_or(*id);
+            leading.most.push(most);
+            let mut first = 0;
+            for edge in arena.at(*id).map(|(_, edges)| edges).unwrap_or_default() {
+                let run = first as usize..=edge.last as usize;
+                first = edge.last.saturating_add(1);
+                if edge.to == most {
+                    continue;
+                }
+                let differs = conflicts.between(edge.to, most);
+                for apart in leading.apart.get_mut(run.clone()).unwrap_or_default() {
+                    apart.push((node, edge.to));
+                }
+                for told in leading.told.get_mut(run).unwrap_or_default() {
+                    *told = told.or(differs.then_some(node));
+                }
+            }
+        }
+        leading
+    }
+
+    fn apart(&self, class: ClassId) -> &[(usize, Id)] {
+        let apart = self.apart.get(class as usize);
+        apart.map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn told(&self, class: ClassId) -> Option<usize> {
+        self.told.get(class as usize).copied().flatten()
+    }
+
+    fn most(&self, node: usize) -> Id {
+        self.most.get(node).copied().unwrap_or(Id::NO)
+    }
+
+    /// Whether two classes are answered differently from any node.
+    fn differ(&self, one: ClassId, other: ClassId, conflicts: &mut Conflicts<'_>) -> bool {
+        let (mut left, mut right) = (self.apart(one), self.apart(other));
+        loop {
+            let (node, to) = match (left.split_first(), right.split_first()) {
+                (None, None) => return false,
+                (Some(((at, one), rest)), Some(((other_at, other), other_rest)))
+                    if at == other_at =>
+                {
+                    (left, right) = (rest, other_rest);
+                    (*at, (*one, *other))
+                }
+                (Some(((at, one), rest)), other) if other.is_none_or(|it| *at < it.0.0) => {
+                    left = rest;
+                    (*at, (*one, self.most(*at)))
+                }
+                (_, Some(((at, other), rest))) => {
+                    right = rest;
+                    (*at, (self.most(*at), *other))
+                }
+                (Some(_), None) => return false,
+            };
+            debug_assert!(node < self.most.len());
+            if conflicts.between(to.0, to.1) {
+                return true;
+            }
         }
     }
 
-    /// From what each class says of its group; groups are in the order of that.
-    fn by(texts: &[String]) -> Self {
-        let all: BTreeSet<&String> = texts.iter().collect();
-        let place = |text: &String| all.iter().position(|it| *it == text).unwrap_or_default();
-        let narrow = |at: usize| ClassId::try_from(at).unwrap_or(ClassId::MAX);
-        let joined: Vec<&str> = all.iter().map(|text| text.as_str()).collect();
-        Groups {
-            of: texts.iter().map(|text| narrow(place(text))).collect(),
-            count: narrow(all.len()),
-            says: joined.join("; "),
+    /// For each class the first one that it does not differ from; those that stand alone are their
+    /// own. Which are of one sort is said beside.
+    fn kinds(
+        &self,
+        conflicts: &mut Conflicts<'_>,
+        sort: impl Fn(ClassId) -> Option<usize>,
+        is_alone: impl Fn(ClassId) -> bool,
+    ) -> Vec<ClassId> {
+        let mut kinds: Vec<ClassId> = Vec::new();
+        // The first ones by a node from which they lead elsewhere, and those that are told from most
+        // by none.
+        let mut by_node: FxHashMap<usize, Vec<ClassId>> = FxHashMap::default();
+        let mut like_most: Vec<ClassId> = Vec::new();
+        for class in 0..narrow(self.apart.len()) {
+            let mut like = None;
+            if !is_alone(class) {
+                let mut near: Vec<ClassId> = Vec::new();
+                let mut at = |node: &usize| near.extend(by_node.get(node).into_iter().flatten());
+                // What is told from most by a node is only like others that lead elsewhere there.
+                match self.told(class) {
+                    Some(node) => at(&node),
+                    None => {
+                        self.apart(class).iter().for_each(|(node, _)| at(node));
+                        near.extend(&like_most);
+                        near.sort_unstable();
+                        near.dedup();
+                    }
+                }
+                like = near.into_iter().find(|first| {
+                    sort(*first) == sort(class) && !self.differ(*first, class, conflicts)
+                });
+            }
+            if like.is_none() && !is_alone(class) {
+                for (node, _) in self.apart(class) {
+                    by_node.entry(*node).or_default().push(class);
+                }
+                if self.told(class).is_none() {
+                    like_most.push(class);
+                }
+            }
+            kinds.push(like.unwrap_or(class));
         }
+        kinds
     }
+}
+
+fn narrow(count: usize) -> ClassId {
+    ClassId::try_from(count).unwrap_or(ClassId::MAX)
 }
 
 /// Whether two diagrams answer differently where both answer.
@@ -88,10 +236,15 @@ impl Conflicts<'_> {
         let found = classes
             .into_iter()
             .any(|class| self.between(to(one, class), to(other, class)));
-        self.memo.insert(key, found);
+        if self.memo.len() < MOST_KNOWN {
+            self.memo.insert(key, found);
+        }
         found
     }
 }
+
+/// As many pairs are remembered as some tens of megabytes hold.
+const MOST_KNOWN: usize = 1 << 20;
 
 impl Ground {
     /// Which classes of each variable a diagram never answers differently.
@@ -111,32 +264,45 @@ impl Ground {
         let mut groups = Vec::new();
         for (var, domain) in self.space.domains() {
             let width = self.arena.width(var);
-            let nodes = at.get(&var).map(Vec::as_slice).unwrap_or_default();
-            let mut differ = |one: ClassId, other: ClassId| {
-                let to = |id: &Id| (self.arena.child(*id, one), self.arena.child(*id, other));
-                let mut all = nodes.iter().map(to);
-                !together || all.any(|(one, other)| conflicts.between(one, other))
-            };
             let is_fine = self.space.fine(domain.attribute) == Some(var);
+            let is_fixed = match domain.attribute.row().kind {
+                Kind::Flag { .. } | Kind::Enum { .. } => true,
+                Kind::Set { .. } => false,
+                Kind::Address { .. } | Kind::Header { .. } | Kind::Text { .. } => !is_fine,
+            };
+            if is_fixed {
+                groups.push(Groups::none(width));
+                continue;
+            }
+            let nodes = at.get(&var).map(Vec::as_slice).unwrap_or_default();
+            let leading = Leading::new(&self.arena, nodes, width, &mut conflicts);
+            let all = || (0..width).collect();
             groups.push(match domain.attribute.row().kind {
                 Kind::Set { set, .. } => {
-                    let kinds = kinds(width, &mut differ, |class| class == 0);
+                    let kinds = match together {
+                        true => leading.kinds(&mut conflicts, |_| None, |class| class == 0),
+                        false => all(),
+                    };
                     of_sets(self, var, set, &kinds)
                 }
-                Kind::Address { .. } if is_fine => {
+                Kind::Address { .. } => {
                     let known = known(domain);
                     let ends = ends.as_ref().filter(|it| it.vars.contains(&var));
                     let cut = |pair| ends.is_some_and(|it| it.cuts.contains(&pair));
-                    of_addresses(&known, |one, other| cut((one, other)) || differ(one, other))
+                    of_addresses(&known, |one, other| {
+                        !together || cut((one, other)) || leading.differ(one, other, &mut conflicts)
+                    })
                 }
-                Kind::Header { .. } | Kind::Text { .. } if is_fine => {
-                    of_texts(domain.attribute, &known(domain), &mut differ)
+                Kind::Header { .. } | Kind::Text { .. } => {
+                    let known = known(domain);
+                    let code = |class: ClassId| known.get(class as usize).map(|it| it.code);
+                    let kinds = match together {
+                        true => leading.kinds(&mut conflicts, code, |_| false),
+                        false => all(),
+                    };
+                    of_texts(domain.attribute, &known, &kinds)
                 }
-                Kind::Flag { .. }
-                | Kind::Enum { .. }
-                | Kind::Address { .. }
-                | Kind::Header { .. }
-                | Kind::Text { .. } => Groups::none(width),
+                Kind::Flag { .. } | Kind::Enum { .. } => Groups::none(width),
             });
         }
         Ok(groups)
@@ -152,26 +318,40 @@ impl Ground {
         };
         let width = self.arena.width(peer).min(self.arena.width(client));
         let known = self.space.domain(peer).map(known).unwrap_or_default();
-        let neighbours = (0..width.saturating_sub(1)).map(|class| (class, class + 1));
-        let compared: Vec<(ClassId, ClassId)> = neighbours.chain(apart(&known)).collect();
+        let nodes = |var: &Var| at.get(var).map(Vec::as_slice).unwrap_or_default();
+        let (peers, clients) = (nodes(&peer), nodes(&client));
+        let (peers_by, clients_by) = (self.by_bound(peers), self.by_bound(clients));
+        let mut memo = FxHashMap::default();
         let mut cuts = BTreeSet::new();
-        for (first, second) in compared {
+        let neighbours = (0..width.saturating_sub(1)).map(|class| (class, class + 1));
+        for (first, second) in neighbours.chain(apart(&known)) {
+            // Between neighbours only those make a difference that have a bound there.
+            let is_next = first + 1 == second;
+            let at_bound = |by: &FxHashMap<ClassId, Vec<Id>>| by.get(&first).cloned();
+            let own_clients = match is_next {
+                true => at_bound(&clients_by).unwrap_or_default(),
+                false => clients.to_vec(),
+            };
+            let own_peers = match is_next && own_clients.is_empty() {
+                true => at_bound(&peers_by).unwrap_or_default(),
+                false => peers.to_vec(),
+            };
             let mut pairs = Vec::new();
-            for id in at.get(&peer).into_iter().flatten() {
-                let (one, other) = (self.arena.child(*id, first), self.arena.child(*id, second));
-                let both = [
+            for id in own_peers {
+                let (one, other) = (self.arena.child(id, first), self.arena.child(id, second));
+                let both = (
                     self.fixed(one, &[(client, first)])?,
                     self.fixed(other, &[(client, second)])?,
-                ];
+                );
                 pairs.push((one, other));
-                pairs.push((both[0], both[1]));
+                pairs.push(both);
             }
-            for id in at.get(&client).into_iter().flatten() {
-                pairs.push((self.arena.child(*id, first), self.arena.child(*id, second)));
+            for id in own_clients {
+                pairs.push((self.arena.child(id, first), self.arena.child(id, second)));
             }
             let mut conflicts = Conflicts {
                 arena: &self.arena,
-                memo: FxHashMap::default(),
+                memo,
             };
             if pairs
                 .into_iter()
@@ -179,11 +359,26 @@ impl Ground {
             {
                 cuts.insert((first, second));
             }
+            memo = conflicts.memo;
         }
         Ok(Some(Ends {
             vars: [peer, client],
             cuts,
         }))
+    }
+
+    /// Nodes by the last class of each of their edges, but that of the last one.
+    fn by_bound(&self, nodes: &[Id]) -> FxHashMap<ClassId, Vec<Id>> {
+        let mut by: FxHashMap<ClassId, Vec<Id>> = FxHashMap::default();
+        for id in nodes {
+            let edges = self.arena.at(*id).map(|(_, edges)| edges);
+            if let Some((_, edges)) = edges.and_then(<[_]>::split_last) {
+                for edge in edges {
+                    by.entry(edge.last).or_default().push(*id);
+                }
+            }
+        }
+        by
     }
 }
 
@@ -191,26 +386,6 @@ impl Ground {
 struct Ends {
     vars: [Var; 2],
     cuts: BTreeSet<(ClassId, ClassId)>,
-}
-
-/// For each class the first one that it does not differ from; those that stand alone are their own.
-fn kinds(
-    width: ClassId,
-    differ: &mut impl FnMut(ClassId, ClassId) -> bool,
-    is_alone: impl Fn(ClassId) -> bool,
-) -> Vec<ClassId> {
-    let mut kinds: Vec<ClassId> = Vec::new();
-    let mut firsts: Vec<ClassId> = Vec::new();
-    for class in 0..width {
-        let mut like = firsts.iter().copied();
-        let like = like.find(|first| !is_alone(*first) && !differ(*first, class));
-        let kind = like.filter(|_| !is_alone(class)).unwrap_or(class);
-        if kind == class {
-            firsts.push(class);
-        }
-        kinds.push(kind);
-    }
-    kinds
 }
 
 /// Sets of scopes: which sets are in each group, by the bits of the set.
@@ -229,8 +404,8 @@ fn of_sets(ground: &Ground, var: Var, set: fn(&mut Facts, ScopeSet), kinds: &[Cl
             let _ = write!(text, "{bits:03x} ");
         }
     }
-    let text = |kind: &ClassId| sets.get(*kind as usize).cloned().unwrap_or_default();
-    Groups::by(&kinds.iter().map(text).collect::<Vec<_>>())
+    let text = |kind: ClassId| sets.get(kind as usize).cloned().unwrap_or_default();
+    Groups::by(kinds, text)
 }
 
 /// Classes of addresses of one kind between which there are others, two by two: the first class of
@@ -256,69 +431,66 @@ fn apart(known: &[Known<'_>]) -> Vec<(ClassId, ClassId)> {
 /// Addresses: ranges between which a difference is made. Stretches of one kind are ranges of their own
 /// as soon as any difference is made within a kind.
 fn of_addresses(known: &[Known<'_>], mut is_cut: impl FnMut(ClassId, ClassId) -> bool) -> Groups {
-    let mut starts: Vec<String> = Vec::new();
+    let mut starts: Vec<ClassId> = Vec::new();
     let mut is_needed = false;
     for (class, it) in (0..).zip(known) {
         let before = starts.len().checked_sub(1).and_then(|at| known.get(at));
         let is_first = before.is_none_or(|before| before.code != it.code);
         let cut = !is_first && is_cut(class - 1, class);
         is_needed |= cut;
-        let start = match starts.last().filter(|_| !is_first && !cut) {
-            Some(same) => same.clone(),
-            None => it
-                .range
-                .map_or_else(String::new, |(first, _)| format!("{first:032x}")),
-        };
-        starts.push(start);
+        let same = starts.last().copied().filter(|_| !is_first && !cut);
+        starts.push(same.unwrap_or(class));
     }
+    let start = |class: ClassId| {
+        let range = known.get(class as usize).and_then(|it| it.range);
+        range.map_or_else(String::new, |(first, _)| format!("{first:032x}"))
+    };
     match is_needed
         || apart(known)
             .into_iter()
             .any(|(one, other)| is_cut(one, other))
     {
-        true => Groups::by(&starts),
-        false => Groups::one(ClassId::try_from(known.len()).unwrap_or(ClassId::MAX)),
+        true => Groups::by(&starts, start),
+        false => Groups::one(narrow(known.len())),
     }
 }
 
 /// Headers and texts: the texts and ranges of each group, of one class by itself.
-fn of_texts(
-    attribute: AttributeId,
-    known: &[Known<'_>],
-    differ: &mut impl FnMut(ClassId, ClassId) -> bool,
-) -> Groups {
-    let width = ClassId::try_from(known.len()).unwrap_or(ClassId::MAX);
-    let code = |class: ClassId| known.get(class as usize).map(|it| it.code);
-    let mut differ = |one, other| code(one) != code(other) || differ(one, other);
-    let kinds = kinds(width, &mut differ, |_| false);
-    let mut texts: Vec<String> = Vec::new();
-    for kind in &kinds {
-        let own = || kinds.iter().zip(known).filter(move |it| it.0 == kind);
-        let code = own().next().map_or(0, |(_, it)| it.code);
+fn of_texts(attribute: AttributeId, known: &[Known<'_>], kinds: &[ClassId]) -> Groups {
+    let mut by_kind: BTreeMap<ClassId, Vec<&Known<'_>>> = BTreeMap::new();
+    for (kind, it) in kinds.iter().zip(known) {
+        by_kind.entry(*kind).or_default().push(it);
+    }
+    let codes: BTreeSet<usize> = known.iter().map(|it| it.code).collect();
+    let rests = codes
+        .iter()
+        .map(|code| (*code, rest_of(*code, kinds, known)));
+    let rests: BTreeMap<usize, Option<ClassId>> = rests.collect();
+    let groups = Groups::by(kinds, |kind| {
+        let own = || by_kind.get(&kind).into_iter().flatten();
+        let code = own().next().map_or(0, |it| it.code);
         let mut text = format!("{code}");
         // What nobody names is known by what is named.
-        if rest_of(code, &kinds, known) != Some(*kind) {
+        if rests.get(&code).copied().flatten() != Some(kind) {
             let is_host = attribute.row().name == "host";
-            let mut ranges: Vec<(u128, u128)> = own().filter_map(|(_, it)| it.range).collect();
+            let mut ranges: Vec<(u128, u128)> = own().filter_map(|it| it.range).collect();
             // A host that is an address is that address, however it is named.
-            let alone = own().filter_map(|(_, it)| it.ip).filter(|_| is_host);
+            let alone = own().filter_map(|it| it.ip).filter(|_| is_host);
             ranges.extend(alone.map(|ip| (ip, ip)));
             for (first, last) in joined(ranges) {
                 let _ = write!(text, " {first:032x}-{last:032x}");
             }
-            let named = own().filter(|(_, it)| it.ip.is_none() || !is_host);
-            let mut named: Vec<&str> = named.filter_map(|(_, it)| it.literal).collect();
+            let named = own().filter(|it| it.ip.is_none() || !is_host);
+            let mut named: Vec<&str> = named.filter_map(|it| it.literal).collect();
             named.sort_unstable();
             for literal in named {
                 let _ = write!(text, " {literal:?}");
             }
         }
-        texts.push(text);
-    }
-    let codes: BTreeSet<usize> = known.iter().map(|it| it.code).collect();
-    let groups = Groups::by(&texts);
-    match groups.count as usize == codes.len() {
-        true => Groups::one(width),
+        text
+    });
+    match groups.count() as usize == codes.len() {
+        true => Groups::one(narrow(known.len())),
         false => groups,
     }
 }
@@ -330,17 +502,16 @@ fn rest_of(code: usize, kinds: &[ClassId], known: &[Known<'_>]) -> Option<ClassI
     if let Some((kind, _)) = others.next() {
         return Some(*kind);
     }
-    let mut sizes: Vec<(ClassId, u128)> = Vec::new();
+    // The first of the largest ones; a kind is its first class.
+    let mut sizes: BTreeMap<ClassId, u128> = BTreeMap::new();
     for (kind, it) in own() {
         let size = it.range.map_or(0, |(first, last)| last - first);
-        match sizes.iter_mut().find(|known| known.0 == *kind) {
-            Some(known) => known.1 = known.1.saturating_add(size),
-            None => sizes.push((*kind, size)),
-        }
+        let whole = sizes.entry(*kind).or_default();
+        *whole = whole.saturating_add(size);
     }
-    let largest = sizes.iter().map(|it| it.1).max()?;
-    let largest = sizes.iter().find(|it| it.1 == largest);
-    largest.map(|(kind, _)| *kind)
+    let largest = *sizes.values().max()?;
+    let mut sizes = sizes.into_iter();
+    sizes.find_map(|(kind, size)| (size == largest).then_some(kind))
 }
 
 /// Ranges, sorted, those that touch being one.

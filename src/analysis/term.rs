@@ -47,13 +47,18 @@ pub(super) struct Known<'a> {
 /// What each class is known by.
 pub(super) fn known(domain: &Domain) -> Vec<Known<'_>> {
     let row = domain.attribute.row();
-    let literals = domain.literals();
+    let mut literals = vec![None; domain.classes.len()];
+    for (text, class) in domain.literals() {
+        if let Some(place) = literals.get_mut(class as usize) {
+            *place = Some(text);
+        }
+    }
     let codes = (0..domain.classes.len()).map(|at| domain.coarse.get(at).copied());
     let mut facts = Facts::default();
     let all = (0..).zip(domain.classes.iter().zip(codes));
     all.map(|(at, (class, code))| {
         class.member.put(domain.attribute, &mut facts);
-        let literal = literals.iter().find(|(_, class)| *class == at);
+        let literal = literals.get(at as usize).copied().flatten();
         let ip = match row.kind {
             Kind::Header { ip, .. } => ip(&facts).map(number),
             Kind::Flag { .. }
@@ -70,7 +75,7 @@ pub(super) fn known(domain: &Domain) -> Vec<Known<'_>> {
                     code.unwrap_or(at) as usize
                 }
             },
-            literal: literal.map(|(text, _)| *text),
+            literal,
             ip: ip.filter(|_| literal.is_some()),
             range: class.ranges.first().copied(),
         }

@@ -1,6 +1,8 @@
 //! Ways through several diagrams side by side: run by run of the variable that they ask for next,
 //! and on to the first vector that is looked for.
 
+use std::ops::Range;
+
 use rustc_hash::FxHashSet;
 
 use super::diagram::{Arena, ClassId, OverBudget, Var};
@@ -86,6 +88,62 @@ impl<const N: usize> Next<N> {
     }
 }
 
+/// Edges of a node that are left as they are: those of a range, but the last one no further than
+/// a class.
+pub(super) struct Kept {
+    pub(super) node: Id,
+    pub(super) edges: Range<usize>,
+    pub(super) last: ClassId,
+}
+
+impl Next<2> {
+    /// The edges of one of both that the other one leaves as they are, from the next run on, where
+    /// they are several.
+    #[inline]
+    pub(super) fn kept(
+        &mut self,
+        arena: &Arena,
+        keeps: impl Fn(usize, Id) -> bool,
+    ) -> Option<Kept> {
+        if self.is_over {
+            return None;
+        }
+        let end = arena.width(self.var).saturating_sub(1);
+        let [left, right] = self.all;
+        let [at_left, at_right] = self.at;
+        let of = |id: Id| arena.at(id).filter(|(asked, _)| *asked == self.var);
+        let (left_edges, right_edges) = (of(left)?.1, of(right)?.1);
+        let (own, other) = (left_edges.get(at_left)?, right_edges.get(at_right)?);
+        // Where one goes further than the other, that one may leave the other as it is.
+        let (place, node, edges, at, last) = match own.last > other.last {
+            true if keeps(0, own.to) => (1, right, right_edges, at_right, own.last),
+            false if own.last < other.last && keeps(1, other.to) => {
+                (0, left, left_edges, at_left, other.last)
+            }
+            true | false => return None,
+        };
+        let behind = past(edges, at, last);
+        // The one that is cut short is not behind it yet.
+        let is_cut = behind
+            .checked_sub(1)
+            .and_then(|before| edges.get(before))
+            .is_none_or(|edge| edge.last < last);
+        let kept = Kept {
+            node,
+            edges: at..behind + usize::from(is_cut),
+            last,
+        };
+        self.is_over = last >= end;
+        for (this, place_is) in self.at.iter_mut().zip(0..) {
+            *this = match place_is == place {
+                true => behind,
+                false => *this + 1,
+            };
+        }
+        Some(kept)
+    }
+}
+
 /// A search for a vector.
 struct Search<'a, const N: usize, E, J> {
     arena: &'a mut Arena,
@@ -111,6 +169,11 @@ where
         self.arena.step()?;
         let place = usize::from(var);
         let own = vector.get(place).copied().unwrap_or_default();
+        // What is as usual is mostly one of which it is so, and spares the way through the others.
+        let to = all.map(|id| self.arena.under(id, var, own));
+        if self.found(to, vector)? {
+            return Ok(true);
+        }
         let mut first = 0;
         let mut next = Next::new(var, all);
         while let Some((last, to)) = next.run(self.arena, self.ends) {

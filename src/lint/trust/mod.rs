@@ -10,6 +10,8 @@ pub(super) mod page;
 pub(super) mod proxy;
 pub(super) mod rebinding;
 
+use std::collections::BTreeSet;
+
 use super::View;
 use crate::analysis::attacker::{Attacker, Intruder, Said};
 use crate::analysis::{Id, Outcomes, OverBudget};
@@ -76,7 +78,6 @@ fn holes<'a>(
         return Ok(Vec::new());
     }
     let tried = outcomes(view, connections)?;
-    let values = view.ground.arena.values(tried.root);
     let mut clauses: Vec<(ClauseId, &Clause)> = view
         .own_rules()
         .into_iter()
@@ -88,18 +89,17 @@ fn holes<'a>(
         clauses.push((view.program.default.id, default));
     }
     clauses.retain(|(id, _)| !view.told_for_whom.contains(id));
+    let asked: BTreeSet<ClauseId> = clauses.iter().map(|(id, _)| *id).collect();
+    let admitting = view.ground.arena.parted(tried.root, |value| {
+        let decision = tried.decision(value);
+        let decision = decision.filter(|it| asked.contains(&it.by) && admits(it.verdict));
+        decision.map(|it| it.by.0)
+    })?;
     let mut found = Vec::new();
     for (id, clause) in clauses {
-        let is_it = |value: &u32| {
-            let decision = tried.decision(*value);
-            decision.is_some_and(|it| it.by == id && admits(it.verdict))
-        };
-        let wanted: Vec<u32> = values.iter().copied().filter(is_it).collect();
-        if wanted.is_empty() {
+        let Some(admitted) = admitting.get(&id.0).copied() else {
             continue;
-        }
-        let arena = &mut view.ground.arena;
-        let admitted = arena.mapped(tried.root, |value| u32::from(wanted.contains(&value)))?;
+        };
         let Some(facts) = view.ground.witness(admitted, |value| value == 1) else {
             continue;
         };
