@@ -44,6 +44,13 @@ fn lint_rules(bencher: Bencher<'_, '_>, rules: usize) {
     bencher.bench_local(|| lint::lint(black_box(&policy), lint::Search::usual(NODES)));
 }
 
+/// Each rule with a name of its own: twice as many take about twice as long.
+#[divan::bench(args = [1_000, 2_000], sample_count = 5, sample_size = 1)]
+fn lint_names(bencher: Bencher<'_, '_>, names: usize) {
+    let policy = Policy::parse("names.policy", &named(names)).expect("it loads");
+    bencher.bench_local(|| lint::lint(black_box(&policy), lint::Search::usual(NODES)));
+}
+
 /// Every attacker of the table, once the policy is a diagram.
 #[divan::bench]
 fn attack_the_default_policy(bencher: Bencher<'_, '_>) {
@@ -77,6 +84,17 @@ fn nearest_of_rules(bencher: Bencher<'_, '_>, rules: usize) {
     bencher
         .with_inputs(|| field.clone())
         .bench_local_values(|field| field.ways(Expected::Kind(VerdictKind::Approve)));
+}
+
+/// Rules of which each is about a host of its own.
+fn named(names: usize) -> String {
+    let mut text = String::from("gw-policy 1\n");
+    for name in 0..names {
+        writeln!(text, "host=\"h{name}.example\" and client=cli → approve")
+            .expect("writing to a string");
+    }
+    text.push_str("default → reject(not-permitted)\n");
+    text
 }
 
 /// Rules as people write them: a client, an authentication, networks of their own and a set that

@@ -302,11 +302,11 @@ impl Arena {
         if let Some(known) = memo.get(&(left, right)) {
             return Ok(*known);
         }
-        self.step()?;
         let asked = [left, right].map(|id| self.at(id).map(|(var, _)| var));
         let var = asked.into_iter().flatten().min().unwrap_or(0);
         let from = self.pending.len();
         let mut next = Next::new(var, [left, right]);
+        let mut runs = 0;
         loop {
             // Of many classes that few are told from, most are left as they are.
             let kept = next.kept(self, |place, id| match place {
@@ -325,7 +325,9 @@ impl Arena {
             };
             let to = self.combined_with(left, right, combine, memo)?;
             self.pend(from, Edge { last, to });
+            runs += 1;
         }
+        self.step_over(runs)?;
         let made = self.made(var, from)?;
         memo.insert((left, right), made);
         Ok(made)
@@ -356,11 +358,11 @@ impl Arena {
         if let Some(known) = memo.get(&id) {
             return Ok(*known);
         }
-        self.step()?;
         let Some((var, edges)) = self.at(id) else {
             return Ok(id);
         };
         let mut edges = edges.to_vec();
+        self.step_over(edges.len())?;
         for edge in &mut edges {
             edge.to = self.replaced(edge.to, to, memo)?;
         }

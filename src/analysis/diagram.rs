@@ -25,7 +25,7 @@ pub(crate) type ClassId = u32;
 pub struct OverBudget;
 
 /// What an analysis may take. A node of many edges counts for several. Steps are looks at pairs of
-/// nodes; memory grows with both.
+/// nodes, of many runs several; memory grows with both.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
     pub(crate) nodes: usize,
@@ -75,6 +75,15 @@ impl Arena {
     pub(crate) fn allow(&mut self, budget: Budget) {
         self.budget = budget;
         self.steps = 0;
+    }
+
+    /// What was taken so far.
+    #[cfg(test)]
+    pub(crate) fn taken(&self) -> Budget {
+        Budget {
+            nodes: self.weight,
+            steps: self.steps,
+        }
     }
 
     /// How many classes a variable has.
@@ -139,8 +148,14 @@ impl Arena {
         }
     }
 
+    /// A look at some nodes, one behind the other.
     pub(super) fn step(&mut self) -> Result<(), OverBudget> {
-        self.steps += 1;
+        self.step_over(0)
+    }
+
+    /// The same of nodes that have many runs.
+    pub(super) fn step_over(&mut self, runs: usize) -> Result<(), OverBudget> {
+        self.steps += 1 + runs / 8;
         match self.steps > self.budget.steps {
             true => Err(OverBudget),
             false => Ok(()),

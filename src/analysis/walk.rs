@@ -175,6 +175,7 @@ where
             return Ok(true);
         }
         let mut first = 0;
+        let mut runs = 0_u32;
         let mut next = Next::new(var, all);
         while let Some((last, to)) = next.run(self.arena, self.ends) {
             if let Some(class) = vector.get_mut(place) {
@@ -184,6 +185,10 @@ where
                 return Ok(true);
             }
             first = last.saturating_add(1);
+            runs += 1;
+            if runs & 7 == 0 {
+                self.arena.step()?;
+            }
         }
         if let Some(class) = vector.get_mut(place) {
             *class = own;

@@ -89,6 +89,35 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
     })
 }
 
+/// What whole kinds of addresses are, one stretch or all that there are.
+const WHOLE: [&[&str]; 10] = [
+    &["127.0.0.0/8"],
+    &["::1/128"],
+    &["127.0.0.0/8", "::1/128"],
+    &["10.0.0.0/8"],
+    &["172.16.0.0/12", "fc00::/7"],
+    &["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"],
+    &["169.254.0.0/16", "fe80::/10"],
+    &["0.0.0.0/0"],
+    &["::/0"],
+    &["0.0.0.0/0", "::/0"],
+];
+
+/// Fewer networks than so many, or those of whole kinds of addresses.
+fn networks(bound: usize) -> BoxedStrategy<Vec<ipnet::IpNet>> {
+    let some = (addresses(), 0u8..=32)
+        .prop_map(|(ip, length)| ipnet::IpNet::new(ip, length).unwrap().trunc());
+    let some = prop::collection::vec(some, 0..bound);
+    let whole = prop::sample::select(WHOLE.to_vec()).prop_map(|texts| {
+        let networks = texts.iter().map(|text| text.parse().unwrap());
+        networks.collect()
+    });
+    match bound {
+        0 | 1 => some.boxed(),
+        _ => prop_oneof![3 => some, 1 => whole].boxed(),
+    }
+}
+
 fn comparison() -> impl Strategy<Value = Condition> {
     attribute().prop_flat_map(|attribute| {
         let predicate = match attribute.row().kind {
@@ -103,11 +132,7 @@ fn comparison() -> impl Strategy<Value = Condition> {
                 let width = u32::try_from(kind.words().len()).unwrap();
                 let codes = any::<u64>().prop_map(move |codes| codes & ((1u64 << width) - 1));
                 let ip = matches!(kind, Kind::Address { .. } | Kind::Header { .. });
-                let networks = prop::collection::vec(
-                    (addresses(), 0u8..=32)
-                        .prop_map(|(ip, length)| ipnet::IpNet::new(ip, length).unwrap().trunc()),
-                    0..if ip { 3 } else { 1 },
-                );
+                let networks = networks(if ip { 3 } else { 1 });
                 let text = matches!(kind, Kind::Text { .. } | Kind::Header { .. });
                 let all: Vec<&str> = HOSTS.into_iter().chain(ORIGINS).chain(TEXTS).collect();
                 let texts = prop::sample::subsequence(all, 0..if text { 3 } else { 1 });

@@ -4,7 +4,8 @@
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use super::{Search, lint};
+use super::{LINTS, Search, View, lint};
+use crate::analysis::{Analysed, Budget};
 use crate::decide::decide;
 use crate::decide::tests::walk::Walk;
 use crate::diagnostic::{Code, Diagnostic};
@@ -204,4 +205,58 @@ fn a_guard_is_not_idle_for_what_others_never_come_to_beside_it() {
         found.iter().all(|it| it.code != Code::IdleGuard),
         "{found:?}"
     );
+}
+
+/// A policy of so many rules, each with values of its own.
+fn of_many(rule: fn(usize) -> String, rules: usize) -> Policy {
+    let rules: Vec<String> = (1..=rules).map(rule).collect();
+    let text = format!(
+        "gw-policy 1\n{}\ndefault → reject(not-permitted)\n",
+        rules.join("\n")
+    );
+    Policy::parse("many.policy", &text).unwrap()
+}
+
+/// What it takes to look for everything in a policy.
+fn taken(policy: &Policy) -> Budget {
+    let budget = Budget::default();
+    let analysed = Analysed::new(policy.program(), budget).unwrap();
+    let mut view = View::new(policy, analysed, budget.nodes).unwrap();
+    for lint in LINTS.iter().filter(|lint| !lint.is_asked_for) {
+        (lint.find)(&mut view).unwrap();
+    }
+    view.ground.arena.taken()
+}
+
+/// Twice as many names of one attribute take about twice as much, not four times.
+#[test]
+fn what_is_looked_at_grows_with_what_is_named() {
+    let kinds: [fn(usize) -> String; 4] = [
+        |at| format!("host=\"h{at:04}.example\" and client=cli → approve"),
+        |at| format!("path=\"/{at}\" and auth=token → approve"),
+        |at| {
+            format!(
+                "peer in {{ 10.{}.{}.0/24 }} and client=cli → approve",
+                at / 250,
+                at % 250
+            )
+        },
+        |at| {
+            format!(
+                "peer in {{ 10.{}.{}.0/24 }} and path=\"/{at}\" → approve",
+                at / 250,
+                at % 250
+            )
+        },
+    ];
+    for rule in kinds {
+        let [none, some, twice] = [0, 200, 400].map(|rules| taken(&of_many(rule, rules)));
+        let grows = |of: fn(&Budget) -> usize| {
+            let [one, other] = [some, twice].map(|it| of(&it) - of(&none).min(of(&it)));
+            assert!(one > 0, "{} takes nothing", rule(1));
+            assert!(other * 2 <= one * 5, "{}: {one} becomes {other}", rule(1));
+        };
+        grows(|it| it.nodes);
+        grows(|it| it.steps);
+    }
 }
