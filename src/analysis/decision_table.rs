@@ -33,6 +33,8 @@ pub(crate) struct DecisionTable {
     names: Names,
     /// In the order of clauses: guards, rules, the default.
     pub(crate) entries: Vec<Entry>,
+    /// What was given last, and what that is together: mostly it is given again.
+    given: (Vec<Id>, Id),
 }
 
 impl DecisionTable {
@@ -80,6 +82,7 @@ impl DecisionTable {
             ground,
             names,
             entries,
+            given: (Vec::new(), Id::NO),
         })
     }
 
@@ -97,8 +100,13 @@ impl DecisionTable {
         given: &dyn Fn(&Entry) -> bool,
         most: usize,
     ) -> Result<Regions, OverBudget> {
-        let held = self.together(of)?;
-        let given = self.together(given)?;
+        let held = self.held(of);
+        let held = self.together(&held)?;
+        let all = self.held(given);
+        if self.given.0 != all {
+            self.given = (all.clone(), self.together(&all)?);
+        }
+        let given = self.given.1;
         let all = std::mem::replace(&mut self.ground.assumed, given);
         let found = self
             .ground
@@ -111,11 +119,17 @@ impl DecisionTable {
         Ok(found)
     }
 
-    /// What some entries are decided for.
-    fn together(&mut self, of: &dyn Fn(&Entry) -> bool) -> Result<Id, OverBudget> {
+    /// What each of some entries is decided for.
+    fn held(&self, of: &dyn Fn(&Entry) -> bool) -> Vec<Id> {
+        let some = self.entries.iter().filter(|entry| of(entry));
+        some.map(|entry| entry.held).collect()
+    }
+
+    /// All of that together.
+    fn together(&mut self, held: &[Id]) -> Result<Id, OverBudget> {
         let mut all = Id::NO;
-        for entry in self.entries.iter().filter(|entry| of(entry)) {
-            all = self.ground.arena.or(all, entry.held)?;
+        for held in held {
+            all = self.ground.arena.or(all, *held)?;
         }
         Ok(all)
     }

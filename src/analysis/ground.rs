@@ -25,6 +25,8 @@ pub(crate) struct Ground {
     /// Which variables are asked for.
     is_asked: Vec<bool>,
     pub(super) tables: Tables,
+    /// How much of all vectors what was assumed last holds for, where that was asked.
+    pub(super) whole: Option<(Id, f64)>,
 }
 
 impl Ground {
@@ -58,6 +60,7 @@ impl Ground {
             asked: assumed,
             is_asked,
             tables: Tables::default(),
+            whole: None,
         };
         for attribute in LAWFUL.iter().filter_map(|name| AttributeId::named(name)) {
             ground.ask(attribute);

@@ -84,9 +84,14 @@ struct Search<'a> {
 
 impl Ground {
     /// How much of what could be said a condition holds for.
-    pub(crate) fn share(&self, condition: Id) -> f64 {
+    pub(crate) fn share(&mut self, condition: Id) -> f64 {
         let of = |id: Id| self.arena.shares(id).get(&1).copied().unwrap_or(0.0);
-        of(condition) / of(self.assumed)
+        let all = match self.whole {
+            Some((known, share)) if known == self.assumed => share,
+            _ => of(self.assumed),
+        };
+        self.whole = Some((self.assumed, all));
+        of(condition) / all
     }
 
     /// The regions of a condition: at most so many.
