@@ -25,6 +25,8 @@ mod wording;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use rustc_hash::FxHashMap;
 
 use crate::analysis::{
@@ -231,6 +233,8 @@ struct View<'a> {
     firsts: FxHashMap<ClauseId, Id>,
     /// Whether a rule is redundant, where that was asked.
     redundant: FxHashMap<ClauseId, bool>,
+    /// By which clauses some connections come in, where that was asked.
+    admitting: FxHashMap<Id, BTreeSet<ClauseId>>,
     /// The policy's own text.
     wording: Wording<'a>,
     nodes: usize,
@@ -251,6 +255,7 @@ impl<'a> View<'a> {
             told_for_whom: Vec::new(),
             firsts: FxHashMap::default(),
             redundant: FxHashMap::default(),
+            admitting: FxHashMap::default(),
             wording,
             nodes,
         })

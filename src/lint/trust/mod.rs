@@ -118,10 +118,17 @@ fn holes<'a>(
 impl Hole<'_> {
     /// Whether the rule lets in some other connections, too.
     fn admits(&self, view: &mut View<'_>, connections: Id) -> Result<bool, OverBudget> {
+        if let Some(admitting) = view.admitting.get(&connections) {
+            return Ok(admitting.contains(&self.id));
+        }
         let tried = outcomes(view, connections)?;
         let values = view.ground.arena.values(tried.root).into_iter();
-        let mut decisions = values.filter_map(|value| tried.decision(value));
-        Ok(decisions.any(|it| it.by == self.id && it.verdict.admits()))
+        let decisions = values.filter_map(|value| tried.decision(value));
+        let admitting = decisions.filter(|it| it.verdict.admits());
+        let admitting: BTreeSet<ClauseId> = admitting.map(|it| it.by).collect();
+        let admits = admitting.contains(&self.id);
+        view.admitting.insert(connections, admitting);
+        Ok(admits)
     }
 
     /// What is told of it, with the first of some conditions that keeps all of them out, and leaves
