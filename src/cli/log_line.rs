@@ -18,7 +18,7 @@ use crate::lang::check::settle;
 use crate::lang::checked::NamedFact;
 use crate::logline::{self, KINDS, Told};
 use crate::policy::Policy;
-use crate::source::{Sources, Span, printable, shell_file};
+use crate::source::{Sources, Span, printable, shell_file, shell_word};
 
 /// How many connections of a pasted text are told of.
 const MOST: usize = 8;
@@ -45,6 +45,13 @@ pub(super) fn read(text: &str) -> Result<Vec<Told>, Problem> {
     if !told.is_empty() {
         return Ok(told);
     }
+    if let Some(connection) = own(&text) {
+        let message = "this is a line of gw's own log, which has all facts of its connection";
+        return Err(problem(
+            Diagnostic::error(Code::InvalidFact, message)
+                .help(format!("ask for it: gw explain --connection {connection}")),
+        ));
+    }
     // The line is not shown: it may hold a secret.
     let message = match text.trim().is_empty() {
         true => "there is no line",
@@ -60,6 +67,14 @@ pub(super) fn read(text: &str) -> Result<Vec<Told>, Problem> {
             .help(format!("lines are known by {}", markers.join(", ")))
             .help("and by the words of a refusal: `pairing required`, `gateway token mismatch`, `device identity required`, `origin not allowed`"),
     ))
+}
+
+/// The connection of a line of our own log.
+fn own(text: &str) -> Option<String> {
+    let line: Value = serde_json::from_str(text.lines().next()?).ok()?;
+    line.get("gw-log")?;
+    let connection = line.get("connection")?.as_str()?;
+    Some(shell_word(&printable(connection)))
 }
 
 /// What a policy says to each connection that was told of, and how many it was not asked about.
