@@ -152,3 +152,30 @@ pub(super) fn followers(
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// What an assumption ties together is open together.
+    #[test]
+    fn every_tied_fact_is_in_the_tables() {
+        let mut names = BTreeSet::new();
+        for (name, others) in FOLLOWERS.iter().chain(SOURCES) {
+            names.insert(*name);
+            names.extend(others.iter().copied());
+        }
+        for name in &names {
+            assert!(AttributeId::named(name).is_some(), "{name}");
+        }
+        let tied: BTreeSet<&str> = ASSUMPTIONS
+            .iter()
+            .flat_map(|it| it.about)
+            .copied()
+            .collect();
+        let missing: Vec<&&str> = tied.difference(&names).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+}
