@@ -235,12 +235,15 @@ impl Proof<'_> {
         if text.is_empty() || text.contains('\n') {
             return String::new();
         }
-        // A comparison that denies is its opposite, under a `not` of the same text.
-        let asserted = match text.split_once("!=") {
+        // A comparison that denies is its opposite, under a `not` of the same text. What is compared
+        // with may hold anything between its quotes.
+        let divided = |by: &str| {
+            let (name, values) = text.split_once(by)?;
+            (!name.contains(['"', '{'])).then_some((name, values))
+        };
+        let asserted = match divided("!=") {
             Some((name, value)) => Some(format!("{name}={value}")),
-            None => text
-                .split_once(" not in ")
-                .map(|(name, values)| format!("{name} in {values}")),
+            None => divided(" not in ").map(|(name, values)| format!("{name} in {values}")),
         };
         match (holds, asserted, text.strip_prefix("not ")) {
             (true, Some(asserted), _) => asserted,

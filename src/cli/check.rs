@@ -201,6 +201,9 @@ impl<'a> Checking<'a> {
         if mended.has_failed() {
             self.exit = self.exit.and(Exit::Input);
         }
+        if mended.has_left(&self.args.semantic) {
+            self.exit = self.exit.and(Exit::Failure);
+        }
         let policy = mended.policy().clone();
         self.fixes.push(mended);
         Ok(policy)

@@ -27,7 +27,7 @@ pub(super) fn effect(
     max_nodes: usize,
 ) -> Result<(String, Value), OverBudget> {
     let told = Told::new(old, new, false, max_nodes)?;
-    Ok((told.changed(), told.json()))
+    Ok((told.changed(""), told.json()))
 }
 
 /// A comparison, ready to be told.
@@ -202,12 +202,12 @@ impl<'a> Told<'a> {
         }
         text.push('\n');
         text.push_str(&self.table());
-        text.push_str(&self.changed());
+        text.push_str(&self.changed(": --all lists them"));
         text
     }
 
-    /// What changed, the widest first.
-    fn changed(&self) -> String {
+    /// What changed, the widest first; how to have all of it listed stands behind what is left out.
+    fn changed(&self, how: &str) -> String {
         let mut text = String::new();
         for (direction, title) in SECTIONS {
             let mut changes = self.changes(*direction).peekable();
@@ -216,7 +216,7 @@ impl<'a> Told<'a> {
             }
             let _ = writeln!(text, "\n{title}");
             for change in changes.filter(|change| !self.is_by_clauses(change)) {
-                self.change(change, &mut text);
+                self.change(change, how, &mut text);
             }
             if *direction == Direction::default() && !self.all {
                 text.push('\n');
@@ -234,7 +234,7 @@ impl<'a> Told<'a> {
         change.is_of_words() && !self.all
     }
 
-    fn change(&self, change: &Change, text: &mut String) {
+    fn change(&self, change: &Change, how: &str, text: &mut String) {
         let it = &change.transition;
         let (from, to) = (shown(&it.from), shown(&it.to));
         let _ = writeln!(text, "\n  {from} → {to}   {}", percent(it.share));
@@ -247,7 +247,7 @@ impl<'a> Told<'a> {
             let _ = writeln!(text, "      {}", self.see(example));
         }
         if let Some(rest) = change.rest() {
-            let _ = writeln!(text, "    {rest}: --all lists them");
+            let _ = writeln!(text, "    {rest}{how}");
         }
     }
 

@@ -217,6 +217,12 @@ impl Mended {
         !self.is_written() && kept.iter().chain(changed).any(is_it)
     }
 
+    /// Whether something that was asked for by its name was not done.
+    pub(super) fn has_left(&self, asked: &[Code]) -> bool {
+        let mut left = self.repair.left.iter();
+        left.any(|(made, _)| asked.contains(&made.code))
+    }
+
     /// Whether what was to be written could not be.
     pub(super) fn has_failed(&self) -> bool {
         matches!(self.written, Written::Failed(_))
@@ -303,9 +309,10 @@ impl Mended {
                 && kept
                     .iter()
                     .any(|it| (it.code, it.line) == (offer.made.code, offer.made.line));
-            let command = match (&offer.then, is_gone) {
-                (None, _) => String::new(),
-                (Some(_), gone) => format!(
+            let command = match (&offer.refused, is_gone) {
+                (Some(Unproved::DoesNotLoad), _) => String::new(),
+                (Some(why), _) => format!("    not done if it is asked for: {}\n", because(why)),
+                (None, gone) => format!(
                     "    {}: gw check-policy --fix --semantic {} {}\n",
                     if gone {
                         "instead: put the old text back, and"

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use super::progress::Progress;
 use crate::diagnostic::render::{Format, pretty, render};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::source::Sources;
+use crate::source::{Sources, printable};
 
 /// The form of what is printed, for verbs that report problems.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -121,9 +121,13 @@ impl Output {
     /// Writes what was said so far. A reader that has gone away is no failure of ours.
     pub(super) fn flush(&mut self) {
         self.busy = None;
-        let _ = std::io::stderr().write_all(self.err.as_bytes());
-        let mut out = std::io::stdout();
-        let _ = out.write_all(self.out.as_bytes());
+        let (mut err, mut out) = (std::io::stderr(), std::io::stdout());
+        let told = |text: &str, is_terminal: bool| match is_terminal {
+            true => for_terminal(text),
+            false => text.to_owned(),
+        };
+        let _ = err.write_all(told(&self.err, err.is_terminal()).as_bytes());
+        let _ = out.write_all(told(&self.out, out.is_terminal()).as_bytes());
         let _ = out.flush();
         *self = Output::default();
     }
@@ -132,6 +136,33 @@ impl Output {
     pub(super) fn finish(mut self) {
         self.flush();
     }
+}
+
+/// A text in which a terminal finds nothing to act upon but colours: the name of a file may hold
+/// anything.
+fn for_terminal(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('\u{1b}') {
+        shown.push_str(&printable(before));
+        let colour = behind.strip_prefix('[').and_then(|it| it.split_once('m'));
+        let colour = colour.filter(|(codes, _)| {
+            let mut codes = codes.chars();
+            codes.all(|code| code.is_ascii_digit() || code == ';')
+        });
+        rest = match colour {
+            Some((codes, behind)) => {
+                shown.push_str(&format!("\u{1b}[{codes}m"));
+                behind
+            }
+            None => {
+                shown.push('?');
+                behind
+            }
+        };
+    }
+    shown.push_str(&printable(rest));
+    shown
 }
 
 /// What a document on several files says of one that cannot be used.
@@ -147,4 +178,19 @@ pub(super) fn refused(file: &str, problems: &Diagnostics, sources: &Sources) -> 
 /// Whether to use colour on a stream: only on a terminal, and not when `NO_COLOR` is set.
 pub(super) fn colour(terminal: bool) -> bool {
     terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_told_colours_and_nothing_else() {
+        let text = "\u{1b}[1;31mred\u{1b}[0m \u{1b}]0;title\u{7} \u{1b}[2J \u{1b}";
+        let shown = for_terminal(text);
+        assert_eq!(shown.matches('\u{1b}').count(), 2, "{shown:?}");
+        assert!(shown.starts_with("\u{1b}[1;31mred\u{1b}[0m ?"), "{shown:?}");
+        assert!(!shown.contains('\u{7}'), "{shown:?}");
+        assert_eq!(for_terminal("one\n\ttwo"), "one\n\ttwo");
+    }
 }

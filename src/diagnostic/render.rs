@@ -168,11 +168,19 @@ fn boxes<'a>(diagnostic: &'a Diagnostic, sources: &Sources) -> (Vec<&'a Label>, 
     (near, far)
 }
 
-/// A text in lines that leave room for an indent.
+/// What stands before a command that ends a text.
+const BEFORE_COMMAND: &str = ": ";
+
+/// A text in lines that leave room for an indent. A command at its end stays in one piece, so that it
+/// can be copied.
 fn wrapped(text: &str) -> Vec<String> {
     const INDENT: &str = "        ";
+    let command = text.find(": gw ").map(|at| at + BEFORE_COMMAND.len());
+    let (prose, command) = text.split_at(command.unwrap_or(text.len()));
+    let words = prose.strip_suffix(' ').unwrap_or(prose).split(' ');
+    let command = Some(command).filter(|it| !it.is_empty());
     let mut lines = vec![String::new()];
-    for word in text.split(' ') {
+    for word in words.chain(command) {
         let full = lines.last().is_some_and(|line| {
             !line.is_empty()
                 && line.chars().count() + 1 + word.chars().count() + INDENT.len() > WIDTH

@@ -10,7 +10,7 @@ pub use super::world::Limit;
 use super::world::World;
 use crate::analysis::{Ground, IMPOSSIBLE, Id, Names, OverBudget, Var};
 use crate::decide::{Decision, decide};
-use crate::facts::assumptions::broken;
+use crate::facts::assumptions::{Assumption, Named, broken, complete};
 use crate::facts::{AttributeId, Facts};
 use crate::lang::check::Vocabulary;
 use crate::policy::Policy;
@@ -84,6 +84,8 @@ struct Search<'a> {
     unknown: &'a [AttributeId],
     followers: Vec<AttributeId>,
     limits: Vec<Limit>,
+    /// The assumptions that what is given breaks.
+    excused: Vec<&'static str>,
 }
 
 impl<'a> Search<'a> {
@@ -95,7 +97,7 @@ impl<'a> Search<'a> {
             all.extend(open.unknown.iter().flat_map(|id| open::sources(*id)));
             all
         };
-        let excused: Vec<&str> = broken(facts)
+        let excused: Vec<&'static str> = broken(facts)
             .filter(|assumption| {
                 let about = assumption.about.iter();
                 let mut about = about.filter_map(|name| AttributeId::named(name));
@@ -124,6 +126,7 @@ impl<'a> Search<'a> {
             unknown: open.unknown,
             followers: others.filter(of_unknown).collect(),
             limits,
+            excused,
             ground,
         })
     }
@@ -208,13 +211,39 @@ impl<'a> Search<'a> {
         let mut decided = decide(self.policy.program(), &facts);
         decided.trial = None;
         let differs = |id: &AttributeId| id.show(&facts) != id.show(self.facts);
-        let asked = self.unknown.iter().copied().filter(differs);
-        let with = asked.map(|id| (id, id.show(&facts))).collect();
+        let mut with: Vec<AttributeId> = self.unknown.iter().copied().filter(differs).collect();
+        // What follows is said where it does not follow from what is said.
+        let mut others = self.followers.iter().copied().filter(differs);
+        while !self.is_said(&facts, &with, decision) {
+            let Some(other) = others.next() else { break };
+            with.push(other);
+        }
+        for id in self.followers.iter().filter(|id| differs(id)) {
+            let fewer: Vec<AttributeId> = with.iter().copied().filter(|it| it != id).collect();
+            if self.is_said(&facts, &fewer, decision) {
+                with = fewer;
+            }
+        }
         (decided == decision).then(|| Answer {
             decision,
             by: clause_name(self.policy, decision.by),
-            with,
+            with: with.into_iter().map(|id| (id, id.show(&facts))).collect(),
         })
+    }
+
+    /// Whether some facts of a connection, with what follows from them, come to its decision.
+    fn is_said(&self, facts: &Facts, with: &[AttributeId], decision: Decision) -> bool {
+        let mut told = self.facts.clone();
+        with.iter().for_each(|id| id.copy(facts, &mut told));
+        let mut named = Named::default();
+        let stays = |id: &AttributeId| with.contains(id) || !self.followers.contains(id);
+        AttributeId::all()
+            .filter(stays)
+            .for_each(|id| named.add(id));
+        let kept = |assumption: &Assumption| !self.excused.contains(&assumption.says);
+        complete(&mut told, &named, kept);
+        let decided = decide(self.policy.program(), &told);
+        (decided.by, decided.verdict) == (decision.by, decision.verdict)
     }
 }
 

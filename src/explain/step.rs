@@ -265,7 +265,7 @@ pub(super) fn moves(name: &str, from: &Facts, to: &Facts, subject: &Subject) -> 
         "device" => by(&[Step::Device]),
         "pairing" => remembered(from, to),
         "pending" => match to.pending {
-            crate::facts::PendingRequest::None => by(&[Step::Answer, Step::NoDevice]),
+            crate::facts::PendingRequest::None => by(&[Step::Answer]),
             crate::facts::PendingRequest::Silent
             | crate::facts::PendingRequest::Asked
             | crate::facts::PendingRequest::Wider
@@ -530,6 +530,9 @@ fn place(from: &Facts, to: &Facts) -> String {
         Transport::Tcp if to.same_host => "connect from the gateway's own host".to_owned(),
         Transport::Tcp if to.ingress != Ingress::Direct => {
             format!("connect from an address that is {}", to.client_ip.class())
+        }
+        Transport::Tcp if to.peer.class() == from.peer.class() => {
+            format!("connect from another address, such as {}", to.peer)
         }
         Transport::Tcp => format!(
             "connect from an address that is {}, such as {}",

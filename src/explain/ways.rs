@@ -17,7 +17,7 @@ use crate::analysis::{
 use crate::compile::{ClauseId, Program};
 use crate::decide::{Decision, decide};
 use crate::facts::assumptions::{Assumption, Named, broken, complete};
-use crate::facts::{AttributeId, DeviceProof, Facts, Pairing};
+use crate::facts::{AttributeId, DeviceProof, Facts, Pairing, PendingRequest};
 use crate::lang::checked::Expected;
 use crate::policy::Policy;
 use crate::verdict::VerdictKind;
@@ -238,6 +238,7 @@ impl<'a> Field<'a> {
         let root = arena.within(region, self.outcomes.root, IMPOSSIBLE)?;
         // What was approved is no matter of what is asked: only what came before it is.
         let all = arena.within(holds, self.outcomes.root, IMPOSSIBLE)?;
+        let root = self.forgotten(root)?;
         let approved = self.approved(told, all)?;
         let decisions = self.outcomes.decisions.clone();
         let is_wanted = |value: u32| {
@@ -273,6 +274,25 @@ impl<'a> Field<'a> {
         }
         all.sort_by_key(|way| (way.cost, way.changes.len()));
         Ok(Ways { all, most_steps })
+    }
+
+    /// What is decided, where a request is no matter of a connection without a device: whoever
+    /// names none leaves it behind.
+    fn forgotten(&mut self, root: Id) -> Result<Id, OverBudget> {
+        let [device, pending] = ["device", "pending"].map(|it| self.ground.space.named(it));
+        if self.from.pending == PendingRequest::None {
+            return Ok(root);
+        }
+        let nobody = Facts {
+            device: DeviceProof::Absent,
+            pending: PendingRequest::None,
+            ..self.from.clone()
+        };
+        let [absent, nothing] = [device, pending].map(|var| self.ground.space.class(var, &nobody));
+        let without = self.ground.fixed(root, &[(pending, nothing)])?;
+        let arena = &mut self.ground.arena;
+        let is_absent = arena.test(device, |class| class == absent)?;
+        arena.choose(is_absent, without, root)
     }
 
     fn sets(&self, root: Id, approved: Id, wanted: &impl Fn(u32) -> bool, most: u32) -> Vec<Steps> {
@@ -330,6 +350,9 @@ impl<'a> Field<'a> {
         }
         if facts.ingress == crate::facts::Ingress::Direct {
             facts.client_ip = facts.peer;
+        }
+        if facts.device == DeviceProof::Absent {
+            facts.pending = PendingRequest::None;
         }
         Some(facts)
     }
@@ -413,9 +436,11 @@ impl<'a> Field<'a> {
             return None;
         }
         let own = steps & !Step::Approve.bit();
+        let pending = self.ground.space.named("pending");
+        let is_forgotten = facts.device == DeviceProof::Absent;
         let mut moved = (0..).zip(vector.iter().zip(&self.vector));
         let is_allowed = |(var, (to, from)): (Var, (&ClassId, &ClassId))| {
-            to == from || self.moves.allow(var, *to, own)
+            to == from || self.moves.allow(var, *to, own) || (is_forgotten && var == pending)
         };
         if !moved.all(is_allowed) {
             return None;

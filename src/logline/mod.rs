@@ -8,8 +8,8 @@
 mod kinds;
 mod read;
 
-use crate::facts::AttributeId;
 use crate::facts::attributes::Value;
+use crate::facts::{AttributeId, Origin, OriginClass};
 
 pub use kinds::{KINDS, Kind, Knowledge};
 
@@ -58,6 +58,7 @@ pub struct Known {
 const ASKED: &[&str] = &[
     "peer",
     "origin",
+    "origin-allowed",
     "forwarded",
     "client",
     "mode",
@@ -142,6 +143,9 @@ impl Told {
                             && known.value == Value::Word("absent".to_owned())
                     })
             }
+            // What is not known of the page follows from the page, where that is not known either; and
+            // of pages of this host nobody asks for a list.
+            "origin-allowed" => self.knows("origin-allowed") || !self.has_page(),
             // With another client goes another mode.
             "mode" => self.knows("mode") || !self.knows("client"),
             name => self.knows(name),
@@ -151,9 +155,16 @@ impl Told {
         let word = |word: &str| Value::Word(word.to_owned());
         let token = kinds::likely("auth", word("token"), "most clients send the shared token");
         let token = token.filter(|_| !is_said("auth"));
+        let word_of_page =
+            kinds::likely("origin", word("name"), "a page is refused for its origin");
+        let page = word_of_page.filter(|_| self.knows("origin-allowed") && !is_said("origin"));
+        let passed = "the page was let through before that";
+        let allowed = kinds::likely("origin-allowed", Value::Flag(true), passed);
+        let allowed = allowed.filter(|_| self.passed && !is_said("origin-allowed"));
         let mode = self.usual_mode().filter(|_| !is_said("mode"));
         let mode = mode.and_then(|mode| kinds::likely("mode", word(mode), "usual for this client"));
-        self.likely.extend(token.into_iter().chain(mode));
+        let all = [token, mode, page, allowed];
+        self.likely.extend(all.into_iter().flatten());
         self.unknown = unknown;
         let known = &self.known;
         self.likely.retain(|likely| {
@@ -161,6 +172,17 @@ impl Told {
                 .iter()
                 .all(|known| known.attribute != likely.attribute)
         });
+    }
+
+    /// Whether it is known to come from a web page of another host.
+    fn has_page(&self) -> bool {
+        let mut known = self.known.iter();
+        let origin = known.find(|known| known.attribute.row().name == "origin");
+        let Some(Value::Text(origin)) = origin.map(|known| &known.value) else {
+            return false;
+        };
+        let class = Origin::parse(origin).class();
+        !matches!(class, OriginClass::Absent | OriginClass::Loopback)
     }
 
     /// The mode that a client of this id has, where there is one.

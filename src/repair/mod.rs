@@ -49,6 +49,8 @@ pub struct Offer {
     pub made: Made,
     /// The policy with it alone; `None` where the policy would not load.
     pub then: Option<Box<Policy>>,
+    /// Why it would not be made if it were asked for.
+    pub refused: Option<Unproved>,
 }
 
 /// A repaired text.
@@ -148,6 +150,14 @@ pub fn is_proved(policy: &Policy, fix: &Fix, load: &mut Load<'_>) -> bool {
 fn own_text(policy: &Policy) -> &str {
     let first = policy.sources().iter().next();
     first.map_or("", |(_, source)| &source.text)
+}
+
+/// Whether an edit does no more than it is for: one that is to keep people out lets nobody in.
+fn fit(fix: &Fix, before: &Policy, then: &Policy) -> Result<(), Unproved> {
+    match fix.effect {
+        Effect::Narrows => narrows(before, then),
+        Effect::Keeps | Effect::Changes => Ok(()),
+    }
 }
 
 /// Where something was found, in the policy's own text.
@@ -260,8 +270,15 @@ impl Repair {
                 let then = Edited::new(&self.text, &edits)
                     .and_then(|edited| load(&edited.text).ok())
                     .map(Box::new);
-                let made = history.made(candidate);
-                self.offered.push(Offer { made, then });
+                let refused = match &then {
+                    None => Some(Unproved::DoesNotLoad),
+                    Some(then) => fit(fix, &self.policy, then).err(),
+                };
+                self.offered.push(Offer {
+                    made: history.made(candidate),
+                    then,
+                    refused,
+                });
             }
         }
         // One that breaks what the policy claims does not keep the others from being made.
@@ -275,10 +292,7 @@ impl Repair {
             let before = last.as_ref().map_or(&self.policy, |(policy, _)| policy);
             let proved = match &loaded {
                 None => Err(Unproved::DoesNotLoad),
-                Some((policy, _)) if candidate.fix.effect == Effect::Narrows => {
-                    narrows(before, policy)
-                }
-                Some(_) => Ok(()),
+                Some((policy, _)) => fit(candidate.fix, before, policy),
             };
             match proved {
                 Ok(()) => {
@@ -312,8 +326,14 @@ pub fn readings(error: &PolicyError, asked: &[Code]) -> Option<[String; 2]> {
             (asked.contains(&found.code) && is_apart(fix, &[])).then_some(&fix.edits)
         });
         let edits: Option<Vec<&Vec<Edit>>> = edits.collect();
-        let edits: Vec<&Edit> = edits?.into_iter().flatten().collect();
-        Some(Edited::new(text, &edits)?.text)
+        // What is wrong once may be found wherever it is used.
+        let mut own: Vec<&Edit> = Vec::new();
+        for edit in edits?.into_iter().flatten() {
+            if !own.contains(&edit) {
+                own.push(edit);
+            }
+        }
+        Some(Edited::new(text, &own)?.text)
     };
     Some([one(0)?, one(1)?])
 }

@@ -177,7 +177,11 @@ struct Checker {
 
 impl Checker {
     fn report(&mut self, diagnostic: Diagnostic) {
-        if self.diagnostics.0.len() < MAX_PROBLEMS {
+        // What is wrong in a set or a definition is wrong once, wherever that is used.
+        let told = |it: &Diagnostic| (it.code, it.span(), it.message.clone());
+        let own = told(&diagnostic);
+        let is_told = self.diagnostics.0.iter().any(|it| told(it) == own);
+        if !is_told && self.diagnostics.0.len() < MAX_PROBLEMS {
             self.diagnostics.push(diagnostic);
         }
     }

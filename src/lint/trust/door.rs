@@ -3,7 +3,7 @@
 use super::{ELSEWHERE, UNPROVED, View, described, holes};
 use crate::analysis::OverBudget;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::facts::AddressClass;
+use crate::facts::{AddressClass, Auth};
 
 pub(in super::super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
     let others = format!("{ELSEWHERE} and {UNPROVED}");
@@ -14,7 +14,12 @@ pub(in super::super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, Ove
             true => "whoever reaches the gateway",
             false => "any machine on the gateway's network",
         };
-        let message = format!("{who} is let in without proving anything");
+        let mode = if hole.facts.auth == Auth::Open {
+            ", where the auth mode is none"
+        } else {
+            ""
+        };
+        let message = format!("{who} is let in without proving anything{mode}");
         let remedies = ["auth in { token, password }", "pairing=paired"];
         found.push(hole.told(view, Code::OpenDoor, message, &remedies)?);
     }
