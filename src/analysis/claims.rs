@@ -82,7 +82,7 @@ fn too_much(checked: &Checked) -> Diagnostic {
         None => found,
         Some(claim) => found.label(claim.span, "the first of them"),
     }
-    .help("ask for fewer networks and texts in one policy, or split it by `extends`")
+    .help("ask for fewer networks and texts in one policy")
 }
 
 pub(super) struct Proof<'a> {

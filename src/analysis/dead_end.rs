@@ -125,10 +125,7 @@ pub(crate) fn ways(program: &Program, nodes: usize) -> Result<Ways, OverBudget> 
     let beside: Vec<Lone> = conditions
         .map(|text| lone(&Said::own(text).condition))
         .collect();
-    let budget = Budget {
-        nodes,
-        ..Budget::default()
-    };
+    let budget = Budget::of(nodes);
     let mut ground = Ground::new(&[program], &beside, budget)?;
     let clauses = ground.clauses(program)?;
     let outcomes = ground.decided(program, &clauses, clauses.way, ground.assumed)?;

@@ -35,9 +35,16 @@ pub(crate) struct Budget {
 impl Default for Budget {
     /// Some hundred megabytes, and some seconds.
     fn default() -> Self {
+        Budget::of(4_000_000)
+    }
+}
+
+impl Budget {
+    /// So many nodes, and the steps that go with them.
+    pub(crate) fn of(nodes: usize) -> Self {
         Budget {
-            nodes: 4_000_000,
-            steps: 40_000_000,
+            nodes,
+            steps: nodes.saturating_mul(10),
         }
     }
 }

@@ -38,10 +38,7 @@ impl<'a> Attack<'a> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new(policy: &'a Policy, nodes: usize) -> Result<Self, OverBudget> {
-        let budget = Budget {
-            nodes,
-            ..Budget::default()
-        };
+        let budget = Budget::of(nodes);
         let everybody = Intruder::everybody().into_iter();
         let all: Vec<Intruder> = everybody.flat_map(|(_, own)| own).collect();
         Ok(Attack {

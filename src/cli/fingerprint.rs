@@ -73,6 +73,6 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
 fn too_large(file: &str) -> Diagnostics {
     let message = format!("{file} has no fingerprint: it is too large to be analysed");
     let found = Diagnostic::error(Code::AnalysisBudget, message)
-        .help("name fewer networks and texts in one policy, or split it by `extends`");
+        .help("name fewer networks and texts in one policy; `gw check-policy` and `gw diff` may get by with less");
     Diagnostics(vec![found])
 }

@@ -30,10 +30,7 @@ pub(super) fn find(
     intruders: Vec<Intruder>,
     nodes: usize,
 ) -> Result<Vec<Found>, Box<Diagnostic>> {
-    let budget = Budget {
-        nodes,
-        ..Budget::default()
-    };
+    let budget = Budget::of(nodes);
     let siege = Siege::new(policy.program(), &intruders, budget);
     let reached = siege.and_then(Siege::reaches).map_err(|OverBudget| {
         let message = "nobody knows how far they get: that takes more nodes than are allowed";

@@ -124,10 +124,7 @@ impl<'a> Field<'a> {
         subject: &'a Subject,
         nodes: usize,
     ) -> Result<Self, OverBudget> {
-        let budget = Budget {
-            nodes,
-            ..Budget::default()
-        };
+        let budget = Budget::of(nodes);
         let excused = excused(from);
         let kept = |assumption: &Assumption| !excused.contains(&assumption.says);
         let program = policy.program();

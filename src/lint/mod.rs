@@ -180,10 +180,7 @@ pub(crate) fn lint_analysed(
     search: Search,
 ) -> Vec<Diagnostic> {
     let nodes = search.nodes;
-    let budget = Budget {
-        nodes,
-        ..Budget::default()
-    };
+    let budget = Budget::of(nodes);
     let analysed = match analysed {
         Some(mut analysed) => {
             analysed.ground.arena.allow(budget);
@@ -192,25 +189,36 @@ pub(crate) fn lint_analysed(
         None => Analysed::new(policy.program(), budget),
     };
     let view = analysed.and_then(|analysed| View::new(policy, analysed, nodes));
+    let mut looked = search;
     let found = view.and_then(|mut view| {
         let mut all = Vec::new();
         for lint in LINTS.iter().filter(|lint| search.looks_for(lint)) {
-            let found = (lint.find)(&mut view)?;
+            let found = match (lint.find)(&mut view) {
+                // What is found without them stays found.
+                Err(OverBudget) if lint.is_asked_for => {
+                    looked.dead_ends = false;
+                    continue;
+                }
+                found => found?,
+            };
             debug_assert!(found.iter().all(|it| lint.codes.contains(&it.code)));
             all.extend(found);
         }
         Ok(all)
     });
     let mut found = match found {
-        Ok(found) => allow::apply(found, policy, search),
-        Err(OverBudget) => vec![too_much(policy)],
+        Ok(found) => allow::apply(found, policy, looked),
+        Err(OverBudget) => vec![too_much(policy, "this policy was not analysed")],
     };
+    if search.dead_ends && !looked.dead_ends {
+        found.push(too_much(policy, "no dead ends were looked for"));
+    }
     found.sort_by_key(|it| it.span().map(|span| (span.source, span.start)));
     found
 }
 
-fn too_much(policy: &Policy) -> Diagnostic {
-    let message = "this policy was not analysed: that takes more nodes than are allowed";
+fn too_much(policy: &Policy, what: &str) -> Diagnostic {
+    let message = format!("{what}: that takes more nodes than are allowed");
     Diagnostic::error(Code::AnalysisBudget, message)
         .label(
             policy.checked().default.span,
