@@ -74,16 +74,30 @@ fn compare_rules(bencher: Bencher<'_, '_>, rules: usize) {
         .bench_local_values(|comparison| comparison.direction());
 }
 
-/// What would let in a connection that is refused, once the policy is a diagram.
+/// What would let in a connection that is refused, at the least cost, once the policy is a diagram.
 #[divan::bench(args = [12, 100, 1_000, 10_000], sample_count = 20, sample_size = 1)]
 fn nearest_of_rules(bencher: Bencher<'_, '_>, rules: usize) {
+    from_a_refusal(bencher, rules, |field, to| field.nearest(to));
+}
+
+/// The same: everything that would.
+#[divan::bench(args = [12, 100, 1_000, 10_000], sample_count = 20, sample_size = 1)]
+fn ways_of_rules(bencher: Bencher<'_, '_>, rules: usize) {
+    from_a_refusal(bencher, rules, |field, to| field.ways(to));
+}
+
+fn from_a_refusal<T>(
+    bencher: Bencher<'_, '_>,
+    rules: usize,
+    look: fn(&mut Field<'_>, Expected) -> T,
+) {
     let policy = Policy::parse("many.policy", &many(rules)).expect("it loads");
     let facts = Facts::default();
     let subject = Subject::of_facts(&facts);
     let field = Field::of(&policy, &facts, &subject, NODES).expect("it is small enough");
     bencher
         .with_inputs(|| field.clone())
-        .bench_local_values(|field| field.ways(Expected::Kind(VerdictKind::Approve)));
+        .bench_local_refs(|field| look(field, Expected::Kind(VerdictKind::Approve)));
 }
 
 /// Rules of which each is about a host of its own.

@@ -5,11 +5,11 @@
 //! halves, in the words of policies: the place that they speak from, and what they hold. Several at
 //! once stand in all of the places, with whatever one of them holds.
 
-use super::clauses::Clauses;
-use super::diagram::{Budget, Id, OverBudget};
+use super::change::Moves;
+use super::diagram::{Budget, ClassId, Id, OverBudget, Var};
 use super::ground::Ground;
 use super::outcome::{IMPOSSIBLE, Outcomes};
-use super::witness::alike;
+use super::product::{Product, Run, Tracks};
 use crate::compile::{Lone, Program, lone};
 use crate::decide::Decision;
 use crate::facts::{AttributeId, Facts, Role, Scope, ScopeSet};
@@ -385,31 +385,32 @@ pub(crate) fn most(grant: Option<Grant>) -> Gain {
 impl Ground {
     /// How far somebody gets at most, by what is decided of the connections that they can make;
     /// nothing where there is none.
-    fn reach(&mut self, outcomes: &Outcomes, tried: Id) -> Result<Option<Reach>, OverBudget> {
-        let decisions = |values: Vec<u32>| {
-            let decisions = values.into_iter();
-            decisions.filter_map(|value| Some((value, *outcomes.decision(value)?)))
+    fn reach(&mut self, depths: &Depths, own: Id) -> Result<Option<Reach>, OverBudget> {
+        let free = Moves::free();
+        let tracks = Tracks::free([own, depths.root], &free);
+        let is_over = |[own, deep]: &[Id; 2]| *own == Id::NO || *deep == Id::value(IMPOSSIBLE);
+        let tried = Product::new(&mut self.arena, &tracks, is_over)?;
+        let how_deep = |asking: &[(Var, ClassId)]| -> Vec<Depth> {
+            let ends = tried.ends(|var, run| asks_for(asking, var).is_none_or(|it| run.has(it)));
+            let found = ends.into_iter();
+            found.filter_map(|[_, deep]| depths.depth(deep)).collect()
         };
-        let kind = |decision: &Decision| decision.verdict.kind();
-        let values = self.arena.values(tried);
-        let Some(widest) = decisions(values.clone()).map(|(_, it)| kind(&it)).max() else {
+        let all = how_deep(&[]);
+        let Some(widest) = all.iter().map(|it| it.kind).max() else {
             return Ok(None);
         };
-        let so_far = |it: &Decision| kind(it) == widest;
         // Whether administration is had by asking for it is asked of those who do ask.
         if widest.admits() {
-            let asking = self.asking(&Facts {
+            let asking = self.asking_for(&Facts {
                 scopes: ScopeSet::of(&[Scope::Admin]),
                 ..Facts::default()
-            })?;
-            let asked = self.arena.within(asking, tried, IMPOSSIBLE)?;
-            let grants = |it: &Decision| so_far(it) && most(it.verdict.grant()) == Gain::Admin;
-            let wanted: Vec<u32> = decisions(self.arena.values(asked))
-                .filter(|(_, it)| grants(it))
-                .map(|(value, _)| value)
-                .collect();
-            if !wanted.is_empty() {
-                let reach = self.nearest_of(outcomes, asked, &wanted);
+            });
+            let wanted = Depth {
+                kind: widest,
+                gain: Gain::Admin,
+            };
+            if how_deep(&asking).contains(&wanted) {
+                let reach = self.nearest_of(depths, &tried, &asking, |it| it == wanted);
                 return Ok(reach.map(|mut reach| {
                     reach.facts.scopes = ScopeSet::of(&[Scope::Admin]);
                     reach.gain = Gain::Admin;
@@ -417,37 +418,59 @@ impl Ground {
                 }));
             }
         }
-        let gain = |it: &Decision| most(it.verdict.grant()).min(Gain::Some);
-        let so_far: Vec<_> = decisions(values).filter(|(_, it)| so_far(it)).collect();
-        let best = so_far.iter().map(|(_, it)| gain(it)).max();
-        let wanted = so_far.iter().filter(|(_, it)| Some(gain(it)) == best);
-        let wanted: Vec<u32> = wanted.map(|(value, _)| *value).collect();
-        Ok(self.nearest_of(outcomes, tried, &wanted))
+        let so_far = |it: &Depth| it.kind == widest;
+        let gain = |it: &Depth| it.gain.min(Gain::Some);
+        let best = all.iter().filter(|it| so_far(it)).map(gain).max();
+        let is_wanted = |it: Depth| so_far(&it) && Some(gain(&it)) == best;
+        Ok(self.nearest_of(depths, &tried, &[], is_wanted))
     }
 
     /// Those who ask, in the role of an operator, for just these scopes, or for some that nobody
     /// tells from these.
     pub(crate) fn asking(&mut self, facts: &Facts) -> Result<Id, OverBudget> {
-        let facts = Facts {
-            role: Role::Operator,
-            ..facts.clone()
-        };
         let mut all = Id::YES;
-        for name in ["scopes", "role"] {
-            let var = self.space.named(name);
-            let class = self.space.class(var, &facts);
+        for (var, class) in self.asking_for(facts) {
             let one = self.arena.test(var, |it| it == class)?;
             all = self.arena.and(all, one)?;
         }
         Ok(all)
     }
 
-    /// The connection that differs least from a usual one, of those with one of some decisions.
-    fn nearest_of(&self, outcomes: &Outcomes, root: Id, wanted: &[u32]) -> Option<Reach> {
+    /// The same as the class of each variable that says so.
+    fn asking_for(&self, facts: &Facts) -> [(Var, ClassId); 2] {
+        let facts = Facts {
+            role: Role::Operator,
+            ..facts.clone()
+        };
+        ["scopes", "role"].map(|name| {
+            let var = self.space.named(name);
+            (var, self.space.class(var, &facts))
+        })
+    }
+
+    /// The connection that differs least from a usual one, of those that ask for some classes and
+    /// get so far.
+    fn nearest_of(
+        &self,
+        depths: &Depths,
+        tried: &Product<2>,
+        asking: &[(Var, ClassId)],
+        is_wanted: impl Fn(Depth) -> bool,
+    ) -> Option<Reach> {
         let usual = self.vector(&Facts::default());
-        let (_, vector) = self.nearest(root, |value| wanted.contains(&value), &usual, &alike)?;
-        let class = |var: u8| vector.get(usize::from(var)).copied().unwrap_or_default();
-        let decision = *outcomes.decision(self.arena.value(root, class))?;
+        let own = |var: Var| usual.get(usize::from(var)).copied().unwrap_or_default();
+        let price = |var: Var, run: Run| match asks_for(asking, var) {
+            Some(asked) => run
+                .has(asked)
+                .then_some((u32::from(asked != own(var)), asked)),
+            None if run.has(own(var)) => Some((0, own(var))),
+            None => Some((1, run.first)),
+        };
+        let is_wanted = |[_, deep]: &[u32; 2]| depths.depth(*deep).is_some_and(&is_wanted);
+        let (_, vector) = tried.cheapest(&usual, is_wanted, price)?;
+        let class = |var: Var| vector.get(usize::from(var)).copied().unwrap_or_default();
+        let value = self.arena.value(depths.outcomes.root, class);
+        let decision = *depths.outcomes.decision(value)?;
         Some(Reach {
             facts: self.facts_of(&vector),
             decision,
@@ -456,64 +479,105 @@ impl Ground {
     }
 }
 
-/// How far somebody gets, and what has to be said so that the connection that shows it follows.
-pub(crate) struct Shown {
-    /// How far.
-    pub(crate) reach: Reach,
-    /// The facts to say.
-    pub(crate) named: Vec<AttributeId>,
+/// How far a decision lets somebody come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Depth {
+    kind: VerdictKind,
+    gain: Gain,
+}
+
+/// What a policy decides, and how far that lets somebody come: of however many decisions, few
+/// depths.
+#[derive(Clone, Debug)]
+struct Depths {
+    outcomes: Outcomes,
+    /// Leads to [`IMPOSSIBLE`], or to the place of a depth and one more.
+    root: Id,
+    all: Vec<Depth>,
+}
+
+impl Depths {
+    fn new(ground: &mut Ground, outcomes: Outcomes) -> Result<Self, OverBudget> {
+        let mut all: Vec<Depth> = Vec::new();
+        let root = ground.arena.mapped(outcomes.root, |value| {
+            let Some(decision) = outcomes.decision(value) else {
+                return IMPOSSIBLE;
+            };
+            let depth = Depth {
+                kind: decision.verdict.kind(),
+                gain: most(decision.verdict.grant()),
+            };
+            let at = all.iter().position(|it| *it == depth);
+            let at = at.unwrap_or_else(|| {
+                all.push(depth);
+                all.len() - 1
+            });
+            u32::try_from(at + 1).unwrap_or(IMPOSSIBLE)
+        })?;
+        Ok(Depths {
+            outcomes,
+            root,
+            all,
+        })
+    }
+
+    fn depth(&self, value: u32) -> Option<Depth> {
+        let at = (value as usize).checked_sub(1)?;
+        self.all.get(at).copied()
+    }
+}
+
+/// The class that is asked for of a variable.
+fn asks_for(asking: &[(Var, ClassId)], var: Var) -> Option<ClassId> {
+    let asked = asking.iter().find(|(asked, _)| *asked == var);
+    asked.map(|(_, class)| *class)
 }
 
 /// A policy and some who try to get in, over one space.
 #[derive(Clone, Debug)]
-pub(crate) struct Siege<'a> {
-    program: &'a Program,
+pub(crate) struct Siege {
     ground: Ground,
-    clauses: Clauses,
+    depths: Depths,
     /// The connections that each of them can make.
     connections: Vec<Id>,
 }
 
-impl<'a> Siege<'a> {
+impl Siege {
     pub(crate) fn new(
-        program: &'a Program,
+        program: &Program,
         intruders: &[Intruder],
         budget: Budget,
     ) -> Result<Self, OverBudget> {
         let beside: Vec<Lone> = intruders.iter().map(Intruder::lone).collect();
         let mut ground = Ground::new(&[program], &beside, budget)?;
-        let clauses = ground.clauses(program)?;
+        let outcomes = ground.outcomes(program)?;
+        let depths = Depths::new(&mut ground, outcomes)?;
         let mut connections = Vec::with_capacity(beside.len());
         for lone in &beside {
             let own = ground.holds(lone)?;
             connections.push(ground.arena.and(own, ground.assumed)?);
         }
         Ok(Siege {
-            program,
             ground,
-            clauses,
+            depths,
             connections,
         })
     }
 
     /// How far each of them gets; nothing of those who can make no connection.
-    pub(crate) fn reaches(mut self) -> Result<Vec<Option<Shown>>, OverBudget> {
-        let ground = &mut self.ground;
-        let mut anybodys = Id::NO;
-        for own in &self.connections {
-            anybodys = ground.arena.or(anybodys, *own)?;
-        }
-        let outcomes = ground.decided(self.program, &self.clauses, self.clauses.way, anybodys)?;
-        let mut found = Vec::with_capacity(self.connections.len());
-        for own in &self.connections {
-            let tried = ground.arena.within(*own, outcomes.root, IMPOSSIBLE)?;
-            let reach = ground.reach(&outcomes, tried)?;
-            found.push(reach.map(|reach| {
-                let named = ground.named(&reach.facts);
-                Shown { reach, named }
-            }));
-        }
-        Ok(found)
+    pub(crate) fn reaches(&mut self) -> Result<Vec<Option<Reach>>, OverBudget> {
+        let Siege {
+            ground,
+            depths,
+            connections,
+        } = self;
+        let all = connections.iter();
+        all.map(|own| ground.reach(depths, *own)).collect()
+    }
+
+    /// What has to be said of a connection so that all of it follows.
+    pub(crate) fn named(&self, reach: &Reach) -> Vec<AttributeId> {
+        self.ground.named(&reach.facts)
     }
 }
 

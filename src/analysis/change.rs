@@ -1,16 +1,16 @@
-//! What would have to be otherwise: all smallest sets of steps by which a connection comes to a
-//! value of a diagram.
+//! What would have to be otherwise: all smallest sets of steps by which a connection comes to where
+//! it is decided as somebody wants, or those of them that cost least.
 //!
 //! A step is something that somebody does, and may move several facts; which steps a fact takes to
 //! move is for the caller to say ([`Moves`]). Facts that follow from others move with them, because
 //! no path of a diagram leads through what no connection can be.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::assumed::assumed_but;
-use super::diagram::{Budget, ClassId, Edge, Id, OverBudget, Var};
+use super::diagram::{Arena, Budget, ClassId, Edge, Id, OverBudget, Var};
 use super::ground::Ground;
-use super::witness::Vector;
+use super::product::{Product, Run, Tracks};
 use crate::compile::Program;
 use crate::facts::assumptions::{ASSUMPTIONS, Assumption};
 use crate::facts::{AttributeId, Facts};
@@ -27,24 +27,68 @@ pub(crate) struct Move {
     pub(crate) weight: u32,
 }
 
+impl Move {
+    /// Whether some steps are enough.
+    pub(super) fn can_be(&self, steps: Steps) -> bool {
+        self.by.iter().any(|needed| needed & !steps == 0)
+    }
+
+    /// By itself.
+    fn free() -> Self {
+        Move {
+            by: vec![0],
+            weight: 0,
+        }
+    }
+}
+
 /// How each variable comes from its own class to each other one: runs of classes.
 #[derive(Clone, Debug)]
 pub(crate) struct Moves {
     of: Vec<Vec<(ClassId, Move)>>,
+    /// How variables move of which nothing is said.
+    others: [(ClassId, Move); 1],
 }
 
 impl Moves {
+    /// Each variable may be anything, and nothing has to be done.
+    pub(crate) fn free() -> Self {
+        Moves {
+            of: Vec::new(),
+            others: [(ClassId::MAX, Move::free())],
+        }
+    }
+
+    /// How a variable moves: runs of classes, each up to its last one.
+    pub(super) fn runs(&self, var: Var) -> &[(ClassId, Move)] {
+        let of = self.of.get(usize::from(var));
+        of.map_or(&self.others, Vec::as_slice)
+    }
+
+    /// How a run of classes is come to.
+    fn needed(&self, var: Var, run: Run) -> impl Iterator<Item = Steps> {
+        let by = run.by.map(|by| self.runs(var).get(by as usize));
+        let chosen = by.flatten().map_or(&[][..], |(_, found)| &found.by);
+        let given = run.by.is_none().then_some(0);
+        chosen.iter().copied().chain(given)
+    }
+
+    /// What a run of classes weighs, with the class of it that is taken.
+    pub(crate) fn price(&self, var: Var, run: Run, from: &[ClassId]) -> (u32, ClassId) {
+        match run.by.and_then(|by| self.runs(var).get(by as usize)) {
+            Some((_, found)) => (found.weight, run.first),
+            // What nobody chooses stays.
+            None => (0, from.get(usize::from(var)).copied().unwrap_or_default()),
+        }
+    }
+
     /// Whether some steps are enough for a variable to come to a class.
     pub(crate) fn allow(&self, var: Var, class: ClassId, steps: Steps) -> bool {
-        let runs = self.of.get(usize::from(var)).map_or(&[][..], Vec::as_slice);
+        let runs = self.runs(var);
         let at = runs.partition_point(|(last, _)| *last < class);
-        let found = runs.get(at).map_or(&[][..], |(_, found)| &found.by);
-        found.iter().any(|needed| needed & !steps == 0)
+        runs.get(at).is_some_and(|(_, found)| found.can_be(steps))
     }
 }
-
-/// What has to be done to get to a value, from a place in a diagram on; the sets are the smallest.
-type Least = FxHashMap<Id, Vec<Steps>>;
 
 impl Ground {
     /// Over what some programs can tell apart, with assumptions that need not hold.
@@ -62,10 +106,7 @@ impl Ground {
 
     /// How a connection can move: `how` says it of an attribute and facts that differ in that alone.
     pub(crate) fn moves(&self, from: &Facts, how: impl Fn(AttributeId, &Facts) -> Move) -> Moves {
-        let own = Move {
-            by: vec![0],
-            weight: 0,
-        };
+        let own = Move::free();
         let of_var = |(var, domain): (Var, &super::domain::Domain)| {
             let own_class = self.space.class(var, from);
             let mut runs: Vec<(ClassId, Move)> = Vec::new();
@@ -86,6 +127,7 @@ impl Ground {
         };
         Moves {
             of: self.space.domains().map(of_var).collect(),
+            ..Moves::free()
         }
     }
 
@@ -122,127 +164,144 @@ impl Ground {
         known.insert(id, found);
         Ok(found)
     }
+}
 
-    /// All smallest sets of at most so many steps by which a connection comes to a value that is
-    /// wanted: none of them is part of another.
-    pub(crate) fn least_steps(
-        &self,
-        root: Id,
-        wanted: &impl Fn(u32) -> bool,
-        moves: &Moves,
-        most: u32,
-    ) -> Vec<Steps> {
-        let mut known = Least::default();
-        self.least_from(root, wanted, moves, most, &mut known);
-        known.remove(&root).unwrap_or_default()
-    }
-
-    fn least_from(
-        &self,
-        id: Id,
-        wanted: &impl Fn(u32) -> bool,
-        moves: &Moves,
-        most: u32,
-        known: &mut Least,
-    ) {
-        if known.contains_key(&id) {
-            return;
-        }
-        let mut found = Vec::new();
-        if let Some(value) = id.as_value() {
-            found.extend(wanted(value).then_some(0));
-        }
-        for (_, to, found_by) in self.onward(id, moves) {
-            if found_by.by.is_empty() {
-                continue;
+/// All smallest sets of at most so many steps by which a connection comes to an end of a product:
+/// none of them is part of another.
+pub(crate) fn least_steps<const N: usize>(
+    product: &Product<N>,
+    moves: &Moves,
+    most: u32,
+) -> Vec<Steps> {
+    let all = product.folded(
+        |_| vec![0],
+        |var, below| {
+            let mut found: Vec<Steps> = Vec::new();
+            for (run, behind) in below {
+                for needed in moves.needed(var, run) {
+                    let whole = behind.iter().map(|steps| steps | needed);
+                    found.extend(whole.filter(|steps| steps.count_ones() <= most));
+                }
             }
-            self.least_from(to, wanted, moves, most, known);
-            for behind in known.get(&to).into_iter().flatten() {
-                let whole = found_by.by.iter().map(|steps| steps | behind);
-                found.extend(whole.filter(|steps| steps.count_ones() <= most));
-            }
-        }
-        known.insert(id, smallest(found));
-    }
+            smallest(found)
+        },
+    );
+    all.into_iter().next_back().unwrap_or_default()
+}
 
-    /// Where each class of a node's variable leads, by runs that move alike: the first class of each.
-    fn onward<'a>(
-        &'a self,
-        id: Id,
-        moves: &'a Moves,
-    ) -> impl Iterator<Item = (ClassId, Id, &'a Move)> {
-        let (var, edges) = self.arena.at(id).unwrap_or((0, &[]));
-        let runs = moves
-            .of
-            .get(usize::from(var))
-            .map_or(&[][..], Vec::as_slice);
-        let (mut edge, mut run, mut first) = (0, 0, 0);
-        std::iter::from_fn(move || {
-            let (to, (last, found)) = (edges.get(edge)?, runs.get(run)?);
-            let step = (first, to.to, found);
-            let end = to.last.min(*last);
-            edge += usize::from(to.last == end);
-            run += usize::from(*last == end);
-            first = end.saturating_add(1);
-            Some(step)
-        })
-    }
+/// What a search for the cheapest steps goes by.
+pub(crate) struct Search<'a> {
+    /// What a set of steps costs: more than each of its parts, and not much.
+    pub(crate) price: &'a dyn Fn(Steps) -> u32,
+    /// How much more than the cheapest set one may cost that is found beside it.
+    pub(crate) beside: u32,
+    /// How many steps a set may have.
+    pub(crate) most: u32,
+    /// How many places may be looked at.
+    pub(crate) places: usize,
+}
 
-    /// The connection that some steps lead to, with as little otherwise as can be: a value that is
-    /// wanted, by moves that need no more than these steps.
-    pub(crate) fn moved(
+impl Search<'_> {
+    /// Those of the smallest sets that cost least, from the top of some tracks on, each with the steps
+    /// that are taken before; nothing where that takes more than it may. `is_over` is as for a product,
+    /// of the tracks at a place. What costs more than what is found is never looked at.
+    pub(crate) fn cheapest<const N: usize>(
         &self,
-        root: Id,
-        wanted: &impl Fn(u32) -> bool,
-        from: &[ClassId],
-        moves: &Moves,
-        steps: Steps,
-    ) -> Option<Vector> {
-        let mut known: FxHashMap<Id, Option<(u32, ClassId)>> = FxHashMap::default();
-        self.moved_from(root, wanted, moves, steps, &mut known)?;
-        let mut vector = from.to_vec();
-        let mut id = root;
-        while let Some((var, _)) = self.arena.at(id) {
-            let (_, class) = (*known.get(&id)?)?;
-            if let Some(place) = vector.get_mut(usize::from(var)) {
-                *place = class;
+        arena: &Arena,
+        starts: &[(Tracks<'_, N>, Steps)],
+        is_over: impl Fn(usize, &[Id; N]) -> bool,
+    ) -> Option<Vec<Steps>> {
+        let mut open = Open::new(self);
+        for (start, (tracks, steps)) in starts.iter().enumerate() {
+            if !is_over(start, &tracks.roots) {
+                open.add((start, tracks.roots), *steps);
             }
-            id = self.arena.child(id, class);
         }
-        Some(vector)
-    }
-
-    fn moved_from(
-        &self,
-        id: Id,
-        wanted: &impl Fn(u32) -> bool,
-        moves: &Moves,
-        steps: Steps,
-        known: &mut FxHashMap<Id, Option<(u32, ClassId)>>,
-    ) -> Option<u32> {
-        if let Some(value) = id.as_value() {
-            return wanted(value).then_some(0);
-        }
-        if let Some(known) = known.get(&id) {
-            return known.map(|(weight, _)| weight);
-        }
-        let mut best: Option<(u32, ClassId)> = None;
-        for (class, to, found) in self.onward(id, moves) {
-            if !found.by.iter().any(|needed| needed & !steps == 0) {
-                continue;
-            }
-            let Some(behind) = self.moved_from(to, wanted, moves, steps, known) else {
+        let mut found: Vec<Steps> = Vec::new();
+        let (mut price, mut most, mut taken) = (0, usize::MAX, 0);
+        while price < open.by_price.len() && price <= most {
+            let Some((steps, (start, at))) = open.by_price.get_mut(price).and_then(Vec::pop) else {
+                price += 1;
                 continue;
             };
-            let whole = behind.saturating_add(found.weight);
-            if best.is_none_or(|(weight, _)| whole < weight) {
-                best = Some((whole, class));
+            taken += 1;
+            if taken > self.places {
+                return None;
             }
+            if found.iter().any(|known| known & !steps == 0) {
+                continue;
+            }
+            let Some((tracks, _)) = starts.get(start) else {
+                continue;
+            };
+            let Some(var) = Tracks::asks(arena, &at) else {
+                found.push(steps);
+                most = most.min(price.saturating_add(self.beside as usize));
+                continue;
+            };
+            tracks.onward(arena, at, var, |run, to| {
+                if is_over(start, &to) {
+                    return;
+                }
+                for needed in tracks.moves.needed(var, run) {
+                    open.add((start, to), steps | needed);
+                }
+            });
         }
-        known.insert(id, best);
-        best.map(|(weight, _)| weight)
+        Some(smallest(found))
     }
 }
+
+/// Places that are still to be looked at.
+struct Open<'a, 'b, const N: usize> {
+    search: &'a Search<'b>,
+    /// Where the steps are by which each was come to last.
+    seen: FxHashMap<Reached<N>, usize>,
+    /// Steps by which a place was come to, with where those are by which it was come to before.
+    steps: Vec<(Steps, usize)>,
+    by_price: Vec<Vec<(Steps, Reached<N>)>>,
+}
+
+/// A place, from one of several starts.
+type Reached<const N: usize> = (usize, [Id; N]);
+
+impl<'a, 'b, const N: usize> Open<'a, 'b, N> {
+    fn new(search: &'a Search<'b>) -> Self {
+        Open {
+            search,
+            seen: FxHashMap::with_capacity_and_hasher(USUALLY, FxBuildHasher),
+            steps: Vec::with_capacity(USUALLY),
+            by_price: Vec::new(),
+        }
+    }
+
+    /// Adds a place, unless it was come to by as few steps.
+    fn add(&mut self, place: Reached<N>, steps: Steps) {
+        if steps.count_ones() > self.search.most {
+            return;
+        }
+        let last = self.seen.entry(place).or_insert(usize::MAX);
+        let mut before = *last;
+        while let Some((known, next)) = self.steps.get(before) {
+            if known & !steps == 0 {
+                return;
+            }
+            before = *next;
+        }
+        self.steps.push((steps, *last));
+        *last = self.steps.len() - 1;
+        let price = (self.search.price)(steps) as usize;
+        if self.by_price.len() <= price {
+            self.by_price.resize_with(price + 1, Vec::new);
+        }
+        if let Some(open) = self.by_price.get_mut(price) {
+            open.push((steps, place));
+        }
+    }
+}
+
+/// How many places a search comes to.
+const USUALLY: usize = 4_096;
 
 /// Those sets of which no other is a part, each once.
 pub(crate) fn smallest(mut sets: Vec<Steps>) -> Vec<Steps> {

@@ -30,7 +30,7 @@ pub(crate) struct Domain {
     /// The class of each address range, sorted; of a set, the class of each subset.
     found: Found,
     /// Of each of those that say which one of its class an attribute is: that class.
-    pub(super) coarse: Vec<ClassId>,
+    pub(crate) coarse: Vec<ClassId>,
 }
 
 #[derive(Clone, Debug)]

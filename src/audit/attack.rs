@@ -7,8 +7,8 @@ use crate::verdict::Verdict;
 
 /// A policy, ready to be attacked by everybody whom `docs/trust.md` names.
 #[derive(Clone, Debug)]
-pub struct Attack<'a> {
-    siege: Siege<'a>,
+pub struct Attack {
+    siege: Siege,
     names: Vec<String>,
 }
 
@@ -21,7 +21,7 @@ pub struct Attacked {
     pub verdict: Option<Verdict>,
 }
 
-impl<'a> Attack<'a> {
+impl Attack {
     /// Makes ready; `nodes` is how many nodes that may take.
     ///
     /// # Errors
@@ -37,7 +37,7 @@ impl<'a> Attack<'a> {
     /// assert!(!attacked.iter().any(is_in));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn new(policy: &'a Policy, nodes: usize) -> Result<Self, OverBudget> {
+    pub fn new(policy: &Policy, nodes: usize) -> Result<Self, OverBudget> {
         let budget = Budget::of(nodes);
         let everybody = Intruder::everybody().into_iter();
         let all: Vec<Intruder> = everybody.flat_map(|(_, own)| own).collect();
@@ -52,12 +52,12 @@ impl<'a> Attack<'a> {
     /// # Errors
     ///
     /// [`OverBudget`] where that takes more nodes than are allowed.
-    pub fn attacked(self) -> Result<Vec<Attacked>, OverBudget> {
+    pub fn attacked(mut self) -> Result<Vec<Attacked>, OverBudget> {
         let reached = self.siege.reaches()?.into_iter();
         let found = self.names.into_iter().zip(reached);
-        let found = found.map(|(attacker, shown)| Attacked {
+        let found = found.map(|(attacker, reach)| Attacked {
             attacker,
-            verdict: shown.map(|it| it.reach.decision.verdict),
+            verdict: reach.map(|it| it.decision.verdict),
         });
         Ok(found.collect())
     }

@@ -378,7 +378,9 @@ impl Mended {
         let offered = repair.offered.iter().map(|offer| {
             let effect = offer.then.as_ref();
             let effect = effect.map_or(Value::Null, |then| self.effect(then).1);
-            with(&offer.made, "effect", effect)
+            let mut document = with(&offer.made, "effect", effect);
+            document["refused"] = json!(offer.refused.as_ref().map(because));
+            document
         });
         let effect = match repair.changed.is_empty() {
             true => Value::Null,

@@ -32,15 +32,16 @@ pub(super) fn find(
 ) -> Result<Vec<Found>, Box<Diagnostic>> {
     let budget = Budget::of(nodes);
     let siege = Siege::new(policy.program(), &intruders, budget);
-    let reached = siege.and_then(Siege::reaches).map_err(|OverBudget| {
+    let reached = siege.and_then(|mut siege| Ok((siege.reaches()?, siege)));
+    let (reached, siege) = reached.map_err(|OverBudget| {
         let message = "nobody knows how far they get: that takes more nodes than are allowed";
         Box::new(
             Diagnostic::error(Code::AnalysisBudget, message)
                 .help("name fewer networks and texts in one policy"),
         )
     })?;
-    let found = intruders.into_iter().zip(reached).map(|(intruder, it)| {
-        let (reach, named) = it.map(|it| (it.reach, it.named)).unzip();
+    let found = intruders.into_iter().zip(reached).map(|(intruder, reach)| {
+        let named = reach.as_ref().map(|it| siege.named(it));
         let by = reach.as_ref().map(|it| policy.clause(it.decision.by));
         Found {
             by: reach.as_ref().map_or_else(String::new, |it| {

@@ -5,15 +5,12 @@ use super::Explanation;
 use super::Subject;
 use super::chart::Chart;
 use super::step::Step;
-use super::ways::{Field, Way, Ways};
+use super::ways::{BESIDE, Field, Way, Ways};
 use crate::compile::ClauseId;
 use crate::decide::Decision;
 use crate::facts::Facts;
 use crate::lang::checked::Role;
 use crate::policy::Policy;
-
-/// How much more than the cheapest way another one may cost to be named beside it.
-const BESIDE: u32 = 1;
 
 /// The nearest connection that is answered otherwise.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +39,13 @@ pub fn look(explanation: &mut Explanation, chart: &Chart<'_>, facts: &Facts, sub
     let Ok(mut field) = Field::new(chart, facts, subject) else {
         return;
     };
-    let Ok(ways) = field.to(&|decision: &Decision| decision.verdict.admits() != admitted) else {
+    let wanted = |decision: &Decision| decision.verdict.admits() != admitted;
+    // What an admission rests on is not what costs least.
+    let ways = match admitted {
+        true => field.to(&wanted),
+        false => field.cheapest(&wanted, BESIDE),
+    };
+    let Ok(ways) = ways else {
         return;
     };
     let way = match admitted {

@@ -4,15 +4,19 @@
 //! Who can do what stands in [`step`], and what it costs beside other steps: the smallest change is the
 //! one that costs least, and of equal ones the one that names the fewest facts. That no smaller set of
 //! steps leads there follows from the diagram of the policy; that no single fact and no two lead there
-//! by the same steps, where more are told, from trying them. An approval comes last: there is something to approve only where the connection, with
-//! all that was done before, comes to wait for the owner.
+//! by the same steps, where more are told, from trying them. An approval comes last: there is something
+//! to approve only where the connection, with all that was done before, comes to wait for the owner.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
 
 use super::Subject;
 use super::chart::Chart;
 use super::step::{self, Hand, Step};
 use crate::analysis::{
-    Budget, ClassId, Ground, IMPOSSIBLE, Id, Move, Moves, Outcomes, OverBudget, Steps, Var,
-    smallest,
+    Budget, ClassId, Ground, Id, Move, Moves, Outcomes, OverBudget, Product, Search, Steps, Tracks,
+    Var, least_steps, smallest,
 };
 use crate::compile::{ClauseId, Program};
 use crate::decide::{Decision, decide};
@@ -23,8 +27,14 @@ use crate::policy::Policy;
 use crate::verdict::VerdictKind;
 use crate::verdict::change::APPROVED;
 
+/// How much more than the cheapest way another one may cost to be named beside it.
+pub(super) const BESIDE: u32 = 1;
+
 /// How many steps a way may have, unless there is none of so few.
 const MOST_STEPS: u32 = 4;
+
+/// How many places are looked at for the cheapest ways, before all are looked at.
+const MOST_PLACES: usize = 100_000;
 
 /// A set of steps, of which each is needed, and what comes of them.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,10 +79,17 @@ pub struct Ways {
     pub most_steps: u32,
 }
 
+impl Ways {
+    fn sorted(mut all: Vec<Way>, most_steps: u32) -> Self {
+        all.sort_by_key(|way| (way.cost, way.changes.len()));
+        Ways { all, most_steps }
+    }
+}
+
 /// The ways to a verdict; nothing where looking for them takes more than it may.
 #[must_use]
 pub fn ways(chart: &Chart<'_>, facts: &Facts, subject: &Subject, to: Expected) -> Option<Ways> {
-    let field = Field::new(chart, facts, subject).ok()?;
+    let mut field = Field::new(chart, facts, subject).ok()?;
     field.ways(to).ok()
 }
 
@@ -80,7 +97,9 @@ pub fn ways(chart: &Chart<'_>, facts: &Facts, subject: &Subject, to: Expected) -
 #[derive(Clone, Debug)]
 pub struct Field<'a> {
     ground: Ground,
-    outcomes: Outcomes,
+    /// What is decided: leads to values as those of [`Outcomes`].
+    decided: Id,
+    decisions: Arc<[Decision]>,
     program: &'a Program,
     from: &'a Facts,
     subject: &'a Subject,
@@ -92,12 +111,76 @@ pub struct Field<'a> {
     region: Id,
 }
 
+/// Where a connection is led: what is decided of it, as it is or after the owner approved what it
+/// leaves.
+#[derive(Debug)]
+struct Course {
+    /// What it can be, and what is decided before an approval; what holds of it, and what is decided
+    /// at last.
+    roots: [Id; 4],
+    /// What nobody chooses.
+    pinned: Vec<(Var, [ClassId; 4])>,
+    is_approved: bool,
+}
+
 /// What is looked for.
 struct Goal<'a> {
-    /// What is decided of the connections that count.
-    root: Id,
-    is_wanted: &'a dyn Fn(u32) -> bool,
+    courses: Vec<Course>,
+    decisions: Arc<[Decision]>,
     wanted: &'a dyn Fn(&Decision) -> bool,
+}
+
+/// A fact that is otherwise.
+struct Single {
+    attribute: AttributeId,
+    /// The connection with nothing else that is.
+    to: Facts,
+    /// Where it stands for all of its class: the variable that tells them apart.
+    any: Option<Var>,
+}
+
+impl Goal<'_> {
+    /// Whether nothing is wanted from some places of a course on.
+    fn is_over(&self, course: &Course, [can_be, before, holds, then]: &[Id; 4]) -> bool {
+        *can_be == Id::NO
+            || *holds == Id::NO
+            || (course.is_approved && !self.can_be(*before, waits))
+            || !self.can_be(*then, self.wanted)
+    }
+
+    /// Whether a place is none of a decision yet, or of one for which something is so.
+    fn can_be(&self, place: Id, is: impl Fn(&Decision) -> bool) -> bool {
+        place.as_value().is_none_or(|value| {
+            // The first value is that of what no connection can be.
+            let at = (value as usize).checked_sub(1);
+            at.and_then(|at| self.decisions.get(at)).is_some_and(is)
+        })
+    }
+
+    /// The courses on which some steps are taken.
+    fn courses(&self, steps: Steps) -> impl Iterator<Item = &Course> {
+        let is_approved = steps & Step::Approve.bit() != 0;
+        self.courses
+            .iter()
+            .filter(move |course| course.is_approved == is_approved)
+    }
+}
+
+/// Whether the connection waits for the owner.
+fn waits(decision: &Decision) -> bool {
+    decision.verdict.kind() == VerdictKind::RequirePairing
+}
+
+impl Course {
+    /// How it is led, by some steps.
+    fn tracks<'a>(&self, moves: &'a Moves, steps: Steps) -> Tracks<'a, 4> {
+        Tracks {
+            roots: self.roots,
+            pinned: self.pinned.clone(),
+            moves,
+            steps,
+        }
+    }
 }
 
 impl<'a> Field<'a> {
@@ -139,8 +222,17 @@ impl<'a> Field<'a> {
     /// # Errors
     ///
     /// [`OverBudget`] where looking for them takes more than it may.
-    pub fn ways(mut self, to: Expected) -> Result<Ways, OverBudget> {
+    pub fn ways(&mut self, to: Expected) -> Result<Ways, OverBudget> {
         self.to(&|decision| to.met_by(decision.verdict))
+    }
+
+    /// Of the ways to a verdict the cheapest, and those that cost hardly more.
+    ///
+    /// # Errors
+    ///
+    /// [`OverBudget`] where looking for them takes more than it may.
+    pub fn nearest(&mut self, to: Expected) -> Result<Ways, OverBudget> {
+        self.cheapest(&|decision| to.met_by(decision.verdict), BESIDE)
     }
 
     /// One that may move in every way: what nobody can do counts as a step of its own.
@@ -177,7 +269,8 @@ impl<'a> Field<'a> {
         let vector = ground.vector(from);
         let mut field = Field {
             ground,
-            outcomes,
+            decided: outcomes.root,
+            decisions: outcomes.decisions.into(),
             program,
             from,
             subject,
@@ -229,86 +322,156 @@ impl<'a> Field<'a> {
         holds: Id,
         wanted: &dyn Fn(&Decision) -> bool,
     ) -> Result<Ways, OverBudget> {
-        let arena = &mut self.ground.arena;
-        let region = arena.and(self.region, holds)?;
-        let told = arena.within(self.region, self.outcomes.root, IMPOSSIBLE)?;
-        let root = arena.within(region, self.outcomes.root, IMPOSSIBLE)?;
-        // What was approved is no matter of what is asked: only what came before it is.
-        let all = arena.within(holds, self.outcomes.root, IMPOSSIBLE)?;
-        let root = self.forgotten(root)?;
-        let approved = self.approved(told, all)?;
-        let decisions = self.outcomes.decisions.clone();
-        let is_wanted = |value: u32| {
-            let at = (value as usize).checked_sub(1);
-            at.and_then(|at| decisions.get(at)).is_some_and(wanted)
-        };
+        let goal = self.goal(holds, wanted)?;
+        let mut products = Vec::with_capacity(goal.courses.len());
+        for course in &goal.courses {
+            let tracks = course.tracks(&self.moves, Steps::MAX);
+            let is_over = |at: &[Id; 4]| goal.is_over(course, at);
+            let product = Product::new(&mut self.ground.arena, &tracks, is_over)?;
+            products.push((course.is_approved, product));
+        }
         let mut most_steps = MOST_STEPS;
-        let mut sets = self.sets(root, approved, &is_wanted, most_steps);
+        let mut sets = self.sets(&products, most_steps);
         if sets.is_empty() {
             most_steps = u32::BITS;
-            sets = self.sets(root, approved, &is_wanted, most_steps);
+            sets = self.sets(&products, most_steps);
         }
-        let approve = Step::Approve.bit();
-        let mut all: Vec<Way> = Vec::new();
-        for steps in sets {
-            let root = if steps & approve == 0 { root } else { approved };
-            let vector = self.ground.moved(
-                root,
-                &is_wanted,
-                &self.vector,
-                &self.moves,
-                steps & !approve,
-            );
-            // What cannot be shown by the engine is not said.
-            let way = vector.and_then(|vector| self.way(steps, self.facts_of(&vector)?));
-            let way = way.filter(|way| wanted(&way.decision));
-            let goal = Goal {
-                root,
-                is_wanted: &is_wanted,
-                wanted,
-            };
-            all.extend(way.map(|way| self.with_fewest(steps, way, &goal)));
-        }
-        all.sort_by_key(|way| (way.cost, way.changes.len()));
-        Ok(Ways { all, most_steps })
+        let all = self.shown(&goal, &sets)?;
+        let all = all.into_iter().flatten().collect();
+        Ok(Ways::sorted(all, most_steps))
     }
 
-    /// What is decided, where a request is no matter of a connection without a device: whoever
-    /// names none leaves it behind.
-    fn forgotten(&mut self, root: Id) -> Result<Id, OverBudget> {
-        let [device, pending] = ["device", "pending"].map(|it| self.ground.space.named(it));
-        if self.from.pending == PendingRequest::None {
-            return Ok(root);
+    /// Of the ways to a decision that is wanted the cheapest, and those that cost hardly more.
+    pub(super) fn cheapest(
+        &mut self,
+        wanted: &dyn Fn(&Decision) -> bool,
+        beside: u32,
+    ) -> Result<Ways, OverBudget> {
+        let goal = self.goal(Id::YES, wanted)?;
+        let start = |course: &Course| {
+            let taken = if course.is_approved {
+                Step::Approve.bit()
+            } else {
+                0
+            };
+            (course.tracks(&self.moves, Steps::MAX), taken)
+        };
+        let starts: Vec<_> = goal.courses.iter().map(start).collect();
+        let search = Search {
+            price: &step::cost,
+            beside,
+            most: MOST_STEPS,
+            places: MOST_PLACES,
+        };
+        let is_over = |start: usize, at: &[Id; 4]| {
+            let course = goal.courses.get(start);
+            course.is_none_or(|course| goal.is_over(course, at))
+        };
+        let sets = search.cheapest(&self.ground.arena, &starts, is_over);
+        let sets = sets.filter(|sets| !sets.is_empty());
+        let ways = match sets {
+            Some(sets) => self.shown(&goal, &sets)?.into_iter().collect(),
+            None => None,
+        };
+        match ways {
+            Some(all) => Ok(Ways::sorted(all, MOST_STEPS)),
+            // Of one the engine says otherwise, or they are too far away: all are looked at.
+            None => self.to(wanted),
         }
+    }
+
+    /// For each set of steps the way that shows it; nothing where the engine does not.
+    fn shown(&mut self, goal: &Goal<'_>, sets: &[Steps]) -> Result<Vec<Option<Way>>, OverBudget> {
+        let mut all = Vec::with_capacity(sets.len());
+        for steps in sets {
+            let vector = self.moved(goal, *steps)?;
+            // What cannot be shown by the engine is not said.
+            let way = vector.and_then(|vector| self.way(*steps, self.facts_of(&vector)?));
+            let way = way.filter(|way| (goal.wanted)(&way.decision));
+            all.push(way.map(|way| self.with_fewest(*steps, way, goal)));
+        }
+        Ok(all)
+    }
+
+    /// The connection that some steps lead to, with as little otherwise as can be.
+    fn moved(&mut self, goal: &Goal<'_>, steps: Steps) -> Result<Option<Vec<ClassId>>, OverBudget> {
+        let mut best: Option<(u32, Vec<ClassId>)> = None;
+        for course in goal.courses(steps) {
+            let tracks = course.tracks(&self.moves, steps & !Step::Approve.bit());
+            let is_over = |at: &[Id; 4]| goal.is_over(course, at);
+            let product = Product::new(&mut self.ground.arena, &tracks, is_over)?;
+            let price = |var, run| Some(self.moves.price(var, run, &self.vector));
+            let found = product.cheapest(&self.vector, |_| true, price);
+            let is_better = |(weight, _): &(u32, Vec<ClassId>)| {
+                best.as_ref().is_none_or(|(known, _)| weight < known)
+            };
+            if let Some(found) = found.filter(is_better) {
+                best = Some(found);
+            }
+        }
+        Ok(best.map(|(_, vector)| vector))
+    }
+
+    fn sets(&self, products: &[(bool, Product<4>)], most: u32) -> Vec<Steps> {
+        let mut sets = Vec::new();
+        for (is_approved, product) in products {
+            let (taken, most) = match is_approved {
+                true => (Step::Approve.bit(), most.saturating_sub(1)),
+                false => (0, most),
+            };
+            let found = least_steps(product, &self.moves, most);
+            sets.extend(found.into_iter().map(|steps| steps | taken));
+        }
+        smallest(sets)
+    }
+
+    /// What is looked for, of connections for which a condition holds.
+    fn goal<'b>(
+        &mut self,
+        holds: Id,
+        wanted: &'b dyn Fn(&Decision) -> bool,
+    ) -> Result<Goal<'b>, OverBudget> {
+        let mut courses = self.asking(holds)?;
+        courses.push(self.approved(holds));
+        Ok(Goal {
+            courses,
+            decisions: Arc::clone(&self.decisions),
+            wanted,
+        })
+    }
+
+    /// What is decided of what is asked for. A request is no matter of a connection without a
+    /// device: whoever names none leaves it behind.
+    fn asking(&mut self, holds: Id) -> Result<Vec<Course>, OverBudget> {
+        let course = |region: Id, pinned: Vec<(Var, [ClassId; 4])>| Course {
+            roots: [region, Id::YES, holds, self.decided],
+            pinned,
+            is_approved: false,
+        };
+        if self.from.pending == PendingRequest::None {
+            return Ok(vec![course(self.region, Vec::new())]);
+        }
+        let [device, pending] = ["device", "pending"].map(|it| self.ground.space.named(it));
         let nobody = Facts {
             device: DeviceProof::Absent,
             pending: PendingRequest::None,
             ..self.from.clone()
         };
         let [absent, nothing] = [device, pending].map(|var| self.ground.space.class(var, &nobody));
-        let without = self.ground.fixed(root, &[(pending, nothing)])?;
         let arena = &mut self.ground.arena;
         let is_absent = arena.test(device, |class| class == absent)?;
-        arena.choose(is_absent, without, root)
-    }
-
-    fn sets(&self, root: Id, approved: Id, wanted: &impl Fn(u32) -> bool, most: u32) -> Vec<Steps> {
-        let find = |root, most| self.ground.least_steps(root, wanted, &self.moves, most);
-        let mut sets = find(root, most);
-        let after = find(approved, most.saturating_sub(1));
-        sets.extend(after.into_iter().map(|steps| steps | Step::Approve.bit()));
-        smallest(sets)
+        let without = arena.and(self.region, is_absent)?;
+        let with = arena.choose(is_absent, Id::NO, self.region)?;
+        Ok(vec![
+            course(with, Vec::new()),
+            course(without, vec![(pending, [nothing; 4])]),
+        ])
     }
 
     /// What is decided once the owner approved what was asked for; of connections that wait for
-    /// that.
-    fn approved(&mut self, told: Id, root: Id) -> Result<Id, OverBudget> {
+    /// that. What was approved is no matter of what is asked: only what came before it is.
+    fn approved(&self, holds: Id) -> Course {
         let space = &self.ground.space;
-        let vars: Vec<Var> = APPROVED
-            .about
-            .iter()
-            .map(|name| space.named(name))
-            .collect();
         let before = Facts {
             pairing: if self.from.pairing == Pairing::None {
                 Pairing::Unpaired
@@ -318,21 +481,16 @@ impl<'a> Field<'a> {
             ..self.from.clone()
         };
         let after = approved(&before);
-        let classes = |facts: &Facts| -> Vec<(Var, ClassId)> {
-            let each = vars.iter().map(|var| (*var, space.class(*var, facts)));
-            each.collect()
+        let pin = |name: &&str| {
+            let var = space.named(name);
+            let [before, after] = [&before, &after].map(|facts| space.class(var, facts));
+            (var, [before, before, after, after])
         };
-        let (before, after) = (classes(&before), classes(&after));
-        let waiting = self.ground.fixed(told, &before)?;
-        let decisions = &self.outcomes.decisions;
-        let waits = self.ground.arena.mapped(waiting, |value| {
-            let at = (value as usize).checked_sub(1);
-            let decision = at.and_then(|at| decisions.get(at));
-            let kind = decision.map(|decision| decision.verdict.kind());
-            u32::from(kind == Some(VerdictKind::RequirePairing))
-        })?;
-        let then = self.ground.fixed(root, &after)?;
-        self.ground.arena.within(waits, then, IMPOSSIBLE)
+        Course {
+            roots: [self.region, self.decided, holds, self.decided],
+            pinned: APPROVED.about.iter().map(pin).collect(),
+            is_approved: true,
+        }
     }
 
     /// The connection with the classes of a vector.
@@ -356,7 +514,7 @@ impl<'a> Field<'a> {
 
     /// A way by the same steps with as few facts as can be: with one or two, if that leads there, else
     /// with none that could be left to follow from the others.
-    fn with_fewest(&self, steps: Steps, way: Way, goal: &Goal<'_>) -> Way {
+    fn with_fewest(&mut self, steps: Steps, way: Way, goal: &Goal<'_>) -> Way {
         let mut best = way;
         // What the owner approves is told in any case.
         let approved = usize::from(steps & Step::Approve.bit() != 0);
@@ -387,27 +545,27 @@ impl<'a> Field<'a> {
 
     /// A way by changing so many facts, one or two, and what follows from them; with fewer changes
     /// than some number.
-    fn by_few(&self, steps: Steps, count: usize, goal: &Goal<'_>, most: usize) -> Option<Way> {
-        let own = steps & !Step::Approve.bit();
-        let mut moves: Vec<(AttributeId, Facts)> = Vec::new();
-        for (var, domain) in self.ground.space.domains() {
-            for (class, it) in (0..).zip(&domain.classes) {
-                let is_own = self.vector.get(usize::from(var)) == Some(&class);
-                if !is_own && self.moves.allow(var, class, own) {
-                    let mut facts = self.from.clone();
-                    it.member.put(domain.attribute, &mut facts);
-                    moves.push((domain.attribute, facts));
+    fn by_few(&mut self, steps: Steps, count: usize, goal: &Goal<'_>, most: usize) -> Option<Way> {
+        let moves = self.single(steps & !Step::Approve.bit());
+        let approved = usize::from(steps & Step::Approve.bit() != 0);
+        let mut tried = |named: &[&Single]| {
+            let mut facts = self.from.clone();
+            for it in named {
+                it.attribute.copy(&it.to, &mut facts);
+            }
+            let names: Vec<AttributeId> = named.iter().map(|it| it.attribute).collect();
+            let free: Vec<Var> = named.iter().filter_map(|it| it.any).collect();
+            if !free.is_empty() {
+                let vector = self.ground.vector(&self.said(&facts, &names));
+                let found = self.ended(steps, goal, &vector, &free)?;
+                for var in free {
+                    let domain = self.ground.space.domain(var)?;
+                    let class = *found.get(usize::from(var))?;
+                    let member = &domain.classes.get(class as usize)?.member;
+                    member.put(domain.attribute, &mut facts);
                 }
             }
-        }
-        let tried = |named: &[&(AttributeId, Facts)]| {
-            let mut facts = self.from.clone();
-            for (id, to) in named {
-                id.copy(to, &mut facts);
-            }
-            let names: Vec<AttributeId> = named.iter().map(|(id, _)| *id).collect();
             let mut way = self.goal_met(steps, self.said(&facts, &names), goal)?;
-            let approved = usize::from(steps & Step::Approve.bit() != 0);
             if approved == 0 && names.len() < way.changes.len() {
                 let shown = |id: AttributeId| (id, id.show(self.from), id.show(&way.facts));
                 way.changes = names.into_iter().map(shown).collect();
@@ -419,17 +577,75 @@ impl<'a> Field<'a> {
         }
         let pairs = moves.iter().enumerate().flat_map(|(at, one)| {
             let others = moves.iter().skip(at + 1);
-            let others = others.filter(|other| other.0 != one.0);
+            let others = others.filter(|other| other.attribute != one.attribute);
             others.map(move |other| [one, other])
         });
         pairs.into_iter().find_map(|pair| tried(&pair))
     }
 
+    /// Every fact by itself as some steps move it. Of which nothing follows but of their class,
+    /// those of one class are one.
+    fn single(&self, steps: Steps) -> Vec<Single> {
+        let space = &self.ground.space;
+        let client = AttributeId::named("client-ip");
+        let is_client_told = client.is_some_and(|id| space.fine(id).is_some());
+        let mut all: Vec<Single> = Vec::new();
+        for (var, domain) in space.domains() {
+            let name = domain.attribute.row().name;
+            let is_alone = name == "path" || (name == "peer" && !is_client_told);
+            let is_any = is_alone && space.fine(domain.attribute) == Some(var);
+            let mut classes: FxHashSet<ClassId> = FxHashSet::default();
+            for (class, it) in (0..).zip(&domain.classes) {
+                let is_own = self.vector.get(usize::from(var)) == Some(&class);
+                if is_own || !self.moves.allow(var, class, steps) {
+                    continue;
+                }
+                let coarse = domain.coarse.get(class as usize);
+                if is_any && !coarse.is_none_or(|coarse| classes.insert(*coarse)) {
+                    continue;
+                }
+                let mut to = self.from.clone();
+                it.member.put(domain.attribute, &mut to);
+                all.push(Single {
+                    attribute: domain.attribute,
+                    to,
+                    any: is_any.then_some(var),
+                });
+            }
+        }
+        all
+    }
+
+    /// A vector that ends where it is wanted, of those that differ from one in some variables only.
+    fn ended(
+        &mut self,
+        steps: Steps,
+        goal: &Goal<'_>,
+        vector: &[ClassId],
+        free: &[Var],
+    ) -> Option<Vec<ClassId>> {
+        goal.courses(steps).find_map(|course| {
+            let mut tracks = course.tracks(&self.moves, steps & !Step::Approve.bit());
+            let fixed = (0..).zip(vector).filter(|(var, _)| {
+                !free.contains(var) && !tracks.pinned.iter().any(|(pinned, _)| pinned == var)
+            });
+            let fixed: Vec<_> = fixed.map(|(var, class)| (var, [*class; 4])).collect();
+            tracks.pinned.extend(fixed);
+            let is_over = |at: &[Id; 4]| goal.is_over(course, at);
+            let product = Product::new(&mut self.ground.arena, &tracks, is_over).ok()?;
+            let price = |var, run| Some(self.moves.price(var, run, vector));
+            let (_, found) = product.cheapest(vector, |_| true, price)?;
+            Some(found)
+        })
+    }
+
     /// The way to a connection, where some steps lead to it and it is one that is looked for.
     fn goal_met(&self, steps: Steps, facts: Facts, goal: &Goal<'_>) -> Option<Way> {
         let vector = self.ground.vector(&facts);
-        let class = |var: Var| vector.get(usize::from(var)).copied().unwrap_or_default();
-        if !(goal.is_wanted)(self.ground.arena.value(goal.root, class)) {
+        if !goal
+            .courses(steps)
+            .any(|course| self.comes_to(goal, course, &vector))
+        {
             return None;
         }
         let own = steps & !Step::Approve.bit();
@@ -444,6 +660,21 @@ impl<'a> Field<'a> {
         }
         let way = self.way(steps, facts)?;
         Some(way).filter(|way| (goal.wanted)(&way.decision))
+    }
+
+    /// Whether a connection comes to what is wanted on a course.
+    fn comes_to(&self, goal: &Goal<'_>, course: &Course, vector: &[ClassId]) -> bool {
+        let own = |var: Var| vector.get(usize::from(var)).copied().unwrap_or_default();
+        let mut ends = course.roots;
+        for (place, end) in ends.iter_mut().enumerate() {
+            let value = self.ground.arena.value(*end, |var| {
+                let pinned = course.pinned.iter().find(|(pinned, _)| *pinned == var);
+                let pinned = pinned.and_then(|(_, classes)| classes.get(place));
+                pinned.copied().unwrap_or_else(|| own(var))
+            });
+            *end = Id::value(value);
+        }
+        !goal.is_over(course, &ends)
     }
 
     /// A way to a connection, held against the engine.
@@ -600,6 +831,19 @@ mod tests {
             let mut field = alone(&program, &from, &subject).map_err(too_large)?;
             let wanted = |decision: &Decision| decision.verdict.admits() == admit;
             let found = field.to(&wanted).map_err(|_| TestCaseError::reject("too large"))?;
+            let cheapest = field.cheapest(&wanted, BESIDE);
+            let cheapest = cheapest.map_err(|_| TestCaseError::reject("too large"))?;
+            let most = found.all.first().map(|way| way.cost + BESIDE);
+            let known = found.all.iter().filter(|way| Some(way.cost) <= most);
+            let mut known: Vec<Steps> = known.map(bits).collect();
+            let mut cheapest: Vec<Steps> = cheapest.all.iter().map(bits).collect();
+            // Where there is none of few steps, those of many are all looked at.
+            if found.most_steps > MOST_STEPS {
+                known = found.all.iter().map(bits).collect();
+            }
+            known.sort_unstable();
+            cheapest.sort_unstable();
+            prop_assert_eq!(known, cheapest);
             for way in &found.all {
                 prop_assert!(wanted(&decide(&program, &way.facts)));
                 prop_assert!(broken(&way.facts).next().is_none());

@@ -143,8 +143,7 @@ impl Told {
                             && known.value == Value::Word("absent".to_owned())
                     })
             }
-            // What is not known of the page follows from the page, where that is not known either; and
-            // of pages of this host nobody asks for a list.
+            // Where the page is not known, neither is this; and pages of this host need no list.
             "origin-allowed" => self.knows("origin-allowed") || !self.has_page(),
             // With another client goes another mode.
             "mode" => self.knows("mode") || !self.knows("client"),
@@ -155,9 +154,8 @@ impl Told {
         let word = |word: &str| Value::Word(word.to_owned());
         let token = kinds::likely("auth", word("token"), "most clients send the shared token");
         let token = token.filter(|_| !is_said("auth"));
-        let word_of_page =
-            kinds::likely("origin", word("name"), "a page is refused for its origin");
-        let page = word_of_page.filter(|_| self.knows("origin-allowed") && !is_said("origin"));
+        let page = kinds::likely("origin", word("name"), "a page is refused for its origin");
+        let page = page.filter(|_| self.knows("origin-allowed") && !is_said("origin"));
         let passed = "the page was let through before that";
         let allowed = kinds::likely("origin-allowed", Value::Flag(true), passed);
         let allowed = allowed.filter(|_| self.passed && !is_said("origin-allowed"));

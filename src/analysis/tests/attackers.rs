@@ -44,18 +44,17 @@ fn intruders() -> Vec<Intruder> {
 fn are_exact(program: &Program, budget: Budget) -> Result<usize, TestCaseError> {
     let intruders = intruders();
     let siege = Siege::new(program, &intruders, budget);
-    let found = siege.and_then(Siege::reaches);
+    let found = siege.and_then(|mut siege| siege.reaches());
     let found = found.map_err(|_| TestCaseError::reject("too large"))?;
     let mut tried = 0;
-    for (intruder, shown) in intruders.iter().zip(found) {
+    for (intruder, reach) in intruders.iter().zip(found) {
         let lone = intruder.lone();
         let is_theirs = |facts: &Facts| holds(&lone, facts) && broken(facts).next().is_none();
-        let Some(shown) = shown else {
+        let Some(reach) = reach else {
             let any = Walk::new(Facts::default(), 1).take(TRIED).find(is_theirs);
             prop_assert!(any.is_none(), "{}: {:#?}", intruder.name, any);
             continue;
         };
-        let reach = &shown.reach;
         prop_assert!(
             is_theirs(&reach.facts),
             "{}: {:#?}",
