@@ -4,10 +4,10 @@
 //!
 //! A block's info string says what it is: `policy`, `policy FILE` and `json FILE` for policies
 //! of several files, of which `main.policy` or the first is loaded; `policy padded=BYTES` for
-//! one that is filled up with comments; `console` for command lines, each after `$ `, which are run
-//! beside the policies of their example, if it has any. `answer`
-//! is what a listener answers to those after it, and `gateway FLAGS` is a gateway that serves for
-//! them: its port is `PORT` there, and its state folder `STATE`.
+//! one that is filled up with comments; `yaml FILE` for a configuration or constants; `console` for
+//! command lines, each after `$ `, which are run beside the files of their example, if it has any.
+//! `answer` is what a listener answers to those after it, and `gateway FLAGS` is a gateway that
+//! serves for them: its port is `PORT` there, and its state folder `STATE`.
 
 #![expect(clippy::unwrap_used, reason = "a harness fails loudly")]
 
@@ -91,7 +91,7 @@ fn raises(example: &str, code: Option<Code>) -> Result<(), String> {
             match block.info.split_once(' ').unwrap_or((block.info, "")) {
                 ("answer", _) => stand_in = StandIn::answering(&block.text),
                 ("gateway", flags) => stand_in = StandIn::gateway(flags),
-                ("policy", name) => {
+                ("policy" | "yaml", name) => {
                     fs::write(stand_in.state.path().join(name), &block.text).unwrap();
                     stand_in.has_files = true;
                 }

@@ -4,7 +4,8 @@
 //! A connection is a vector of classes ([`space`]), of values that no policy at hand can tell apart
 //! ([`domain`]); a policy is a diagram over them ([`diagram`]), made of the program that decides
 //! ([`outcome`]) and of the assumptions on what a connection can be ([`assumed`]). Whom it lets in of
-//! those who should not come in is asked by [`attacker`]. What it shows is a connection for which it is
+//! those who should not come in is asked by [`attacker`]. What is asked once is found by walking diagrams
+//! side by side ([`product`]). What it shows is a connection for which it is
 //! so ([`witness`]), or what would have to be otherwise ([`change`]).
 //! Nothing is sampled and nothing searched for; what would take more than it may says so ([`Budget`]).
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]

@@ -25,6 +25,8 @@ pub(super) enum Measure {
     Coverage,
     Mutants,
     Synthesize,
+    /// What would notice the changes that no test does.
+    SynthesizeMutants,
 }
 
 /// What came of it, for people and for programs.
@@ -52,13 +54,17 @@ pub(super) fn measured(
             let found = reached(policy, &examples).map_err(wrong)?;
             Ok(coverage(policy, file, &found))
         }
-        Measure::Mutants => {
+        Measure::Mutants | Measure::SynthesizeMutants => {
             let found = survivors(policy, &examples, &mut |at, of| output.done(at, of));
-            Ok(mutants(policy, file, &found.map_err(wrong)?))
+            let found = found.map_err(wrong)?;
+            Ok(match measure {
+                Measure::SynthesizeMutants => synthesis(file, "change", &found.tests()),
+                _ => mutants(policy, file, &found),
+            })
         }
         Measure::Synthesize => {
             let found = synthesized(policy, &examples).map_err(wrong)?;
-            Ok(synthesis(file, &found))
+            Ok(synthesis(file, "decision", &found))
         }
     }
 }
@@ -252,6 +258,12 @@ fn mutants(policy: &Policy, file: &str, found: &Survivors) -> Measured {
         text.push_str(&test);
     }
     text.push_str(&more(all.len()));
+    if !all.is_empty() {
+        let named = shell_file(file);
+        text.push_str(&format!(
+            "\nThese tests alone, all of them: gw test --mutants --synthesize {named}\n"
+        ));
+    }
     text.extend(extended(policy));
     let survivors = all.iter().map(|survivor| {
         let test = match &survivor.test {
@@ -289,9 +301,10 @@ fn statement(test: &Written) -> String {
     lines::folded(0, 4, &lines::joined(&test.to_string())) + "\n"
 }
 
-fn synthesis(file: &str, found: &[Written]) -> Measured {
+/// Tests for each of some things, to be put behind those of a policy.
+fn synthesis(file: &str, each: &str, found: &[Written]) -> Measured {
     let text: String = match found.is_empty() {
-        true => format!("# {file}: every decision has its test\n"),
+        true => format!("# {file}: every {each} has its test\n"),
         false => found.iter().map(statement).collect(),
     };
     let tests: Vec<String> = found.iter().map(Written::to_string).collect();

@@ -280,7 +280,23 @@ fn intruder(
         !name.is_empty() && name.chars().all(letter)
     };
     if !names.iter().all(is_name) {
-        let said = said("--attacker", text, policy, sources)?;
+        let is_known = |name: &&str| Attacker::named(name).is_some();
+        // What is neither: names with nothing between, or beside, them.
+        if text.trim().is_empty() || names.iter().all(|it| it.is_empty() || is_known(it)) {
+            return Err(Diagnostics(vec![nobody(text)]));
+        }
+        let said = said("--attacker", text, policy, sources).map_err(|mut wrong| {
+            let named = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+            if let Some(name) = named.into_iter().find(is_known) {
+                for found in &mut wrong.0 {
+                    *found = found.clone().help(format!(
+                        "`{name}` is an attacker, and no condition: what is known besides is said \
+                         with `--fact`, and another attacker is joined with `+`"
+                    ));
+                }
+            }
+            wrong
+        })?;
         return Ok(Intruder::described(said, known));
     }
     let mut seen = Vec::new();
@@ -308,15 +324,30 @@ fn intruder(
 }
 
 fn unknown(name: &str) -> Diagnostic {
-    let names = || ATTACKERS.iter().map(|it| it.name);
-    let list: Vec<&str> = names().collect();
     let message = format!("there is no attacker `{name}`");
+    let names = ATTACKERS.iter().map(|it| it.name);
     Diagnostic::error(Code::UnknownAttacker, message)
-        .maybe_help(suggest::did_you_mean(name, names()))
-        .help(format!(
-            "the attackers are {}; a condition describes anybody else",
-            list.join(", ")
-        ))
+        .maybe_help(suggest::did_you_mean(name, names))
+        .help(who_there_are())
+}
+
+/// Where a name is missing.
+fn nobody(text: &str) -> Diagnostic {
+    let message = match text.trim() {
+        "" => "no attacker is named".to_owned(),
+        text => {
+            format!("an attacker is missing in `{text}`: there is one before and behind each `+`")
+        }
+    };
+    Diagnostic::error(Code::UnknownAttacker, message).help(who_there_are())
+}
+
+fn who_there_are() -> String {
+    let names: Vec<&str> = ATTACKERS.iter().map(|it| it.name).collect();
+    format!(
+        "the attackers are {}; a condition describes anybody else",
+        names.join(", ")
+    )
 }
 
 /// A condition of the command line.

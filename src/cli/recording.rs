@@ -1,5 +1,7 @@
 //! A recorded handshake from disk: its facts, and whom they are about.
 
+use serde_json::Value;
+
 use super::fact::{NamedFacts, Problem};
 use super::load;
 use crate::diagnostic::{Code, Diagnostic};
@@ -51,6 +53,12 @@ fn parse(path: &str, constants: Option<&Compatibility>) -> Result<Handshake, Pro
         let covered = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_err();
         let help = if policy {
             Some("this is a policy: name it with --policy".to_owned())
+        } else if let Some(flags) = of_lines(&text) {
+            let file = crate::source::shell_file(path);
+            Some(format!(
+                "its lines are explained so: gw explain {}",
+                flags.replace("FILE", &file)
+            ))
         } else if covered && error.help.is_none() {
             Some("what is not JSON is shown covered, because it may hold secrets".to_owned())
         } else {
@@ -61,6 +69,20 @@ fn parse(path: &str, constants: Option<&Compatibility>) -> Result<Handshake, Pro
             .maybe_help(help);
         (Box::new(diagnostic), sources)
     })
+}
+
+/// How the lines of a file are explained that holds JSON, and no handshake.
+fn of_lines(text: &str) -> Option<&'static str> {
+    let first: Value = serde_json::from_str(text.lines().next()?).ok()?;
+    let has = |key: &str| first.get(key).is_some();
+    match () {
+        () if !first.is_object() || has("gw-handshake") => None,
+        () if has("gw-log") => Some("--log FILE --connection ID"),
+        () if has("cfg") && has("id") => Some("--recorded FILE"),
+        () if ["socket", "http", "connect"].into_iter().any(has) => None,
+        // OpenClaw writes its log as JSON, too.
+        () => Some("--log-line - < FILE"),
+    }
 }
 
 fn subject(handshake: &Handshake, observed: &Observed) -> Subject {

@@ -18,8 +18,8 @@ use crate::source::Span;
 /// --coverage says what the tests of each file reach of its own clauses, of each condition and of
 /// every decision that the policy comes to. --mutants changes one thing at a time and says which
 /// changes no test notices, each with the test that would; a change that changes no verdict, of any
-/// connection, does not count. --synthesize writes a test for every decision that none comes to.
-/// What a policy extends is measured by itself.
+/// connection, does not count. --synthesize writes a test for every decision that none comes to; with
+/// --mutants the tests that would notice those changes. What a policy extends is measured by itself.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -29,6 +29,7 @@ Examples:
   gw test --coverage my.policy
   gw test --mutants my.policy
   gw test --synthesize my.policy >> my.policy
+  gw test --mutants --synthesize my.policy >> my.policy
 
 Exit codes: 0 all pass; all is reached; every change is noticed, 1 not so, or the policy has errors,
 3 a file cannot be read")]
@@ -38,15 +39,16 @@ pub(super) struct Args {
     files: Vec<String>,
 
     /// What the tests reach: clauses, conditions, decisions
-    #[arg(long, group = "measure")]
+    #[arg(long, conflicts_with_all = ["mutants", "synthesize"])]
     coverage: bool,
 
     /// Which changes of the policy no test notices, with the tests that would
-    #[arg(long, group = "measure")]
+    #[arg(long)]
     mutants: bool,
 
-    /// Tests for the decisions that none comes to, as the policy would have them
-    #[arg(long, group = "measure")]
+    /// Tests for the decisions that none comes to, as the policy would have them; with --mutants
+    /// those for changes that none notices
+    #[arg(long)]
     synthesize: bool,
 
     /// How to print what came of them
@@ -58,8 +60,9 @@ impl Args {
     fn measure(&self) -> Option<Measure> {
         match (self.coverage, self.mutants, self.synthesize) {
             (true, _, _) => Some(Measure::Coverage),
-            (_, true, _) => Some(Measure::Mutants),
-            (_, _, true) => Some(Measure::Synthesize),
+            (_, true, true) => Some(Measure::SynthesizeMutants),
+            (_, true, false) => Some(Measure::Mutants),
+            (_, false, true) => Some(Measure::Synthesize),
             (false, false, false) => None,
         }
     }

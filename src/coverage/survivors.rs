@@ -27,6 +27,17 @@ pub(crate) struct Survivors {
     pub(crate) all: Vec<Survivor>,
 }
 
+impl Survivors {
+    /// The tests that are missing, each once.
+    pub(crate) fn tests(&self) -> Vec<Written> {
+        let tests = self.all.iter().filter_map(|survivor| match &survivor.test {
+            Noticed::By(test) => Some(test.as_ref().clone()),
+            Noticed::Before(_) => None,
+        });
+        tests.collect()
+    }
+}
+
 /// A mutant that passes all tests.
 #[derive(Clone, Debug)]
 pub(crate) struct Survivor {

@@ -159,7 +159,11 @@ fn boxes<'a>(diagnostic: &'a Diagnostic, sources: &Sources) -> (Vec<&'a Label>, 
     for label in others {
         let (from, to) = lines(label.span);
         let touches = label.span.source == first.span.source && from <= end + 1 && to + 1 >= start;
-        if touches {
+        // Of two that lie in one another only one can be drawn.
+        let is_apart = |other: &&Label| {
+            label.span.end <= other.span.start || other.span.end <= label.span.start
+        };
+        if touches && near.iter().all(is_apart) {
             near.push(label)
         } else {
             far.push(label)

@@ -68,7 +68,14 @@ fn told(allowed: &Allowed, wording: &Wording<'_>) -> Diagnostic {
     let is_known = codes().any(|code| code == allowed.name);
     let (message, help) = if !is_known {
         let message = format!("`{}` is nothing that can be allowed", allowed.name);
-        (message, suggest::did_you_mean(&allowed.name, codes()))
+        let meant = suggest::did_you_mean(&allowed.name, codes());
+        let list = || {
+            format!(
+                "what can be allowed: {}",
+                codes().collect::<Vec<_>>().join(", ")
+            )
+        };
+        (message, meant.or_else(|| Some(list())))
     } else if !allowed.has_reason {
         let message = "this allows nothing: it does not say why".to_owned();
         (

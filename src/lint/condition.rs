@@ -4,6 +4,7 @@ use super::{View, redundant};
 use crate::analysis::{Id, OverBudget, Way};
 use crate::diagnostic::{Code, Diagnostic, Effect, Severity};
 use crate::lang::one_line;
+use crate::source::Span;
 
 pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
     let mut found = Vec::new();
@@ -17,28 +18,73 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
             continue;
         }
         let terms = view.terms(id)?;
-        for (term, (span, holds)) in terms.iter().enumerate() {
-            // Those it keeps out, whom the other terms let through.
-            let mut region = view.ground.arena.not(*holds)?;
-            for (other, (_, holds)) in terms.iter().enumerate() {
-                if other != term {
-                    region = view.ground.arena.and(region, *holds)?;
+        // Those that can all be removed together.
+        let mut gone: Vec<usize> = Vec::new();
+        for (term, (span, _)) in terms.iter().enumerate() {
+            let region = kept_out(view, &terms, &[term])?;
+            let Some(diagnostic) = unneeded(view, id.0, region)? else {
+                continue;
+            };
+            let help = match needed_beside(view, id.0, &terms, &gone, term)? {
+                None => {
+                    gone.push(term);
+                    "remove it, which changes no verdict".to_owned()
                 }
-            }
-            if let Some(diagnostic) = unneeded(view, id.0, region)? {
-                let text = "with it and without it this rule decides alike";
-                let diagnostic = diagnostic
-                    .label(*span, "keeps out nobody")
-                    .label(clause.head, text);
-                let edits = view.wording.without_term(clause.span, *span);
-                let condition = view.policy.sources().slice(*span);
-                let says = format!("remove `{}`", one_line(condition));
-                let diagnostic = diagnostic.help("remove it, which changes no verdict");
-                found.push(diagnostic.fix(Effect::Keeps, says, edits));
-            }
+                Some(other) => format!(
+                    "remove it or `{}` before it, not both: either changes no verdict",
+                    one_line(view.policy.sources().slice(other))
+                ),
+            };
+            let condition = one_line(view.policy.sources().slice(*span));
+            let text = "keeps out nobody: with it and without it this rule decides alike";
+            let edits = view.wording.without_term(clause.span, *span);
+            let says = format!("remove `{condition}`");
+            let diagnostic = diagnostic.label(*span, text).help(help);
+            found.push(diagnostic.fix(Effect::Keeps, says, edits));
         }
     }
     Ok(found)
+}
+
+/// Whom some terms of a rule keep out, and all others of it let through.
+fn kept_out(view: &mut View<'_>, terms: &[(Span, Id)], gone: &[usize]) -> Result<Id, OverBudget> {
+    let arena = &mut view.ground.arena;
+    let mut all = Id::YES;
+    for term in gone {
+        let holds = terms.get(*term).map_or(Id::YES, |(_, holds)| *holds);
+        all = arena.and(all, holds)?;
+    }
+    let mut region = arena.not(all)?;
+    for (other, (_, holds)) in terms.iter().enumerate() {
+        if !gone.contains(&other) {
+            region = arena.and(region, *holds)?;
+        }
+    }
+    Ok(region)
+}
+
+/// Of the terms that can be removed together, the one that is needed where another one is removed,
+/// too; nothing where none is.
+fn needed_beside(
+    view: &mut View<'_>,
+    id: u32,
+    terms: &[(Span, Id)],
+    gone: &[usize],
+    term: usize,
+) -> Result<Option<Span>, OverBudget> {
+    let all: Vec<usize> = gone.iter().copied().chain([term]).collect();
+    let region = kept_out(view, terms, &all)?;
+    if gone.is_empty() || unneeded(view, id, region)?.is_some() {
+        return Ok(None);
+    }
+    let span = |term: &usize| terms.get(*term).map(|(span, _)| *span);
+    for other in gone {
+        let region = kept_out(view, terms, &[*other, term])?;
+        if unneeded(view, id, region)?.is_none() {
+            return Ok(span(other));
+        }
+    }
+    Ok(gone.last().and_then(span))
 }
 
 /// The finding, where a rule would change nothing in a region that it is kept out of.

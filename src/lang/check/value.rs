@@ -22,15 +22,21 @@ impl Checker {
                 let values = self.named_set(row, value)?;
                 let before = self.diagnostics.0.len();
                 let members = self.members(row, &values);
-                // One value of a set that does not fit says it for the set.
-                self.diagnostics.0.truncate(before + 1);
-                for diagnostic in self.diagnostics.0.iter_mut().skip(before) {
+                // One value of a set that does not fit says it for the set; what is wrong whatever it is
+                // compared with is each said.
+                let found = self.diagnostics.0.split_off(before);
+                let (wrong, mut unfit): (Vec<_>, Vec<_>) = found
+                    .into_iter()
+                    .partition(|it| it.code == Code::HostBitsSet);
+                unfit.truncate(1);
+                for diagnostic in &mut unfit {
                     let label = Label {
                         span: value.span,
                         text: format!("compared with `{}` here", row.name),
                     };
                     diagnostic.labels.push(label);
                 }
+                self.diagnostics.0.extend(wrong.into_iter().chain(unfit));
                 members
             }
         }
