@@ -20,7 +20,7 @@ use crate::policy::Policy;
 use crate::source::{Span, one_line, shell_file};
 
 /// What is measured.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Measure {
     Coverage,
     Mutants,
@@ -57,9 +57,9 @@ pub(super) fn measured(
         Measure::Mutants | Measure::SynthesizeMutants => {
             let found = survivors(policy, &examples, &mut |at, of| output.done(at, of));
             let found = found.map_err(wrong)?;
-            Ok(match measure {
-                Measure::SynthesizeMutants => synthesis(file, "change", &found.tests()),
-                _ => mutants(policy, file, &found),
+            Ok(match measure == Measure::SynthesizeMutants {
+                true => synthesis(file, "change", &found.tests()),
+                false => mutants(policy, file, &found),
             })
         }
         Measure::Synthesize => {

@@ -379,7 +379,10 @@ impl Mended {
             let effect = offer.then.as_ref();
             let effect = effect.map_or(Value::Null, |then| self.effect(then).1);
             let mut document = with(&offer.made, "effect", effect);
-            document["refused"] = json!(offer.refused.as_ref().map(because));
+            if let Value::Object(fields) = &mut document {
+                let refused = offer.refused.as_ref().map(because);
+                fields.insert("refused".to_owned(), json!(refused));
+            }
             document
         });
         let effect = match repair.changed.is_empty() {
