@@ -23,7 +23,7 @@ pub mod trace;
 use crate::compile::index::Narrowed;
 use crate::compile::program::{HIT, MISS};
 use crate::compile::{Block, ClauseId, Program};
-use crate::facts::{DeviceProof, Facts, Pairing, PendingRequest, ScopeSet, Stage};
+use crate::facts::{AttributeId, DeviceProof, Facts, Pairing, PendingRequest, ScopeSet, Stage};
 use crate::lang::checked::{Answer, Role};
 use crate::verdict::{Grant, Reason, ScopeBound, Verdict, VerdictKind, pairing_reason};
 
@@ -214,6 +214,29 @@ pub(crate) fn looked_through(program: &Program, block: &Block, facts: &Facts) ->
         matched,
         terms: Vec::new(),
     })
+}
+
+/// What a term turns on: the attributes of those of its tests of which one alone, had it come out
+/// otherwise, would have led it to another end.
+#[must_use]
+pub(crate) fn pivots(program: &Program, term: u32, facts: &Facts) -> Vec<AttributeId> {
+    let entry = program.terms.get(term as usize).map_or(MISS, |it| it.entry);
+    let is_hit = |other: Option<u32>| {
+        let (mut at, mut seen) = (entry, Vec::new());
+        while let Some(instruction) = program.instructions.get(at as usize) {
+            seen.push((at, instruction.attribute));
+            at = match instruction.test.holds(facts) != (other == Some(at)) {
+                true => instruction.hit,
+                false => instruction.miss,
+            };
+        }
+        (at == HIT, seen)
+    };
+    let (held, seen) = is_hit(None);
+    let turns = seen
+        .into_iter()
+        .filter(|(at, _)| is_hit(Some(*at)).0 != held);
+    turns.map(|(_, attribute)| attribute).collect()
 }
 
 /// Follows the tests from an entry to their end. Targets lie ahead, so it ends.

@@ -20,8 +20,8 @@ pub mod why_not;
 mod world;
 
 use crate::compile::ClauseId;
-use crate::decide::trace::{Seen, SeenTest};
-use crate::decide::{Decision, Law, Trace, traced};
+use crate::decide::trace::{Seen, SeenTerm};
+use crate::decide::{Decision, Law, Trace, pivots, traced};
 use crate::facts::scopes::ScopeRule;
 use crate::facts::{AttributeId, Auth, Facts, Kind, Provenance};
 use crate::lang::checked::Role;
@@ -220,7 +220,7 @@ fn clause(policy: &Policy, facts: &Facts, seen: &Seen) -> ClauseAccount {
             .term_span(term.index)
             .map_or_else(String::new, one_line),
         held: term.held,
-        settled_by: settled_by(&term.tests, facts),
+        settled_by: settled_by(policy, term, facts),
     });
     ClauseAccount {
         id: seen.id,
@@ -238,14 +238,15 @@ fn clause(policy: &Policy, facts: &Facts, seen: &Seen) -> ClauseAccount {
     }
 }
 
-/// The facts that tests looked at, each once.
-fn settled_by(tests: &[SeenTest], facts: &Facts) -> Vec<(AttributeId, String)> {
+/// The facts that a term turns on, each once; where it turns on none alone, those that were looked
+/// at.
+fn settled_by(policy: &Policy, term: &SeenTerm, facts: &Facts) -> Vec<(AttributeId, String)> {
+    let pivots = pivots(policy.program(), term.index, facts);
     let mut settled: Vec<(AttributeId, String)> = Vec::new();
-    for test in tests {
-        if settled
-            .iter()
-            .all(|(attribute, _)| *attribute != test.attribute)
-        {
+    for test in &term.tests {
+        let counts = pivots.is_empty() || pivots.contains(&test.attribute);
+        let is_new = settled.iter().all(|(known, _)| *known != test.attribute);
+        if counts && is_new {
             settled.push((test.attribute, test.attribute.show(facts)));
         }
     }
