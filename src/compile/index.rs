@@ -1,9 +1,12 @@
-//! Which clauses can apply at all, by the few facts that have only a few values.
+//! Which clauses can apply at all, by the facts.
 //!
 //! For each attribute with a closed vocabulary and each of its values there is a bitset of
 //! the clauses that can still apply; their intersection leaves few to be tested, and what it
-//! settles exactly is not tested again.
+//! settles exactly is not tested again. Where clauses are many, those that are about a few networks or
+//! texts are found by these ([`choice`](super::choice)), and words of bitsets in which no clause is
+//! left are passed over.
 
+use super::choice::{Choice, Chosen};
 use super::program::{Block, HIT, Instruction, MISS, Term, Test};
 use crate::facts::{Address, AttributeId, Facts, Kind};
 
@@ -13,6 +16,9 @@ pub(crate) struct Index {
     columns: Vec<Column>,
     /// The bitsets of all columns, row after row, one row for each value.
     rows: Vec<u64>,
+    /// For each row, which of its words are not empty.
+    sums: Vec<u64>,
+    choices: Vec<Choice>,
     /// 64-bit words in a bitset over the clauses.
     words: usize,
 }
@@ -24,7 +30,8 @@ const LONGEST: u32 = 64;
 #[derive(Clone, Copy, Debug)]
 struct Column {
     value: Value,
-    start: usize,
+    /// Which row is that of the first value.
+    first: usize,
 }
 
 /// Access to the value of a fact.
@@ -57,6 +64,11 @@ impl Index {
         let words = blocks.clone().count().div_ceil(64);
         let told_apart: Vec<_> = AttributeId::all().map(told_apart).collect();
         let mut rows: Vec<Vec<u64>> = vec![Vec::new(); told_apart.len()];
+        // One word is found sooner than what is chosen by an address.
+        let mut choices = match words {
+            0 | 1 => Vec::new(),
+            _ => Choice::all(terms, instructions, words),
+        };
         let mut left = Vec::new();
         for (at, block) in blocks.enumerate() {
             let mut unsettled = Vec::new();
@@ -90,63 +102,152 @@ impl Index {
                         }
                     }
                 }
-                if !is_settled(term, &asked, &told_apart, instructions) {
+                let chosen = choices
+                    .iter_mut()
+                    .any(|choice| choice.settles(at, &asked, term, instructions));
+                if !chosen && !is_settled(term, &asked, &told_apart, instructions) {
                     unsettled.push(index);
                 }
             }
             left.push(unsettled);
         }
+        choices.retain(Choice::is_of_use);
+        choices.iter_mut().for_each(Choice::done);
         let mut index = Index {
             words,
+            choices,
             ..Index::default()
         };
         for (told_apart, rows) in told_apart.into_iter().zip(rows) {
             if let Some((value, _)) = told_apart.filter(|_| !rows.is_empty()) {
                 index.columns.push(Column {
                     value,
-                    start: index.rows.len(),
+                    first: index.rows.len() / words,
                 });
                 index.rows.extend(rows);
+            }
+        }
+        if words > 1 {
+            for row in index.rows.chunks(words) {
+                index.sums.extend(summed(row));
             }
         }
         (index, left)
     }
 
     /// What is left for these facts. Nothing is allocated.
-    pub(crate) fn narrow<'a>(&'a self, facts: &'a Facts) -> Narrowed<'a> {
+    pub(crate) fn narrow(&self, facts: &Facts) -> Narrowed<'_> {
         // Most policies have at most 64 clauses: one word, found at once.
-        let first = self.word(0, facts);
+        if self.words <= 1 {
+            let first = self.columns.iter().fold(u64::MAX, |bits, column| {
+                let row = column.first + column.value.of(facts);
+                bits & self.rows.get(row).copied().unwrap_or(u64::MAX)
+            });
+            return Narrowed {
+                index: self,
+                first,
+                wide: None,
+            };
+        }
+        let wide = self.wide(facts);
         Narrowed {
             index: self,
-            facts,
-            first,
+            first: self.intersection(&wide, 0),
+            wide: Some(wide),
         }
     }
 
-    fn word(&self, word: usize, facts: &Facts) -> u64 {
-        self.columns.iter().fold(u64::MAX, |bits, column| {
-            let at = column.start + column.value.of(facts) * self.words + word;
+    /// Where these facts stand in a bitset of more than one word.
+    fn wide(&self, facts: &Facts) -> Wide {
+        let mut wide = Wide {
+            rows: [0; MOST_COLUMNS],
+            chosen: [Chosen::default(); MOST_CHOICES],
+        };
+        for (column, row) in self.columns.iter().zip(&mut wide.rows) {
+            // No policy has more rows than fit.
+            *row = u32::try_from(column.first + column.value.of(facts)).unwrap_or(u32::MAX);
+        }
+        for (choice, chosen) in self.choices.iter().zip(&mut wide.chosen) {
+            *chosen = choice.of(facts);
+        }
+        wide
+    }
+
+    /// The clauses of a word that are left.
+    #[inline]
+    fn intersection(&self, wide: &Wide, word: usize) -> u64 {
+        let rows = wide.rows.iter().take(self.columns.len());
+        let bits = rows.fold(u64::MAX, |bits, row| {
+            let at = *row as usize * self.words + word;
             bits & self.rows.get(at).copied().unwrap_or(u64::MAX)
+        });
+        let choices = self.choices.iter().zip(&wide.chosen);
+        choices.fold(bits, |bits, (choice, chosen)| {
+            bits & choice.word(*chosen, word)
         })
+    }
+
+    /// Which of 64 words may have a clause left; nothing behind the last.
+    fn sum(&self, wide: &Wide, at: usize) -> Option<u64> {
+        let length = self.words.div_ceil(64);
+        if at >= length {
+            return None;
+        }
+        let rows = wide.rows.iter().take(self.columns.len());
+        let bits = rows.fold(u64::MAX, |bits, row| {
+            let at = *row as usize * length + at;
+            bits & self.sums.get(at).copied().unwrap_or(u64::MAX)
+        });
+        // Behind the last word there is nothing.
+        let last = (self.words - at * 64).min(64);
+        let bits = bits & (u64::MAX >> (64 - last));
+        let choices = self.choices.iter().zip(&wide.chosen);
+        Some(choices.fold(bits, |bits, (choice, chosen)| {
+            bits & choice.sum(*chosen, at)
+        }))
     }
 }
 
+/// As many attributes as there can be columns.
+const MOST_COLUMNS: usize = 64;
+/// As many attributes as clauses are chosen by.
+pub(super) const MOST_CHOICES: usize = 8;
+
+/// Which words of a row are not empty, 64 of them in a word.
+pub(super) fn summed(row: &[u64]) -> impl Iterator<Item = u64> {
+    row.chunks(64).map(|words| {
+        let bits = (0..)
+            .zip(words)
+            .map(|(at, word)| u64::from(*word != 0) << at);
+        bits.fold(0, |sum, bit| sum | bit)
+    })
+}
+
 /// The clauses that can apply to some facts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Narrowed<'a> {
     index: &'a Index,
-    facts: &'a Facts,
     first: u64,
+    /// Where there are more words than the first.
+    wide: Option<Wide>,
+}
+
+/// Where some facts stand in the index.
+#[derive(Clone, Debug)]
+struct Wide {
+    /// The row of each column.
+    rows: [u32; MOST_COLUMNS],
+    chosen: [Chosen; MOST_CHOICES],
 }
 
 impl Narrowed<'_> {
-    /// The first clause from `at` on, and before `end`, that can apply.
+    /// The next clause in `at..end` that can apply.
     #[inline]
     pub(crate) fn next(&self, at: usize, end: usize) -> Option<usize> {
         let mut word = at / 64;
         let mut bits = self.word(word) & (u64::MAX << (at % 64));
         while bits == 0 {
-            word += 1;
+            word = self.behind(word)?;
             if word * 64 >= end {
                 return None;
             }
@@ -156,12 +257,25 @@ impl Narrowed<'_> {
         (found < end).then_some(found)
     }
 
+    /// The first word behind one in which a clause may be left.
+    fn behind(&self, word: usize) -> Option<usize> {
+        let wide = self.wide.as_ref()?;
+        let next = word + 1;
+        let mut at = next / 64;
+        let mut bits = self.index.sum(wide, at)? & (u64::MAX << (next % 64));
+        while bits == 0 {
+            at += 1;
+            bits = self.index.sum(wide, at)?;
+        }
+        Some(at * 64 + bits.trailing_zeros() as usize)
+    }
+
     #[inline]
     fn word(&self, word: usize) -> u64 {
-        if word == 0 {
-            self.first
-        } else {
-            self.index.word(word, self.facts)
+        match &self.wide {
+            Some(wide) if word > 0 => self.index.intersection(wide, word),
+            Some(_) | None if word == 0 => self.first,
+            Some(_) | None => 0,
         }
     }
 }
@@ -180,7 +294,7 @@ fn told_apart(attribute: AttributeId) -> Option<(Value, usize)> {
 }
 
 /// The instructions that a term may reach: from its entry on, those it jumps to.
-fn reachable<'a>(
+pub(super) fn reachable<'a>(
     term: &Term,
     instructions: &'a [Instruction],
     mut follow: impl FnMut(&'a Instruction) -> (bool, bool),

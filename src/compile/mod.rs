@@ -3,6 +3,7 @@
 //! What a program is stands in [`program`]; running one is [`mod@crate::decide`].
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod choice;
 pub(crate) mod index;
 pub mod networks;
 pub mod program;

@@ -35,7 +35,11 @@ impl Networks {
     /// Whether the (canonical) address is in one of the networks.
     #[must_use]
     pub fn contain(&self, ip: IpAddr) -> bool {
-        let ip = number(ip);
+        self.has(number(ip))
+    }
+
+    /// Whether the address with this number is.
+    pub(super) fn has(&self, ip: u128) -> bool {
         let after = self.0.partition_point(|(start, _)| *start <= ip);
         after
             .checked_sub(1)

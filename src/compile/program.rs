@@ -174,7 +174,7 @@ impl Texts {
         Texts(texts.into())
     }
 
-    fn contain(&self, text: &str) -> bool {
+    pub(super) fn contain(&self, text: &str) -> bool {
         self.0.binary_search_by(|known| (**known).cmp(text)).is_ok()
     }
 

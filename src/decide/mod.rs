@@ -99,7 +99,7 @@ fn run<W: Watch>(program: &Program, facts: &Facts, watch: &mut W) -> Decision {
     let mut rule = &program.default;
     let narrowed = (!W::SEES_ALL).then(|| program.index.narrow(facts));
     let guards = program.guards.len();
-    for block in Candidates::new(&program.rules, guards, narrowed) {
+    for block in Candidates::new(&program.rules, guards, narrowed.as_ref()) {
         // A second trial would not have been reached either.
         if block.role == Role::Trial && trial.is_some() {
             continue;
@@ -116,7 +116,7 @@ fn run<W: Watch>(program: &Program, facts: &Facts, watch: &mut W) -> Decision {
     if rule.id == program.default.id {
         watch.clause(rule.id, true);
     }
-    let restriction = Restriction::of(program, narrowed, facts, watch);
+    let restriction = Restriction::of(program, narrowed.as_ref(), facts, watch);
     let (verdict, by, law) = restriction.apply(rule, facts);
     let trial = trial.map(|block| (block.id, restriction.apply(block, facts).0));
     Decision {
@@ -133,12 +133,12 @@ struct Candidates<'a> {
     blocks: &'a [Block],
     /// The place of the list among all clauses.
     first: usize,
-    narrowed: Option<Narrowed<'a>>,
+    narrowed: Option<&'a Narrowed<'a>>,
     at: usize,
 }
 
 impl<'a> Candidates<'a> {
-    fn new(blocks: &'a [Block], first: usize, narrowed: Option<Narrowed<'a>>) -> Self {
+    fn new(blocks: &'a [Block], first: usize, narrowed: Option<&'a Narrowed<'a>>) -> Self {
         Candidates {
             blocks,
             first,
@@ -154,7 +154,7 @@ impl<'a> Iterator for Candidates<'a> {
     #[inline]
     fn next(&mut self) -> Option<&'a Block> {
         let end = self.first + self.blocks.len();
-        let at = match &self.narrowed {
+        let at = match self.narrowed {
             Some(narrowed) => narrowed.next(self.at, end)?,
             None => self.at,
         };
@@ -267,7 +267,7 @@ struct Restriction {
 impl Restriction {
     fn of(
         program: &Program,
-        narrowed: Option<Narrowed<'_>>,
+        narrowed: Option<&Narrowed<'_>>,
         facts: &Facts,
         watch: &mut impl Watch,
     ) -> Self {

@@ -265,6 +265,125 @@ pub(crate) fn policy() -> impl Strategy<Value = Checked> {
         })
 }
 
+/// A condition that few connections fulfil, of those that [`near`] makes.
+fn narrow() -> impl Strategy<Value = Condition> {
+    let network = (0u8..4, 0u8..64, 20u8..=32).prop_map(|(a, b, length)| {
+        let ip = std::net::Ipv4Addr::new(10, a, b, 7).into();
+        ipnet::IpNet::new(ip, length).unwrap().trunc()
+    });
+    let test = |name: &str, members: Members| {
+        Condition::Test(Comparison {
+            attribute: AttributeId::named(name).unwrap(),
+            predicate: Predicate::Among(members),
+            span: Span::default(),
+        })
+    };
+    // Now and then a whole kind beside it.
+    let codes = prop_oneof![4 => Just(0u64), 1 => 0u64..64];
+    let peer =
+        (prop::collection::vec(network, 1..3), codes.clone()).prop_map(move |(networks, codes)| {
+            test(
+                "peer",
+                Members {
+                    codes,
+                    networks,
+                    texts: Vec::new(),
+                },
+            )
+        });
+    let path = (
+        prop::collection::vec(0u8..90, 1..3),
+        prop::bool::weighted(0.1),
+    )
+        .prop_map(move |(names, absent)| {
+            let texts = names.iter().map(|name| format!("/{name}").into()).collect();
+            test(
+                "path",
+                Members {
+                    codes: u64::from(absent),
+                    networks: Vec::new(),
+                    texts,
+                },
+            )
+        });
+    let host = (0u8..90, codes).prop_map(move |(name, codes)| {
+        let texts = vec![format!("h{name}.example").into()];
+        test(
+            "host",
+            Members {
+                codes,
+                networks: Vec::new(),
+                texts,
+            },
+        )
+    });
+    let one = prop_oneof![3 => peer, 1 => path, 1 => host];
+    (one, prop::bool::weighted(0.1)).prop_map(|(condition, is_not)| match is_not {
+        true => Condition::Not(Box::new(Spanned::new(condition, Span::default()))),
+        false => condition,
+    })
+}
+
+/// More clauses than stand in a word, most of them about a network, a path or a host.
+fn many() -> impl Strategy<Value = Checked> {
+    let parts = (
+        prop::collection::vec(narrow(), 1..3),
+        prop::option::weighted(0.3, condition()),
+    );
+    let condition = parts.prop_map(|(narrow, more)| {
+        let all = narrow.into_iter().chain(more);
+        Condition::All(all.map(|it| Spanned::new(it, Span::default())).collect())
+    });
+    let rules = prop::collection::vec((condition, clause(Role::Rule, rule_answer())), 70..400);
+    (policy(), rules).prop_map(|(policy, rules)| {
+        let rules = rules.into_iter().map(|(condition, clause)| Clause {
+            condition: Spanned::new(condition, Span::default()),
+            ..clause
+        });
+        Checked {
+            rules: rules.chain(policy.rules.clone()).collect(),
+            ..policy
+        }
+    })
+}
+
+/// Connections of the addresses, paths and hosts that [`narrow`] names, and of others.
+fn near() -> impl Strategy<Value = Facts> {
+    let ip = (0u8..5, 0u8..70, any::<u8>());
+    (
+        facts(),
+        prop::option::of(ip),
+        prop::option::of(0u8..100),
+        prop::option::of(0u8..100),
+    )
+        .prop_map(|(mut facts, ip, path, host)| {
+            if let Some((a, b, c)) = ip {
+                facts.peer = crate::facts::Address::new([10, a, b, c].into());
+            }
+            if let Some(path) = path {
+                facts.path = format!("/{path}").into();
+            }
+            if let Some(host) = host {
+                facts.host = crate::facts::Host::from_header(&format!("h{host}.example"));
+            }
+            facts
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn the_program_of_many_rules_decides_as_the_walker(policy in many(), facts in prop::collection::vec(near(), 60)) {
+        let program = compile(&policy);
+        for facts in facts {
+            let decision = decide(&program, &facts);
+            prop_assert_eq!(decision.verdict, naive::verdict(&policy, &facts));
+            prop_assert_eq!(decision, traced(&program, &facts).0, "watching changed it");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]
 

@@ -1,0 +1,413 @@
+//! Which clauses are about which networks or texts: of many clauses those that can apply at the one
+//! that a connection has.
+//!
+//! An attribute's values fall into classes, in order: the addresses between two bounds of networks,
+//! each text that is named, and what is named nowhere. A term holds for some ranges of classes. Ranges
+//! are kept as segments in a tree over the classes: a wide one stands in few nodes, and a class is in
+//! one node of each level.
+
+use super::index::{MOST_CHOICES, reachable, summed};
+use super::networks::number;
+use super::program::{Instruction, Term, Test, Texts};
+use crate::facts::{Address, AttributeId, Facts, Kind};
+
+/// Of how many ranges a term may be that is found by its classes.
+const MOST_RANGES: usize = 64;
+/// From how many classes on a tree is worth its while.
+const LEAST_CLASSES: usize = 64;
+/// How many nodes of a level are one of the next.
+const FAN: usize = 16;
+/// Levels of a tree; the last one has as many nodes as it takes.
+const LEVELS: usize = 4;
+
+/// Clauses by the classes of one attribute.
+#[derive(Clone, Debug)]
+pub(crate) struct Choice {
+    attribute: AttributeId,
+    classes: Classes,
+    /// The clauses that stand with every class, and which words of it are not empty.
+    always: Vec<u64>,
+    always_sum: Vec<u64>,
+    /// The nodes of each level; those of the first are single classes.
+    levels: [Vec<Node>; LEVELS],
+}
+
+/// The clauses that stand with all classes of a node, as the words of a bitset that are not empty.
+#[derive(Clone, Debug, Default)]
+struct Node {
+    words: Vec<(u32, u64)>,
+    /// Which words are not empty, 64 of them in a word.
+    sums: Vec<u64>,
+}
+
+/// What tells classes apart.
+#[derive(Clone, Debug)]
+enum Classes {
+    /// Where each class of addresses begins; behind those, what has no address.
+    Networks(fn(&Facts) -> Address, Vec<u128>),
+    /// Each text; behind those, any other.
+    Texts(fn(&Facts) -> &str, Vec<Box<str>>),
+}
+
+/// The class of a connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Chosen(u32);
+
+impl Choice {
+    /// One for each attribute of which terms name many networks or texts.
+    pub(super) fn all(terms: &[Term], instructions: &[Instruction], words: usize) -> Vec<Choice> {
+        let mut found = Vec::new();
+        for attribute in AttributeId::all() {
+            let tests = || {
+                let own = terms.iter().flat_map(|term| {
+                    let from = term.entry as usize;
+                    let own = instructions.get(from..from.saturating_add(term.length as usize));
+                    own.unwrap_or_default()
+                });
+                own.filter(|it| it.attribute == attribute)
+                    .map(|it| &it.test)
+            };
+            let classes = match attribute.row().kind {
+                Kind::Address { get, .. } => {
+                    let mut starts = vec![0];
+                    for test in tests() {
+                        if let Test::Address(_, _, networks) = test {
+                            starts.extend(networks.ranges().iter().flat_map(bounds));
+                        }
+                    }
+                    starts.sort_unstable();
+                    starts.dedup();
+                    Classes::Networks(get, starts)
+                }
+                Kind::Text { get, .. } | Kind::Header { text: get, .. } => {
+                    // What is absent is a class of its own.
+                    let mut texts: Vec<Box<str>> = vec!["".into()];
+                    for test in tests() {
+                        if let Test::Text(_, _, named) | Test::Header { texts: named, .. } = test {
+                            texts.extend(named.iter().cloned());
+                        }
+                    }
+                    texts.sort_unstable();
+                    texts.dedup();
+                    Classes::Texts(get, texts)
+                }
+                Kind::Flag { .. } | Kind::Enum { .. } | Kind::Set { .. } => continue,
+            };
+            let count = classes.count();
+            // A few are tested as soon as they are found.
+            if count > LEAST_CLASSES && found.len() < MOST_CHOICES {
+                found.push(Choice {
+                    attribute,
+                    classes,
+                    always: vec![u64::MAX; words],
+                    always_sum: Vec::new(),
+                    levels: std::array::from_fn(|level| {
+                        let width = FAN.pow(super::narrow(level));
+                        vec![Node::default(); count.div_ceil(width)]
+                    }),
+                });
+            }
+        }
+        found
+    }
+}
+
+impl Choice {
+    /// Puts a clause with the classes for which one of its terms holds; whether that settles the term.
+    pub(super) fn settles(
+        &mut self,
+        clause: usize,
+        asked: &[AttributeId],
+        term: &Term,
+        instructions: &[Instruction],
+    ) -> bool {
+        if asked != [self.attribute] || self.has_its_place(clause) {
+            return false;
+        }
+        let mut is_exact = true;
+        reachable(term, instructions, |instruction| {
+            is_exact &= match &instruction.test {
+                Test::Address(_, codes, _) => *codes == 0,
+                Test::Header {
+                    codes, networks, ..
+                } => *codes == 0 && networks.is_empty(),
+                Test::Text(..) => true,
+                Test::Flag(_)
+                | Test::Word(..)
+                | Test::Includes(..)
+                | Test::Within(..)
+                | Test::Equals(..)
+                | Test::Never => false,
+            };
+            (true, true)
+        });
+        let Some(ranges) = self.held(term, instructions) else {
+            return false;
+        };
+        let (word, bit) = (clause / 64, 1 << (clause % 64));
+        if let Some(always) = self.always.get_mut(word) {
+            *always &= !bit;
+        }
+        for (from, to) in ranges {
+            self.put(from, to, super::narrow(word), bit);
+        }
+        is_exact
+    }
+
+    /// Whether a clause stands with some classes already.
+    fn has_its_place(&self, clause: usize) -> bool {
+        let always = self.always.get(clause / 64);
+        always.is_some_and(|always| always >> (clause % 64) & 1 == 0)
+    }
+
+    /// Puts clauses of a word with the classes of a range.
+    fn put(&mut self, mut from: usize, mut to: usize, word: u32, bits: u64) {
+        let mut level = 0;
+        while from < to {
+            // What does not fill nodes of the next level stands in this one.
+            let is_last = level + 1 == LEVELS;
+            let (first, last) = match is_last {
+                true => (to, to),
+                false => (from.next_multiple_of(FAN).min(to), to - to % FAN),
+            };
+            let Some(nodes) = self.levels.get_mut(level) else {
+                return;
+            };
+            let sides = (from..first).chain(last.max(first)..to);
+            for at in sides {
+                if let Some(node) = nodes.get_mut(at) {
+                    node.add(word, bits);
+                }
+            }
+            (from, to) = (first / FAN, last.max(first) / FAN);
+            level += 1;
+        }
+    }
+
+    /// The ranges of classes for which a term can hold, where they are not too many.
+    fn held(&self, term: &Term, instructions: &[Instruction]) -> Option<Vec<(usize, usize)>> {
+        let mut ranges: Vec<(usize, usize)> = Vec::new();
+        // What is put in order of classes grows together.
+        let mut put = |from: usize, to: usize| match ranges.last_mut() {
+            Some((_, end)) if *end == from => *end = to,
+            _ if from < to => ranges.push((from, to)),
+            _ => {}
+        };
+        match &self.classes {
+            Classes::Networks(_, starts) => {
+                let can_hold = |ip: Option<u128>| {
+                    reachable(term, instructions, |it| network(&it.test, ip))
+                };
+                // Between the bounds that the term itself names it holds for all or for none.
+                let mut own = vec![0];
+                reachable(term, instructions, |instruction| {
+                    if let Test::Address(_, _, networks) = &instruction.test {
+                        own.extend(networks.ranges().iter().flat_map(bounds));
+                    }
+                    (true, true)
+                });
+                own.sort_unstable();
+                own.dedup();
+                let class = |start: u128| starts.partition_point(|it| *it < start);
+                for (at, start) in own.iter().enumerate() {
+                    if can_hold(Some(*start)) {
+                        let end = own.get(at + 1).map_or(starts.len(), |end| class(*end));
+                        put(class(*start), end);
+                    }
+                }
+                if can_hold(None) {
+                    put(starts.len(), starts.len() + 1);
+                }
+            }
+            Classes::Texts(_, texts) => {
+                let can_hold = |text: Option<&str>| {
+                    reachable(term, instructions, |it| named(&it.test, text))
+                };
+                let mut own: Vec<&str> = vec![""];
+                reachable(term, instructions, |instruction| {
+                    if let Test::Text(_, _, texts) | Test::Header { texts, .. } = &instruction.test {
+                        own.extend(texts.iter().map(|it| &**it));
+                    }
+                    (true, true)
+                });
+                own.sort_unstable();
+                own.dedup();
+                let others = can_hold(None);
+                let mut from = 0;
+                for text in own {
+                    let Ok(class) = texts.binary_search_by(|known| (**known).cmp(text)) else {
+                        return None;
+                    };
+                    if others {
+                        put(from, class);
+                    }
+                    if can_hold(Some(text)) {
+                        put(class, class + 1);
+                    }
+                    from = class + 1;
+                }
+                if others {
+                    put(from, texts.len() + 1);
+                }
+            }
+        }
+        (ranges.len() <= MOST_RANGES).then_some(ranges)
+    }
+
+    /// Whether any clause stands with some classes only.
+    pub(super) fn is_of_use(&self) -> bool {
+        self.always.iter().any(|word| *word != u64::MAX)
+    }
+
+    /// Once all clauses have their places.
+    pub(super) fn done(&mut self) {
+        self.always_sum = summed(&self.always).collect();
+        let length = self.always_sum.len();
+        for node in self.levels.iter_mut().flatten() {
+            node.sum(length);
+        }
+    }
+
+    /// The class of a connection.
+    #[inline]
+    pub(super) fn of(&self, facts: &Facts) -> Chosen {
+        let class = match &self.classes {
+            Classes::Networks(get, starts) => match get(facts).ip() {
+                // The first class begins at the first address.
+                Some(ip) => {
+                    let number = number(ip);
+                    let behind = starts.partition_point(|start| *start <= number);
+                    behind.saturating_sub(1)
+                }
+                None => starts.len(),
+            },
+            Classes::Texts(get, texts) => {
+                let text = get(facts);
+                let found = texts.binary_search_by(|known| (**known).cmp(text));
+                found.unwrap_or(texts.len())
+            }
+        };
+        Chosen(super::narrow(class))
+    }
+
+    /// The nodes that a class is in and that any clause stands with.
+    #[inline]
+    fn nodes(&self, chosen: Chosen) -> impl Iterator<Item = &Node> {
+        let mut at = chosen.0 as usize;
+        let nodes = self.levels.iter().filter_map(move |level| {
+            let node = level.get(at);
+            at /= FAN;
+            node
+        });
+        nodes.filter(|node| !node.words.is_empty())
+    }
+
+    /// The clauses of a word that stand with a class, or with every one.
+    #[inline]
+    pub(super) fn word(&self, chosen: Chosen, word: usize) -> u64 {
+        let always = self.always.get(word).copied().unwrap_or(0);
+        self.nodes(chosen)
+            .fold(always, |bits, node| bits | node.word(word))
+    }
+
+    /// Which of 64 words have such a clause.
+    #[inline]
+    pub(super) fn sum(&self, chosen: Chosen, at: usize) -> u64 {
+        let always = self.always_sum.get(at).copied().unwrap_or(0);
+        self.nodes(chosen).fold(always, |bits, node| {
+            bits | node.sums.get(at).copied().unwrap_or(0)
+        })
+    }
+}
+
+impl Node {
+    /// Adds clauses of a word; those of the last words come last.
+    fn add(&mut self, word: u32, bits: u64) {
+        match self.words.last_mut() {
+            Some((known, all)) if *known == word => *all |= bits,
+            _ => self.words.push((word, bits)),
+        }
+    }
+
+    fn sum(&mut self, length: usize) {
+        if self.words.is_empty() {
+            return;
+        }
+        self.sums = vec![0; length];
+        for (word, _) in &self.words {
+            if let Some(sum) = self.sums.get_mut((word / 64) as usize) {
+                *sum |= 1 << (word % 64);
+            }
+        }
+    }
+
+    fn word(&self, word: usize) -> u64 {
+        let found = self
+            .words
+            .binary_search_by(|(known, _)| (*known as usize).cmp(&word));
+        let found = found.ok().and_then(|at| self.words.get(at));
+        found.map_or(0, |(_, bits)| *bits)
+    }
+}
+
+/// Where the first class of a network begins, and the first behind it.
+fn bounds((first, last): &(u128, u128)) -> impl Iterator<Item = u128> {
+    std::iter::once(*first).chain(last.checked_add(1))
+}
+
+/// Whether a test can hold of an address, or of what has none, and whether it can fail.
+fn network(test: &Test, ip: Option<u128>) -> (bool, bool) {
+    match test {
+        Test::Address(_, codes, networks) => {
+            let is_in = ip.is_some_and(|ip| networks.has(ip));
+            (is_in || *codes != 0, !is_in)
+        }
+        Test::Flag(_)
+        | Test::Word(..)
+        | Test::Header { .. }
+        | Test::Text(..)
+        | Test::Includes(..)
+        | Test::Within(..)
+        | Test::Equals(..)
+        | Test::Never => (true, true),
+    }
+}
+
+/// Whether a test can hold of a text, or of one that is named nowhere, and whether it can fail.
+fn named(test: &Test, text: Option<&str>) -> (bool, bool) {
+    let is_named = |texts: &Texts| text.is_some_and(|text| texts.contain(text));
+    match test {
+        Test::Text(_, absent, texts) => {
+            let is_it = match text {
+                Some("") => *absent,
+                Some(_) | None => is_named(texts),
+            };
+            (is_it, !is_it)
+        }
+        Test::Header {
+            codes,
+            networks,
+            texts,
+            ..
+        } => {
+            let is_it = is_named(texts);
+            (is_it || *codes != 0 || !networks.is_empty(), !is_it)
+        }
+        Test::Flag(_)
+        | Test::Word(..)
+        | Test::Address(..)
+        | Test::Includes(..)
+        | Test::Within(..)
+        | Test::Equals(..)
+        | Test::Never => (true, true),
+    }
+}
+
+impl Classes {
+    fn count(&self) -> usize {
+        1 + match self {
+            Classes::Networks(_, starts) => starts.len(),
+            Classes::Texts(_, texts) => texts.len(),
+        }
+    }
+}
