@@ -301,6 +301,11 @@ fn authenticated(from: &Facts, to: &Facts) -> Move {
         Auth::Password if from.setting.auth_mode == AuthMode::TrustedProxy => {
             (together(&[Step::Secret, Step::Credential]), 2)
         }
+        // Whoever sent a wrong secret has one to send: the right one of its kind is what they look for.
+        Auth::Token | Auth::Password | Auth::None if from.auth == Auth::Failed => {
+            let weight = if is_meant(from, to.auth) { 1 } else { 2 };
+            (by(&[Step::Credential]), weight)
+        }
         Auth::Token | Auth::Password | Auth::None => (by(&[Step::Credential]), 1),
         Auth::DeviceToken | Auth::Failed => (by(&[Step::Credential]), 3),
         Auth::BootstrapToken => (by(&[Step::SetupCode]), 5),
@@ -308,6 +313,25 @@ fn authenticated(from: &Facts, to: &Facts) -> Move {
         Auth::Tailscale => (by(&[Step::Tailscale]), 6),
     };
     Move { weight, ..found }
+}
+
+/// Whether a secret that failed was meant to be one that authenticates so.
+fn is_meant(from: &Facts, auth: Auth) -> bool {
+    match from.auth_failure {
+        AuthFailure::TokenMismatch
+        | AuthFailure::TokenMissing
+        | AuthFailure::TokenNotConfigured
+        // The shared token brings a new device token along.
+        | AuthFailure::DeviceTokenMismatch => auth == Auth::Token,
+        AuthFailure::PasswordMismatch
+        | AuthFailure::PasswordMissing
+        | AuthFailure::PasswordNotConfigured => auth == Auth::Password,
+        AuthFailure::None
+        | AuthFailure::BootstrapTokenInvalid
+        | AuthFailure::RateLimited
+        | AuthFailure::ScopeMismatch
+        | AuthFailure::Unauthorized => auth != Auth::None,
+    }
 }
 
 /// What is remembered of the device before the owner approves anything.
