@@ -8,8 +8,7 @@ use super::further::{Connection, Questions};
 use super::log::LogArgs;
 use super::output::{AnswerFormat, Output, colour};
 use super::reader::{self, Reader};
-use super::{Exit, constants, load, log_line, logged, recorded, recording};
-use crate::claims;
+use super::{Exit, constants, load, log_line, logged, recorded, recording, unsound};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::explain::chart::Chart;
 use crate::explain::client::ClientAccount;
@@ -237,7 +236,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             return Exit::of(&error);
         }
     };
-    warn_of_failing_tests(&path, &policy, output);
+    unsound::warn(&path, &policy, output);
     let subject = match recorded {
         Some(recorded) => attributed(recorded.1, &named, &found, &facts, None),
         None => attributed(
@@ -363,6 +362,7 @@ fn of_line(args: &Args, line: &str, output: &mut Output) -> Exit {
             return Exit::of(&error);
         }
     };
+    unsound::warn(&path, &policy, output);
     let (accounts, more) = match log_line::accounts(told, &Chart::new(&policy), &named) {
         Ok(found) => found,
         Err((diagnostic, sources)) => {
@@ -618,25 +618,6 @@ fn subject(args: &Args, policy: &str, named: &NamedFacts) -> Result<Read, Troubl
         Some(handshake) => Read::Row(Box::new(recording::facts(handshake, named)), told),
         None => Read::Early(told),
     })
-}
-
-/// A policy whose tests fail loads nowhere else: what it would say is shown, with a warning.
-fn warn_of_failing_tests(path: &str, policy: &Policy, output: &mut Output) {
-    let results = claims::run(
-        policy.checked(),
-        policy.sources(),
-        &mut load::reader_of(path),
-    );
-    let failing = results
-        .iter()
-        .filter(|result| result.failure.is_some())
-        .count();
-    if failing > 0 {
-        let tests = count(failing, "failing test");
-        output.complain(&format!(
-            "warning: {path} has {tests} and does not load anywhere else\n  help: gw test {path}\n"
-        ));
-    }
 }
 
 /// The subject with a word on each fact that was given, or follows from one that was.
