@@ -9,6 +9,8 @@ use super::outcome::{IMPOSSIBLE, Outcomes};
 use super::region::Region;
 use crate::compile::{ClauseId, Program};
 use crate::decide::Decision;
+use crate::facts::assumptions::broken;
+use crate::facts::{AttributeId, Facts, Scope, ScopeSet};
 use crate::lang::check::Vocabulary;
 use crate::lang::checked::Checked;
 use crate::verdict::{Grant, ScopeBound, Verdict, VerdictKind};
@@ -71,7 +73,7 @@ struct Scopes {
 }
 
 fn scopes(grant: Grant) -> Scopes {
-    let cap = (grant.cap != crate::facts::ScopeSet::ANY).then_some(grant.cap.0);
+    let cap = (grant.cap != ScopeSet::ANY).then_some(grant.cap.0);
     let within = match grant.scopes {
         ScopeBound::Requested | ScopeBound::Approved => cap,
         ScopeBound::None => Some(0),
@@ -91,6 +93,19 @@ impl Scopes {
             (Some(own), Some(others)) => own & !others == 0,
         };
         within && (self.approved || !other.approved || self.within == Some(0))
+    }
+}
+
+/// The scopes that a connection is left before and not now, or the reverse, where it comes in both
+/// times.
+fn only_one_has(transition: &Transition) -> ScopeSet {
+    let left = |all: &[Verdict]| {
+        let grant = all.first().and_then(|verdict| verdict.grant())?;
+        Some(scopes(grant).within.unwrap_or(ScopeSet::ANY.0))
+    };
+    match (left(&transition.from), left(&transition.to)) {
+        (Some(before), Some(now)) => ScopeSet(before ^ now),
+        _ => ScopeSet::default(),
     }
 }
 
@@ -248,7 +263,9 @@ impl Difference {
     ) -> Result<(Vec<Part>, bool), OverBudget> {
         let found = self.ground.regions(transition.held, &self.names, most)?;
         let mut parts = Vec::new();
-        for region in found.all {
+        let apart = only_one_has(transition);
+        for mut region in found.all {
+            self.ask_for(apart, &mut region);
             let by = self.deciding(region.held)?;
             parts.push(Part { region, by });
         }
@@ -264,7 +281,41 @@ impl Difference {
 
     /// A connection as flags of `gw explain`.
     pub(crate) fn told(&self, part: &Part) -> String {
-        self.ground.told(&part.region.example)
+        let facts = &part.region.example;
+        let told = self.ground.told(facts);
+        let scopes = AttributeId::named("scopes");
+        let scopes = scopes.filter(|_| facts.scopes != Facts::default().scopes);
+        let is_said = |id: &AttributeId| self.ground.named(facts).contains(id);
+        match scopes.filter(|id| !is_said(id)) {
+            // No condition turns on them, and what is left of them does.
+            Some(id) => format!("{told} --fact {}", crate::claims::fact(id, facts)),
+            None => told,
+        }
+    }
+
+    /// A connection that is let in with other scopes than before asks for one of them, so that its
+    /// session is another one; where there is such a connection.
+    fn ask_for(&self, apart: ScopeSet, region: &mut Region) {
+        let is_asked = !region.example.scopes.intersection(apart).is_empty();
+        if apart.is_empty() || is_asked {
+            return;
+        }
+        let asking = Scope::ALL.iter().filter(|scope| apart.contains(**scope));
+        let asking = asking.map(|scope| {
+            let all: Vec<Scope> = region.example.scopes.iter().chain([*scope]).collect();
+            Facts {
+                scopes: ScopeSet::of(&all),
+                ..region.example.clone()
+            }
+        });
+        let is_of_it = |facts: &Facts| {
+            let class = |var| self.ground.space.class(var, facts);
+            broken(facts).next().is_none() && self.ground.arena.value(region.held, class) == 1
+        };
+        let found = { asking }.find(is_of_it);
+        if let Some(facts) = found {
+            region.example = facts;
+        }
     }
 
     /// The clauses that decide where a condition holds, before and now.
