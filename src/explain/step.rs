@@ -216,6 +216,10 @@ pub(super) fn moves(name: &str, from: &Facts, to: &Facts, subject: &Subject) -> 
         "client-ip" if to.client_ip.class() == crate::facts::AddressClass::Public => {
             by(&[Step::Where, Step::Proxy, Step::TrustProxy])
         }
+        // Of a proxy that says for nobody whom it speaks for, nobody is known.
+        "client-ip" if to.client_ip.ip().is_none() && !from.peer_is_proxy => {
+            by(&[Step::Where, Step::Proxy, Step::TrustProxy])
+        }
         // A peer that speaks for nobody any more speaks for itself.
         "client-ip" if from.peer_is_proxy && to.client_ip.class() == from.peer.class() => {
             by(&[Step::Where, Step::Proxy, Step::TrustProxy])
@@ -278,6 +282,14 @@ pub(super) fn moves(name: &str, from: &Facts, to: &Facts, subject: &Subject) -> 
         "setting.host-header-origin" => by(&[Step::HostOrigin]),
         "setting.auto-approve-local" => by(&[Step::AutoApprove]),
         _ => never(),
+    }
+}
+
+/// The same where the client itself is at the other end, before and after.
+pub(super) fn moves_of_direct(name: &str, from: &Facts, to: &Facts, subject: &Subject) -> Move {
+    match name {
+        "client-ip" => by(&[Step::Where]),
+        _ => moves(name, from, to, subject),
     }
 }
 
