@@ -172,12 +172,7 @@ impl Checker {
         }
     }
 
-    fn grant(
-        &mut self,
-        kind: VerdictKind,
-        arguments: &[&Argument],
-        used: Use,
-    ) -> Option<Grant> {
+    fn grant(&mut self, kind: VerdictKind, arguments: &[&Argument], used: Use) -> Option<Grant> {
         let records = kind == VerdictKind::SilentApprove;
         let known: &[&str] = match (records, used) {
             (true, Use::Given) => &["scopes", "token", "ttl"],
@@ -299,11 +294,14 @@ impl Checker {
             Answer::Cap(scopes) => {
                 let cap = show_scopes(scopes);
                 self.report(
-                    Diagnostic::error(Code::UnknownVerdict, "a cap by itself is no outcome of a connection")
-                        .label(text.span.0, "bounds what is admitted")
-                        .help(format!(
-                            "write what a connection is admitted with under it: `approve(cap={cap})`"
-                        )),
+                    Diagnostic::error(
+                        Code::UnknownVerdict,
+                        "a cap by itself is no outcome of a connection",
+                    )
+                    .label(text.span.0, "bounds what is admitted")
+                    .help(format!(
+                        "write what a connection is admitted with under it: `approve(cap={cap})`"
+                    )),
                 );
                 None
             }
