@@ -10,7 +10,7 @@ use super::region::Region;
 use crate::compile::{ClauseId, Program};
 use crate::decide::Decision;
 use crate::facts::assumptions::broken;
-use crate::facts::{AttributeId, Facts, Scope, ScopeSet};
+use crate::facts::{AttributeId, Facts, ScopeSet};
 use crate::lang::check::Vocabulary;
 use crate::lang::checked::Checked;
 use crate::verdict::{Grant, ScopeBound, Verdict, VerdictKind};
@@ -129,6 +129,9 @@ pub(crate) struct Transition {
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
     pub(crate) region: Region,
+    /// What the example has to ask for besides, although no condition turns on it, so that what is left
+    /// of it differs.
+    asks_for: Option<AttributeId>,
     /// The clauses that decide it, before and now.
     pub(crate) by: [Vec<ClauseId>; 2],
 }
@@ -265,9 +268,13 @@ impl Difference {
         let mut parts = Vec::new();
         let apart = only_one_has(transition);
         for mut region in found.all {
-            self.ask_for(apart, &mut region);
+            let asks_for = self.ask_for(apart, &mut region);
             let by = self.deciding(region.held)?;
-            parts.push(Part { region, by });
+            parts.push(Part {
+                region,
+                by,
+                asks_for,
+            });
         }
         Ok((parts, found.is_cut))
     }
@@ -283,39 +290,33 @@ impl Difference {
     pub(crate) fn told(&self, part: &Part) -> String {
         let facts = &part.region.example;
         let told = self.ground.told(facts);
-        let scopes = AttributeId::named("scopes");
-        let scopes = scopes.filter(|_| facts.scopes != Facts::default().scopes);
         let is_said = |id: &AttributeId| self.ground.named(facts).contains(id);
-        match scopes.filter(|id| !is_said(id)) {
-            // No condition turns on them, and what is left of them does.
+        match part.asks_for.filter(|id| !is_said(id)) {
             Some(id) => format!("{told} --fact {}", crate::claims::fact(id, facts)),
             None => told,
         }
     }
 
     /// A connection that is let in with other scopes than before asks for one of them, so that its
-    /// session is another one; where there is such a connection.
-    fn ask_for(&self, apart: ScopeSet, region: &mut Region) {
-        let is_asked = !region.example.scopes.intersection(apart).is_empty();
-        if apart.is_empty() || is_asked {
-            return;
-        }
-        let asking = Scope::ALL.iter().filter(|scope| apart.contains(**scope));
-        let asking = asking.map(|scope| {
-            let all: Vec<Scope> = region.example.scopes.iter().chain([*scope]).collect();
-            Facts {
-                scopes: ScopeSet::of(&all),
-                ..region.example.clone()
-            }
+    /// session is another one; where there is such a connection, and it does not do so by itself.
+    fn ask_for(&self, apart: ScopeSet, region: &mut Region) -> Option<AttributeId> {
+        let usual = Facts::default().scopes;
+        let one = || apart.iter().map(|scope| ScopeSet::of(&[scope]));
+        let more = one().map(|scope| scope.union(usual));
+        let asked = std::iter::once(usual).chain(more).chain(one());
+        let asked = asked.filter(|scopes| !scopes.intersection(apart).is_empty());
+        let asking = asked.map(|scopes| Facts {
+            scopes,
+            ..region.example.clone()
         });
         let is_of_it = |facts: &Facts| {
             let class = |var| self.ground.space.class(var, facts);
             broken(facts).next().is_none() && self.ground.arena.value(region.held, class) == 1
         };
-        let found = { asking }.find(is_of_it);
-        if let Some(facts) = found {
-            region.example = facts;
-        }
+        let found = { asking }.find(is_of_it)?;
+        let is_usual = found.scopes == usual;
+        region.example = found;
+        AttributeId::named("scopes").filter(|_| !is_usual)
     }
 
     /// The clauses that decide where a condition holds, before and now.

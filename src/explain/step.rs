@@ -531,7 +531,8 @@ fn page(from: &Facts, to: &Facts) -> String {
         return "connect with a client that is no web page".to_owned();
     }
     if to.same_origin {
-        return "open the page from the gateway's own address".to_owned();
+        let own = shown("host", to);
+        return format!("open the page from the gateway's own address, here {own}");
     }
     format!(
         "open another page: its origin {class}, such as {}",
@@ -563,7 +564,9 @@ fn place(from: &Facts, to: &Facts) -> String {
         Transport::Tcp if to.peer.is_loopback() => {
             "connect from the gateway's own host, by its loopback address".to_owned()
         }
-        Transport::Tcp if to.same_host => "connect from the gateway's own host".to_owned(),
+        Transport::Tcp if to.same_host => {
+            "connect from the gateway's own host, by its own network address".to_owned()
+        }
         Transport::Tcp if to.ingress != Ingress::Direct => {
             format!("connect from an address that is {}", to.client_ip.class())
         }

@@ -84,13 +84,27 @@ impl Ways {
         all.sort_by_key(|way| (way.cost, way.changes.len()));
         Ways { all, most_steps }
     }
+
+    /// Without those that lead by other steps to the same facts as a cheaper one: who reads the facts
+    /// would take them for one way.
+    fn of_other_facts(mut self) -> Self {
+        let mut seen: Vec<Vec<(AttributeId, String, String)>> = Vec::new();
+        self.all.retain(|way| {
+            let is_new = !seen.contains(&way.changes);
+            if is_new {
+                seen.push(way.changes.clone());
+            }
+            is_new
+        });
+        self
+    }
 }
 
 /// The ways to a verdict; nothing where looking for them takes more than it may.
 #[must_use]
 pub fn ways(chart: &Chart<'_>, facts: &Facts, subject: &Subject, to: Expected) -> Option<Ways> {
     let mut field = Field::new(chart, facts, subject).ok()?;
-    field.ways(to).ok()
+    field.ways(to).ok().map(Ways::of_other_facts)
 }
 
 /// A policy, and a connection from which other ones are looked for.
