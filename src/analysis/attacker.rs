@@ -304,7 +304,13 @@ impl Intruder {
                 _ => Said::own(&crate::claims::written(id, &usual)),
             })
             .collect();
-        let says: Vec<String> = parts.iter().map(grouped).collect();
+        // What two of them have in common is said once.
+        let mut says: Vec<String> = Vec::new();
+        for said in parts.iter().flat_map(conjuncts) {
+            if !says.contains(&said) {
+                says.push(said);
+            }
+        }
         parts.extend(rest.iter().map(|it| Said::own(it.1)));
         parts.extend(settings);
         let all = parts.into_iter();
@@ -321,6 +327,32 @@ impl Intruder {
     pub(crate) fn lone(&self) -> Lone {
         lone(&self.condition)
     }
+}
+
+/// The parts of a conjunction, as they are written.
+fn conjuncts(said: &Said) -> Vec<String> {
+    if !matches!(said.condition, Condition::All(_)) {
+        return vec![grouped(said)];
+    }
+    let mut all: Vec<String> = vec![String::new()];
+    let (mut depth, mut is_quoted) = (0_u32, false);
+    for word in said.text.split(' ') {
+        let is_joint = word == "and" && depth == 0 && !is_quoted;
+        for character in word.chars() {
+            match character {
+                '"' => is_quoted = !is_quoted,
+                '(' | '{' if !is_quoted => depth += 1,
+                ')' | '}' if !is_quoted => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        match all.last_mut() {
+            Some(last) if !is_joint && last.is_empty() => last.push_str(word),
+            Some(last) if !is_joint => last.push_str(&format!(" {word}")),
+            _ => all.push(String::new()),
+        }
+    }
+    all
 }
 
 /// A part of a conjunction, in parentheses where it needs them.

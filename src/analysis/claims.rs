@@ -216,7 +216,10 @@ impl<'a> Proof<'a> {
             .checked_sub(MOST_SHOWN)
             .filter(|more| *more > 0)
         {
-            found = found.help(format!("{more} more clauses decide otherwise"));
+            found = found.help(match more {
+                1 => "1 more clause decides otherwise".to_owned(),
+                more => format!("{more} more clauses decide otherwise"),
+            });
         }
         for connections in self.breaking(claim, claimed).unwrap_or_default() {
             found = found.help(connections);

@@ -9,11 +9,13 @@ use super::attacker::Said;
 use super::clauses::Clauses;
 use super::diagram::{Budget, ClassId, Id, OverBudget, Var};
 use super::ground::Ground;
+use super::names::Names;
 use super::outcome::{IMPOSSIBLE, Outcomes};
 use crate::compile::{ClauseId, Lone, Program, lone};
 use crate::decide::{Decision, decide};
 use crate::facts::assumptions::broken;
 use crate::facts::{AttributeId, Facts, Scope};
+use crate::lang::check::Vocabulary;
 use crate::verdict::change::{APPROVED, Change};
 use crate::verdict::{Grant, Reason, ScopeBound, Verdict};
 
@@ -22,9 +24,24 @@ use crate::verdict::{Grant, Reason, ScopeBound, Verdict};
 pub(crate) struct Ways {
     /// Every clause that refuses, with each answer that it gives, in the order of the policy.
     pub(crate) refusals: Vec<Refusal>,
+    /// Of whom a clause sends nowhere, who that is, where others with the same answers get on.
+    pub(crate) lost: Vec<Lost>,
     /// Those of the owner's own connections that nobody could let in.
     pub(crate) owner: Vec<LockedOut>,
 }
+
+/// Some of those whom a clause refuses with answers that lead nowhere for some.
+#[derive(Clone, Debug)]
+pub(crate) struct Lost {
+    pub(crate) by: ClauseId,
+    /// Who they are among them, any of these; nothing where that takes too much to find.
+    pub(crate) conditions: Vec<String>,
+    /// Whether there are more.
+    pub(crate) is_cut: bool,
+}
+
+/// How many conditions tell who is at a dead end.
+const MOST_CONDITIONS: usize = 4;
 
 /// An answer that a clause gives to some connections.
 #[derive(Clone, Debug)]
@@ -119,14 +136,22 @@ const STATES: &[State] = &[
     },
 ];
 
-/// How every refusal of a policy leads on.
-pub(crate) fn ways(program: &Program, nodes: usize) -> Result<Ways, OverBudget> {
+/// How every refusal of a policy leads on; with the names that the policy has for things, who is at
+/// a dead end is told, too.
+pub(crate) fn ways(
+    program: &Program,
+    vocabulary: Option<&Vocabulary>,
+    nodes: usize,
+) -> Result<Ways, OverBudget> {
+    let names = vocabulary.map(|vocabulary| Names::new(&[(program, vocabulary)]));
     let conditions = std::iter::once(OWNER).chain(STATES.iter().map(|it| it.condition));
     let beside: Vec<Lone> = conditions
         .map(|text| lone(&Said::own(text).condition))
         .collect();
+    let named = names.iter().flat_map(Names::beside);
+    let asked: Vec<Lone> = beside.iter().cloned().chain(named).collect();
     let budget = Budget::of(nodes);
-    let mut ground = Ground::new(&[program], &beside, budget)?;
+    let mut ground = Ground::new(&[program], &asked, budget)?;
     let clauses = ground.clauses(program)?;
     let outcomes = ground.decided(program, &clauses, clauses.way, ground.assumed)?;
     let mut search = Search {
@@ -139,7 +164,15 @@ pub(crate) fn ways(program: &Program, nodes: usize) -> Result<Ways, OverBudget> 
     search.spread()?;
     let refusals = search.refusals()?;
     let owner = search.owner(&clauses, &beside)?;
-    Ok(Ways { refusals, owner })
+    let lost = match names {
+        Some(names) => search.lost(&refusals, &names)?,
+        None => Vec::new(),
+    };
+    Ok(Ways {
+        refusals,
+        lost,
+        owner,
+    })
 }
 
 /// What a refusal tells the client or the owner to do.
@@ -282,6 +315,47 @@ impl Search<'_> {
             });
         }
         Ok(refusals)
+    }
+
+    /// Who is at a dead end, of those whom a clause gives an answer that leads nowhere for some.
+    fn lost(&mut self, refusals: &[Refusal], names: &Names) -> Result<Vec<Lost>, OverBudget> {
+        let stuck = self.ground.arena.not(self.good)?;
+        let mut found = Vec::new();
+        for clause in refusals.chunk_by(|one, other| one.by == other.by) {
+            let lost = clause.iter().filter(|it| matches!(it.way, Way::DeadEnd(_)));
+            let answers: Vec<Verdict> = lost.map(|it| it.verdict).collect();
+            let Some(by) = clause.first().map(|it| it.by) else {
+                continue;
+            };
+            let outcomes = self.outcomes;
+            let is_it = |value: u32| {
+                let decision = outcomes.decision(value);
+                let is_it = decision.is_some_and(|it| it.by == by && answers.contains(&it.verdict));
+                u32::from(is_it)
+            };
+            let all = self.ground.arena.mapped(outcomes.root, is_it)?;
+            let held = self.ground.arena.and(all, stuck)?;
+            if held == all {
+                continue;
+            }
+            // That the clause decides goes without saying.
+            let assumed = std::mem::replace(&mut self.ground.assumed, all);
+            let told = self.ground.regions(held, names, MOST_CONDITIONS);
+            self.ground.assumed = assumed;
+            let (conditions, is_cut) = match told {
+                Ok(regions) => {
+                    let texts = regions.all.into_iter().map(|region| region.text);
+                    (texts.collect(), regions.is_cut)
+                }
+                Err(OverBudget) => (Vec::new(), true),
+            };
+            found.push(Lost {
+                by,
+                conditions,
+                is_cut,
+            });
+        }
+        Ok(found)
     }
 
     /// The steps of a connection's way, in where there is one that leads in, each tried out by

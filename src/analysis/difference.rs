@@ -9,6 +9,8 @@ use super::outcome::{IMPOSSIBLE, Outcomes};
 use super::region::Region;
 use crate::compile::{ClauseId, Program};
 use crate::decide::Decision;
+use crate::facts::assumptions::broken;
+use crate::facts::{AttributeId, Facts, ScopeSet};
 use crate::lang::check::Vocabulary;
 use crate::lang::checked::Checked;
 use crate::verdict::{Grant, ScopeBound, Verdict, VerdictKind};
@@ -71,7 +73,7 @@ struct Scopes {
 }
 
 fn scopes(grant: Grant) -> Scopes {
-    let cap = (grant.cap != crate::facts::ScopeSet::ANY).then_some(grant.cap.0);
+    let cap = (grant.cap != ScopeSet::ANY).then_some(grant.cap.0);
     let within = match grant.scopes {
         ScopeBound::Requested | ScopeBound::Approved => cap,
         ScopeBound::None => Some(0),
@@ -91,6 +93,19 @@ impl Scopes {
             (Some(own), Some(others)) => own & !others == 0,
         };
         within && (self.approved || !other.approved || self.within == Some(0))
+    }
+}
+
+/// The scopes that a connection is left before and not now, or the reverse, where it comes in both
+/// times.
+fn only_one_has(transition: &Transition) -> ScopeSet {
+    let left = |all: &[Verdict]| {
+        let grant = all.first().and_then(|verdict| verdict.grant())?;
+        Some(scopes(grant).within.unwrap_or(ScopeSet::ANY.0))
+    };
+    match (left(&transition.from), left(&transition.to)) {
+        (Some(before), Some(now)) => ScopeSet(before ^ now),
+        _ => ScopeSet::default(),
     }
 }
 
@@ -114,6 +129,9 @@ pub(crate) struct Transition {
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
     pub(crate) region: Region,
+    /// What the example has to ask for besides, although no condition turns on it, so that what is left
+    /// of it differs.
+    asks_for: Option<AttributeId>,
     /// The clauses that decide it, before and now.
     pub(crate) by: [Vec<ClauseId>; 2],
 }
@@ -248,9 +266,15 @@ impl Difference {
     ) -> Result<(Vec<Part>, bool), OverBudget> {
         let found = self.ground.regions(transition.held, &self.names, most)?;
         let mut parts = Vec::new();
-        for region in found.all {
+        let apart = only_one_has(transition);
+        for mut region in found.all {
+            let asks_for = self.ask_for(apart, &mut region);
             let by = self.deciding(region.held)?;
-            parts.push(Part { region, by });
+            parts.push(Part {
+                region,
+                by,
+                asks_for,
+            });
         }
         Ok((parts, found.is_cut))
     }
@@ -264,7 +288,35 @@ impl Difference {
 
     /// A connection as flags of `gw explain`.
     pub(crate) fn told(&self, part: &Part) -> String {
-        self.ground.told(&part.region.example)
+        let facts = &part.region.example;
+        let told = self.ground.told(facts);
+        let is_said = |id: &AttributeId| self.ground.named(facts).contains(id);
+        match part.asks_for.filter(|id| !is_said(id)) {
+            Some(id) => format!("{told} --fact {}", crate::claims::fact(id, facts)),
+            None => told,
+        }
+    }
+
+    /// A connection that is let in with other scopes than before asks for one of them, so that its
+    /// session is another one; where there is such a connection, and it does not do so by itself.
+    fn ask_for(&self, apart: ScopeSet, region: &mut Region) -> Option<AttributeId> {
+        let usual = Facts::default().scopes;
+        let one = || apart.iter().map(|scope| ScopeSet::of(&[scope]));
+        let more = one().map(|scope| scope.union(usual));
+        let asked = std::iter::once(usual).chain(more).chain(one());
+        let asked = asked.filter(|scopes| !scopes.intersection(apart).is_empty());
+        let asking = asked.map(|scopes| Facts {
+            scopes,
+            ..region.example.clone()
+        });
+        let is_of_it = |facts: &Facts| {
+            let class = |var| self.ground.space.class(var, facts);
+            broken(facts).next().is_none() && self.ground.arena.value(region.held, class) == 1
+        };
+        let found = { asking }.find(is_of_it)?;
+        let is_usual = found.scopes == usual;
+        region.example = found;
+        AttributeId::named("scopes").filter(|_| !is_usual)
     }
 
     /// The clauses that decide where a condition holds, before and now.

@@ -110,6 +110,15 @@ impl Addresses {
     }
 }
 
+/// Values of an attribute, one at least of each class that some tests tell apart.
+pub(crate) fn values(attribute: AttributeId, tests: &[&Test]) -> Vec<Member> {
+    let fine = Domain::fine(attribute, tests);
+    let all = fine.into_iter().chain([Domain::coarse(attribute, tests)]);
+    all.flat_map(|domain| domain.classes)
+        .map(|class| class.member)
+        .collect()
+}
+
 impl Domain {
     /// What an attribute is as a whole, or by its own class.
     pub(super) fn coarse(attribute: AttributeId, tests: &[&Test]) -> Self {

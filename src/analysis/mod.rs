@@ -57,7 +57,7 @@ pub use diagram::OverBudget;
 pub(crate) use diagram::{Budget, ClassId, Id, Var};
 pub use difference::Direction;
 pub(crate) use difference::{Both, Part, Side, Transition};
-pub(crate) use domain::Class;
+pub(crate) use domain::{Class, values};
 pub(crate) use fingerprint::canonical;
 pub(crate) use ground::Ground;
 pub(crate) use members::Member;

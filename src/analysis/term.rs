@@ -1,6 +1,6 @@
 //! Some classes of a variable as a condition that a policy author could write.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::{Ipv4Subnets, Ipv6Subnets};
 
@@ -9,7 +9,9 @@ use super::diagram::{ClassId, Var};
 use super::domain::Domain;
 use super::ground::Ground;
 use super::names::{Names, is_just};
-use crate::compile::networks::{Networks, number, of_number};
+use crate::compile::networks::{
+    Networks, V4_END, V4_START, around_v4, number, of_number, v4_within,
+};
 use crate::compile::program::Test;
 use crate::facts::word::Word;
 use crate::facts::{AttributeId, Facts, Kind, ScopeSet};
@@ -317,39 +319,45 @@ fn listed(attribute: AttributeId, values: &Values, negated: bool) -> String {
     }
 }
 
-/// The fewest networks that are some ranges.
+/// The fewest networks that are some ranges: first those of v4, then those of v6, to which the place
+/// where v4 stands is nothing.
 pub(super) fn networks(ranges: &[(u128, u128)]) -> Vec<String> {
     let mut sorted = ranges.to_vec();
     sorted.sort_unstable();
-    let mut merged: Vec<(IpAddr, IpAddr)> = Vec::new();
+    let (mut v4, mut v6) = (Vec::new(), Vec::new());
     for (first, last) in sorted {
-        let (first, last) = (of_number(first), of_number(last));
-        match merged.last_mut() {
-            Some(before)
-                if before.1.is_ipv4() == first.is_ipv4()
-                    && number(before.1).checked_add(1) == Some(number(first)) =>
-            {
-                before.1 = last;
-            }
-            _ => merged.push((first, last)),
+        if let Some((first, last)) = v4_within((first, last)) {
+            join(&mut v4, (first, last), first);
+        }
+        for (first, last) in around_v4((first, last)) {
+            let after = if first == V4_END + 1 { V4_START } else { first };
+            join(&mut v6, (first, last), after);
         }
     }
     let mut texts = Vec::new();
-    for range in merged {
-        match range {
-            (IpAddr::V4(first), IpAddr::V4(last)) => {
-                let all = Ipv4Subnets::new(first, last, 0);
-                texts.extend(all.map(|it| shown(&it.to_string(), "/32")));
-            }
-            (IpAddr::V6(first), IpAddr::V6(last)) => {
-                let all = Ipv6Subnets::new(first, last, 0);
-                texts.extend(all.map(|it| shown(&it.to_string(), "/128")));
-            }
-            // A range is of one family.
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => {}
+    for (first, last) in v4 {
+        if let (IpAddr::V4(first), IpAddr::V4(last)) = (of_number(first), of_number(last)) {
+            let all = Ipv4Subnets::new(first, last, 0);
+            texts.extend(all.map(|it| shown(&it.to_string(), "/32")));
         }
     }
+    for (first, last) in v6 {
+        let (first, last) = (Ipv6Addr::from_bits(first), Ipv6Addr::from_bits(last));
+        let all = Ipv6Subnets::new(first, last, 0).filter(|it| {
+            let bounds = (it.network().to_bits(), it.broadcast().to_bits());
+            !around_v4(bounds).is_empty()
+        });
+        texts.extend(all.map(|it| shown(&it.to_string(), "/128")));
+    }
     texts
+}
+
+/// Adds a range behind others, to the last one where that ends just before a place.
+fn join(ranges: &mut Vec<(u128, u128)>, (first, last): (u128, u128), behind: u128) {
+    match ranges.last_mut() {
+        Some(before) if before.1.checked_add(1) == Some(behind) => before.1 = last,
+        _ => ranges.push((first, last)),
+    }
 }
 
 /// A network of one address is that address.
@@ -447,5 +455,55 @@ fn scopes(set: ScopeSet) -> String {
     match (names.next(), names.next()) {
         (Some(only), None) => only.name().to_owned(),
         _ => show_scopes(set),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ipnet::IpNet;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::facts::address::parse_network;
+
+    fn network() -> impl Strategy<Value = IpNet> {
+        let known = [
+            "0.0.0.0/0",
+            "::/0",
+            "::/64",
+            "::ffff:0:0/95",
+            "::fffe:0:0/96",
+        ];
+        let known = prop::sample::select(known.map(|text| text.parse().unwrap()).to_vec());
+        let v4 = (any::<u32>(), 0u8..=32);
+        let v4 = v4.prop_map(|(bits, length)| {
+            let ip = std::net::Ipv4Addr::from_bits(bits).into();
+            IpNet::new(ip, length).unwrap().trunc()
+        });
+        let v6 = (any::<u128>(), 0u8..=128);
+        let v6 = v6.prop_map(|(bits, length)| {
+            let ip = Ipv6Addr::from_bits(bits).into();
+            IpNet::new(ip, length).unwrap().trunc()
+        });
+        prop_oneof![known, v4, v6]
+    }
+
+    proptest! {
+        #[test]
+        fn networks_are_said_as_they_are(all in prop::collection::vec(network(), 0..5)) {
+            let meant = Networks::new(&all);
+            let said = networks(meant.ranges());
+            let read: Vec<IpNet> = said.iter().map(|text| parse_network(text).unwrap()).collect();
+            prop_assert_eq!(Networks::new(&read), meant, "{:?}", said);
+        }
+    }
+
+    #[test]
+    fn all_of_both_families_is_two_networks() {
+        let all = ["0.0.0.0/0", "::/0"].map(|text| text.parse().unwrap());
+        assert_eq!(
+            networks(Networks::new(&all).ranges()),
+            ["0.0.0.0/0", "::/0"]
+        );
     }
 }

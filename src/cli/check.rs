@@ -367,6 +367,13 @@ pub(super) fn count(number: usize, noun: &str) -> String {
     }
 }
 
+/// Whether a word begins as another one does that is written to its end, or longer: `shadow`,
+/// `shadowed`, `shadowing`.
+fn is_begun(word: &str, text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.len() > 2 && (word.starts_with(&text) || (word.len() > 3 && text.starts_with(word)))
+}
+
 fn page(code: &str, output: &mut Output) -> Exit {
     match Code::parse(code) {
         Some(code) => {
@@ -375,7 +382,16 @@ fn page(code: &str, output: &mut Output) -> Exit {
         }
         None => {
             let names = || Code::ALL.iter().map(|code| code.name());
-            let help = suggest::did_you_mean(code, names()).unwrap_or_else(|| {
+            // Of a name often one word is remembered.
+            let near = suggest::nearest(code, names());
+            let has_it = || names().filter(|name| name.split('-').any(|word| is_begun(word, code)));
+            let meant: Vec<&str> = near.map_or_else(|| has_it().collect(), |near| vec![near]);
+            let meant: Vec<String> = meant.iter().map(|name| format!("`{name}`")).collect();
+            let help = match meant.is_empty() {
+                false => Some(format!("did you mean {}?", meant.join(" or "))),
+                true => None,
+            };
+            let help = help.unwrap_or_else(|| {
                 format!(
                     "the diagnostics are {}",
                     names().collect::<Vec<_>>().join(", ")

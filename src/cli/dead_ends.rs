@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::analysis::OverBudget;
-use crate::analysis::dead_end::{LockedOut, Refusal, Shown, Tried, Way, Ways, is_by_design, ways};
+use crate::analysis::dead_end::{
+    LockedOut, Lost, Refusal, Shown, Tried, Way, Ways, is_by_design, ways,
+};
 use crate::claims;
 use crate::compile::ClauseId;
 use crate::diagnostic::{Code, Diagnostic};
@@ -24,7 +26,8 @@ impl<'a> DeadEnds<'a> {
         file: &'a str,
         nodes: usize,
     ) -> Result<Self, Box<Diagnostic>> {
-        let ways = ways(policy.program(), nodes).map_err(|OverBudget| {
+        let vocabulary = Some(policy.vocabulary());
+        let ways = ways(policy.program(), vocabulary, nodes).map_err(|OverBudget| {
             let message =
                 "nobody knows where its refusals lead: that takes more nodes than are allowed";
             Box::new(
@@ -59,7 +62,7 @@ impl<'a> DeadEnds<'a> {
             // Answers that lead the same way are told together.
             let mut ways: Vec<(String, Vec<String>)> = Vec::new();
             for refusal in clause {
-                let leads = self.leads(&refusal.way);
+                let leads = self.leads(refusal);
                 let answer = refusal.verdict.to_string();
                 match ways.iter_mut().find(|(known, _)| *known == leads) {
                     Some((_, answers)) => answers.push(answer),
@@ -78,10 +81,11 @@ impl<'a> DeadEnds<'a> {
             {
                 let answers: Vec<String> = lost.iter().map(|it| it.verdict.to_string()).collect();
                 text.push_str(&format!(
-                    "\nDEAD END  {}{}: what it names leads nowhere\n  {}\n{}  {}\n",
+                    "\nDEAD END  {}{}: what it names leads nowhere\n  {}\n{}{}  {}\n",
                     self.name(first.by),
                     self.issues(first.by),
                     wrapped(&answers),
+                    self.only(first.by),
                     self.tried(Some(first.verdict).filter(|_| lost.len() > 1), tried),
                     self.see(&first.shown),
                 ));
@@ -158,6 +162,10 @@ impl<'a> DeadEnds<'a> {
             "leads": leads,
             "steps": steps.collect::<Vec<_>>(),
             "tried": self.tried_json(tried),
+            "where": match &refusal.way {
+                Way::DeadEnd(_) => self.lost(refusal.by).map(|lost| &lost.conditions),
+                Way::Ends(_) => None,
+            },
             "issues": self.policy.clause(refusal.by).issues,
             "see": self.see(&refusal.shown),
         })
@@ -174,8 +182,9 @@ impl<'a> DeadEnds<'a> {
         })
     }
 
-    fn leads(&self, way: &Way) -> String {
-        match way {
+    fn leads(&self, refusal: &Refusal) -> String {
+        match &refusal.way {
+            Way::DeadEnd(_) if self.lost(refusal.by).is_some() => "DEAD END for some".to_owned(),
             Way::DeadEnd(_) => "DEAD END".to_owned(),
             Way::Ends(steps) if steps.is_empty() => MEANT.to_owned(),
             Way::Ends(steps) => {
@@ -188,6 +197,26 @@ impl<'a> DeadEnds<'a> {
                 told.collect::<Vec<_>>().join(",\n      then ")
             }
         }
+    }
+
+    /// Of whom a clause sends nowhere, who that is, where it is not all.
+    fn lost(&self, by: ClauseId) -> Option<&Lost> {
+        self.ways.lost.iter().find(|lost| lost.by == by)
+    }
+
+    /// The same as lines, nothing where it is all of them.
+    fn only(&self, by: ClauseId) -> String {
+        let Some(lost) = self.lost(by) else {
+            return String::new();
+        };
+        let mut told = lost.conditions.clone();
+        if lost.is_cut {
+            told.push(match told.is_empty() {
+                true => "some of them: which takes too much to find".to_owned(),
+                false => "some besides".to_owned(),
+            });
+        }
+        format!("    where {}\n", told.join(", or\n          "))
     }
 
     /// What somebody is told to do, and what comes of that, step by step; of several answers, who

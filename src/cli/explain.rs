@@ -8,8 +8,7 @@ use super::further::{Connection, Questions};
 use super::log::LogArgs;
 use super::output::{AnswerFormat, Output, colour};
 use super::reader::{self, Reader};
-use super::{Exit, constants, load, log_line, logged, recorded, recording};
-use crate::claims;
+use super::{Exit, constants, load, log_line, logged, recorded, recording, unsound};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::explain::chart::Chart;
 use crate::explain::client::ClientAccount;
@@ -50,6 +49,7 @@ Examples:
   gw explain --log-line 'closed before connect conn=… reason=pairing required'      or - for stdin
   gw explain handshake.json --for client           what may the client know?
   gw explain --connection 1a015c6d                 why was it treated so then?
+  gw explain --connection 1a015c6d --fact auth=token           what if it had sent the token?
   gw explain --log decisions.jsonl --connection 1a015c6d       the same, of another log
   gw explain --log decisions.jsonl --connection 1a015c6d --policy new.policy     and now?
 
@@ -84,12 +84,12 @@ pub(super) struct Args {
         long,
         value_name = "FILE",
         requires = "connection",
-        conflicts_with_all = ["handshake", "recorded", "fact", "config", "state"]
+        conflicts_with_all = ["handshake", "recorded", "config", "state"]
     )]
     log: Option<String>,
 
     /// The connection of the log: its id, or as much of its beginning as no other has
-    #[arg(long, value_name = "ID", conflicts_with_all = ["handshake", "recorded", "fact"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["handshake", "recorded"])]
     connection: Option<String>,
 
     /// A line of an OpenClaw gateway's log: what it means, and what the policy says to such a
@@ -237,7 +237,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             return Exit::of(&error);
         }
     };
-    warn_of_failing_tests(&path, &policy, output);
+    unsound::warn(&path, &policy, output);
     let subject = match recorded {
         Some(recorded) => attributed(recorded.1, &named, &found, &facts, None),
         None => attributed(
@@ -363,6 +363,7 @@ fn of_line(args: &Args, line: &str, output: &mut Output) -> Exit {
             return Exit::of(&error);
         }
     };
+    unsound::warn(&path, &policy, output);
     let (accounts, more) = match log_line::accounts(told, &Chart::new(&policy), &named) {
         Ok(found) => found,
         Err((diagnostic, sources)) => {
@@ -399,6 +400,25 @@ fn of_line(args: &Args, line: &str, output: &mut Output) -> Exit {
 /// Explains a connection of a log.
 fn of_log(args: &Args, path: &str, connection: &str, output: &mut Output) -> Exit {
     let report = args.format.report();
+    let named = match fact::read(&args.fact) {
+        Ok(named) => named,
+        Err((diagnostic, sources)) => {
+            output.report_one(*diagnostic, &sources, report);
+            return Exit::Usage;
+        }
+    };
+    // What was logged is then the beginning of another connection.
+    let is_supposed = !args.fact.is_empty();
+    if is_supposed && args.reader != Reader::Operator {
+        let name = args.reader.name();
+        return cannot_suppose(
+            &format!(
+                "--for {name} tells what was answered then, and --fact supposes something else"
+            ),
+            "leave one of them out",
+            output,
+        );
+    }
     let logged = match logged::find((path, args.log.is_some()), connection, output) {
         Ok(logged) => logged,
         Err((diagnostic, sources)) => {
@@ -414,7 +434,14 @@ fn of_log(args: &Args, path: &str, connection: &str, output: &mut Output) -> Exi
         };
     }
     let drawn = args.format == AnswerFormat::Human;
-    let Some(explained) = logged.explained() else {
+    let Some(mut explained) = logged.explained() else {
+        if is_supposed {
+            return cannot_suppose(
+                "no policy decided this connection: a fact changes nothing",
+                "leave --fact out",
+                output,
+            );
+        }
         match args.format {
             AnswerFormat::Json => output.say_json(&logged.early_json()),
             AnswerFormat::Human | AnswerFormat::Plain => output.say(&logged.early_text(drawn)),
@@ -427,6 +454,13 @@ fn of_log(args: &Args, path: &str, connection: &str, output: &mut Output) -> Exi
     let style = style(args);
     let policy = match logged.policy(args.policy.as_deref()) {
         logged::Asked::Policy(path) => load::policy(&path, false),
+        logged::Asked::Gone(why) if is_supposed => {
+            return cannot_suppose(
+                &format!("the policy that decided cannot be asked: {why}"),
+                "name a policy with --policy",
+                output,
+            );
+        }
         logged::Asked::Gone(why) => {
             match args.format {
                 AnswerFormat::Json => output.say_json(&logged.alone_json(&why)),
@@ -447,6 +481,19 @@ fn of_log(args: &Args, path: &str, connection: &str, output: &mut Output) -> Exi
             return Exit::of(&error);
         }
     };
+    if is_supposed {
+        match settle(explained.facts.clone(), &named.facts) {
+            Ok((facts, _)) => {
+                let found = std::mem::replace(&mut explained.facts, facts);
+                let facts = &explained.facts;
+                explained.subject = attributed(explained.subject, &named, &found, facts, None);
+            }
+            Err(diagnostic) => {
+                output.report_one(*diagnostic, &named.sources, report);
+                return Exit::Usage;
+            }
+        }
+    }
     let mut explanation = explain(&policy, &explained.facts, &explained.subject);
     let chart = Chart::new(&policy);
     nearest::look(
@@ -455,15 +502,16 @@ fn of_log(args: &Args, path: &str, connection: &str, output: &mut Output) -> Exi
         &explained.facts,
         &explained.subject,
     );
-    logged.as_answered(&mut explanation);
+    if !is_supposed {
+        logged.as_answered(&mut explanation);
+    }
     let connection = Connection {
         chart: &chart,
         facts: &explained.facts,
         is_seen: true,
         subject: &explained.subject,
     };
-    let none = NamedFacts::default();
-    let further = match further(args, &connection, &explanation, &none) {
+    let further = match further(args, &connection, &explanation, &named) {
         Ok(further) => further,
         Err((diagnostic, sources)) => {
             output.report_one(*diagnostic, &sources, report);
@@ -471,17 +519,18 @@ fn of_log(args: &Args, path: &str, connection: &str, output: &mut Output) -> Exi
         }
     };
     let compared = logged.compared(&policy, &explained.facts, explanation.decision);
+    let compared = Some(compared).filter(|_| !is_supposed);
     match args.format {
         AnswerFormat::Json => {
             let mut account = json::json(&explanation);
             if let Some(map) = account.as_object_mut() {
-                map.insert("logged".to_owned(), logged.json(Some(&compared)));
+                map.insert("logged".to_owned(), logged.json(compared.as_ref()));
                 map.extend(further.map(|further| (further.name.to_owned(), further.json)));
             }
             output.say_json(&account);
         }
         AnswerFormat::Human | AnswerFormat::Plain => {
-            output.say(&logged.head(Some(&compared), &explained.unread, drawn));
+            output.say(&logged.head(compared.as_ref(), &explained.unread, drawn));
             match further {
                 Some(further) => output.say(&further.text),
                 None => output.say(&text::text(&explanation, style)),
@@ -493,6 +542,12 @@ fn of_log(args: &Args, path: &str, connection: &str, output: &mut Output) -> Exi
         true => Exit::Refused,
         false => Exit::Success,
     }
+}
+
+/// What was logged cannot be supposed otherwise.
+fn cannot_suppose(why: &str, help: &str, output: &mut Output) -> Exit {
+    output.complain(&format!("error: {why}\n  help: {help}\n"));
+    Exit::Usage
 }
 
 /// What else was asked about the connection.
@@ -618,25 +673,6 @@ fn subject(args: &Args, policy: &str, named: &NamedFacts) -> Result<Read, Troubl
         Some(handshake) => Read::Row(Box::new(recording::facts(handshake, named)), told),
         None => Read::Early(told),
     })
-}
-
-/// A policy whose tests fail loads nowhere else: what it would say is shown, with a warning.
-fn warn_of_failing_tests(path: &str, policy: &Policy, output: &mut Output) {
-    let results = claims::run(
-        policy.checked(),
-        policy.sources(),
-        &mut load::reader_of(path),
-    );
-    let failing = results
-        .iter()
-        .filter(|result| result.failure.is_some())
-        .count();
-    if failing > 0 {
-        let tests = count(failing, "failing test");
-        output.complain(&format!(
-            "warning: {path} has {tests} and does not load anywhere else\n  help: gw test {path}\n"
-        ));
-    }
 }
 
 /// The subject with a word on each fact that was given, or follows from one that was.

@@ -13,6 +13,12 @@ use crate::source::{Source, Sources, Span};
 /// the shortest statement that has one.
 const PREFIX: &str = "define fact = ";
 
+/// How a help begins that shows the statement that the grammar was given.
+const STATEMENT: &str = "such a statement looks like";
+
+/// How facts are given.
+const FORM: &str = "write `--fact client=cli`, `--fact tls` or `--fact 'not tls'`";
+
 /// Facts that were named, with the arguments as texts.
 #[derive(Default)]
 pub(super) struct NamedFacts {
@@ -129,8 +135,7 @@ fn one(argument: &str, sources: &mut Sources) -> Result<Vec<NamedFact>, Box<Diag
     let id = sources.add(Source::new("--fact", &argument));
     if argument.trim().is_empty() {
         return Err(Box::new(
-            Diagnostic::error(Code::InvalidFact, "a fact is missing after --fact")
-                .help("write `--fact client=cli`, `--fact tls` or `--fact 'not tls'`"),
+            Diagnostic::error(Code::InvalidFact, "a fact is missing after --fact").help(FORM),
         ));
     }
     let statement = Source::new("--fact", &format!("{PREFIX}{argument}"));
@@ -142,7 +147,15 @@ fn one(argument: &str, sources: &mut Sources) -> Result<Vec<NamedFact>, Box<Diag
         }
         Box::new(diagnostic)
     };
-    if let Some(diagnostic) = diagnostics.0.into_iter().next() {
+    if let Some(mut diagnostic) = diagnostics.0.into_iter().next() {
+        // It is a statement for the grammar alone.
+        for help in diagnostic
+            .help
+            .iter_mut()
+            .filter(|it| it.contains(STATEMENT))
+        {
+            *help = FORM.to_owned();
+        }
         return Err(moved(diagnostic, Code::InvalidFact));
     }
     let kind = ast
@@ -154,7 +167,7 @@ fn one(argument: &str, sources: &mut Sources) -> Result<Vec<NamedFact>, Box<Diag
         return Err(Box::new(
             Diagnostic::error(Code::InvalidFact, "this is not a fact")
                 .label(Span::new(id, 0..argument.len()), "")
-                .help("write `--fact client=cli`, `--fact tls` or `--fact 'not tls'`"),
+                .help(FORM),
         ));
     };
     match fact(&condition) {

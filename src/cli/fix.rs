@@ -453,8 +453,14 @@ fn because(why: &Unproved) -> String {
             "the policy would not load, or its tests and claims would fail".to_owned()
         }
         Unproved::Differs => "some connections would be answered otherwise".to_owned(),
-        Unproved::Widens => {
-            "somebody would get more, from a rule behind it: mend that one first".to_owned()
+        Unproved::Widens(names) => {
+            let first = if names.len() == 1 {
+                "that one"
+            } else {
+                "those"
+            };
+            let names = names.join(", ");
+            format!("somebody would get more, from {names} behind it: mend {first} first")
         }
         Unproved::OfTrials => "a trial would be recorded for other connections".to_owned(),
         Unproved::Beside(name) => {

@@ -29,14 +29,20 @@ pub(super) fn words(text: &str) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()
 }
 
-/// A condition, or a test, in parts that begin where it joins.
+/// A condition, or a test, in parts that begin where it joins. What is quoted stays in one part.
 pub(super) fn joined(condition: &str) -> Vec<String> {
-    let parts = condition.split(" and ").enumerate();
-    let parts = parts.map(|(at, part)| match at {
-        0 => part.to_owned(),
-        _ => format!("and {part}"),
-    });
-    parts.collect()
+    let mut parts: Vec<String> = Vec::new();
+    for part in condition.split(" and ") {
+        match parts.last_mut() {
+            Some(open) if open.matches('"').count() % 2 == 1 => {
+                open.push_str(" and ");
+                open.push_str(part);
+            }
+            Some(_) => parts.push(format!("and {part}")),
+            None => parts.push(part.to_owned()),
+        }
+    }
+    parts
 }
 
 #[cfg(test)]
@@ -54,6 +60,10 @@ mod tests {
         assert_eq!(
             folded(0, 2, &words("no more than this")),
             "no more than this"
+        );
+        assert_eq!(
+            joined("test \"a and b and c\": d and e=\"f and g\" and h"),
+            ["test \"a and b and c\": d", "and e=\"f and g\"", "and h"]
         );
         let wide = "y".repeat(120);
         assert_eq!(folded(0, 2, std::slice::from_ref(&wide)), wide);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::analysis::Analysed;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
-use crate::lang::files::BUILT_IN;
+use crate::lang::files::{BUILT_IN, built_in_names};
 use crate::lang::parse::MAX_BYTES;
 use crate::lang::{Read, ReadError};
 use crate::policy::{Policy, PolicyError};
@@ -107,17 +107,16 @@ pub(super) fn unreadable(path: &str, error: &ReadError) -> Diagnostic {
     let code = match error {
         ReadError::TooLarge(_) => Code::FileTooLarge,
         ReadError::Outside => Code::IncludeOutside,
-        ReadError::NotFound | ReadError::Folder | ReadError::NotText(_) | ReadError::Refused(_) => {
-            Code::UnreadableFile
-        }
+        ReadError::NotFound
+        | ReadError::NotBuiltIn(_)
+        | ReadError::Folder
+        | ReadError::NotText(_)
+        | ReadError::Refused(_) => Code::UnreadableFile,
     };
     let built_in;
     let help = match error {
-        ReadError::NotFound if path.starts_with(BUILT_IN) => {
-            built_in = format!(
-                "the built-in policies are {}",
-                built_in_policies().join(", ")
-            );
+        ReadError::NotBuiltIn(names) => {
+            built_in = built_in_names(names);
             &*built_in
         }
         ReadError::NotFound => "check the path; it is relative to the folder that you are in",
@@ -221,7 +220,8 @@ fn reader(path: &str, purpose: Read, root: &str) -> Result<String, ReadError> {
         return Err(ReadError::NotFound);
     }
     if path.starts_with(BUILT_IN) {
-        return built_in(path).map(str::to_owned).ok_or(ReadError::NotFound);
+        let found = built_in(path).map(str::to_owned);
+        return found.ok_or_else(|| ReadError::NotBuiltIn(built_in_policies()));
     }
     match purpose {
         Read::Handshake => read(path, MAX_HANDSHAKE_BYTES),

@@ -51,6 +51,7 @@ mod tail;
 mod test;
 mod trouble;
 mod trust;
+mod unsound;
 mod upstream;
 
 use std::process::ExitCode;

@@ -5,6 +5,7 @@ use super::check::{count, inherited};
 use super::coverage::{self, Measure};
 use super::load;
 use super::output::{AnswerFormat, Output, refused};
+use super::unsound;
 use crate::claims;
 use crate::diagnostic::Diagnostics;
 use crate::policy::Policy;
@@ -13,7 +14,8 @@ use crate::source::Span;
 /// Runs the tests of policies
 ///
 /// Each `test` of a policy is run, and those of what it extends against that alone. Rules
-/// and guards that no test reaches are named: nobody says what they are for.
+/// and guards that no test reaches are named: nobody says what they are for. A claim that does not
+/// hold is reported too: such a policy loads nowhere.
 ///
 /// --coverage says what the tests of each file reach of its own clauses, of each condition and of
 /// every decision that the policy comes to. --mutants changes one thing at a time and says which
@@ -72,7 +74,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let files = load::named_or_default(&args.files);
     let mut exit = Exit::Success;
     let mut documents = Vec::new();
-    let (mut passed, mut failed) = (0, 0);
+    let (mut passed, mut failed, mut broken) = (0, 0, 0);
     for file in &files {
         let policy = match load::policy(file, false) {
             Ok(policy) => policy,
@@ -95,8 +97,10 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             .iter()
             .filter_map(|result| result.failure.clone())
             .collect();
+        let refuted = unsound::refuted(&policy);
         if let Some(measure) = args.measure() {
             output.busy(&format!("{file}: looking at what tests leave open"));
+            let failures = [failures, refuted].concat();
             let found = match failures.is_empty() {
                 true => coverage::measured(measure, &policy, file, &results, output),
                 // What fails measures nothing.
@@ -124,11 +128,19 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         let unreached = unreached(&policy, &results);
         passed += results.len() - failures.len();
         failed += failures.len();
-        if !failures.is_empty() {
+        broken += refuted.len();
+        if !failures.is_empty() || !refuted.is_empty() {
             exit = exit.and(Exit::Failure);
         }
         match args.format {
-            AnswerFormat::Json => documents.push(document(file, &policy, &results, &unreached)),
+            AnswerFormat::Json => {
+                let mut document = document(file, &policy, &results, &unreached);
+                let messages: Vec<_> = refuted.iter().map(|it| it.message.as_str()).collect();
+                if let Some(map) = document.as_object_mut() {
+                    map.insert("refuted".to_owned(), messages.into());
+                }
+                documents.push(document);
+            }
             AnswerFormat::Human | AnswerFormat::Plain => {
                 for result in &results {
                     let word = if result.failure.is_some() {
@@ -151,7 +163,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
                     output.say(&format!("note  {clause}: no test reaches it\n"));
                 }
                 output.report(
-                    &Diagnostics(failures),
+                    &Diagnostics([failures, refuted].concat()),
                     policy.sources(),
                     args.format.report(),
                 );
@@ -164,8 +176,12 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         }
         AnswerFormat::Human | AnswerFormat::Plain if args.measure().is_some() => {}
         AnswerFormat::Human | AnswerFormat::Plain => {
+            let claims = match broken {
+                0 => String::new(),
+                some => format!("; {} broken", count(some, "claim")),
+            };
             output.say(&format!(
-                "{passed} passed, {failed} failed, in {}\n",
+                "{passed} passed, {failed} failed, in {}{claims}\n",
                 count(files.len(), "policy").replace("policys", "policies")
             ));
         }

@@ -59,8 +59,10 @@ impl Networks {
     }
 }
 
-const V4_START: u128 = 0xffff_0000_0000;
-const V4_END: u128 = 0xffff_ffff_ffff;
+/// Where v4 stands among the numbers of addresses.
+pub(crate) const V4_START: u128 = 0xffff_0000_0000;
+/// The last place where it does.
+pub(crate) const V4_END: u128 = 0xffff_ffff_ffff;
 
 /// The address of a number.
 pub(crate) fn of_number(number: u128) -> IpAddr {
@@ -78,8 +80,14 @@ pub(crate) fn number(ip: IpAddr) -> u128 {
     }
 }
 
+/// What of a range is v4.
+pub(crate) fn v4_within((start, end): (u128, u128)) -> Option<(u128, u128)> {
+    let (start, end) = (start.max(V4_START), end.min(V4_END));
+    (start <= end).then_some((start, end))
+}
+
 /// A v6 network without the place where v4 stands: `::/0` is no v4 address.
-fn around_v4((start, end): (u128, u128)) -> Vec<(u128, u128)> {
+pub(crate) fn around_v4((start, end): (u128, u128)) -> Vec<(u128, u128)> {
     if end < V4_START || start > V4_END {
         return vec![(start, end)];
     }

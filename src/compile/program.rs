@@ -207,6 +207,18 @@ impl Program {
         block.unwrap_or(&self.default)
     }
 
+    /// The tests of a term.
+    pub(crate) fn instructions_of(&self, term: u32) -> &[Instruction] {
+        let Some(term) = self.terms.get(term as usize) else {
+            return &[];
+        };
+        let from = term.entry as usize;
+        let own = self
+            .instructions
+            .get(from..from.saturating_add(term.length as usize));
+        own.unwrap_or_default()
+    }
+
     /// Where a term is written.
     #[must_use]
     pub fn term_span(&self, index: u32) -> Option<Span> {

@@ -17,6 +17,10 @@ use crate::facts::origin::AllowedOrigins;
 use crate::secret::Secret;
 use crate::source::{SourceId, Span};
 
+/// What is said of a level that OpenClaw's configurations have, and its messages name.
+const OPENCLAWS_LEVEL: &str = "leave this level of OpenClaw's out: what stands in it there stands at the top \
+     here, so that its `gateway.controlUi.allowedOrigins` is `controlUi.allowedOrigins`";
+
 /// Where a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -267,8 +271,10 @@ impl Reader {
                 let last = key.path.rsplit('.').next();
                 last == Some(name.text.as_str())
             });
-            let help = elsewhere
-                .map(|key| format!("it stands elsewhere: `{}`", key.path))
+            let level = (path == "gateway").then(|| OPENCLAWS_LEVEL.to_owned());
+            let elsewhere = elsewhere.map(|key| format!("it stands elsewhere: `{}`", key.path));
+            let help = level
+                .or(elsewhere)
                 .or_else(|| did_you_mean(&name.text, known.iter().copied()))
                 .unwrap_or_else(|| {
                     let place = if group.is_empty() { "here" } else { "there" };

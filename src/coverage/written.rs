@@ -89,7 +89,7 @@ impl std::fmt::Display for Written {
             expected,
             ..
         } = self;
-        write!(f, "test \"{name}\": {said} → {}", shown(*expected))
+        write!(f, "test \"{name}\": {said} → {expected}")
     }
 }
 
@@ -127,31 +127,15 @@ fn exactly(verdict: Verdict) -> Expected {
         Verdict::Approve(grant) | Verdict::SilentApprove(grant) => {
             let is_silent = verdict.kind() == VerdictKind::SilentApprove;
             let own = Grant {
-                cap: Grant::default().cap,
                 ttl_seconds: grant.ttl_seconds.filter(|_| is_silent),
                 ..grant
             };
             match grant == own {
                 true => Expected::Grant(verdict.kind(), grant),
-                // What guards leave is not for a test to say, nor how long a record would last
-                // where none is made.
+                // How long a record would last where none is made is not for a test to say.
                 false => Expected::Kind(verdict.kind()),
             }
         }
-    }
-}
-
-/// An expectation as a policy has it.
-fn shown(expected: Expected) -> String {
-    match expected {
-        Expected::Grant(kind, grant) if grant == Grant::default() => {
-            format!("{kind}(scopes=requested)")
-        }
-        Expected::Admit
-        | Expected::Kind(_)
-        | Expected::Reject(_)
-        | Expected::RequirePairing(_)
-        | Expected::Grant(..) => expected.to_string(),
     }
 }
 

@@ -11,7 +11,7 @@ mod decision;
     clippy::wildcard_enum_match_arm,
     reason = "the twin says only what it is about"
 )]
-mod naive;
+pub(crate) mod naive;
 #[cfg(test)]
 #[expect(
     clippy::wildcard_enum_match_arm,
@@ -23,7 +23,7 @@ pub mod trace;
 use crate::compile::index::Narrowed;
 use crate::compile::program::{HIT, MISS};
 use crate::compile::{Block, ClauseId, Program};
-use crate::facts::{AttributeId, DeviceProof, Facts, Pairing, PendingRequest, ScopeSet, Stage};
+use crate::facts::{DeviceProof, Facts, Pairing, PendingRequest, ScopeSet, Stage};
 use crate::lang::checked::{Answer, Role};
 use crate::verdict::{Grant, Reason, ScopeBound, Verdict, VerdictKind, pairing_reason};
 
@@ -82,15 +82,9 @@ pub fn of_page(program: &Program, facts: &Facts) -> Option<(ClauseId, Reason)> {
 
 /// Whether all that a clause asks for is known at a stage.
 pub(crate) fn asks_by(program: &Program, block: &Block, stage: Stage) -> bool {
-    let range = block.terms.start as usize..block.terms.end as usize;
-    let mut terms = program.terms.get(range).unwrap_or_default().iter();
-    terms.all(|term| {
-        let from = term.entry as usize;
-        let asked = program
-            .instructions
-            .get(from..from.saturating_add(term.length as usize));
-        let asked = asked.unwrap_or_default();
-        asked.iter().all(|it| it.attribute.row().stage <= stage)
+    block.terms.clone().all(|term| {
+        let mut asked = program.instructions_of(term).iter();
+        asked.all(|it| it.attribute.row().stage <= stage)
     })
 }
 
@@ -216,27 +210,11 @@ pub(crate) fn looked_through(program: &Program, block: &Block, facts: &Facts) ->
     })
 }
 
-/// What a term turns on: the attributes of those of its tests of which one alone, had it come out
-/// otherwise, would have led it to another end.
+/// Whether a term holds.
 #[must_use]
-pub(crate) fn pivots(program: &Program, term: u32, facts: &Facts) -> Vec<AttributeId> {
-    let entry = program.terms.get(term as usize).map_or(MISS, |it| it.entry);
-    let is_hit = |other: Option<u32>| {
-        let (mut at, mut seen) = (entry, Vec::new());
-        while let Some(instruction) = program.instructions.get(at as usize) {
-            seen.push((at, instruction.attribute));
-            at = match instruction.test.holds(facts) != (other == Some(at)) {
-                true => instruction.hit,
-                false => instruction.miss,
-            };
-        }
-        (at == HIT, seen)
-    };
-    let (held, seen) = is_hit(None);
-    let turns = seen
-        .into_iter()
-        .filter(|(at, _)| is_hit(Some(*at)).0 != held);
-    turns.map(|(_, attribute)| attribute).collect()
+pub(crate) fn term_holds(program: &Program, term: u32, facts: &Facts) -> bool {
+    let term = program.terms.get(term as usize);
+    term.is_some_and(|term| reaches_hit(program, term.entry, facts, &mut ()))
 }
 
 /// Follows the tests from an entry to their end. Targets lie ahead, so it ends.

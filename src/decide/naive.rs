@@ -74,7 +74,7 @@ pub(super) fn verdict(checked: &Checked, facts: &Facts) -> Verdict {
     }
 }
 
-pub(super) fn holds(condition: &Condition, facts: &Facts) -> bool {
+pub(crate) fn holds(condition: &Condition, facts: &Facts) -> bool {
     match condition {
         Condition::All(parts) => parts.iter().all(|part| holds(part, facts)),
         Condition::Any(parts) => parts.iter().any(|part| holds(part, facts)),

@@ -4,7 +4,7 @@ pub(crate) mod walk;
 
 use proptest::prelude::*;
 
-use super::{Decision, decide, naive, pivots, traced};
+use super::{Decision, decide, naive, traced};
 use crate::compile::compile;
 use crate::facts::attributes::Value;
 use crate::facts::{AttributeId, Facts, Kind, Scope, ScopeSet, Stage};
@@ -158,7 +158,7 @@ fn comparison() -> impl Strategy<Value = Condition> {
     })
 }
 
-fn condition() -> impl Strategy<Value = Condition> {
+pub(crate) fn condition() -> impl Strategy<Value = Condition> {
     comparison().prop_recursive(4, 24, 4, |inner| {
         let parts = prop::collection::vec(
             inner
@@ -220,13 +220,8 @@ fn clause(role: Role, answer: impl Strategy<Value = Answer>) -> impl Strategy<Va
     })
 }
 
-fn flags() -> Vec<AttributeId> {
-    let is_flag = |id: &AttributeId| matches!(id.row().kind, Kind::Flag { .. });
-    AttributeId::all().filter(is_flag).collect()
-}
-
 /// A rule with a condition.
-fn of(condition: Condition) -> Clause {
+pub(crate) fn of(condition: Condition) -> Clause {
     Clause {
         role: Role::Rule,
         label: None,
@@ -424,38 +419,6 @@ proptest! {
 
     /// A term in which no fact stands twice turns on a fact exactly where another answer to that
     /// alone is another answer to the whole.
-    #[test]
-    fn a_term_turns_on_what_would_turn_it(flags in prop::sample::subsequence(flags(), 1..6), any in any::<bool>(), facts in facts()) {
-        let tests = flags.iter().map(|id| Condition::Test(Comparison {
-            attribute: *id,
-            predicate: Predicate::Holds,
-            span: Span::default(),
-        }));
-        let parts: Vec<_> = tests.map(|it| Spanned::new(it, Span::default())).collect();
-        let half = parts.len() / 2;
-        let (first, rest) = (parts[..half].to_vec(), parts[half..].to_vec());
-        let inner = if any { Condition::All(first) } else { Condition::Any(first) };
-        let whole: Vec<_> = rest.into_iter().chain([Spanned::new(inner, Span::default())]).collect();
-        let whole = if any { Condition::Any(whole) } else { Condition::All(whole) };
-        let not = Condition::Not(Box::new(Spanned::new(whole, Span::default())));
-        let program = compile(&Checked {
-            guards: Vec::new(),
-            rules: vec![of(not.clone())],
-            default: of(Condition::ALWAYS),
-            tests: Vec::new(),
-            claims: Vec::new(),
-            base: None,
-        });
-        let turned = pivots(&program, 0, &facts);
-        for id in flags {
-            let mut other = facts.clone();
-            let value = id.show(&facts) != "yes";
-            id.assign(&mut other, &Value::Flag(value)).unwrap();
-            let turns = naive::holds(&not, &facts) != naive::holds(&not, &other);
-            prop_assert_eq!(turns, turned.contains(&id), "{}", id.row().name);
-        }
-    }
-
     /// The two built-in claims hold for every policy.
     #[test]
     fn what_failed_is_never_admitted(policy in policy(), facts in facts()) {

@@ -13,9 +13,9 @@ use super::ways::{Way, Ways};
 use super::why_not::{Other, Standing, WhyNot};
 use super::{ClauseAccount, Explanation};
 use crate::decide::Decision;
-use crate::facts::AttributeId;
+use crate::facts::{AttributeId, ScopeSet};
 use crate::policy::Policy;
-use crate::verdict::{Verdict, VerdictKind};
+use crate::verdict::{Verdict, VerdictKind, show_scopes};
 
 /// How many ways are shown to people who did not ask for all.
 const SHOWN: usize = 5;
@@ -175,11 +175,11 @@ pub fn why_not(explanation: &Explanation, found: &WhyNot, style: Style) -> Strin
     let clause = &found.clause;
     let name = text::short_name(clause);
     let _ = writeln!(out, "{name}: {}", standing(found, &name));
-    if style.drawn {
-        let _ = writeln!(out, "\n  {}\n", clause.text);
-    } else {
-        let _ = writeln!(out, "text: {}", clause.text);
-    }
+    let gap = if clause.terms.is_empty() { "" } else { "\n" };
+    let _ = match style.drawn {
+        true => write!(out, "\n  {}\n{gap}", clause.text),
+        false => writeln!(out, "text: {}", clause.text),
+    };
     terms(clause, style, &mut out);
     let mut say = |heading: &str, sentence: String| {
         let _ = match style.drawn {
@@ -205,6 +205,7 @@ pub fn why_not(explanation: &Explanation, found: &WhyNot, style: Style) -> Strin
     match &found.decided {
         Some(decided) => say("for it to decide, the fewest changes", told(decided)),
         None if found.standing != Standing::Decided
+            && found.cap.is_none()
             && found
                 .held
                 .as_ref()
@@ -235,6 +236,14 @@ fn standing(found: &WhyNot, name: &str) -> String {
             )
         }
         Standing::Default => format!("a rule above it holds: {} decides", found.by),
+        Standing::Caps => format!(
+            "its conditions hold, and it caps the answer to {}",
+            show_scopes(found.cap.unwrap_or(ScopeSet::ANY))
+        ),
+        Standing::NothingToCap => format!(
+            "its conditions hold, and there is nothing for it to cap: {} does not let this connection in",
+            found.by
+        ),
         Standing::Missed if found.clause.terms.len() == 1 => {
             "its condition does not hold".to_owned()
         }
@@ -280,6 +289,8 @@ pub fn why_not_json(policy: &Policy, found: &WhyNot) -> Value {
             Standing::Restricted => "restricted",
             Standing::Missed => "missed",
             Standing::Default => "default",
+            Standing::Caps => "caps",
+            Standing::NothingToCap => "nothing-to-cap",
         },
         "by": policy.label(found.decision.by),
         "held": other(&found.held),

@@ -11,6 +11,7 @@ pub mod json;
 pub mod nearest;
 pub mod open;
 mod outcome;
+mod pivot;
 pub mod possible;
 pub mod step;
 pub mod text;
@@ -21,7 +22,7 @@ mod world;
 
 use crate::compile::ClauseId;
 use crate::decide::trace::{Seen, SeenTerm};
-use crate::decide::{Decision, Law, Trace, pivots, traced};
+use crate::decide::{Decision, Law, Trace, traced};
 use crate::facts::scopes::ScopeRule;
 use crate::facts::{AttributeId, Auth, Facts, Kind, Provenance};
 use crate::lang::checked::Role;
@@ -241,7 +242,7 @@ fn clause(policy: &Policy, facts: &Facts, seen: &Seen) -> ClauseAccount {
 /// The facts that a term turns on, each once; where it turns on none alone, those that were looked
 /// at.
 fn settled_by(policy: &Policy, term: &SeenTerm, facts: &Facts) -> Vec<(AttributeId, String)> {
-    let pivots = pivots(policy.program(), term.index, facts);
+    let pivots = pivot::pivots(policy.program(), term, facts);
     let mut settled: Vec<(AttributeId, String)> = Vec::new();
     for test in &term.tests {
         let counts = pivots.is_empty() || pivots.contains(&test.attribute);

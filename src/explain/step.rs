@@ -216,6 +216,10 @@ pub(super) fn moves(name: &str, from: &Facts, to: &Facts, subject: &Subject) -> 
         "client-ip" if to.client_ip.class() == crate::facts::AddressClass::Public => {
             by(&[Step::Where, Step::Proxy, Step::TrustProxy])
         }
+        // Of a proxy that says for nobody whom it speaks for, nobody is known.
+        "client-ip" if to.client_ip.ip().is_none() && !from.peer_is_proxy => {
+            by(&[Step::Where, Step::Proxy, Step::TrustProxy])
+        }
         // A peer that speaks for nobody any more speaks for itself.
         "client-ip" if from.peer_is_proxy && to.client_ip.class() == from.peer.class() => {
             by(&[Step::Where, Step::Proxy, Step::TrustProxy])
@@ -281,6 +285,14 @@ pub(super) fn moves(name: &str, from: &Facts, to: &Facts, subject: &Subject) -> 
     }
 }
 
+/// The same where the client itself is at the other end, before and after.
+pub(super) fn moves_of_direct(name: &str, from: &Facts, to: &Facts, subject: &Subject) -> Move {
+    match name {
+        "client-ip" => by(&[Step::Where]),
+        _ => moves(name, from, to, subject),
+    }
+}
+
 /// Whether the record has a role, as far as that is known.
 fn has_role(role: Role, subject: &Subject) -> bool {
     let roles = &subject.approved_roles;
@@ -301,6 +313,11 @@ fn authenticated(from: &Facts, to: &Facts) -> Move {
         Auth::Password if from.setting.auth_mode == AuthMode::TrustedProxy => {
             (together(&[Step::Secret, Step::Credential]), 2)
         }
+        // Whoever sent a wrong secret has one to send: the right one of its kind is what they look for.
+        Auth::Token | Auth::Password | Auth::None if from.auth == Auth::Failed => {
+            let weight = if is_meant(from, to.auth) { 1 } else { 2 };
+            (by(&[Step::Credential]), weight)
+        }
         Auth::Token | Auth::Password | Auth::None => (by(&[Step::Credential]), 1),
         Auth::DeviceToken | Auth::Failed => (by(&[Step::Credential]), 3),
         Auth::BootstrapToken => (by(&[Step::SetupCode]), 5),
@@ -308,6 +325,25 @@ fn authenticated(from: &Facts, to: &Facts) -> Move {
         Auth::Tailscale => (by(&[Step::Tailscale]), 6),
     };
     Move { weight, ..found }
+}
+
+/// Whether a secret that failed was meant to be one that authenticates so.
+fn is_meant(from: &Facts, auth: Auth) -> bool {
+    match from.auth_failure {
+        AuthFailure::TokenMismatch
+        | AuthFailure::TokenMissing
+        | AuthFailure::TokenNotConfigured
+        // The shared token brings a new device token along.
+        | AuthFailure::DeviceTokenMismatch => auth == Auth::Token,
+        AuthFailure::PasswordMismatch
+        | AuthFailure::PasswordMissing
+        | AuthFailure::PasswordNotConfigured => auth == Auth::Password,
+        AuthFailure::None
+        | AuthFailure::BootstrapTokenInvalid
+        | AuthFailure::RateLimited
+        | AuthFailure::ScopeMismatch
+        | AuthFailure::Unauthorized => auth != Auth::None,
+    }
 }
 
 /// What is remembered of the device before the owner approves anything.
@@ -495,7 +531,8 @@ fn page(from: &Facts, to: &Facts) -> String {
         return "connect with a client that is no web page".to_owned();
     }
     if to.same_origin {
-        return "open the page from the gateway's own address".to_owned();
+        let own = shown("host", to);
+        return format!("open the page from the gateway's own address, here {own}");
     }
     format!(
         "open another page: its origin {class}, such as {}",
@@ -527,7 +564,9 @@ fn place(from: &Facts, to: &Facts) -> String {
         Transport::Tcp if to.peer.is_loopback() => {
             "connect from the gateway's own host, by its loopback address".to_owned()
         }
-        Transport::Tcp if to.same_host => "connect from the gateway's own host".to_owned(),
+        Transport::Tcp if to.same_host => {
+            "connect from the gateway's own host, by its own network address".to_owned()
+        }
         Transport::Tcp if to.ingress != Ingress::Direct => {
             format!("connect from an address that is {}", to.client_ip.class())
         }

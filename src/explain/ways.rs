@@ -21,7 +21,7 @@ use crate::analysis::{
 use crate::compile::{ClauseId, Program};
 use crate::decide::{Decision, decide};
 use crate::facts::assumptions::{Assumption, Named, broken, complete};
-use crate::facts::{AttributeId, DeviceProof, Facts, Pairing, PendingRequest};
+use crate::facts::{AttributeId, DeviceProof, Facts, Ingress, Pairing, PendingRequest};
 use crate::lang::checked::Expected;
 use crate::policy::Policy;
 use crate::verdict::VerdictKind;
@@ -84,13 +84,27 @@ impl Ways {
         all.sort_by_key(|way| (way.cost, way.changes.len()));
         Ways { all, most_steps }
     }
+
+    /// Without those that lead by other steps to the same facts as a cheaper one: who reads the facts
+    /// would take them for one way.
+    fn of_other_facts(mut self) -> Self {
+        let mut seen: Vec<Vec<(AttributeId, String, String)>> = Vec::new();
+        self.all.retain(|way| {
+            let is_new = !seen.contains(&way.changes);
+            if is_new {
+                seen.push(way.changes.clone());
+            }
+            is_new
+        });
+        self
+    }
 }
 
 /// The ways to a verdict; nothing where looking for them takes more than it may.
 #[must_use]
 pub fn ways(chart: &Chart<'_>, facts: &Facts, subject: &Subject, to: Expected) -> Option<Ways> {
     let mut field = Field::new(chart, facts, subject).ok()?;
-    field.ways(to).ok()
+    field.ways(to).ok().map(Ways::of_other_facts)
 }
 
 /// A policy, and a connection from which other ones are looked for.
@@ -106,7 +120,7 @@ pub struct Field<'a> {
     excused: Vec<&'static str>,
     /// The same as classes.
     vector: Vec<ClassId>,
-    moves: Moves,
+    moves: Manner,
     /// What nobody can be although no assumption says so.
     region: Id,
 }
@@ -121,6 +135,28 @@ struct Course {
     /// What nobody chooses.
     pinned: Vec<(Var, [ClassId; 4])>,
     is_approved: bool,
+    /// Whether the client itself is at the other end, at the beginning and at the end.
+    is_direct: bool,
+}
+
+/// How a connection may move.
+#[derive(Clone, Debug)]
+struct Manner {
+    /// In any case.
+    any: Moves,
+    /// While the client itself is at the other end: only by going elsewhere it has another address.
+    /// Nothing where that is no other way to move.
+    direct: Option<Moves>,
+}
+
+impl Manner {
+    /// How it moves on a course.
+    fn on(&self, course: &Course) -> &Moves {
+        match &self.direct {
+            Some(direct) if course.is_direct => direct,
+            Some(_) | None => &self.any,
+        }
+    }
 }
 
 /// What is looked for.
@@ -263,8 +299,16 @@ impl<'a> Field<'a> {
         (from, subject): (&'a Facts, &'a Subject),
         how: impl Fn(Move) -> Move,
     ) -> Result<Self, OverBudget> {
-        let moves = ground.moves(from, |attribute, to| {
+        let any = ground.moves(from, |attribute, to| {
             how(step::moves(attribute.row().name, from, to, subject))
+        });
+        let client = AttributeId::named("client-ip");
+        let is_told = client.is_some_and(|id| ground.space.fine(id).is_some());
+        let direct = (is_told && from.ingress == Ingress::Direct).then(|| {
+            ground.moves(from, |attribute, to| {
+                let name = attribute.row().name;
+                how(step::moves_of_direct(name, from, to, subject))
+            })
         });
         let vector = ground.vector(from);
         let mut field = Field {
@@ -276,7 +320,7 @@ impl<'a> Field<'a> {
             subject,
             excused,
             vector,
-            moves,
+            moves: Manner { any, direct },
             region: Id::YES,
         };
         field.region = field.told()?;
@@ -325,10 +369,10 @@ impl<'a> Field<'a> {
         let goal = self.goal(holds, wanted)?;
         let mut products = Vec::with_capacity(goal.courses.len());
         for course in &goal.courses {
-            let tracks = course.tracks(&self.moves, Steps::MAX);
+            let tracks = course.tracks(self.moves.on(course), Steps::MAX);
             let is_over = |at: &[Id; 4]| goal.is_over(course, at);
             let product = Product::new(&mut self.ground.arena, &tracks, is_over)?;
-            products.push((course.is_approved, product));
+            products.push((course, product));
         }
         let mut most_steps = MOST_STEPS;
         let mut sets = self.sets(&products, most_steps);
@@ -354,7 +398,7 @@ impl<'a> Field<'a> {
             } else {
                 0
             };
-            (course.tracks(&self.moves, Steps::MAX), taken)
+            (course.tracks(self.moves.on(course), Steps::MAX), taken)
         };
         let starts: Vec<_> = goal.courses.iter().map(start).collect();
         let search = Search {
@@ -397,10 +441,10 @@ impl<'a> Field<'a> {
     fn moved(&mut self, goal: &Goal<'_>, steps: Steps) -> Result<Option<Vec<ClassId>>, OverBudget> {
         let mut best: Option<(u32, Vec<ClassId>)> = None;
         for course in goal.courses(steps) {
-            let tracks = course.tracks(&self.moves, steps & !Step::Approve.bit());
+            let tracks = course.tracks(self.moves.on(course), steps & !Step::Approve.bit());
             let is_over = |at: &[Id; 4]| goal.is_over(course, at);
             let product = Product::new(&mut self.ground.arena, &tracks, is_over)?;
-            let price = |var, run| Some(self.moves.price(var, run, &self.vector));
+            let price = |var, run| Some(self.moves.any.price(var, run, &self.vector));
             let found = product.cheapest(&self.vector, |_| true, price);
             let is_better = |(weight, _): &(u32, Vec<ClassId>)| {
                 best.as_ref().is_none_or(|(known, _)| weight < known)
@@ -412,14 +456,14 @@ impl<'a> Field<'a> {
         Ok(best.map(|(_, vector)| vector))
     }
 
-    fn sets(&self, products: &[(bool, Product<4>)], most: u32) -> Vec<Steps> {
+    fn sets(&self, products: &[(&Course, Product<4>)], most: u32) -> Vec<Steps> {
         let mut sets = Vec::new();
-        for (is_approved, product) in products {
-            let (taken, most) = match is_approved {
+        for (course, product) in products {
+            let (taken, most) = match course.is_approved {
                 true => (Step::Approve.bit(), most.saturating_sub(1)),
                 false => (0, most),
             };
-            let found = least_steps(product, &self.moves, most);
+            let found = least_steps(product, self.moves.on(course), most);
             sets.extend(found.into_iter().map(|steps| steps | taken));
         }
         smallest(sets)
@@ -433,6 +477,9 @@ impl<'a> Field<'a> {
     ) -> Result<Goal<'b>, OverBudget> {
         let mut courses = self.asking(holds)?;
         courses.push(self.approved(holds));
+        if self.moves.direct.is_some() {
+            courses = self.split(courses)?;
+        }
         Ok(Goal {
             courses,
             decisions: Arc::clone(&self.decisions),
@@ -447,6 +494,7 @@ impl<'a> Field<'a> {
             roots: [region, Id::YES, holds, self.decided],
             pinned,
             is_approved: false,
+            is_direct: false,
         };
         if self.from.pending == PendingRequest::None {
             return Ok(vec![course(self.region, Vec::new())]);
@@ -490,7 +538,33 @@ impl<'a> Field<'a> {
             roots: [self.region, self.decided, holds, self.decided],
             pinned: APPROVED.about.iter().map(pin).collect(),
             is_approved: true,
+            is_direct: false,
         }
+    }
+
+    /// Each course twice: where the client stays at the other end, and where it does not.
+    fn split(&mut self, courses: Vec<Course>) -> Result<Vec<Course>, OverBudget> {
+        let ingress = self.ground.space.named("ingress");
+        let own = self.vector.get(usize::from(ingress)).copied();
+        let arena = &mut self.ground.arena;
+        let is_direct = arena.test(ingress, |class| Some(class) == own)?;
+        let mut all = Vec::with_capacity(2 * courses.len());
+        for course in courses {
+            let [can_be, before, holds, then] = course.roots;
+            let stays = arena.and(can_be, is_direct)?;
+            let goes = arena.choose(is_direct, Id::NO, can_be)?;
+            all.push(Course {
+                roots: [stays, before, holds, then],
+                pinned: course.pinned.clone(),
+                is_direct: true,
+                ..course
+            });
+            all.push(Course {
+                roots: [goes, before, holds, then],
+                ..course
+            });
+        }
+        Ok(all)
     }
 
     /// The connection with the classes of a vector.
@@ -503,13 +577,21 @@ impl<'a> Field<'a> {
                 member.put(domain.attribute, &mut facts);
             }
         }
-        if facts.ingress == crate::facts::Ingress::Direct {
-            facts.client_ip = facts.peer;
-        }
         if facts.device == DeviceProof::Absent {
             facts.pending = PendingRequest::None;
         }
-        Some(facts)
+        if facts.ingress != Ingress::Direct {
+            return Some(facts);
+        }
+        // Of two addresses that are one, the one is put down that was told apart.
+        let mut by_client = facts.clone();
+        by_client.peer = by_client.client_ip;
+        facts.client_ip = facts.peer;
+        let is_it = |facts: &Facts| self.ground.vector(facts) == vector;
+        match !is_it(&facts) && is_it(&by_client) {
+            true => Some(by_client),
+            false => Some(facts),
+        }
     }
 
     /// A way by the same steps with as few facts as can be: with one or two, if that leads there, else
@@ -597,7 +679,7 @@ impl<'a> Field<'a> {
             let mut classes: FxHashSet<ClassId> = FxHashSet::default();
             for (class, it) in (0..).zip(&domain.classes) {
                 let is_own = self.vector.get(usize::from(var)) == Some(&class);
-                if is_own || !self.moves.allow(var, class, steps) {
+                if is_own || !self.moves.any.allow(var, class, steps) {
                     continue;
                 }
                 let coarse = domain.coarse.get(class as usize);
@@ -625,7 +707,7 @@ impl<'a> Field<'a> {
         free: &[Var],
     ) -> Option<Vec<ClassId>> {
         goal.courses(steps).find_map(|course| {
-            let mut tracks = course.tracks(&self.moves, steps & !Step::Approve.bit());
+            let mut tracks = course.tracks(self.moves.on(course), steps & !Step::Approve.bit());
             let fixed = (0..).zip(vector).filter(|(var, _)| {
                 !free.contains(var) && !tracks.pinned.iter().any(|(pinned, _)| pinned == var)
             });
@@ -633,7 +715,7 @@ impl<'a> Field<'a> {
             tracks.pinned.extend(fixed);
             let is_over = |at: &[Id; 4]| goal.is_over(course, at);
             let product = Product::new(&mut self.ground.arena, &tracks, is_over).ok()?;
-            let price = |var, run| Some(self.moves.price(var, run, vector));
+            let price = |var, run| Some(self.moves.any.price(var, run, vector));
             let (_, found) = product.cheapest(vector, |_| true, price)?;
             Some(found)
         })
@@ -642,20 +724,18 @@ impl<'a> Field<'a> {
     /// The way to a connection, where some steps lead to it and it is one that is looked for.
     fn goal_met(&self, steps: Steps, facts: Facts, goal: &Goal<'_>) -> Option<Way> {
         let vector = self.ground.vector(&facts);
-        if !goal
-            .courses(steps)
-            .any(|course| self.comes_to(goal, course, &vector))
-        {
-            return None;
-        }
         let own = steps & !Step::Approve.bit();
         let pending = self.ground.space.named("pending");
         let is_forgotten = facts.device == DeviceProof::Absent;
-        let mut moved = (0..).zip(vector.iter().zip(&self.vector));
-        let is_allowed = |(var, (to, from)): (Var, (&ClassId, &ClassId))| {
-            to == from || self.moves.allow(var, *to, own) || (is_forgotten && var == pending)
+        let leads = |course: &Course| {
+            let moves = self.moves.on(course);
+            let mut moved = (0..).zip(vector.iter().zip(&self.vector));
+            moved.all(|(var, (to, from)): (Var, (&ClassId, &ClassId))| {
+                to == from || moves.allow(var, *to, own) || (is_forgotten && var == pending)
+            })
         };
-        if !moved.all(is_allowed) {
+        let mut courses = goal.courses(steps);
+        if !courses.any(|course| self.comes_to(goal, course, &vector) && leads(course)) {
             return None;
         }
         let way = self.way(steps, facts)?;

@@ -7,8 +7,8 @@ use super::ways::{Field, Way};
 use super::{ClauseAccount, Subject};
 use crate::compile::{Block, ClauseId};
 use crate::decide::{Decision, decide, looked_through};
-use crate::facts::Facts;
-use crate::lang::checked::Role;
+use crate::facts::{Facts, ScopeSet};
+use crate::lang::checked::{Answer, Role};
 use crate::policy::Policy;
 use crate::source::Sources;
 
@@ -23,6 +23,8 @@ pub struct WhyNot {
     pub by: String,
     /// How the clause stands to that.
     pub standing: Standing,
+    /// The scopes that it caps an answer to; such a guard never decides.
+    pub cap: Option<ScopeSet>,
     /// The nearest connection for which all its conditions hold, and what decides that one;
     /// nothing where they hold, or cannot.
     pub held: Option<Other>,
@@ -43,6 +45,10 @@ pub enum Standing {
     Missed,
     /// The default: some rule holds.
     Default,
+    /// A guard that caps: it holds, and bounds what is admitted.
+    Caps,
+    /// A guard that caps: it holds, and nothing is admitted that it could bound.
+    NothingToCap,
 }
 
 /// Another connection, and the clause that decides it.
@@ -114,7 +120,17 @@ pub fn why_not(chart: &Chart<'_>, facts: &Facts, subject: &Subject, id: ClauseId
     let seen = looked_through(program, block, facts);
     let clause = super::clause(policy, facts, &seen);
     let is_guard = matches!(block.role, Role::Guard(_));
+    let cap = match block.answer {
+        Answer::Cap(scopes) => Some(scopes),
+        Answer::Reject(_)
+        | Answer::RejectAsFound
+        | Answer::RequirePairing(_)
+        | Answer::Approve(_)
+        | Answer::SilentApprove(_) => None,
+    };
     let standing = match (decision.by == id, clause.matched) {
+        (false, true) if cap.is_some() && decision.verdict.admits() => Standing::Caps,
+        (false, true) if cap.is_some() => Standing::NothingToCap,
         (true, _) => Standing::Decided,
         (false, _) if block.role == Role::Default && decision.rule != id => Standing::Default,
         (false, true) if decision.rule == id => Standing::Restricted,
@@ -124,10 +140,10 @@ pub fn why_not(chart: &Chart<'_>, facts: &Facts, subject: &Subject, id: ClauseId
         (false, false) => Standing::Missed,
     };
     let (held, decided) = match standing {
-        Standing::Decided => (None, None),
-        Standing::Missed => others(chart, facts, subject, id, true),
+        Standing::Decided | Standing::Caps | Standing::NothingToCap => (None, None),
+        Standing::Missed => others(chart, facts, subject, block, true),
         Standing::Earlier | Standing::Restricted | Standing::Default => {
-            others(chart, facts, subject, id, false)
+            others(chart, facts, subject, block, false)
         }
     };
     WhyNot {
@@ -135,17 +151,19 @@ pub fn why_not(chart: &Chart<'_>, facts: &Facts, subject: &Subject, id: ClauseId
         decision,
         by: clause_name(policy, decision.by),
         standing,
+        cap,
         held,
         decided,
     }
 }
 
-/// The nearest connection for which a clause holds, and the nearest that it decides.
+/// The nearest connection for which a clause holds, and the nearest that it decides, where it is one
+/// that can.
 fn others(
     chart: &Chart<'_>,
     facts: &Facts,
     subject: &Subject,
-    id: ClauseId,
+    block: &Block,
     is_missed: bool,
 ) -> (Option<Other>, Option<Other>) {
     let Ok(mut field) = Field::free(chart, facts, subject) else {
@@ -155,13 +173,15 @@ fn others(
         by: clause_name(chart.policy(), way.decision.by),
         way,
     };
+    let id = block.id;
     let condition = field.condition(id).filter(|_| is_missed);
     let held = condition.and_then(|holds| {
         let ways = field.within(holds, &|_| true).ok()?;
         ways.all.into_iter().next().map(other)
     });
     let is_its = |other: &Other| other.way.decision.by == id;
-    if held.as_ref().is_some_and(is_its) {
+    let is_cap = matches!(block.answer, Answer::Cap(_));
+    if is_cap || held.as_ref().is_some_and(is_its) {
         return (held, None);
     }
     let ways = field.to(&|decision: &Decision| decision.by == id).ok();

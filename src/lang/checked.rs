@@ -252,6 +252,10 @@ impl std::fmt::Display for Expected {
             Expected::Kind(kind) => kind.fmt(f),
             Expected::Reject(reason) => write!(f, "reject({reason})"),
             Expected::RequirePairing(reason) => write!(f, "require-pairing(reason={reason})"),
+            // Without arguments it would be any approval.
+            Expected::Grant(kind, grant) if *grant == Grant::default() => {
+                write!(f, "{kind}(scopes=requested)")
+            }
             Expected::Grant(kind, grant) => write!(f, "{kind}{grant}"),
         }
     }

@@ -34,6 +34,9 @@ pub enum ReadError {
     /// There is none.
     #[error("there is no such file")]
     NotFound,
+    /// None of this name is part of the program; those that are.
+    #[error("there is no such built-in policy")]
+    NotBuiltIn(Vec<String>),
     /// It is a folder.
     #[error("it is a folder")]
     Folder,
@@ -303,10 +306,22 @@ impl Files<'_, '_> {
                 (!broken).then_some((path, ast))
             }
             Err(error) => {
+                let help = match &error {
+                    ReadError::NotBuiltIn(names) => built_in_names(names),
+                    ReadError::Outside
+                    | ReadError::TooLarge(_)
+                    | ReadError::NotFound
+                    | ReadError::Folder
+                    | ReadError::NotText(_)
+                    | ReadError::Refused(_) => {
+                        "paths are relative to the file that names them".to_owned()
+                    }
+                };
                 let code = match error {
                     ReadError::Outside => Code::IncludeOutside,
                     ReadError::TooLarge(_) => Code::FileTooLarge,
                     ReadError::NotFound
+                    | ReadError::NotBuiltIn(_)
                     | ReadError::Folder
                     | ReadError::NotText(_)
                     | ReadError::Refused(_) => Code::UnreadableFile,
@@ -314,12 +329,18 @@ impl Files<'_, '_> {
                 self.diagnostics.push(
                     Diagnostic::error(code, format!("{path} cannot be read: {error}"))
                         .label(target.span, "named here")
-                        .help("paths are relative to the file that names them"),
+                        .help(help),
                 );
                 None
             }
         }
     }
+}
+
+/// Which policies are part of the program, as a sentence.
+#[must_use]
+pub fn built_in_names(names: &[String]) -> String {
+    format!("the built-in policies are {}", names.join(", "))
 }
 
 /// The path of the policy that the one at `path`, with this text, extends; `root` is the

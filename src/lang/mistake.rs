@@ -37,7 +37,8 @@ pub(super) fn explain(text: &str, at: usize) -> Failure {
         .iter()
         .filter(|token| !matches!(token.kind, TokenKind::Comment | TokenKind::LineEnd))
         .collect();
-    known_mistake(&tokens)
+    other_form(text, &tokens)
+        .or_else(|| known_mistake(&tokens))
         .or_else(|| unbalanced(&tokens))
         .or_else(|| beginning(&tokens))
         .or_else(|| form(&tokens))
@@ -66,6 +67,91 @@ fn failure(
         label: label.into(),
         help: Some(help.into()),
     }
+}
+
+/// Values that are written as other languages write them, and a colon behind `default`: what was
+/// meant is there, in another form.
+fn other_form(text: &str, tokens: &[&Token<'_>]) -> Option<Failure> {
+    for (index, token) in tokens.iter().enumerate() {
+        let Some(before) = index.checked_sub(1).and_then(|index| tokens.get(index)) else {
+            continue;
+        };
+        let earlier = index.checked_sub(2).and_then(|index| tokens.get(index));
+        let is_compared = matches!(before.text, "=" | "in" | "includes" | "within");
+        let rest = text.get(token.range.start..)?;
+        let to_end = |ends: &str| {
+            let end = rest.find(|end: char| end.is_whitespace() || ends.contains(end));
+            end.unwrap_or(rest.len())
+        };
+        if before.text == "default" && token.text == ":" && index == 1 {
+            return Some(failure(
+                token,
+                "no colon stands behind `default`",
+                "not of this language",
+                "remove it, and write `default → require-pairing`",
+            ));
+        }
+        if before.text == "(" && matches!(token.text, "{" | "[") {
+            let inside = enclosed(text, tokens, index)?;
+            return match earlier.map(|earlier| earlier.text) {
+                Some(name @ ("cap" | "approve" | "silent-approve")) => Some(failure(
+                    token,
+                    format!("`{name}` does not say what it bounds"),
+                    "these are scopes",
+                    format!("write `{name}(scopes={{ {} }})`", inside.trim()),
+                )),
+                _ => None,
+            };
+        }
+        let is_listed = |inside: &str| is_compared && (inside.contains(',') || before.text != "=");
+        if is_compared && matches!(token.text, "[" | "(") {
+            let inside = enclosed(text, tokens, index)?;
+            if token.text == "[" || is_listed(inside) {
+                return Some(failure(
+                    &joined(token, inside.len() + 2),
+                    "a set stands between braces",
+                    "brackets of another kind",
+                    format!("write `{{ {} }}`", inside.trim()),
+                ));
+            }
+        }
+        let is_value = is_compared || matches!(before.text, "!=" | "{" | ",");
+        if is_value && token.kind == TokenKind::Word {
+            let end = to_end(",})");
+            let whole = rest.get(..end)?;
+            if whole.contains("://") {
+                return Some(needs_quotes(&joined(token, end), whole, "no word"));
+            }
+        }
+        let is_ttl = before.text == "=" && earlier.is_some_and(|earlier| earlier.text == "ttl");
+        if is_ttl && rest.starts_with(|first: char| first.is_ascii_digit()) {
+            let end = to_end(",)");
+            let whole = rest.get(..end)?;
+            return Some(needs_quotes(&joined(token, end), whole, "a length of time"));
+        }
+    }
+    None
+}
+
+fn needs_quotes(token: &Token<'_>, text: &str, label: &str) -> Failure {
+    let message = format!("`{text}` needs quotes");
+    failure(token, message, label, format!("write `\"{text}\"`"))
+}
+
+/// What stands between a bracket and the one that closes it.
+fn enclosed<'a>(text: &'a str, tokens: &[&Token<'_>], open: usize) -> Option<&'a str> {
+    let mut depth = 0_usize;
+    for token in tokens.iter().skip(open) {
+        match token.text {
+            "(" | "{" | "[" => depth += 1,
+            ")" | "}" | "]" => depth = depth.checked_sub(1)?,
+            _ => {}
+        }
+        if depth == 0 {
+            return text.get(tokens.get(open)?.range.end..token.range.start);
+        }
+    }
+    None
 }
 
 /// Mistakes that one or two tokens give away, wherever the grammar stumbled.
@@ -656,12 +742,7 @@ fn at_token(text: &str, tokens: &[&Token<'_>], at: usize) -> Option<Failure> {
                 "write `192.168.1.0/24`, `10.0.0.5`, `fd00::/8` or `::1`, without a port",
             ));
         }
-        return Some(failure(
-            &token,
-            format!("`{whole}` needs quotes"),
-            "neither a word nor an address",
-            format!("write `\"{whole}\"`"),
-        ));
+        return Some(needs_quotes(&token, whole, "neither a word nor an address"));
     }
     None
 }

@@ -7,7 +7,7 @@ use crate::compile::ClauseId;
 use crate::diagnostic::{Code, Diagnostic, Severity};
 
 pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
-    let ways = ways(view.program, view.nodes)?;
+    let ways = ways(view.program, None, view.nodes)?;
     let main = view.policy.sources().iter().next().map(|(id, _)| id);
     let mut found = Vec::new();
     let name = |id: ClauseId| match &view.clause(id.0).label {

@@ -57,7 +57,8 @@ pub(super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, OverBudget> {
         if !same && let Some(above) = first_of(&takers) {
             let flips = moved(view, id.0, above)?;
             diagnostic = diagnostic.help(format!("move it above {}{flips}", view.name(above)));
-            delete = "or delete it, which changes nothing";
+            delete = "or delete it, which changes nothing: `--fix` leaves that to you, for it was to \
+                      answer otherwise";
             let edits = view
                 .wording
                 .moved_above(clause.span, view.clause(above).span);

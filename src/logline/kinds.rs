@@ -400,7 +400,12 @@ const CLOSINGS: &[Closing] = &[
         &[("origin-allowed", "no")],
         "the web page that opened the connection is not on the list of those that may",
     ),
-    closing_row("unauthorized", &[], "the authentication failed"),
+    // Nothing that is sent is refused alike: of the two, a wrong secret is what people look for.
+    closing_row(
+        "unauthorized",
+        &[("auth-failure", "unauthorized"), ("auth", "failed")],
+        "the authentication failed; taken to be for a wrong secret, where none may have been sent: --fact auth=none",
+    ),
     closing_row(
         "connect failed",
         &[],

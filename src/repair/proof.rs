@@ -14,8 +14,9 @@ pub enum Unproved {
     DoesNotLoad,
     /// Some connections would be answered otherwise.
     Differs,
-    /// Some connections would get more: what they were kept from is behind what was narrowed.
-    Widens,
+    /// Some connections would get more: what they were kept from is behind what was narrowed, in these
+    /// clauses.
+    Widens(Vec<String>),
     /// A trial would be recorded for other connections.
     OfTrials,
     /// A policy beside it reads this text, and would not mean the same: its name.
@@ -70,7 +71,23 @@ impl<'p, 'l> Proof<'p, 'l> {
 pub(super) fn narrows(before: &Policy, now: &Policy) -> Result<(), Unproved> {
     let both = Both::new(before.side(), now.side(), Budget::default());
     match both.and_then(Both::difference) {
-        Ok(difference) if difference.direction().wider => Err(Unproved::Widens),
+        Ok(difference) if difference.direction().wider => {
+            let wider = difference.transitions.iter();
+            let wider = wider.filter(|it| it.direction.wider);
+            let mut by: Vec<_> = wider
+                .flat_map(|it| {
+                    let [_, now] = it.by.clone();
+                    now
+                })
+                .collect();
+            by.sort_unstable();
+            by.dedup();
+            let name = |id| match &now.clause(id).label {
+                Some(label) => format!("[{label}]"),
+                None => now.label(id),
+            };
+            Err(Unproved::Widens(by.into_iter().map(name).collect()))
+        }
         Ok(_) => Ok(()),
         Err(OverBudget) => Err(Unproved::TooLarge),
     }

@@ -45,7 +45,7 @@ fn of_small_policies_are_found() {
             let text = small::policy(&small::chosen(places, number));
             let policy = Policy::parse("small.policy", &text).unwrap();
             let program = policy.program();
-            let found = ways(program, 1_000_000).unwrap();
+            let found = ways(program, None, 1_000_000).unwrap();
             for refusal in &found.refusals {
                 let decided = decide(program, &refusal.shown.facts);
                 assert_eq!(

@@ -18,6 +18,22 @@ const ABSENCES: [&str; 3] = ["no-origin", "no-host", "no-device"];
 /// Help where no name is near.
 const LISTED: &str = "`gw schema` lists the attributes";
 
+/// What people call attributes, and what they are called here.
+const ALIASES: &[(&[&str], &str)] = &[
+    (&["ip", "address", "addr", "source", "remote"], "peer"),
+    (&["token"], "auth=token"),
+    (&["password"], "auth=password"),
+    (&["user", "uid"], "peer-uid"),
+];
+
+/// What to write for a name that no attribute has.
+pub(super) fn instead_of(word: &str) -> String {
+    let alias = ALIASES.iter().find(|(names, _)| names.contains(&word));
+    let meant = alias.map(|(_, meant)| format!("did you mean `{meant}`?"));
+    let near = || suggest::did_you_mean(word, ATTRIBUTES.iter().map(|row| row.name));
+    meant.or_else(near).unwrap_or_else(|| LISTED.to_owned())
+}
+
 impl Checker {
     /// What an expression means. After an error, something that holds for nobody stands in,
     /// so that one mistake is reported once.
@@ -303,7 +319,7 @@ impl Checker {
         } else if PEER_CLASSES.contains(&word) {
             Some(format!("write `{word}` alone, or `not {word}`"))
         } else {
-            suggest::did_you_mean(word, ATTRIBUTES.iter().map(|row| row.name))
+            None
         };
         self.names_nothing(name, help);
     }
@@ -313,7 +329,7 @@ impl Checker {
         self.report(
             Diagnostic::error(Code::UnknownAttribute, message)
                 .label(name.span, "no attribute or definition has this name")
-                .help(help.unwrap_or_else(|| LISTED.to_owned())),
+                .help(help.unwrap_or_else(|| instead_of(&name.value))),
         );
     }
 

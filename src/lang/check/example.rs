@@ -2,10 +2,10 @@
 
 use super::Checker;
 use super::condition::{absence, peer_class};
-use crate::diagnostic::{Code, Diagnostic, suggest};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::facts::assumptions::{self, Assumption, Named};
 use crate::facts::attributes::{Kind, Value};
-use crate::facts::{ATTRIBUTES, Attribute, AttributeId, Facts};
+use crate::facts::{Attribute, AttributeId, Facts};
 use crate::lang::ast::{Expression, ExpressionKind, Literal, Operand, Operator, VerdictText};
 use crate::lang::checked::{Expected, Given, NamedFact};
 use crate::lang::format;
@@ -229,14 +229,13 @@ impl Checker {
                 None
             }
             None => {
-                let known = ATTRIBUTES.iter().map(|row| row.name);
                 self.report(
                     Diagnostic::error(
                         Code::UnknownAttribute,
                         format!("`{word}` is not an attribute"),
                     )
                     .label(name.span, "no attribute has this name")
-                    .maybe_help(suggest::did_you_mean(word, known)),
+                    .help(super::condition::instead_of(word)),
                 );
                 None
             }
@@ -281,14 +280,13 @@ impl Checker {
     ) -> Option<Vec<NamedFact>> {
         let span = expression.span.0;
         let Some(attribute) = AttributeId::named(&name.value) else {
-            let known = ATTRIBUTES.iter().map(|row| row.name);
             self.report(
                 Diagnostic::error(
                     Code::UnknownAttribute,
                     format!("`{}` is not an attribute", name.value),
                 )
                 .label(name.span, "no attribute has this name")
-                .maybe_help(suggest::did_you_mean(&name.value, known)),
+                .help(super::condition::instead_of(&name.value)),
             );
             return None;
         };

@@ -149,7 +149,7 @@ impl Checker {
                 "an address",
                 format!("did you mean `peer in {{ {text} }}`?"),
             ),
-            Literal::Text(text) if row.kind.code(text).is_some() => {
+            Literal::Text(text) if row.kind.code(text).is_some() || is_address(row, text) => {
                 ("text", format!("write `{text}` without quotes"))
             }
             Literal::Text(_) | Literal::Word(_) => {
@@ -334,6 +334,11 @@ impl Checker {
         let bits = u16::try_from(members.codes).ok().filter(|_| sound)?;
         Some(ScopeSet(bits))
     }
+}
+
+/// Whether an attribute is compared with addresses, and a text is one.
+fn is_address(row: &Attribute, text: &str) -> bool {
+    matches!(row.kind, Kind::Address { .. }) && network(text).is_some()
 }
 
 /// An address or a network, as it is written.

@@ -6,7 +6,7 @@ use crate::facts::{AttributeId, Stage};
 use crate::lang::ast::{Argument, Literal, Operand, VerdictText};
 use crate::lang::checked::{Answer, Expected, Role};
 use crate::source::Spanned;
-use crate::verdict::{Grant, PairingReason, Reason, ScopeBound, VerdictKind};
+use crate::verdict::{Grant, PairingReason, Reason, ScopeBound, VerdictKind, show_scopes};
 
 /// What other languages call the verdicts.
 const ALIASES: [(&str, &[&str]); 4] = [
@@ -38,6 +38,15 @@ pub(in crate::lang) fn meant(word: &str) -> Option<&'static str> {
         .map(|(verdict, _)| *verdict)
 }
 
+/// What a verdict is written for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// A clause gives it.
+    Given,
+    /// A claim or a test asks for it: then it may say what guards left of it.
+    Expected,
+}
+
 impl Checker {
     /// What a clause answers, and the hint among its arguments.
     pub(super) fn answer(
@@ -62,7 +71,7 @@ impl Checker {
             })
             .collect();
         self.each_once(&text.arguments)?;
-        let answer = self.plain_answer(text, &arguments)?;
+        let answer = self.plain_answer(text, &arguments, Use::Given)?;
         self.fits(text, answer, role)?;
         Some((answer, hint))
     }
@@ -87,7 +96,12 @@ impl Checker {
         Some(())
     }
 
-    fn plain_answer(&mut self, text: &VerdictText, arguments: &[&Argument]) -> Option<Answer> {
+    fn plain_answer(
+        &mut self,
+        text: &VerdictText,
+        arguments: &[&Argument],
+        used: Use,
+    ) -> Option<Answer> {
         let span = text.span.0;
         match VerdictKind::parse(&text.name.value) {
             Some(VerdictKind::Reject) => self.reject(text, arguments),
@@ -106,11 +120,11 @@ impl Checker {
                 Some(Answer::RequirePairing(reason))
             }
             Some(VerdictKind::Approve) => {
-                let grant = self.grant("approve", arguments, false)?;
+                let grant = self.grant(VerdictKind::Approve, arguments, used)?;
                 Some(Answer::Approve(grant))
             }
             Some(VerdictKind::SilentApprove) => {
-                let grant = self.grant("silent-approve", arguments, true)?;
+                let grant = self.grant(VerdictKind::SilentApprove, arguments, used)?;
                 Some(Answer::SilentApprove(grant))
             }
             None if text.name.value == "cap" => match arguments {
@@ -158,11 +172,13 @@ impl Checker {
         }
     }
 
-    fn grant(&mut self, verdict: &str, arguments: &[&Argument], records: bool) -> Option<Grant> {
-        let known: &[&str] = if records {
-            &["scopes", "token", "ttl"]
-        } else {
-            &["scopes", "token"]
+    fn grant(&mut self, kind: VerdictKind, arguments: &[&Argument], used: Use) -> Option<Grant> {
+        let records = kind == VerdictKind::SilentApprove;
+        let known: &[&str] = match (records, used) {
+            (true, Use::Given) => &["scopes", "token", "ttl"],
+            (true, Use::Expected) => &["scopes", "cap", "token", "ttl"],
+            (false, Use::Given) => &["scopes", "token"],
+            (false, Use::Expected) => &["scopes", "cap", "token"],
         };
         let mut grant = Grant::default();
         for argument in arguments {
@@ -176,6 +192,19 @@ impl Checker {
                         grant.scopes = ScopeBound::Within(self.scopes(row, &argument.value)?);
                     }
                 },
+                (Some("cap"), _) if used == Use::Expected => {
+                    let row = AttributeId::named("scopes")?.row();
+                    grant.cap = self.scopes(row, &argument.value)?;
+                }
+                (Some("cap"), _) => {
+                    return self.bad_argument(
+                        argument,
+                        "`cap` is what guards make of an answer: a rule does not say it",
+                        &format!(
+                            "write `guard CONDITION → cap(scopes={{ … }})`, or bound this rule alone: `{kind}(scopes={{ … }})`"
+                        ),
+                    );
+                }
                 (Some("token"), Some(word)) if word.value == "no" => grant.token = false,
                 (Some("token"), Some(word)) if word.value == "yes" => grant.token = true,
                 (Some("token"), _) => {
@@ -195,7 +224,7 @@ impl Checker {
                         );
                     }
                 },
-                _ => return self.unknown_argument(argument, verdict, known),
+                _ => return self.unknown_argument(argument, kind.name(), known),
             }
         }
         Some(grant)
@@ -253,7 +282,8 @@ impl Checker {
             return Some(Expected::Kind(kind));
         }
         let arguments: Vec<&Argument> = text.arguments.iter().collect();
-        match self.plain_answer(text, &arguments)? {
+        self.each_once(&text.arguments)?;
+        match self.plain_answer(text, &arguments, Use::Expected)? {
             Answer::Reject(reason) => Some(Expected::Reject(reason)),
             Answer::RequirePairing(Some(reason)) => Some(Expected::RequirePairing(reason)),
             Answer::RequirePairing(None) => Some(Expected::Kind(VerdictKind::RequirePairing)),
@@ -261,7 +291,21 @@ impl Checker {
             Answer::SilentApprove(grant) => {
                 Some(Expected::Grant(VerdictKind::SilentApprove, grant))
             }
-            Answer::RejectAsFound | Answer::Cap(_) => {
+            Answer::Cap(scopes) => {
+                let cap = show_scopes(scopes);
+                self.report(
+                    Diagnostic::error(
+                        Code::UnknownVerdict,
+                        "a cap by itself is no outcome of a connection",
+                    )
+                    .label(text.span.0, "bounds what is admitted")
+                    .help(format!(
+                        "write what a connection is admitted with under it: `approve(cap={cap})`"
+                    )),
+                );
+                None
+            }
+            Answer::RejectAsFound => {
                 self.report(
                     Diagnostic::error(Code::UnknownVerdict, "this is no outcome of a connection")
                         .label(text.span.0, "depends on the facts")

@@ -24,7 +24,13 @@ pub(in super::super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, Ove
             "auth in { token, password }",
             "pairing=paired",
         ];
-        found.push(hole.told(view, Code::UnverifiedAdmin, message.to_owned(), &remedies)?);
+        found.push(hole.told(
+            view,
+            Code::UnverifiedAdmin,
+            message.to_owned(),
+            &remedies,
+            None,
+        )?);
     }
     Ok(found)
 }

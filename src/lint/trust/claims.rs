@@ -30,7 +30,7 @@ pub(in super::super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, Ove
             names.join(" and ")
         );
         let remedies = ["auth in { token, password }", "pairing=paired"];
-        found.push(hole.told(view, Code::TrustOnClaims, message, &remedies)?);
+        found.push(hole.told(view, Code::TrustOnClaims, message, &remedies, None)?);
     }
     Ok(found)
 }

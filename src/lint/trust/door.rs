@@ -21,7 +21,7 @@ pub(in super::super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, Ove
         };
         let message = format!("{who} is let in without proving anything{mode}");
         let remedies = ["auth in { token, password }", "pairing=paired"];
-        found.push(hole.told(view, Code::OpenDoor, message, &remedies)?);
+        found.push(hole.told(view, Code::OpenDoor, message, &remedies, None)?);
     }
     Ok(found)
 }

@@ -131,14 +131,22 @@ impl Hole<'_> {
         Ok(admits)
     }
 
+    /// Whether a condition keeps all of them out, and leaves somebody whom the rule lets in.
+    fn is_mended_by(&self, view: &mut View<'_>, text: &str) -> Result<bool, OverBudget> {
+        let holds = view.ground.holds(&Said::own(text).lone())?;
+        let keeps_out = view.ground.arena.and(self.admitted, holds)? == Id::NO;
+        Ok(keeps_out && self.admits(view, holds)?)
+    }
+
     /// What is told of it, with the first of some conditions that keeps all of them out, and leaves
-    /// somebody whom the rule lets in.
+    /// somebody whom the rule lets in; and which other one does, where something is so.
     fn told(
         &self,
         view: &mut View<'_>,
         code: Code,
         message: String,
         remedies: &[&str],
+        or: Option<(&str, &str)>,
     ) -> Result<Diagnostic, OverBudget> {
         view.told_for_whom.push(self.id);
         let mut found = Diagnostic::error(code, message)
@@ -146,10 +154,14 @@ impl Hole<'_> {
             .label(self.clause.head, format!("{} here", self.verdict.kind()));
         let mut remedy = None;
         for text in remedies.iter().filter(|_| self.clause.role == Role::Rule) {
-            let holds = view.ground.holds(&Said::own(text).lone())?;
-            let keeps_out = view.ground.arena.and(self.admitted, holds)? == Id::NO;
-            if keeps_out && self.admits(view, holds)? {
-                remedy = Some(format!("keep them out: add `and {text}`"));
+            if self.is_mended_by(view, text)? {
+                let mut told = format!("keep them out: add `and {text}`");
+                if let Some((other, whence)) = or.filter(|(other, _)| other != text)
+                    && self.is_mended_by(view, other)?
+                {
+                    told.push_str(&format!(", or `and {other}` {whence}"));
+                }
+                remedy = Some(told);
                 let edits = view.wording.with_term(self.clause.span, text);
                 let says = format!("add `and {text}` to {}", view.name(self.id.0));
                 found = found.fix(Effect::Narrows, says, edits);

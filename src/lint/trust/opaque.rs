@@ -16,7 +16,13 @@ pub(in super::super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, Ove
         let message = "a web page without a name is let in, where others are kept out: a sandboxed frame or \
                        a file sends `Origin: null`";
         let remedies = ["origin!=opaque", "no-origin"];
-        found.push(hole.told(view, Code::OpaqueOrigin, message.to_owned(), &remedies)?);
+        found.push(hole.told(
+            view,
+            Code::OpaqueOrigin,
+            message.to_owned(),
+            &remedies,
+            None,
+        )?);
     }
     Ok(found)
 }

@@ -10,8 +10,11 @@ pub(in super::super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, Ove
     for hole in holes(view, pages, |_| true)? {
         let message = "any web page that somebody has open near the gateway is let in: browsers let it \
                        dial any address, and say only in the Origin header who it is";
-        let remedies = ["no-origin", "(no-origin or origin-allowed)"];
-        found.push(hole.told(view, Code::BrowserCanReach, message.to_owned(), &remedies)?);
+        let listed = "(no-origin or origin-allowed)";
+        let own = Some((listed, "where pages of your own come in"));
+        let remedies = ["no-origin", listed];
+        let message = message.to_owned();
+        found.push(hole.told(view, Code::BrowserCanReach, message, &remedies, own)?);
     }
     Ok(found)
 }

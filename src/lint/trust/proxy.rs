@@ -41,7 +41,7 @@ pub(in super::super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, Ove
             "not forwarded and not proxy-trace",
             "pairing=paired",
         ];
-        found.push(hole.told(view, Code::ProxiedLoopback, message, &remedies)?);
+        found.push(hole.told(view, Code::ProxiedLoopback, message, &remedies, None)?);
     }
     Ok(found)
 }

@@ -16,7 +16,7 @@ pub(in super::super) fn find(view: &mut View<'_>) -> Result<Vec<Diagnostic>, Ove
             "origin-allowed",
             "no-origin",
         ];
-        found.push(hole.told(view, Code::Rebinding, message.to_owned(), &remedies)?);
+        found.push(hole.told(view, Code::Rebinding, message.to_owned(), &remedies, None)?);
     }
     Ok(found)
 }
