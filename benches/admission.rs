@@ -24,6 +24,7 @@ use gw::admission::{
     self, Admission, Challenged, Gate, Presented, Remembered, Reply, Upgrade, at_connect,
     at_upgrade, present,
 };
+use gw::facts::{DeviceProof, Pairing};
 use gw::journal::{Connection, Line};
 use gw::pairing::Standing;
 use gw::pairing::change::Fresh;
@@ -271,4 +272,132 @@ fn a_line_of_the_log(bencher: Bencher<'_, '_>, evidence: bool) {
                 black_box(line.shown_by(shown.unwrap_or_default()).text());
             }
         });
+}
+
+/// A device that is paired and proves its key, as it comes in every day, and what it may find.
+struct Login {
+    release: Release,
+    case: Case,
+}
+
+impl Login {
+    fn new() -> Self {
+        let mut release = release("2026.4.22");
+        let is_it = |case: &Case| {
+            let gate = release.gate(case);
+            let Sent {
+                socket,
+                http,
+                message,
+                ..
+            } = &case.sent;
+            let upgrade = at_upgrade(gate, socket.clone(), http.clone());
+            let presented = present(gate.settings, message, challenged());
+            let (Ok(upgrade), Ok(presented)) = (upgrade, presented) else {
+                return false;
+            };
+            let admission = decided(gate, &upgrade, &presented, &case.standing);
+            admission.permit.is_some()
+                && admission.facts.device == DeviceProof::Proven
+                && admission.facts.pairing == Pairing::Paired
+        };
+        let at = release.cases.iter().position(is_it);
+        let case = release.cases.swap_remove(at.expect("some device logs in"));
+        Login { release, case }
+    }
+
+    fn gate(&self) -> Gate<'_> {
+        self.release.gate(&self.case)
+    }
+
+    fn upgrade(&self) -> Upgrade {
+        let Sent { socket, http, .. } = black_box(&self.case.sent);
+        let upgrade = at_upgrade(self.gate(), socket.clone(), http.clone());
+        upgrade.expect("nothing is wrong with it")
+    }
+
+    fn presented(&self) -> Presented {
+        let message = black_box(&self.case.sent.message);
+        let presented = present(self.gate().settings, message, challenged());
+        presented.expect("nothing is wrong with it")
+    }
+
+    fn admission(&self, upgrade: &Upgrade, presented: &Presented) -> Admission {
+        decided(self.gate(), upgrade, presented, &self.case.standing)
+    }
+
+    fn connection(&self, upgrade: &Upgrade) -> Connection {
+        Connection::of("00000000-0000-4000-8000-000000000000", upgrade)
+    }
+}
+
+/// The parts of one handshake of a device that is paired, and all of them.
+mod login {
+    use super::*;
+
+    /// The facts of the socket and the head, and the guards of that stage.
+    #[divan::bench]
+    fn upgrade(bencher: Bencher<'_, '_>) {
+        let login = Login::new();
+        bencher.bench_local(|| login.upgrade());
+    }
+
+    /// Reading the frame and checking the signature.
+    #[divan::bench]
+    fn read_and_prove(bencher: Bencher<'_, '_>) {
+        let login = Login::new();
+        bencher.bench_local(|| login.presented());
+    }
+
+    /// Facts, decision, and what comes of it.
+    #[divan::bench]
+    fn admit(bencher: Bencher<'_, '_>) {
+        let login = Login::new();
+        let (upgrade, presented) = (login.upgrade(), login.presented());
+        bencher.bench_local(|| login.admission(black_box(&upgrade), black_box(&presented)));
+    }
+
+    /// The decision alone.
+    #[divan::bench(sample_size = 10_000)]
+    fn decide(bencher: Bencher<'_, '_>) {
+        let login = Login::new();
+        let facts = login.admission(&login.upgrade(), &login.presented()).facts;
+        let program = login.release.policy.program();
+        bencher.bench_local(|| gw::decide(black_box(program), black_box(&facts)));
+    }
+
+    /// The line of the log, as text.
+    #[divan::bench]
+    fn record(bencher: Bencher<'_, '_>) {
+        let login = Login::new();
+        let upgrade = login.upgrade();
+        let admission = login.admission(&upgrade, &login.presented());
+        let connection = login.connection(&upgrade);
+        let policy = &login.release.policy;
+        bencher.bench_local(|| Line::decided(black_box(&connection), policy, &admission).text());
+    }
+
+    /// The text of the answer.
+    #[divan::bench]
+    fn reply(bencher: Bencher<'_, '_>) {
+        let login = Login::new();
+        let admission = login.admission(&login.upgrade(), &login.presented());
+        bencher.bench_local(|| answer(login.gate(), black_box(&admission.reply)));
+    }
+
+    /// Frames in, frames out.
+    #[divan::bench(threads = [1, 2])]
+    fn whole(bencher: Bencher<'_, '_>) {
+        let login = Login::new();
+        bencher.counter(ItemsCount::new(1_u8)).bench(|| {
+            let upgrade = login.upgrade();
+            let admission = login.admission(&upgrade, &login.presented());
+            let line = Line::decided(
+                &login.connection(&upgrade),
+                &login.release.policy,
+                &admission,
+            );
+            (answer(login.gate(), &admission.reply), line.text())
+        });
+    }
 }

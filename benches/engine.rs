@@ -1,4 +1,4 @@
-//! What deciding, finding facts and loading policies cost.
+//! What finding facts, explaining and loading policies cost.
 //!
 //! `cargo bench` prints times and allocations; the figures that matter are the ratios in one
 //! run. The bounds stand in `docs/architecture.md`.
@@ -8,14 +8,21 @@
     reason = "this is a benchmark: what is missing ends it"
 )]
 
-use std::fmt::Write as _;
+#[path = "../tests/support/many.rs"]
+#[expect(dead_code, reason = "what decides is measured elsewhere")]
+mod many;
+
 use std::fs;
 use std::hint::black_box;
 
 use divan::{AllocProfiler, Bencher};
-use gw::facts::{Address, Auth, DeviceProof};
+use gw::facts::{Address, Auth, AuthFailure, DeviceProof};
 use gw::handshake::{self, Handshake};
-use gw::{Facts, Policy};
+use gw::lang::files::ReadError;
+use gw::source::{Source, Sources};
+use gw::{Facts, Policy, lang};
+
+use many::Shape;
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -38,50 +45,21 @@ fn recorded() -> Handshake {
     handshake::parse(&text).expect("it is a handshake")
 }
 
-/// A connection that an early rule decides, one that only the default does, and one that a
-/// guard refuses.
-const CONNECTIONS: [&str; 3] = [
-    "cli on this host",
-    "token from the internet",
-    "foreign page",
-];
-
-fn facts(connection: &str) -> Facts {
-    let mut facts = Facts {
+/// A connection that an early rule decides.
+fn on_this_host() -> Facts {
+    Facts {
         auth: Auth::Token,
+        auth_failure: AuthFailure::None,
+        peer: Address::new([127, 0, 0, 1].into()),
+        same_host: true,
         ..Facts::default()
-    };
-    facts.auth_failure = gw::facts::AuthFailure::None;
-    match connection {
-        "cli on this host" => {
-            facts.peer = Address::new([127, 0, 0, 1].into());
-            facts.same_host = true;
-        }
-        "foreign page" => facts.origin = gw::facts::Origin::parse("https://evil.example"),
-        _ => {}
     }
-    facts
-}
-
-#[divan::bench(args = CONNECTIONS)]
-fn decide_on_the_default_policy(bencher: Bencher<'_, '_>, connection: &str) {
-    let policy = default_policy();
-    let facts = facts(connection);
-    bencher.bench_local(|| gw::decide(black_box(policy.program()), black_box(&facts)));
-}
-
-/// The same over a policy of many rules, of which none matches.
-#[divan::bench(args = [10, 100, 1_000, 10_000])]
-fn decide_over_rules(bencher: Bencher<'_, '_>, rules: usize) {
-    let policy = Policy::parse("many.policy", &many(rules)).expect("it loads");
-    let facts = facts("token from the internet");
-    bencher.bench_local(|| gw::decide(black_box(policy.program()), black_box(&facts)));
 }
 
 #[divan::bench]
 fn explain(bencher: Bencher<'_, '_>) {
     let policy = default_policy();
-    let facts = facts("cli on this host");
+    let facts = on_this_host();
     let subject = gw::explain::Subject::of_facts(&facts);
     bencher.bench_local(|| gw::explain(black_box(&policy), black_box(&facts), &subject));
 }
@@ -110,26 +88,42 @@ fn load_the_default_policy(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| Policy::parse("default.policy", black_box(&text)));
 }
 
-#[divan::bench(args = [1_000, 10_000], sample_count = 10)]
-fn load_rules(bencher: Bencher<'_, '_>, rules: usize) {
-    let text = many(rules);
-    bencher.bench_local(|| Policy::parse("many.policy", black_box(&text)));
+const SIZES: [usize; 4] = [12, 100, 1_000, 10_000];
+
+#[divan::bench(args = SIZES, sample_count = 10)]
+fn parse(bencher: Bencher<'_, '_>, rules: usize) {
+    let source = Source::new("many.policy", &Shape::Networks.policy(rules));
+    let id = Sources::default().add(source.clone());
+    bencher.bench_local(|| lang::parse::parse(id, black_box(&source)));
 }
 
-/// Rules as people write them: a client, an authentication, a network, sometimes more.
-fn many(rules: usize) -> String {
-    let mut text = String::from("gw-policy 1\n");
-    let clients = ["cli", "node-host", "openclaw-tui", "gateway-client"];
-    for (index, client) in (0..rules).zip(clients.iter().cycle()) {
-        let (a, b) = (index / 250 % 250, index % 250);
-        let more = if index % 3 == 0 {
-            " and no-origin and not forwarded"
-        } else {
-            ""
-        };
-        writeln!(text, "[r{index}] client={client} and auth=token and peer in {{ 10.{a}.{b}.0/24 }}{more} → approve")
-            .expect("writing to a string");
-    }
-    text.push_str("default → reject(not-permitted)\n");
-    text
+/// Parsing, and finding out what is meant.
+#[divan::bench(args = SIZES, sample_count = 10)]
+fn parse_and_check(bencher: Bencher<'_, '_>, rules: usize) {
+    let text = Shape::Networks.policy(rules);
+    let mut none = |_: &str, _| Err(ReadError::NotFound);
+    bencher.bench_local(|| lang::files::load("many.policy", black_box(&text), &mut none));
+}
+
+#[divan::bench(args = SIZES, sample_count = 10)]
+fn compile(bencher: Bencher<'_, '_>, rules: usize) {
+    let text = Shape::Networks.policy(rules);
+    let policy = Policy::parse("many.policy", &text).expect("it loads");
+    bencher.bench_local(|| gw::compile::compile(black_box(policy.checked())));
+}
+
+/// The diagram of all decisions, in the order that a fingerprint is of.
+#[divan::bench(args = [12, 100, 1_000], sample_count = 5, sample_size = 1)]
+fn fingerprint(bencher: Bencher<'_, '_>, rules: usize) {
+    let text = Shape::Networks.policy(rules);
+    bencher
+        .with_inputs(|| Policy::parse("many.policy", &text).expect("it loads"))
+        .bench_local_refs(|policy| policy.fingerprint().map(str::to_owned));
+}
+
+/// All of it, as a gateway loads a policy.
+#[divan::bench(args = SIZES, sample_count = 10)]
+fn load_rules(bencher: Bencher<'_, '_>, rules: usize) {
+    let text = Shape::Networks.policy(rules);
+    bencher.bench_local(|| Policy::parse("many.policy", black_box(&text)));
 }

@@ -195,9 +195,8 @@ impl Choice {
         };
         match &self.classes {
             Classes::Networks(_, starts) => {
-                let can_hold = |ip: Option<u128>| {
-                    reachable(term, instructions, |it| network(&it.test, ip))
-                };
+                let can_hold =
+                    |ip: Option<u128>| reachable(term, instructions, |it| network(&it.test, ip));
                 // Between the bounds that the term itself names it holds for all or for none.
                 let mut own = vec![0];
                 reachable(term, instructions, |instruction| {
@@ -220,12 +219,12 @@ impl Choice {
                 }
             }
             Classes::Texts(_, texts) => {
-                let can_hold = |text: Option<&str>| {
-                    reachable(term, instructions, |it| named(&it.test, text))
-                };
+                let can_hold =
+                    |text: Option<&str>| reachable(term, instructions, |it| named(&it.test, text));
                 let mut own: Vec<&str> = vec![""];
                 reachable(term, instructions, |instruction| {
-                    if let Test::Text(_, _, texts) | Test::Header { texts, .. } = &instruction.test {
+                    if let Test::Text(_, _, texts) | Test::Header { texts, .. } = &instruction.test
+                    {
                         own.extend(texts.iter().map(|it| &**it));
                     }
                     (true, true)
