@@ -1,0 +1,205 @@
+//! The table of one policy, and the lines below it. What stands in it is measured elsewhere.
+
+use std::fmt::Write as _;
+
+use crate::engine::Sort;
+use crate::measure::Cost;
+
+/// What was found of one engine.
+pub(crate) struct Figures {
+    pub(crate) load: Cost,
+    /// Bytes on the heap that the loaded policy keeps.
+    pub(crate) kept: i64,
+    pub(crate) prepared: Cost,
+    pub(crate) with_input: Cost,
+    /// Allocations of a decision with its input.
+    pub(crate) allocations: f64,
+}
+
+/// One engine's line: its figures, or why it has none.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) sort: Sort,
+    pub(crate) found: Result<Figures, String>,
+}
+
+/// The lines of all engines for one number of rules.
+pub(crate) struct Table {
+    pub(crate) rules: usize,
+    pub(crate) connections: usize,
+    pub(crate) rows: Vec<Row>,
+}
+
+impl Table {
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!(
+            "{} rules, {} connections\n{:<14}{:>9}{:>9} │{:>9}{:>12}{:>8} │{:>9}{:>12}{:>8}{:>8}\n",
+            grouped(self.rules),
+            self.connections,
+            "",
+            "load",
+            "heap",
+            "prepared",
+            "p10–p90",
+            "× gw",
+            "+ input",
+            "p10–p90",
+            "× gw",
+            "allocs",
+        );
+        for row in &self.rows {
+            let line = match &row.found {
+                Ok(of) => format!(
+                    "{:<14}{:>9}{:>9} │{:>9}{:>12}{:>8} │{:>9}{:>12}{:>8}{:>8}",
+                    row.name,
+                    time(of.load.median),
+                    bytes(of.kept),
+                    time(of.prepared.median),
+                    range(of.prepared),
+                    self.ratio(of, |of| of.prepared)
+                        .map_or_else(String::new, ratio),
+                    time(of.with_input.median),
+                    range(of.with_input),
+                    self.ratio(of, |of| of.with_input)
+                        .map_or_else(String::new, ratio),
+                    count(of.allocations),
+                ),
+                Err(_) => format!("{:<14}{:>9}{:>9} │{:>29} │", row.name, "–", "–", "–"),
+            };
+            // A text takes every line.
+            let _ = writeln!(text, "{}", line.trim_end());
+        }
+        for row in &self.rows {
+            if let Err(why) = &row.found {
+                let _ = writeln!(text, "  {}: {}", row.name, cut(why));
+            }
+        }
+        text
+    }
+
+    /// What gw costs here.
+    pub(crate) fn gw(&self) -> Option<&Figures> {
+        let row = self.rows.iter().find(|row| row.sort == Sort::Gw)?;
+        row.found.as_ref().ok()
+    }
+
+    fn ratio(&self, of: &Figures, cost: fn(&Figures) -> Cost) -> Option<f64> {
+        Some(cost(of).median / cost(self.gw()?).median)
+    }
+
+    /// The general engine that decides in the shortest time, and how many times as long as gw it takes.
+    fn quickest(&self, cost: fn(&Figures) -> Cost) -> Option<(&'static str, f64)> {
+        let general = self.rows.iter().filter(|row| row.sort == Sort::General);
+        let found =
+            general.filter_map(|row| Some((row.name, self.ratio(row.found.as_ref().ok()?, cost)?)));
+        found.min_by(|one, other| one.1.total_cmp(&other.1))
+    }
+}
+
+/// What the tables come to together.
+pub(crate) fn summary(tables: &[Table]) -> String {
+    let mut text = String::new();
+    for (what, cost) in [
+        (
+            "prepared",
+            (|of: &Figures| of.prepared) as fn(&Figures) -> Cost,
+        ),
+        ("+ input", |of| of.with_input),
+    ] {
+        let found = tables.iter().filter_map(|table| {
+            let (name, times) = table.quickest(cost)?;
+            Some(format!(
+                "{} rules {} × ({name})",
+                grouped(table.rules),
+                ratio(times)
+            ))
+        });
+        let found: Vec<String> = found.collect();
+        if !found.is_empty() {
+            let _ = writeln!(
+                text,
+                "quickest general engine beside gw, {what}: {}",
+                found.join("; ")
+            );
+        }
+    }
+    if let (Some(first), Some(last)) = (tables.first(), tables.last())
+        && let (Some(few), Some(many)) = (first.gw(), last.gw())
+        && first.rules != last.rules
+    {
+        let times = many.prepared.median / few.prepared.median;
+        let _ = writeln!(
+            text,
+            "gw, {} rules beside {}: {} ×",
+            grouped(last.rules),
+            grouped(first.rules),
+            ratio(times)
+        );
+    }
+    text
+}
+
+/// Three digits and a unit.
+fn time(nanoseconds: f64) -> String {
+    let (value, unit) = match nanoseconds {
+        ns if ns < 1e3 => (ns, "ns"),
+        ns if ns < 1e6 => (ns / 1e3, "µs"),
+        ns if ns < 1e9 => (ns / 1e6, "ms"),
+        ns => (ns / 1e9, "s"),
+    };
+    format!("{} {unit}", digits(value))
+}
+
+/// Two times in the unit of the first.
+fn range(cost: Cost) -> String {
+    let unit = match cost.low {
+        ns if ns < 1e3 => 1.0,
+        ns if ns < 1e6 => 1e3,
+        ns if ns < 1e9 => 1e6,
+        _ => 1e9,
+    };
+    format!("{}–{}", digits(cost.low / unit), digits(cost.high / unit))
+}
+
+fn digits(value: f64) -> String {
+    match value {
+        value if value < 9.995 => format!("{value:.2}"),
+        value if value < 99.95 => format!("{value:.1}"),
+        value => format!("{value:.0}"),
+    }
+}
+
+fn bytes(bytes: i64) -> String {
+    let bytes = i32::try_from(bytes / 1_000).map_or(f64::MAX, f64::from);
+    match bytes {
+        kilobytes if kilobytes < 1e3 => format!("{kilobytes:.0} kB"),
+        kilobytes => format!("{} MB", digits(kilobytes / 1e3)),
+    }
+}
+
+fn ratio(times: f64) -> String {
+    if times < 99.95 {
+        digits(times)
+    } else {
+        count(times)
+    }
+}
+
+/// A number without fractions.
+fn count(number: f64) -> String {
+    let whole = format!("{number:.0}");
+    whole.parse().map_or(whole, grouped)
+}
+
+fn grouped(number: usize) -> String {
+    match (number / 1_000, number % 1_000) {
+        (0, rest) => rest.to_string(),
+        (thousands, rest) => format!("{},{rest:03}", grouped(thousands)),
+    }
+}
+
+/// The first line of a reason, as long as it fits.
+fn cut(why: &str) -> String {
+    let line = why.lines().map(str::trim).find(|line| !line.is_empty());
+    line.unwrap_or_default().chars().take(80).collect()
+}
