@@ -25,7 +25,7 @@ impl Effort {
 
     fn fewest(self) -> usize {
         match self {
-            Effort::Full => 7,
+            Effort::Full => 5,
             Effort::Once => 1,
         }
     }

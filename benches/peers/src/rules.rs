@@ -228,7 +228,8 @@ impl Field {
                 word(words, get(facts).class().code())
             }
             (Kind::Header { words, class, .. }, _) => word(words, class(facts)),
-            (Kind::Text { get, .. }, _) => Value::Flag(!get(facts).is_empty()),
+            // Nothing is required of a text, so no field is one.
+            (Kind::Text { .. }, _) => Value::Word(""),
         }
     }
 }

@@ -27,47 +27,29 @@ pub(crate) struct Row {
 pub(crate) struct Table {
     pub(crate) rules: usize,
     pub(crate) connections: usize,
+    /// How many rules decide any of the connections.
+    pub(crate) deciding: usize,
+    /// How many of the connections are let in.
+    pub(crate) admitted: usize,
     pub(crate) rows: Vec<Row>,
 }
 
 impl Table {
     pub(crate) fn text(&self) -> String {
         let mut text = format!(
-            "{} rules, {} connections\n{:<14}{:>9}{:>9} │{:>9}{:>12}{:>8} │{:>9}{:>12}{:>8}{:>8}\n",
+            "{} rules, the default among them; {} connections, decided by {} of the rules, {} let in\n",
             grouped(self.rules),
             self.connections,
-            "",
-            "load",
-            "heap",
-            "prepared",
-            "p10–p90",
-            "× gw",
-            "+ input",
-            "p10–p90",
-            "× gw",
-            "allocs",
+            grouped(self.deciding),
+            self.admitted,
         );
+        text.push_str(&line("", &HEAD.map(str::to_owned)));
         for row in &self.rows {
-            let line = match &row.found {
-                Ok(of) => format!(
-                    "{:<14}{:>9}{:>9} │{:>9}{:>12}{:>8} │{:>9}{:>12}{:>8}{:>8}",
-                    row.name,
-                    time(of.load.median),
-                    bytes(of.kept),
-                    time(of.prepared.median),
-                    range(of.prepared),
-                    self.ratio(of, |of| of.prepared)
-                        .map_or_else(String::new, ratio),
-                    time(of.with_input.median),
-                    range(of.with_input),
-                    self.ratio(of, |of| of.with_input)
-                        .map_or_else(String::new, ratio),
-                    count(of.allocations),
-                ),
-                Err(_) => format!("{:<14}{:>9}{:>9} │{:>29} │", row.name, "–", "–", "–"),
+            let cells = match &row.found {
+                Ok(found) => self.cells(found),
+                Err(_) => HEAD.map(|_| "–".to_owned()),
             };
-            // A text takes every line.
-            let _ = writeln!(text, "{}", line.trim_end());
+            text.push_str(&line(row.name, &cells));
         }
         for row in &self.rows {
             if let Err(why) = &row.found {
@@ -75,6 +57,21 @@ impl Table {
             }
         }
         text
+    }
+
+    fn cells(&self, of: &Figures) -> [String; 9] {
+        let beside_gw = |cost| self.ratio(of, cost).map_or_else(String::new, ratio);
+        [
+            time(of.load.median),
+            bytes(of.kept),
+            time(of.prepared.median),
+            range(of.prepared),
+            beside_gw(|of| of.prepared),
+            time(of.with_input.median),
+            range(of.with_input),
+            beside_gw(|of| of.with_input),
+            count(of.allocations),
+        ]
     }
 
     /// What gw costs here.
@@ -137,6 +134,37 @@ pub(crate) fn summary(tables: &[Table]) -> String {
         );
     }
     text
+}
+
+const HEAD: [&str; 9] = [
+    "load",
+    "heap",
+    "prepared",
+    "p10–p90",
+    "× gw",
+    "+ input",
+    "p10–p90",
+    "× gw",
+    "allocs",
+];
+
+/// A name and what belongs to it, in columns.
+fn line(name: &str, cells: &[String; 9]) -> String {
+    let [
+        load,
+        heap,
+        prepared,
+        prepared_range,
+        prepared_ratio,
+        input,
+        input_range,
+        input_ratio,
+        allocations,
+    ] = cells;
+    format!(
+        "{name:<14}{load:>9}{heap:>9} │{prepared:>9}{prepared_range:>12}{prepared_ratio:>8} \
+         │{input:>9}{input_range:>12}{input_ratio:>8}{allocations:>8}\n",
+    )
 }
 
 /// Three digits and a unit.

@@ -28,7 +28,7 @@ struct Casbin {
 impl Peer for Casbin {
     type Input<'f> = Vec<Dynamic>;
 
-    fn input<'f>(&self, facts: &'f Facts) -> Result<Vec<Dynamic>, String> {
+    fn input(&self, facts: &Facts) -> Result<Vec<Dynamic>, String> {
         let value = |field: &Field| match field.of(facts) {
             Value::Flag(flag) => Dynamic::from(flag.to_string()),
             Value::Word(word) => Dynamic::from(word.to_owned()),

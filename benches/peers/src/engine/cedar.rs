@@ -30,7 +30,7 @@ struct Cedar {
 impl Peer for Cedar {
     type Input<'f> = Request;
 
-    fn input<'f>(&self, facts: &'f Facts) -> Result<Request, String> {
+    fn input(&self, facts: &Facts) -> Result<Request, String> {
         let mut principal = &self.nobody;
         let mut pairs = Vec::with_capacity(self.fields.len());
         for (name, field) in &self.fields {

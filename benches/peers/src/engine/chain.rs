@@ -38,14 +38,19 @@ fn twelve(facts: &Facts) -> usize {
     if facts.forwarded && !facts.peer_is_proxy {
         return 0;
     }
-    match facts.origin.class() {
-        OriginClass::Empty | OriginClass::Opaque | OriginClass::Invalid => return 1,
+    let origin = facts.origin.class();
+    if matches!(
+        origin,
+        OriginClass::Empty | OriginClass::Opaque | OriginClass::Invalid
+    ) {
+        return 1;
+    }
+    let named = matches!(
+        origin,
         OriginClass::Mdns | OriginClass::Tailnet | OriginClass::Public | OriginClass::Name
-            if !facts.origin_allowed =>
-        {
-            return 1;
-        }
-        _ => {}
+    );
+    if named && !facts.origin_allowed {
+        return 1;
     }
     if facts.transport == Transport::Tcp && !facts.tls && peer == AddressClass::Public {
         return 2;

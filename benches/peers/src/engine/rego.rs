@@ -15,7 +15,6 @@ use crate::rules::{Check, Field, Requirement, Rules, Value, address, names, quot
 
 const DECISION: &str = "data.gateway.decision";
 
-/// Which engine runs it.
 struct Interpreter {
     engine: regorus::Engine,
     fields: Fields,
@@ -29,7 +28,7 @@ struct Machine {
 impl Peer for Interpreter {
     type Input<'f> = Rego;
 
-    fn input<'f>(&self, facts: &'f Facts) -> Result<Rego, String> {
+    fn input(&self, facts: &Facts) -> Result<Rego, String> {
         self.fields.input(facts)
     }
 
@@ -43,7 +42,7 @@ impl Peer for Interpreter {
 impl Peer for Machine {
     type Input<'f> = Rego;
 
-    fn input<'f>(&self, facts: &'f Facts) -> Result<Rego, String> {
+    fn input(&self, facts: &Facts) -> Result<Rego, String> {
         self.fields.input(facts)
     }
 
@@ -132,7 +131,7 @@ fn machine<'f>(text: String, fields: Fields) -> Load<'f> {
             .compile_with_entrypoint(&Rc::from(DECISION))
             .map_err(|error| error.to_string())?;
         let program = Compiler::compile_from_policy(&policy, &[DECISION])
-            .map_err(|error| format!("{error:?}"))?;
+            .map_err(|error| error.error.to_string())?;
         let mut machine = RegoVM::new();
         machine.load_program(program);
         machine.set_max_instructions(usize::MAX);
