@@ -14,19 +14,20 @@ use crate::rules::{Check, Field, Requirement, Rule, Value, address, is_inside, n
 const INSIDE: &str = "inside";
 
 struct Expressions {
-    env: Env,
+    env: Arc<Env>,
     root: &'static Context<'static, 'static>,
     fields: Vec<(String, Field)>,
 }
 
 impl Expressions {
     fn new(fields: &[(String, Field)]) -> Result<Self, String> {
-        let mut root = Context::with_env(Arc::new(Env::stdlib()));
+        let env = Arc::new(Env::stdlib());
+        let mut root = Context::with_env(Arc::clone(&env));
         let inside = |address: Arc<String>, network: Arc<String>| is_inside(&address, &network);
         root.add_function(INSIDE, inside)
             .map_err(|error| error.to_string())?;
         Ok(Expressions {
-            env: Env::stdlib(),
+            env,
             // The scope of each connection borrows it, and some of them are kept.
             root: Box::leak(Box::new(root)),
             fields: fields.to_vec(),
