@@ -31,8 +31,8 @@ Usage: peers [--test] [--rules N,N,…] [--engine PART]
   --rules N,…    the numbers of rules, 12 or more [default: 12,100,1000,10000; --test: 12,100]
   --engine PART  of the general engines only those with this in their name";
 
-/// Texts nest as deeply as there are rules, and so do the calls of those who read them.
-const STACK: usize = 4 << 30;
+/// A text may nest as deeply as there are rules, and so may the calls of who reads it.
+const STACK: usize = 256 << 20;
 
 /// A decision that takes longer is timed on fewer connections.
 const SLOW: Duration = Duration::from_millis(1);

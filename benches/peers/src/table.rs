@@ -1,7 +1,5 @@
 //! The table of one policy, and the lines below it. What stands in it is measured elsewhere.
 
-use std::fmt::Write as _;
-
 use crate::engine::Sort;
 use crate::measure::Cost;
 
@@ -53,7 +51,7 @@ impl Table {
         }
         for row in &self.rows {
             if let Err(why) = &row.found {
-                let _ = writeln!(text, "  {}: {}", row.name, cut(why));
+                text.push_str(&format!("  {}: {}\n", row.name, cut(why)));
             }
         }
         text
@@ -84,54 +82,38 @@ impl Table {
         Some(cost(of).median / cost(self.gw()?).median)
     }
 
-    /// The general engine that decides in the shortest time, and how many times as long as gw it takes.
-    fn quickest(&self, cost: fn(&Figures) -> Cost) -> Option<(&'static str, f64)> {
+    /// How many times as long as gw the general engine takes that decides in the shortest time.
+    fn quickest(&self, cost: fn(&Figures) -> Cost) -> Option<f64> {
         let general = self.rows.iter().filter(|row| row.sort == Sort::General);
-        let found =
-            general.filter_map(|row| Some((row.name, self.ratio(row.found.as_ref().ok()?, cost)?)));
-        found.min_by(|one, other| one.1.total_cmp(&other.1))
+        let times = general.filter_map(|row| self.ratio(row.found.as_ref().ok()?, cost));
+        times.min_by(f64::total_cmp)
     }
 }
 
 /// What the tables come to together.
 pub(crate) fn summary(tables: &[Table]) -> String {
     let mut text = String::new();
-    for (what, cost) in [
-        (
-            "prepared",
-            (|of: &Figures| of.prepared) as fn(&Figures) -> Cost,
-        ),
-        ("+ input", |of| of.with_input),
-    ] {
+    let quickest = |cost: fn(&Figures) -> Cost| {
         let found = tables.iter().filter_map(|table| {
-            let (name, times) = table.quickest(cost)?;
-            Some(format!(
-                "{} rules {} × ({name})",
-                grouped(table.rules),
-                ratio(times)
-            ))
+            let times = table.quickest(cost)?;
+            Some(format!("{} rules {}", grouped(table.rules), ratio(times)))
         });
-        let found: Vec<String> = found.collect();
-        if !found.is_empty() {
-            let _ = writeln!(
-                text,
-                "quickest general engine beside gw, {what}: {}",
-                found.join("; ")
-            );
-        }
+        found.collect::<Vec<String>>().join(", ")
+    };
+    let (prepared, input) = (quickest(|of| of.prepared), quickest(|of| of.with_input));
+    if !prepared.is_empty() {
+        text.push_str(&format!(
+            "quickest general engine, × gw, prepared: {prepared}\n\
+             quickest general engine, × gw, + input: {input}\n"
+        ));
     }
     if let (Some(first), Some(last)) = (tables.first(), tables.last())
         && let (Some(few), Some(many)) = (first.gw(), last.gw())
         && first.rules != last.rules
     {
-        let times = many.prepared.median / few.prepared.median;
-        let _ = writeln!(
-            text,
-            "gw, {} rules beside {}: {} ×",
-            grouped(last.rules),
-            grouped(first.rules),
-            ratio(times)
-        );
+        let times = ratio(many.prepared.median / few.prepared.median);
+        let (few, many) = (grouped(first.rules), grouped(last.rules));
+        text.push_str(&format!("gw, {many} rules beside {few}: {times} ×\n"));
     }
     text
 }
@@ -162,8 +144,8 @@ fn line(name: &str, cells: &[String; 9]) -> String {
         allocations,
     ] = cells;
     format!(
-        "{name:<14}{load:>9}{heap:>9} │{prepared:>9}{prepared_range:>12}{prepared_ratio:>8} \
-         │{input:>9}{input_range:>12}{input_ratio:>8}{allocations:>8}\n",
+        "{name:<14}{load:>9}{heap:>9} │{prepared:>9}{prepared_range:>11}{prepared_ratio:>8} \
+         │{input:>9}{input_range:>11}{input_ratio:>8}{allocations:>8}\n",
     )
 }
 
@@ -226,8 +208,16 @@ fn grouped(number: usize) -> String {
     }
 }
 
-/// The first line of a reason, as long as it fits.
+/// The first line of a reason, with as many words as fit.
 fn cut(why: &str) -> String {
     let line = why.lines().map(str::trim).find(|line| !line.is_empty());
-    line.unwrap_or_default().chars().take(80).collect()
+    let mut found = String::new();
+    for word in line.unwrap_or_default().split_inclusive(' ') {
+        if found.chars().count() + word.chars().count() > 80 {
+            found.push('…');
+            break;
+        }
+        found.push_str(word);
+    }
+    found
 }
