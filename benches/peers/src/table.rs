@@ -73,7 +73,7 @@ impl Table {
     }
 
     /// What gw costs here.
-    pub(crate) fn gw(&self) -> Option<&Figures> {
+    fn gw(&self) -> Option<&Figures> {
         let row = self.rows.iter().find(|row| row.sort == Sort::Gw)?;
         row.found.as_ref().ok()
     }
@@ -96,15 +96,15 @@ pub(crate) fn summary(tables: &[Table]) -> String {
     let quickest = |cost: fn(&Figures) -> Cost| {
         let found = tables.iter().filter_map(|table| {
             let times = table.quickest(cost)?;
-            Some(format!("{} rules {}", grouped(table.rules), ratio(times)))
+            Some(format!("{}: {}", grouped(table.rules), ratio(times)))
         });
         found.collect::<Vec<String>>().join(", ")
     };
     let (prepared, input) = (quickest(|of| of.prepared), quickest(|of| of.with_input));
     if !prepared.is_empty() {
         text.push_str(&format!(
-            "quickest general engine, × gw, prepared: {prepared}\n\
-             quickest general engine, × gw, + input: {input}\n"
+            "× gw of the quickest general engine at each size, prepared  {prepared}\n\
+             × gw of the quickest general engine at each size, + input   {input}\n"
         ));
     }
     if let (Some(first), Some(last)) = (tables.first(), tables.last())
@@ -160,9 +160,9 @@ fn time(nanoseconds: f64) -> String {
     format!("{} {unit}", digits(value))
 }
 
-/// Two times in the unit of the first.
+/// What is around the median, in its unit.
 fn range(cost: Cost) -> String {
-    let unit = match cost.low {
+    let unit = match cost.median {
         ns if ns < 1e3 => 1.0,
         ns if ns < 1e6 => 1e3,
         ns if ns < 1e9 => 1e6,
