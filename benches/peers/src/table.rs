@@ -103,8 +103,8 @@ pub(crate) fn summary(tables: &[Table]) -> String {
     let (prepared, input) = (quickest(|of| of.prepared), quickest(|of| of.with_input));
     if !prepared.is_empty() {
         text.push_str(&format!(
-            "× gw of the quickest general engine at each size, prepared  {prepared}\n\
-             × gw of the quickest general engine at each size, + input   {input}\n"
+            "× gw, quickest general engine, prepared  {prepared}\n\
+             × gw, quickest general engine, + input   {input}\n"
         ));
     }
     if let (Some(first), Some(last)) = (tables.first(), tables.last())
