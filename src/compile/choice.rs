@@ -6,8 +6,10 @@
 //! are kept as segments in a tree over the classes: a wide one stands in few nodes, and a class is in
 //! one node of each level.
 
+use std::net::IpAddr;
+
 use super::index::{MOST_CHOICES, reachable, summed};
-use super::networks::number;
+use super::networks::{V4_END, V4_START, number, of_number};
 use super::program::{Instruction, Term, Test, Texts};
 use crate::facts::{Address, AttributeId, Facts, Kind};
 
@@ -28,30 +30,53 @@ pub(crate) struct Choice {
     /// The clauses that stand with every class, and which words of it are not empty.
     always: Vec<u64>,
     always_sum: Vec<u64>,
-    /// The nodes of each level; those of the first are single classes.
-    levels: [Vec<Node>; LEVELS],
-}
-
-/// The clauses that stand with all classes of a node, as the words of a bitset that are not empty.
-#[derive(Clone, Debug, Default)]
-struct Node {
-    words: Vec<(u32, u64)>,
-    /// Which words are not empty, 64 of them in a word.
+    /// For each node of each level its place among those that any clause stands with, or nothing;
+    /// the nodes of the first level are single classes.
+    levels: [Vec<Option<NodeId>>; LEVELS],
+    /// The words of each such node.
+    nodes: Vec<Words>,
+    /// Which words of each are not empty, as many words as `always_sum` has.
     sums: Vec<u64>,
 }
+
+/// The place of a node, and one.
+type NodeId = std::num::NonZeroU32;
+
+/// The clauses that stand with all classes of a node, as the words of a bitset that are not empty.
+type Words = Vec<(u32, u64)>;
 
 /// What tells classes apart.
 #[derive(Clone, Debug)]
 enum Classes {
     /// Where each class of addresses begins; behind those, what has no address.
-    Networks(fn(&Facts) -> Address, Vec<u128>),
+    Networks(fn(&Facts) -> Address, Vec<u128>, V4),
     /// Each text; behind those, any other.
     Texts(fn(&Facts) -> &str, Vec<Box<str>>),
 }
 
-/// The class of a connection.
+/// The same for v4 alone: how many classes are before it, and where those begin that it has.
+#[derive(Clone, Debug)]
+struct V4 {
+    before: usize,
+    starts: Vec<u32>,
+}
+
+impl V4 {
+    fn of(starts: &[u128]) -> Self {
+        let own = starts.iter().filter_map(|start| match of_number(*start) {
+            IpAddr::V4(ip) => Some(ip.to_bits()),
+            IpAddr::V6(_) => None,
+        });
+        V4 {
+            before: starts.partition_point(|start| *start < V4_START),
+            starts: own.collect(),
+        }
+    }
+}
+
+/// The nodes that the class of a connection is in and that any clause stands with.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Chosen(u32);
+pub(crate) struct Chosen([Option<NodeId>; LEVELS]);
 
 impl Choice {
     /// One for each attribute of which terms name many networks or texts.
@@ -69,7 +94,7 @@ impl Choice {
             };
             let classes = match attribute.row().kind {
                 Kind::Address { get, .. } => {
-                    let mut starts = vec![0];
+                    let mut starts = vec![0, V4_START, V4_END + 1];
                     for test in tests() {
                         if let Test::Address(_, _, networks) = test {
                             starts.extend(networks.ranges().iter().flat_map(bounds));
@@ -77,7 +102,8 @@ impl Choice {
                     }
                     starts.sort_unstable();
                     starts.dedup();
-                    Classes::Networks(get, starts)
+                    let v4 = V4::of(&starts);
+                    Classes::Networks(get, starts, v4)
                 }
                 Kind::Text { get, .. } | Kind::Header { text: get, .. } => {
                     // What is absent is a class of its own.
@@ -103,8 +129,10 @@ impl Choice {
                     always_sum: Vec::new(),
                     levels: std::array::from_fn(|level| {
                         let width = FAN.pow(super::narrow(level));
-                        vec![Node::default(); count.div_ceil(width)]
+                        vec![None; count.div_ceil(width)]
                     }),
+                    nodes: Vec::new(),
+                    sums: Vec::new(),
                 });
             }
         }
@@ -170,17 +198,32 @@ impl Choice {
                 true => (to, to),
                 false => (from.next_multiple_of(FAN).min(to), to - to % FAN),
             };
-            let Some(nodes) = self.levels.get_mut(level) else {
-                return;
-            };
             let sides = (from..first).chain(last.max(first)..to);
             for at in sides {
-                if let Some(node) = nodes.get_mut(at) {
-                    node.add(word, bits);
-                }
+                self.add(level, at, word, bits);
             }
             (from, to) = (first / FAN, last.max(first) / FAN);
             level += 1;
+        }
+    }
+
+    /// Adds clauses of a word to a node; those of the last words come last.
+    fn add(&mut self, level: usize, at: usize, word: u32, bits: u64) {
+        let place = self
+            .levels
+            .get_mut(level)
+            .and_then(|nodes| nodes.get_mut(at));
+        let Some(place) = place else { return };
+        let id = *place.get_or_insert_with(|| {
+            self.nodes.push(Vec::new());
+            NodeId::new(super::narrow(self.nodes.len())).unwrap_or(NodeId::MIN)
+        });
+        let Some(words) = self.nodes.get_mut(id.get() as usize - 1) else {
+            return;
+        };
+        match words.last_mut() {
+            Some((known, all)) if *known == word => *all |= bits,
+            _ => words.push((word, bits)),
         }
     }
 
@@ -194,7 +237,7 @@ impl Choice {
             _ => {}
         };
         match &self.classes {
-            Classes::Networks(_, starts) => {
+            Classes::Networks(_, starts, _) => {
                 let can_hold =
                     |ip: Option<u128>| reachable(term, instructions, |it| network(&it.test, ip));
                 // Between the bounds that the term itself names it holds for all or for none.
@@ -261,92 +304,58 @@ impl Choice {
     /// Once all clauses have their places.
     pub(super) fn done(&mut self) {
         self.always_sum = summed(&self.always).collect();
-        let length = self.always_sum.len();
-        for node in self.levels.iter_mut().flatten() {
-            node.sum(length);
+        for words in &self.nodes {
+            let mut sums = vec![0; self.always_sum.len()];
+            for (word, _) in words {
+                if let Some(sum) = sums.get_mut((word / 64) as usize) {
+                    *sum |= 1 << (word % 64);
+                }
+            }
+            self.sums.extend(sums);
         }
     }
 
-    /// The class of a connection.
+    /// Where the class of a connection stands.
     #[inline]
     pub(super) fn of(&self, facts: &Facts) -> Chosen {
-        let class = match &self.classes {
-            Classes::Networks(get, starts) => match get(facts).ip() {
-                // The first class begins at the first address.
-                Some(ip) => {
-                    let number = number(ip);
-                    let behind = starts.partition_point(|start| *start <= number);
-                    behind.saturating_sub(1)
-                }
-                None => starts.len(),
-            },
-            Classes::Texts(get, texts) => {
-                let text = get(facts);
-                let found = texts.binary_search_by(|known| (**known).cmp(text));
-                found.unwrap_or(texts.len())
-            }
-        };
-        Chosen(super::narrow(class))
-    }
-
-    /// The nodes that a class is in and that any clause stands with.
-    #[inline]
-    fn nodes(&self, chosen: Chosen) -> impl Iterator<Item = &Node> {
-        let mut at = chosen.0 as usize;
-        let nodes = self.levels.iter().filter_map(move |level| {
-            let node = level.get(at);
+        let mut at = self.classes.of(facts);
+        let mut chosen = Chosen::default();
+        for (level, node) in self.levels.iter().zip(&mut chosen.0) {
+            *node = level.get(at).copied().flatten();
             at /= FAN;
-            node
-        });
-        nodes.filter(|node| !node.words.is_empty())
+        }
+        chosen
     }
 
     /// The clauses of a word that stand with a class, or with every one.
     #[inline]
-    pub(super) fn word(&self, chosen: Chosen, word: usize) -> u64 {
+    pub(super) fn word(&self, chosen: &Chosen, word: usize) -> u64 {
         let always = self.always.get(word).copied().unwrap_or(0);
-        self.nodes(chosen)
-            .fold(always, |bits, node| bits | node.word(word))
+        let nodes = chosen.0.iter().flatten();
+        nodes.fold(always, |bits, node| {
+            let words = self.nodes.get(node.get() as usize - 1);
+            bits | words.map_or(0, |words| own(words, word))
+        })
     }
 
     /// Which of 64 words have such a clause.
     #[inline]
-    pub(super) fn sum(&self, chosen: Chosen, at: usize) -> u64 {
+    pub(super) fn sum(&self, chosen: &Chosen, at: usize) -> u64 {
         let always = self.always_sum.get(at).copied().unwrap_or(0);
-        self.nodes(chosen).fold(always, |bits, node| {
-            bits | node.sums.get(at).copied().unwrap_or(0)
+        let nodes = chosen.0.iter().flatten();
+        nodes.fold(always, |bits, node| {
+            let from = (node.get() as usize - 1) * self.always_sum.len();
+            bits | self.sums.get(from + at).copied().unwrap_or(0)
         })
     }
 }
 
-impl Node {
-    /// Adds clauses of a word; those of the last words come last.
-    fn add(&mut self, word: u32, bits: u64) {
-        match self.words.last_mut() {
-            Some((known, all)) if *known == word => *all |= bits,
-            _ => self.words.push((word, bits)),
-        }
-    }
-
-    fn sum(&mut self, length: usize) {
-        if self.words.is_empty() {
-            return;
-        }
-        self.sums = vec![0; length];
-        for (word, _) in &self.words {
-            if let Some(sum) = self.sums.get_mut((word / 64) as usize) {
-                *sum |= 1 << (word % 64);
-            }
-        }
-    }
-
-    fn word(&self, word: usize) -> u64 {
-        let found = self
-            .words
-            .binary_search_by(|(known, _)| (*known as usize).cmp(&word));
-        let found = found.ok().and_then(|at| self.words.get(at));
-        found.map_or(0, |(_, bits)| *bits)
-    }
+/// A word of a node.
+#[inline]
+fn own(words: &[(u32, u64)], word: usize) -> u64 {
+    let found = words.binary_search_by(|(known, _)| (*known as usize).cmp(&word));
+    let found = found.ok().and_then(|at| words.get(at));
+    found.map_or(0, |(_, bits)| *bits)
 }
 
 /// Where the first class of a network begins, and the first behind it.
@@ -403,9 +412,35 @@ fn named(test: &Test, text: Option<&str>) -> (bool, bool) {
 }
 
 impl Classes {
+    /// The class of a connection.
+    #[inline]
+    fn of(&self, facts: &Facts) -> usize {
+        match self {
+            // The first class begins at the first address.
+            Classes::Networks(get, starts, v4) => match get(facts).ip() {
+                Some(IpAddr::V4(ip)) => {
+                    let ip = ip.to_bits();
+                    let behind = v4.starts.partition_point(|start| *start <= ip);
+                    v4.before + behind.saturating_sub(1)
+                }
+                Some(ip @ IpAddr::V6(_)) => {
+                    let ip = number(ip);
+                    let behind = starts.partition_point(|start| *start <= ip);
+                    behind.saturating_sub(1)
+                }
+                None => starts.len(),
+            },
+            Classes::Texts(get, texts) => {
+                let text = get(facts);
+                let found = texts.binary_search_by(|known| (**known).cmp(text));
+                found.unwrap_or(texts.len())
+            }
+        }
+    }
+
     fn count(&self) -> usize {
         1 + match self {
-            Classes::Networks(_, starts) => starts.len(),
+            Classes::Networks(_, starts, _) => starts.len(),
             Classes::Texts(_, texts) => texts.len(),
         }
     }

@@ -2,19 +2,21 @@
 //!
 //! For each attribute with a closed vocabulary and each of its values there is a bitset of
 //! the clauses that can still apply; their intersection leaves few to be tested, and what it
-//! settles exactly is not tested again. Where clauses are many, those that are about a few networks or
-//! texts are found by these ([`choice`](super::choice)), and words of bitsets in which no clause is
-//! left are passed over.
+//! settles exactly is not tested again. Attributes of few values share a column: its rows are for
+//! all of them together. Where clauses are many, those that are about a few networks or texts are
+//! found by these ([`choice`](super::choice)), and words of bitsets in which no clause is left are
+//! passed over.
 
 use super::choice::{Choice, Chosen};
 use super::program::{Block, HIT, Instruction, MISS, Term, Test};
-use crate::facts::{Address, AttributeId, Facts, Kind};
+use crate::facts::codes::{Codes, PLACES, place};
+use crate::facts::{AttributeId, Facts};
 
-/// The clauses of a policy, guards before rules, by the values of facts.
+/// The bitsets.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
     columns: Vec<Column>,
-    /// The bitsets of all columns, row after row, one row for each value.
+    /// The bitsets of all columns, row after row.
     rows: Vec<u64>,
     /// For each row, which of its words are not empty.
     sums: Vec<u64>,
@@ -25,32 +27,44 @@ pub(crate) struct Index {
 
 /// Terms of more instructions than this are always tested.
 const LONGEST: u32 = 64;
+/// How many rows columns may come to that are put together.
+const MOST_ROWS: usize = 256;
+/// Of how many attributes a column may be.
+const MOST_PARTS: usize = 8;
 
-/// One attribute, and where its bitsets begin.
+/// Some attributes, and where their bitsets begin.
 #[derive(Clone, Copy, Debug)]
 struct Column {
-    value: Value,
-    /// Which row is that of the first value.
-    first: usize,
+    /// Which row is that of the first values.
+    first: u32,
+    /// How many attributes it is of.
+    count: u8,
+    parts: [Part; MOST_PARTS],
 }
 
-/// Access to the value of a fact.
-#[derive(Clone, Copy, Debug)]
-enum Value {
-    Flag(fn(&Facts) -> bool),
-    Code(fn(&Facts) -> u8),
-    Address(fn(&Facts) -> Address),
+/// An attribute of a column: the place of its code, and how many rows one more makes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Part {
+    place: u8,
+    times: u16,
 }
 
-impl Value {
+impl Column {
     #[inline]
-    fn of(self, facts: &Facts) -> usize {
-        match self {
-            Value::Flag(get) => usize::from(get(facts)),
-            Value::Code(get) => usize::from(get(facts)),
-            Value::Address(get) => usize::from(get(facts).class().code()),
-        }
+    fn row(&self, codes: &Codes) -> usize {
+        let parts = self.parts.iter().take(usize::from(self.count));
+        let row = parts.fold(self.first, |row, part| {
+            row + u32::from(codes.at(part.place)) * u32::from(part.times)
+        });
+        row as usize
     }
+}
+
+/// The bitsets of one attribute: one for each of its values.
+struct Single {
+    place: u8,
+    values: usize,
+    rows: Vec<u64>,
 }
 
 impl Index {
@@ -62,8 +76,8 @@ impl Index {
         instructions: &[Instruction],
     ) -> (Self, Vec<Vec<u32>>) {
         let words = blocks.clone().count().div_ceil(64);
-        let told_apart: Vec<_> = AttributeId::all().map(told_apart).collect();
-        let mut rows: Vec<Vec<u64>> = vec![Vec::new(); told_apart.len()];
+        let places: Vec<_> = AttributeId::all().map(place).collect();
+        let mut rows: Vec<Vec<u64>> = vec![Vec::new(); places.len()];
         // One word is found sooner than what is chosen by an address.
         let mut choices = match words {
             0 | 1 => Vec::new(),
@@ -83,11 +97,11 @@ impl Index {
                     asked(term, instructions)
                 };
                 for attribute in &asked {
-                    let place = usize::from(attribute.0);
-                    let Some((_, values)) = told_apart.get(place).copied().flatten() else {
+                    let at_table = usize::from(attribute.0);
+                    let Some((_, values)) = places.get(at_table).copied().flatten() else {
                         continue;
                     };
-                    let Some(rows) = rows.get_mut(place) else {
+                    let Some(rows) = rows.get_mut(at_table) else {
                         continue;
                     };
                     for value in 0..values {
@@ -105,7 +119,7 @@ impl Index {
                 let chosen = choices
                     .iter_mut()
                     .any(|choice| choice.settles(at, &asked, term, instructions));
-                if !chosen && !is_settled(term, &asked, &told_apart, instructions) {
+                if !chosen && !is_settled(term, &asked, instructions) {
                     unsettled.push(index);
                 }
             }
@@ -118,14 +132,16 @@ impl Index {
             choices,
             ..Index::default()
         };
-        for (told_apart, rows) in told_apart.into_iter().zip(rows) {
-            if let Some((value, _)) = told_apart.filter(|_| !rows.is_empty()) {
-                index.columns.push(Column {
-                    value,
-                    first: index.rows.len() / words,
-                });
-                index.rows.extend(rows);
-            }
+        let singles = places.into_iter().zip(rows).filter_map(|(place, rows)| {
+            let (place, values) = place.filter(|_| !rows.is_empty())?;
+            Some(Single {
+                place,
+                values,
+                rows,
+            })
+        });
+        for together in together(singles.collect()) {
+            index.add(&together);
         }
         if words > 1 {
             for row in index.rows.chunks(words) {
@@ -135,13 +151,50 @@ impl Index {
         (index, left)
     }
 
+    /// Adds a column of some attributes.
+    fn add(&mut self, together: &[Single]) {
+        let mut column = Column {
+            first: super::narrow(self.rows.len() / self.words),
+            count: 0,
+            parts: [Part::default(); MOST_PARTS],
+        };
+        let mut count = 1;
+        for (part, single) in column.parts.iter_mut().zip(together) {
+            *part = Part {
+                place: single.place,
+                // No more than there may be rows.
+                times: u16::try_from(count).unwrap_or(0),
+            };
+            column.count += 1;
+            count *= single.values;
+        }
+        for row in 0..count {
+            let mut rest = row;
+            let mut all = vec![u64::MAX; self.words];
+            for single in together {
+                let own = single.rows.chunks(self.words).nth(rest % single.values);
+                for (all, own) in all.iter_mut().zip(own.unwrap_or_default()) {
+                    *all &= own;
+                }
+                rest /= single.values;
+            }
+            self.rows.extend(all);
+        }
+        self.columns.push(column);
+    }
+
     /// What is left for these facts. Nothing is allocated.
+    #[inline]
     pub(crate) fn narrow(&self, facts: &Facts) -> Narrowed<'_> {
+        let codes = Codes::of(facts);
         // Most policies have at most 64 clauses: one word, found at once.
         if self.words <= 1 {
             let first = self.columns.iter().fold(u64::MAX, |bits, column| {
-                let row = column.first + column.value.of(facts);
-                bits & self.rows.get(row).copied().unwrap_or(u64::MAX)
+                bits & self
+                    .rows
+                    .get(column.row(&codes))
+                    .copied()
+                    .unwrap_or(u64::MAX)
             });
             return Narrowed {
                 index: self,
@@ -149,7 +202,7 @@ impl Index {
                 wide: None,
             };
         }
-        let wide = self.wide(facts);
+        let wide = self.wide(&codes, facts);
         Narrowed {
             index: self,
             first: self.intersection(&wide, 0),
@@ -158,14 +211,13 @@ impl Index {
     }
 
     /// Where these facts stand in a bitset of more than one word.
-    fn wide(&self, facts: &Facts) -> Wide {
+    fn wide(&self, codes: &Codes, facts: &Facts) -> Wide {
         let mut wide = Wide {
-            rows: [0; MOST_COLUMNS],
+            rows: [0; PLACES],
             chosen: [Chosen::default(); MOST_CHOICES],
         };
         for (column, row) in self.columns.iter().zip(&mut wide.rows) {
-            // No policy has more rows than fit.
-            *row = u32::try_from(column.first + column.value.of(facts)).unwrap_or(u32::MAX);
+            *row = super::narrow(column.row(codes) * self.words);
         }
         for (choice, chosen) in self.choices.iter().zip(&mut wide.chosen) {
             *chosen = choice.of(facts);
@@ -178,38 +230,56 @@ impl Index {
     fn intersection(&self, wide: &Wide, word: usize) -> u64 {
         let rows = wide.rows.iter().take(self.columns.len());
         let bits = rows.fold(u64::MAX, |bits, row| {
-            let at = *row as usize * self.words + word;
-            bits & self.rows.get(at).copied().unwrap_or(u64::MAX)
+            bits & self.rows.get(*row as usize + word).copied().unwrap_or(0)
         });
         let choices = self.choices.iter().zip(&wide.chosen);
         choices.fold(bits, |bits, (choice, chosen)| {
-            bits & choice.word(*chosen, word)
+            bits & choice.word(chosen, word)
         })
     }
 
-    /// Which of 64 words may have a clause left; nothing behind the last.
-    fn sum(&self, wide: &Wide, at: usize) -> Option<u64> {
+    /// Which of 64 words may have a clause left; none behind the last.
+    #[inline]
+    fn sum(&self, wide: &Wide, at: usize) -> u64 {
         let length = self.words.div_ceil(64);
-        if at >= length {
-            return None;
-        }
         let rows = wide.rows.iter().take(self.columns.len());
-        let bits = rows.fold(u64::MAX, |bits, row| {
-            let at = *row as usize * length + at;
-            bits & self.sums.get(at).copied().unwrap_or(u64::MAX)
+        // Where there is no column, what is behind the last word is not looked for.
+        let bits = rows.fold(self.there_are(at), |bits, row| {
+            let row = *row as usize / self.words;
+            bits & self.sums.get(row * length + at).copied().unwrap_or(0)
         });
-        // Behind the last word there is nothing.
-        let last = (self.words - at * 64).min(64);
-        let bits = bits & (u64::MAX >> (64 - last));
         let choices = self.choices.iter().zip(&wide.chosen);
-        Some(choices.fold(bits, |bits, (choice, chosen)| {
-            bits & choice.sum(*chosen, at)
-        }))
+        choices.fold(bits, |bits, (choice, chosen)| bits & choice.sum(chosen, at))
+    }
+
+    /// Which of 64 words there are.
+    fn there_are(&self, at: usize) -> u64 {
+        match self.words.saturating_sub(at * 64) {
+            0 => 0,
+            left => u64::MAX >> (64 - left.min(64)),
+        }
     }
 }
 
-/// As many attributes as there can be columns.
-const MOST_COLUMNS: usize = 64;
+/// Attributes that are put in one column: few rows for all of them together.
+fn together(mut singles: Vec<Single>) -> Vec<Vec<Single>> {
+    singles.sort_by_key(|single| std::cmp::Reverse(single.values));
+    let mut all: Vec<(usize, Vec<Single>)> = Vec::new();
+    for single in singles {
+        let fits = all.iter_mut().find(|(rows, together)| {
+            rows * single.values <= MOST_ROWS && together.len() < MOST_PARTS
+        });
+        match fits {
+            Some((rows, together)) => {
+                *rows *= single.values;
+                together.push(single);
+            }
+            None => all.push((single.values, vec![single])),
+        }
+    }
+    all.into_iter().map(|(_, together)| together).collect()
+}
+
 /// As many attributes as clauses are chosen by.
 pub(super) const MOST_CHOICES: usize = 8;
 
@@ -235,61 +305,80 @@ pub(crate) struct Narrowed<'a> {
 /// Where some facts stand in the index.
 #[derive(Clone, Debug)]
 struct Wide {
-    /// The row of each column.
-    rows: [u32; MOST_COLUMNS],
+    /// Where the row of each column begins.
+    rows: [u32; PLACES],
     chosen: [Chosen; MOST_CHOICES],
 }
 
-impl Narrowed<'_> {
-    /// The next clause in `at..end` that can apply.
+impl<'a> Narrowed<'a> {
+    /// The clauses in `from..end` that can apply, in order.
     #[inline]
-    pub(crate) fn next(&self, at: usize, end: usize) -> Option<usize> {
-        let mut word = at / 64;
-        let mut bits = self.word(word) & (u64::MAX << (at % 64));
-        while bits == 0 {
-            word = self.behind(word)?;
-            if word * 64 >= end {
-                return None;
-            }
-            bits = self.word(word);
+    pub(crate) fn within(&'a self, from: usize, end: usize) -> Left<'a> {
+        let word = from / 64;
+        let mut left = Left {
+            narrowed: self,
+            end,
+            word,
+            bits: 0,
+            group: word / 64,
+            sums: 0,
+        };
+        if from < end {
+            left.bits = self.word(word) & (u64::MAX << (from % 64));
+            // The words behind this one.
+            left.sums = self.sum(left.group) & (u64::MAX << (word % 64)) & !(1 << (word % 64));
         }
-        let found = word * 64 + bits.trailing_zeros() as usize;
-        (found < end).then_some(found)
-    }
-
-    /// The first word behind one in which a clause may be left.
-    fn behind(&self, word: usize) -> Option<usize> {
-        let wide = self.wide.as_ref()?;
-        let next = word + 1;
-        let mut at = next / 64;
-        let mut bits = self.index.sum(wide, at)? & (u64::MAX << (next % 64));
-        while bits == 0 {
-            at += 1;
-            bits = self.index.sum(wide, at)?;
-        }
-        Some(at * 64 + bits.trailing_zeros() as usize)
+        left
     }
 
     #[inline]
     fn word(&self, word: usize) -> u64 {
         match &self.wide {
             Some(wide) if word > 0 => self.index.intersection(wide, word),
-            Some(_) | None if word == 0 => self.first,
-            Some(_) | None => 0,
+            Some(_) | None => self.first,
         }
+    }
+
+    #[inline]
+    fn sum(&self, group: usize) -> u64 {
+        let wide = self.wide.as_ref();
+        wide.map_or(0, |wide| self.index.sum(wide, group))
     }
 }
 
-/// By which and how many values an attribute tells clauses apart; texts and sets do not.
-fn told_apart(attribute: AttributeId) -> Option<(Value, usize)> {
-    match attribute.row().kind {
-        Kind::Flag { get, .. } => Some((Value::Flag(get), 2)),
-        Kind::Enum { words, get, .. }
-        | Kind::Header {
-            words, class: get, ..
-        } => Some((Value::Code(get), words.len())),
-        Kind::Address { words, get, .. } => Some((Value::Address(get), words.len())),
-        Kind::Set { .. } | Kind::Text { .. } => None,
+/// Clauses that can apply, in order.
+#[derive(Clone, Debug)]
+pub(crate) struct Left<'a> {
+    narrowed: &'a Narrowed<'a>,
+    end: usize,
+    /// The word that is looked through, and what is left of it.
+    word: usize,
+    bits: u64,
+    /// The words of its group that are to be looked through.
+    group: usize,
+    sums: u64,
+}
+
+impl Iterator for Left<'_> {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        while self.bits == 0 {
+            while self.sums == 0 {
+                self.group += 1;
+                if self.group * 64 * 64 >= self.end {
+                    return None;
+                }
+                self.sums = self.narrowed.sum(self.group);
+            }
+            self.word = self.group * 64 + self.sums.trailing_zeros() as usize;
+            self.sums &= self.sums - 1;
+            self.bits = self.narrowed.word(self.word);
+        }
+        let found = self.word * 64 + self.bits.trailing_zeros() as usize;
+        self.bits &= self.bits - 1;
+        (found < self.end).then_some(found)
     }
 }
 
@@ -333,16 +422,9 @@ fn asked(term: &Term, instructions: &[Instruction]) -> Vec<AttributeId> {
 }
 
 /// Whether the value of one fact says exactly whether a term holds, so that the index does.
-fn is_settled(
-    term: &Term,
-    asked: &[AttributeId],
-    told_apart: &[Option<(Value, usize)>],
-    instructions: &[Instruction],
-) -> bool {
+fn is_settled(term: &Term, asked: &[AttributeId], instructions: &[Instruction]) -> bool {
     let [attribute] = asked else { return false };
-    let indexed = told_apart
-        .get(usize::from(attribute.0))
-        .is_some_and(Option::is_some);
+    let indexed = place(*attribute).is_some();
     let mut exact = true;
     reachable(term, instructions, |instruction| {
         exact &= match &instruction.test {

@@ -20,7 +20,7 @@ pub(crate) mod naive;
 pub(crate) mod tests;
 pub mod trace;
 
-use crate::compile::index::Narrowed;
+use crate::compile::index::{Left, Narrowed};
 use crate::compile::program::{HIT, MISS};
 use crate::compile::{Block, ClauseId, Program};
 use crate::facts::{DeviceProof, Facts, Pairing, PendingRequest, ScopeSet, Stage};
@@ -123,21 +123,20 @@ fn run<W: Watch>(program: &Program, facts: &Facts, watch: &mut W) -> Decision {
 }
 
 /// The clauses of a list that can apply, in order; all of them where nothing was narrowed.
-struct Candidates<'a> {
-    blocks: &'a [Block],
+enum Candidates<'a> {
+    All(std::slice::Iter<'a, Block>),
     /// The place of the list among all clauses.
-    first: usize,
-    narrowed: Option<&'a Narrowed<'a>>,
-    at: usize,
+    Left(&'a [Block], usize, Left<'a>),
 }
 
 impl<'a> Candidates<'a> {
     fn new(blocks: &'a [Block], first: usize, narrowed: Option<&'a Narrowed<'a>>) -> Self {
-        Candidates {
-            blocks,
-            first,
-            narrowed,
-            at: first,
+        match narrowed {
+            None => Candidates::All(blocks.iter()),
+            Some(narrowed) => {
+                let left = narrowed.within(first, first + blocks.len());
+                Candidates::Left(blocks, first, left)
+            }
         }
     }
 }
@@ -147,13 +146,10 @@ impl<'a> Iterator for Candidates<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<&'a Block> {
-        let end = self.first + self.blocks.len();
-        let at = match self.narrowed {
-            Some(narrowed) => narrowed.next(self.at, end)?,
-            None => self.at,
-        };
-        self.at = at + 1;
-        self.blocks.get(at - self.first)
+        match self {
+            Candidates::All(blocks) => blocks.next(),
+            Candidates::Left(blocks, first, left) => blocks.get(left.next()? - *first),
+        }
     }
 }
 

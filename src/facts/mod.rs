@@ -10,6 +10,7 @@ pub mod address;
 pub mod assumptions;
 pub mod attributes;
 pub mod client;
+pub(crate) mod codes;
 pub mod forwarding;
 pub mod host;
 pub mod metadata;
