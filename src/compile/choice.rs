@@ -33,10 +33,12 @@ pub(crate) struct Choice {
     /// For each node of each level its place among those that any clause stands with, or nothing;
     /// the nodes of the first level are single classes.
     levels: [Vec<Option<NodeId>>; LEVELS],
-    /// The words of each such node.
+    /// The words of each such node, until all clauses have their places.
     nodes: Vec<Words>,
-    /// Which words of each are not empty, as many words as `always_sum` has.
-    sums: Vec<u64>,
+    /// For each such node and each 64 words which of them are not empty, and where these begin.
+    sums: Vec<(u64, u32)>,
+    /// The words that are not empty.
+    words: Vec<u64>,
 }
 
 /// The place of a node, and one.
@@ -133,6 +135,7 @@ impl Choice {
                     }),
                     nodes: Vec::new(),
                     sums: Vec::new(),
+                    words: Vec::new(),
                 });
             }
         }
@@ -304,14 +307,17 @@ impl Choice {
     /// Once all clauses have their places.
     pub(super) fn done(&mut self) {
         self.always_sum = summed(&self.always).collect();
-        for words in &self.nodes {
-            let mut sums = vec![0; self.always_sum.len()];
-            for (word, _) in words {
-                if let Some(sum) = sums.get_mut((word / 64) as usize) {
-                    *sum |= 1 << (word % 64);
+        for node in std::mem::take(&mut self.nodes) {
+            let mut node = node.into_iter().peekable();
+            for group in 0..super::narrow(self.always_sum.len()) {
+                let start = super::narrow(self.words.len());
+                let mut mask = 0;
+                while let Some((word, bits)) = node.next_if(|(word, _)| word / 64 == group) {
+                    mask |= 1 << (word % 64);
+                    self.words.push(bits);
                 }
+                self.sums.push((mask, start));
             }
-            self.sums.extend(sums);
         }
     }
 
@@ -333,8 +339,11 @@ impl Choice {
         let always = self.always.get(word).copied().unwrap_or(0);
         let nodes = chosen.0.iter().flatten();
         nodes.fold(always, |bits, node| {
-            let words = self.nodes.get(node.get() as usize - 1);
-            bits | words.map_or(0, |words| own(words, word))
+            let (mask, start) = self.summed(*node, word / 64);
+            let bit = 1 << (word % 64);
+            let before = (mask & (bit - 1)).count_ones();
+            let own = self.words.get((start + before) as usize).copied();
+            bits | if mask & bit == 0 { 0 } else { own.unwrap_or(0) }
         })
     }
 
@@ -343,19 +352,15 @@ impl Choice {
     pub(super) fn sum(&self, chosen: &Chosen, at: usize) -> u64 {
         let always = self.always_sum.get(at).copied().unwrap_or(0);
         let nodes = chosen.0.iter().flatten();
-        nodes.fold(always, |bits, node| {
-            let from = (node.get() as usize - 1) * self.always_sum.len();
-            bits | self.sums.get(from + at).copied().unwrap_or(0)
-        })
+        nodes.fold(always, |bits, node| bits | self.summed(*node, at).0)
     }
-}
 
-/// A word of a node.
-#[inline]
-fn own(words: &[(u32, u64)], word: usize) -> u64 {
-    let found = words.binary_search_by(|(known, _)| (*known as usize).cmp(&word));
-    let found = found.ok().and_then(|at| words.get(at));
-    found.map_or(0, |(_, bits)| *bits)
+    /// Which of 64 words of a node are not empty, and where these begin.
+    #[inline]
+    fn summed(&self, node: NodeId, group: usize) -> (u64, u32) {
+        let from = (node.get() as usize - 1) * self.always_sum.len();
+        self.sums.get(from + group).copied().unwrap_or_default()
+    }
 }
 
 /// Where the first class of a network begins, and the first behind it.

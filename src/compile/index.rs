@@ -9,7 +9,8 @@
 
 use super::choice::{Choice, Chosen};
 use super::program::{Block, HIT, Instruction, MISS, Term, Test};
-use crate::facts::codes::{Codes, PLACES, place};
+use super::sets::Sets;
+use crate::facts::codes::{Codes, SETS, place};
 use crate::facts::{AttributeId, Facts};
 
 /// The bitsets.
@@ -21,6 +22,7 @@ pub(crate) struct Index {
     /// For each row, which of its words are not empty.
     sums: Vec<u64>,
     choices: Vec<Choice>,
+    sets: Option<Sets>,
     /// 64-bit words in a bitset over the clauses.
     words: usize,
 }
@@ -31,6 +33,12 @@ const LONGEST: u32 = 64;
 const MOST_ROWS: usize = 256;
 /// Of how many attributes a column may be.
 const MOST_PARTS: usize = 8;
+/// How many columns are made for terms of several attributes, and how many rows are looked through
+/// for these.
+const MOST_GROUPS: usize = 8;
+const MOST_LOOKS: usize = 1 << 17;
+/// As many columns as there can be.
+const MOST_COLUMNS: usize = 64 + MOST_GROUPS;
 
 /// Some attributes, and where their bitsets begin.
 #[derive(Clone, Copy, Debug)]
@@ -60,11 +68,21 @@ impl Column {
     }
 }
 
-/// The bitsets of one attribute: one for each of its values.
+/// An attribute that tells clauses apart.
+#[derive(Clone, Debug)]
 struct Single {
+    attribute: AttributeId,
     place: u8,
     values: usize,
+    /// A bitset for each of its values, where any clause cannot apply.
     rows: Vec<u64>,
+}
+
+/// A term of several attributes, of which a column says exactly whether it holds.
+struct Joint<'a> {
+    clause: usize,
+    term: &'a Term,
+    asked: Vec<AttributeId>,
 }
 
 impl Index {
@@ -76,13 +94,16 @@ impl Index {
         instructions: &[Instruction],
     ) -> (Self, Vec<Vec<u32>>) {
         let words = blocks.clone().count().div_ceil(64);
-        let places: Vec<_> = AttributeId::all().map(place).collect();
-        let mut rows: Vec<Vec<u64>> = vec![Vec::new(); places.len()];
+        let sets = Sets::new(instructions);
+        let mut singles = singles(sets.as_ref());
         // One word is found sooner than what is chosen by an address.
         let mut choices = match words {
             0 | 1 => Vec::new(),
             _ => Choice::all(terms, instructions, words),
         };
+        let mut groups: Vec<Vec<AttributeId>> = Vec::new();
+        let mut joints = Vec::new();
+        let mut looks = 0;
         let mut left = Vec::new();
         for (at, block) in blocks.enumerate() {
             let mut unsettled = Vec::new();
@@ -97,21 +118,19 @@ impl Index {
                     asked(term, instructions)
                 };
                 for attribute in &asked {
-                    let at_table = usize::from(attribute.0);
-                    let Some((_, values)) = places.get(at_table).copied().flatten() else {
+                    let single = singles.get_mut(usize::from(attribute.0));
+                    let Some(single) = single.and_then(Option::as_mut) else {
                         continue;
                     };
-                    let Some(rows) = rows.get_mut(at_table) else {
-                        continue;
-                    };
-                    for value in 0..values {
-                        if can_hold(term, *attribute, value, instructions) {
+                    for value in 0..single.values {
+                        let can_be = [(*attribute, value)];
+                        if can_hold(term, &can_be, sets.as_ref(), instructions) {
                             continue;
                         }
-                        if rows.is_empty() {
-                            rows.resize(values * words, u64::MAX);
+                        if single.rows.is_empty() {
+                            single.rows.resize(single.values * words, u64::MAX);
                         }
-                        if let Some(word) = rows.get_mut(value * words + at / 64) {
+                        if let Some(word) = single.rows.get_mut(value * words + at / 64) {
                             *word &= !(1 << (at % 64));
                         }
                     }
@@ -119,9 +138,28 @@ impl Index {
                 let chosen = choices
                     .iter_mut()
                     .any(|choice| choice.settles(at, &asked, term, instructions));
-                if !chosen && !is_settled(term, &asked, instructions) {
-                    unsettled.push(index);
+                if chosen {
+                    continue;
                 }
+                let is_exact = !asked.is_empty()
+                    && asked.iter().all(|id| {
+                        let single = singles.get(usize::from(id.0));
+                        single.is_some_and(Option::is_some)
+                    })
+                    && is_exact(term, sets.as_ref(), instructions);
+                if is_exact && asked.len() == 1 {
+                    continue;
+                }
+                if is_exact && looks < MOST_LOOKS && has_group(&mut groups, &asked, &singles) {
+                    looks += MOST_ROWS;
+                    joints.push(Joint {
+                        clause: at,
+                        term,
+                        asked,
+                    });
+                    continue;
+                }
+                unsettled.push(index);
             }
             left.push(unsettled);
         }
@@ -130,18 +168,16 @@ impl Index {
         let mut index = Index {
             words,
             choices,
+            sets,
             ..Index::default()
         };
-        let singles = places.into_iter().zip(rows).filter_map(|(place, rows)| {
-            let (place, values) = place.filter(|_| !rows.is_empty())?;
-            Some(Single {
-                place,
-                values,
-                rows,
-            })
-        });
-        for together in together(singles.collect()) {
-            index.add(&together);
+        for column in columns(groups, singles) {
+            let own = joints.extract_if(.., |joint| {
+                let mut asked = joint.asked.iter();
+                asked.all(|id| column.iter().any(|single| single.attribute == *id))
+            });
+            let own: Vec<Joint<'_>> = own.collect();
+            index.add(&column, &own, instructions);
         }
         if words > 1 {
             for row in index.rows.chunks(words) {
@@ -151,8 +187,8 @@ impl Index {
         (index, left)
     }
 
-    /// Adds a column of some attributes.
-    fn add(&mut self, together: &[Single]) {
+    /// Adds a column of some attributes, and what it says of terms of several of them.
+    fn add(&mut self, together: &[Single], joints: &[Joint<'_>], instructions: &[Instruction]) {
         let mut column = Column {
             first: super::narrow(self.rows.len() / self.words),
             count: 0,
@@ -171,12 +207,24 @@ impl Index {
         for row in 0..count {
             let mut rest = row;
             let mut all = vec![u64::MAX; self.words];
+            let mut are = Vec::with_capacity(together.len());
             for single in together {
-                let own = single.rows.chunks(self.words).nth(rest % single.values);
+                let value = rest % single.values;
+                let own = single.rows.chunks(self.words).nth(value);
                 for (all, own) in all.iter_mut().zip(own.unwrap_or_default()) {
                     *all &= own;
                 }
+                are.push((single.attribute, value));
                 rest /= single.values;
+            }
+            for joint in joints {
+                let word = all.get_mut(joint.clause / 64);
+                let Some(word) = word.filter(|word| **word >> (joint.clause % 64) & 1 == 1) else {
+                    continue;
+                };
+                if !can_hold(joint.term, &are, self.sets.as_ref(), instructions) {
+                    *word &= !(1 << (joint.clause % 64));
+                }
             }
             self.rows.extend(all);
         }
@@ -186,7 +234,10 @@ impl Index {
     /// What is left for these facts. Nothing is allocated.
     #[inline]
     pub(crate) fn narrow(&self, facts: &Facts) -> Narrowed<'_> {
-        let codes = Codes::of(facts);
+        let mut codes = Codes::of(facts);
+        if let Some(sets) = &self.sets {
+            codes.put_sets(sets.class_of(facts));
+        }
         // Most policies have at most 64 clauses: one word, found at once.
         if self.words <= 1 {
             let first = self.columns.iter().fold(u64::MAX, |bits, column| {
@@ -213,11 +264,11 @@ impl Index {
     /// Where these facts stand in a bitset of more than one word.
     fn wide(&self, codes: &Codes, facts: &Facts) -> Wide {
         let mut wide = Wide {
-            rows: [0; PLACES],
+            rows: [0; MOST_COLUMNS],
             chosen: [Chosen::default(); MOST_CHOICES],
         };
         for (column, row) in self.columns.iter().zip(&mut wide.rows) {
-            *row = super::narrow(column.row(codes) * self.words);
+            *row = super::narrow(column.row(codes));
         }
         for (choice, chosen) in self.choices.iter().zip(&mut wide.chosen) {
             *chosen = choice.of(facts);
@@ -230,7 +281,8 @@ impl Index {
     fn intersection(&self, wide: &Wide, word: usize) -> u64 {
         let rows = wide.rows.iter().take(self.columns.len());
         let bits = rows.fold(u64::MAX, |bits, row| {
-            bits & self.rows.get(*row as usize + word).copied().unwrap_or(0)
+            let at = *row as usize * self.words + word;
+            bits & self.rows.get(at).copied().unwrap_or(0)
         });
         let choices = self.choices.iter().zip(&wide.chosen);
         choices.fold(bits, |bits, (choice, chosen)| {
@@ -245,8 +297,8 @@ impl Index {
         let rows = wide.rows.iter().take(self.columns.len());
         // Where there is no column, what is behind the last word is not looked for.
         let bits = rows.fold(self.there_are(at), |bits, row| {
-            let row = *row as usize / self.words;
-            bits & self.sums.get(row * length + at).copied().unwrap_or(0)
+            let at = *row as usize * length + at;
+            bits & self.sums.get(at).copied().unwrap_or(0)
         });
         let choices = self.choices.iter().zip(&wide.chosen);
         choices.fold(bits, |bits, (choice, chosen)| bits & choice.sum(chosen, at))
@@ -261,13 +313,86 @@ impl Index {
     }
 }
 
-/// Attributes that are put in one column: few rows for all of them together.
-fn together(mut singles: Vec<Single>) -> Vec<Vec<Single>> {
-    singles.sort_by_key(|single| std::cmp::Reverse(single.values));
-    let mut all: Vec<(usize, Vec<Single>)> = Vec::new();
-    for single in singles {
+/// What each attribute of the table may tell apart: nothing for texts.
+fn singles(sets: Option<&Sets>) -> Vec<Option<Single>> {
+    let single = |attribute: AttributeId| {
+        let (place, values) = match sets.filter(|sets| sets.attribute == attribute) {
+            Some(sets) => (SETS, sets.classes()),
+            None => place(attribute)?,
+        };
+        Some(Single {
+            attribute,
+            place,
+            values,
+            rows: Vec::new(),
+        })
+    };
+    AttributeId::all().map(single).collect()
+}
+
+/// How many rows a column of some attributes has.
+fn rows_of(group: &[AttributeId], singles: &[Option<Single>]) -> usize {
+    let values = group.iter().map(|id| {
+        let single = singles.get(usize::from(id.0));
+        let single = single.and_then(Option::as_ref);
+        single.map_or(1, |single| single.values)
+    });
+    values.fold(1, usize::saturating_mul)
+}
+
+/// Whether some attributes are in a group, which is made or extended where that takes few rows.
+fn has_group(
+    groups: &mut Vec<Vec<AttributeId>>,
+    asked: &[AttributeId],
+    singles: &[Option<Single>],
+) -> bool {
+    let fits =
+        |group: &[AttributeId]| group.len() <= MOST_PARTS && rows_of(group, singles) <= MOST_ROWS;
+    if groups
+        .iter()
+        .any(|group| asked.iter().all(|id| group.contains(id)))
+    {
+        return true;
+    }
+    for group in groups.iter_mut() {
+        let mut both = group.clone();
+        both.extend(asked.iter().filter(|id| !group.contains(id)));
+        if fits(&both) {
+            *group = both;
+            return true;
+        }
+    }
+    let is_new = groups.len() < MOST_GROUPS && fits(asked);
+    if is_new {
+        groups.push(asked.to_vec());
+    }
+    is_new
+}
+
+/// The attributes of each column: those of a group, and what else fits beside them; few rows for
+/// all of them together.
+fn columns(groups: Vec<Vec<AttributeId>>, singles: Vec<Option<Single>>) -> Vec<Vec<Single>> {
+    let single = |id: &AttributeId| singles.get(usize::from(id.0)).cloned().flatten();
+    let mut all: Vec<(usize, Vec<Single>)> = groups
+        .iter()
+        .map(|group| {
+            let together: Vec<Single> = group.iter().filter_map(single).collect();
+            (rows_of(group, &singles), together)
+        })
+        .collect();
+    let mut others: Vec<Single> = singles
+        .iter()
+        .flatten()
+        .filter(|single| {
+            let is_in = groups.iter().any(|group| group.contains(&single.attribute));
+            !single.rows.is_empty() && !is_in
+        })
+        .cloned()
+        .collect();
+    others.sort_by_key(|single| std::cmp::Reverse(single.values));
+    for single in others {
         let fits = all.iter_mut().find(|(rows, together)| {
-            rows * single.values <= MOST_ROWS && together.len() < MOST_PARTS
+            rows.saturating_mul(single.values) <= MOST_ROWS && together.len() < MOST_PARTS
         });
         match fits {
             Some((rows, together)) => {
@@ -305,8 +430,8 @@ pub(crate) struct Narrowed<'a> {
 /// Where some facts stand in the index.
 #[derive(Clone, Debug)]
 struct Wide {
-    /// Where the row of each column begins.
-    rows: [u32; PLACES],
+    /// The row of each column.
+    rows: [u32; MOST_COLUMNS],
     chosen: [Chosen; MOST_CHOICES],
 }
 
@@ -421,39 +546,41 @@ fn asked(term: &Term, instructions: &[Instruction]) -> Vec<AttributeId> {
     asked
 }
 
-/// Whether the value of one fact says exactly whether a term holds, so that the index does.
-fn is_settled(term: &Term, asked: &[AttributeId], instructions: &[Instruction]) -> bool {
-    let [attribute] = asked else { return false };
-    let indexed = place(*attribute).is_some();
-    let mut exact = true;
+/// Whether the values of the facts that a term asks for say exactly whether it holds.
+fn is_exact(term: &Term, sets: Option<&Sets>, instructions: &[Instruction]) -> bool {
+    let mut is_exact = true;
     reachable(term, instructions, |instruction| {
-        exact &= match &instruction.test {
+        is_exact &= match &instruction.test {
             Test::Flag(_) | Test::Word(..) | Test::Never => true,
             Test::Address(_, _, networks) => networks.is_empty(),
             Test::Header {
                 networks, texts, ..
             } => networks.is_empty() && texts.is_empty(),
-            Test::Text(..) | Test::Includes(..) | Test::Within(..) | Test::Equals(..) => false,
+            Test::Includes(..) | Test::Within(..) | Test::Equals(..) => {
+                sets.is_some_and(|sets| sets.attribute == instruction.attribute)
+            }
+            Test::Text(..) => false,
         };
         (instruction.hit != HIT, instruction.miss != HIT)
     });
-    indexed && exact
+    is_exact
 }
 
-/// Whether a term can hold when an attribute has a value, whatever the other facts are.
+/// Whether a term can hold when some attributes have values, whatever the other facts are.
 fn can_hold(
     term: &Term,
-    attribute: AttributeId,
-    value: usize,
+    are: &[(AttributeId, usize)],
+    sets: Option<&Sets>,
     instructions: &[Instruction],
 ) -> bool {
     reachable(term, instructions, |instruction| {
-        if instruction.attribute != attribute {
+        let known = are.iter().find(|(id, _)| *id == instruction.attribute);
+        let Some((attribute, value)) = known else {
             return (true, true);
-        }
+        };
         let among = |codes: &u64| codes >> value & 1 != 0;
         match &instruction.test {
-            Test::Flag(_) => (value == 1, value == 0),
+            Test::Flag(_) => (*value == 1, *value == 0),
             Test::Word(_, codes) => (among(codes), !among(codes)),
             Test::Address(_, codes, networks) if !among(codes) => (!networks.is_empty(), true),
             Test::Header {
@@ -463,9 +590,14 @@ fn can_hold(
                 ..
             } if !among(codes) => (!networks.is_empty() || !texts.is_empty(), true),
             Test::Address(..) | Test::Header { .. } => (true, false),
-            Test::Text(..) | Test::Includes(..) | Test::Within(..) | Test::Equals(..) => {
-                (true, true)
+            Test::Includes(..) | Test::Within(..) | Test::Equals(..) => {
+                let own = sets.filter(|sets| sets.attribute == *attribute);
+                own.map_or((true, true), |sets| {
+                    let holds = sets.holds(&instruction.test, *value);
+                    (holds, !holds)
+                })
             }
+            Test::Text(..) => (true, true),
             Test::Never => (false, true),
         }
     })

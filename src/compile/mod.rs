@@ -7,6 +7,7 @@ mod choice;
 pub(crate) mod index;
 pub mod networks;
 pub mod program;
+mod sets;
 
 use crate::facts::attributes::Kind;
 use crate::lang::checked::{self, Checked, Comparison, Condition, Predicate};

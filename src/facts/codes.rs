@@ -87,11 +87,17 @@ codes! {
     "origin" code!(class origin),
 }
 
-/// How many places there are.
-pub(crate) const PLACES: usize = NAMES.len();
-const _: () = assert!(PLACES <= MOST);
+/// The place of what is found for sets, which have no codes of their own.
+pub(crate) const SETS: u8 = 63;
+const _: () = assert!(NAMES.len() < MOST);
 
 impl Codes {
+    /// Puts down a code that is found for the sets.
+    #[inline]
+    pub(crate) fn put_sets(&mut self, code: u8) {
+        self.0[SETS as usize] = code;
+    }
+
     /// The code at a place.
     #[inline]
     pub(crate) fn at(&self, place: u8) -> u8 {
