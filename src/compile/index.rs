@@ -7,6 +7,8 @@
 //! found by these ([`choice`](super::choice)), and words of bitsets in which no clause is left are
 //! passed over.
 
+use std::ops::Range;
+
 use super::choice::{Choice, Chosen};
 use super::program::{Block, HIT, Instruction, MISS, Term, Test};
 use super::sets::Sets;
@@ -38,7 +40,7 @@ const MOST_PARTS: usize = 8;
 const MOST_GROUPS: usize = 8;
 const MOST_LOOKS: usize = 1 << 17;
 /// As many columns as there can be.
-const MOST_COLUMNS: usize = 64 + MOST_GROUPS;
+const MOST_COLUMNS: usize = 48 + MOST_GROUPS;
 
 /// Some attributes, and where their bitsets begin.
 #[derive(Clone, Copy, Debug)]
@@ -231,44 +233,39 @@ impl Index {
         self.columns.push(column);
     }
 
-    /// What is left for these facts. Nothing is allocated.
+    /// The codes by which columns are read.
     #[inline]
-    pub(crate) fn narrow(&self, facts: &Facts) -> Narrowed<'_> {
+    fn codes(&self, facts: &Facts) -> Codes {
         let mut codes = Codes::of(facts);
         if let Some(sets) = &self.sets {
             codes.put_sets(sets.class_of(facts));
         }
-        // Most policies have at most 64 clauses: one word, found at once.
-        if self.words <= 1 {
-            let first = self.columns.iter().fold(u64::MAX, |bits, column| {
-                bits & self
-                    .rows
-                    .get(column.row(&codes))
-                    .copied()
-                    .unwrap_or(u64::MAX)
-            });
-            return Narrowed {
-                index: self,
-                first,
-                wide: None,
-            };
-        }
-        let wide = self.wide(&codes, facts);
-        Narrowed {
-            index: self,
-            first: self.intersection(&wide, 0),
-            wide: Some(wide),
-        }
+        codes
     }
 
-    /// Where these facts stand in a bitset of more than one word.
-    fn wide(&self, codes: &Codes, facts: &Facts) -> Wide {
+    /// What is left for these facts, where one word has all clauses: so it is of most policies.
+    #[inline]
+    pub(crate) fn word(&self, facts: &Facts) -> Option<Word> {
+        if self.words > 1 {
+            return None;
+        }
+        let codes = self.codes(facts);
+        Some(Word(self.columns.iter().fold(u64::MAX, |bits, column| {
+            bits & self.rows.get(column.row(&codes)).copied().unwrap_or(0)
+        })))
+    }
+
+    /// What is left for these facts. Nothing is allocated.
+    #[inline]
+    pub(crate) fn wide(&self, facts: &Facts) -> Wide<'_> {
+        let codes = self.codes(facts);
         let mut wide = Wide {
+            index: self,
             rows: [0; MOST_COLUMNS],
             chosen: [Chosen::default(); MOST_CHOICES],
         };
         for (column, row) in self.columns.iter().zip(&mut wide.rows) {
-            *row = super::narrow(column.row(codes));
+            *row = super::narrow(column.row(&codes));
         }
         for (choice, chosen) in self.choices.iter().zip(&mut wide.chosen) {
             *chosen = choice.of(facts);
@@ -278,7 +275,7 @@ impl Index {
 
     /// The clauses of a word that are left.
     #[inline]
-    fn intersection(&self, wide: &Wide, word: usize) -> u64 {
+    fn intersection(&self, wide: &Wide<'_>, word: usize) -> u64 {
         let rows = wide.rows.iter().take(self.columns.len());
         let bits = rows.fold(u64::MAX, |bits, row| {
             let at = *row as usize * self.words + word;
@@ -292,7 +289,7 @@ impl Index {
 
     /// Which of 64 words may have a clause left; none behind the last.
     #[inline]
-    fn sum(&self, wide: &Wide, at: usize) -> u64 {
+    fn sum(&self, wide: &Wide<'_>, at: usize) -> u64 {
         let length = self.words.div_ceil(64);
         let rows = wide.rows.iter().take(self.columns.len());
         // Where there is no column, what is behind the last word is not looked for.
@@ -419,62 +416,95 @@ pub(super) fn summed(row: &[u64]) -> impl Iterator<Item = u64> {
 }
 
 /// The clauses that can apply to some facts.
-#[derive(Clone, Debug)]
-pub(crate) struct Narrowed<'a> {
-    index: &'a Index,
-    first: u64,
-    /// Where there are more words than the first.
-    wide: Option<Wide>,
+pub(crate) trait Narrowed {
+    /// Whether only what the index does not settle is to be tested.
+    const SETTLES: bool;
+
+    /// Those in a range of places, in order.
+    fn within(&self, places: Range<usize>) -> impl Iterator<Item = usize>;
 }
 
-/// Where some facts stand in the index.
+/// All of them: nothing is narrowed.
+pub(crate) struct Everything;
+
+impl Narrowed for Everything {
+    const SETTLES: bool = false;
+
+    fn within(&self, places: Range<usize>) -> impl Iterator<Item = usize> {
+        places
+    }
+}
+
+/// Clauses of one word.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Word(u64);
+
+impl Narrowed for Word {
+    const SETTLES: bool = true;
+
+    #[inline]
+    fn within(&self, places: Range<usize>) -> impl Iterator<Item = usize> {
+        // Places of one word are less than 64, but for the end of all of them.
+        let below = |end: usize| match end {
+            0..64 => !(u64::MAX << end),
+            _ => u64::MAX,
+        };
+        let bits = self.0 & below(places.end) & !below(places.start);
+        Bits(bits).map(|bit| bit as usize)
+    }
+}
+
+/// The places of the bits that are set.
+struct Bits(u64);
+
+impl Iterator for Bits {
+    type Item = u32;
+
+    #[inline]
+    fn next(&mut self) -> Option<u32> {
+        let found = (self.0 != 0).then(|| self.0.trailing_zeros())?;
+        self.0 &= self.0 - 1;
+        Some(found)
+    }
+}
+
+/// Clauses of many words: where some facts stand in the index.
 #[derive(Clone, Debug)]
-struct Wide {
+pub(crate) struct Wide<'a> {
+    index: &'a Index,
     /// The row of each column.
     rows: [u32; MOST_COLUMNS],
     chosen: [Chosen; MOST_CHOICES],
 }
 
-impl<'a> Narrowed<'a> {
-    /// The clauses in `from..end` that can apply, in order.
+impl Narrowed for Wide<'_> {
+    const SETTLES: bool = true;
+
     #[inline]
-    pub(crate) fn within(&'a self, from: usize, end: usize) -> Left<'a> {
-        let word = from / 64;
+    fn within(&self, places: Range<usize>) -> impl Iterator<Item = usize> {
+        let word = places.start / 64;
         let mut left = Left {
-            narrowed: self,
-            end,
+            wide: self,
+            end: places.end,
             word,
             bits: 0,
             group: word / 64,
             sums: 0,
         };
-        if from < end {
-            left.bits = self.word(word) & (u64::MAX << (from % 64));
+        if !places.is_empty() {
+            left.bits = self.index.intersection(self, word) & (u64::MAX << (places.start % 64));
             // The words behind this one.
-            left.sums = self.sum(left.group) & (u64::MAX << (word % 64)) & !(1 << (word % 64));
+            let sum = self.index.sum(self, left.group);
+            left.sums = sum & (u64::MAX << (word % 64)) & !(1 << (word % 64));
         }
         left
-    }
-
-    #[inline]
-    fn word(&self, word: usize) -> u64 {
-        match &self.wide {
-            Some(wide) if word > 0 => self.index.intersection(wide, word),
-            Some(_) | None => self.first,
-        }
-    }
-
-    #[inline]
-    fn sum(&self, group: usize) -> u64 {
-        let wide = self.wide.as_ref();
-        wide.map_or(0, |wide| self.index.sum(wide, group))
     }
 }
 
 /// Clauses that can apply, in order.
 #[derive(Clone, Debug)]
-pub(crate) struct Left<'a> {
-    narrowed: &'a Narrowed<'a>,
+struct Left<'a> {
+    wide: &'a Wide<'a>,
     end: usize,
     /// The word that is looked through, and what is left of it.
     word: usize,
@@ -495,11 +525,11 @@ impl Iterator for Left<'_> {
                 if self.group * 64 * 64 >= self.end {
                     return None;
                 }
-                self.sums = self.narrowed.sum(self.group);
+                self.sums = self.wide.index.sum(self.wide, self.group);
             }
             self.word = self.group * 64 + self.sums.trailing_zeros() as usize;
             self.sums &= self.sums - 1;
-            self.bits = self.narrowed.word(self.word);
+            self.bits = self.wide.index.intersection(self.wide, self.word);
         }
         let found = self.word * 64 + self.bits.trailing_zeros() as usize;
         self.bits &= self.bits - 1;

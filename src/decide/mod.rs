@@ -20,7 +20,7 @@ pub(crate) mod naive;
 pub(crate) mod tests;
 pub mod trace;
 
-use crate::compile::index::{Left, Narrowed};
+use crate::compile::index::{Everything, Narrowed};
 use crate::compile::program::{HIT, MISS};
 use crate::compile::{Block, ClauseId, Program};
 use crate::facts::{DeviceProof, Facts, Pairing, PendingRequest, ScopeSet, Stage};
@@ -37,14 +37,17 @@ use trace::Watch;
 /// guard that holds restricts it; then the laws that no policy can lift.
 #[must_use]
 pub fn decide(program: &Program, facts: &Facts) -> Decision {
-    run(program, facts, &mut ())
+    match program.index.word(facts) {
+        Some(word) => run(program, facts, &word, &mut ()),
+        None => run(program, facts, &program.index.wide(facts), &mut ()),
+    }
 }
 
 /// The same decision, with everything that it looked at.
 #[must_use]
 pub fn traced(program: &Program, facts: &Facts) -> (Decision, Trace) {
     let mut trace = Trace::default();
-    let decision = run(program, facts, &mut trace);
+    let decision = run(program, facts, &Everything, &mut trace);
     (decision, trace)
 }
 
@@ -88,17 +91,20 @@ pub(crate) fn asks_by(program: &Program, block: &Block, stage: Stage) -> bool {
     })
 }
 
-fn run<W: Watch>(program: &Program, facts: &Facts, watch: &mut W) -> Decision {
+fn run<N: Narrowed>(
+    program: &Program,
+    facts: &Facts,
+    narrowed: &N,
+    watch: &mut impl Watch,
+) -> Decision {
     let mut trial = None;
     let mut rule = &program.default;
-    let narrowed = (!W::SEES_ALL).then(|| program.index.narrow(facts));
-    let guards = program.guards.len();
-    for block in Candidates::new(&program.rules, guards, narrowed.as_ref()) {
+    for block in candidates(&program.rules, program.guards.len(), narrowed) {
         // A second trial would not have been reached either.
         if block.role == Role::Trial && trial.is_some() {
             continue;
         }
-        if applies(program, block, facts, watch) {
+        if applies::<N>(program, block, facts, watch) {
             if block.role == Role::Trial {
                 trial = Some(block);
             } else {
@@ -110,7 +116,7 @@ fn run<W: Watch>(program: &Program, facts: &Facts, watch: &mut W) -> Decision {
     if rule.id == program.default.id {
         watch.clause(rule.id, true);
     }
-    let restriction = Restriction::of(program, narrowed.as_ref(), facts, watch);
+    let restriction = Restriction::of(program, narrowed, facts, watch);
     let (verdict, by, law) = restriction.apply(rule, facts);
     let trial = trial.map(|block| (block.id, restriction.apply(block, facts).0));
     Decision {
@@ -122,41 +128,27 @@ fn run<W: Watch>(program: &Program, facts: &Facts, watch: &mut W) -> Decision {
     }
 }
 
-/// The clauses of a list that can apply, in order; all of them where nothing was narrowed.
-enum Candidates<'a> {
-    All(std::slice::Iter<'a, Block>),
-    /// The place of the list among all clauses.
-    Left(&'a [Block], usize, Left<'a>),
-}
-
-impl<'a> Candidates<'a> {
-    fn new(blocks: &'a [Block], first: usize, narrowed: Option<&'a Narrowed<'a>>) -> Self {
-        match narrowed {
-            None => Candidates::All(blocks.iter()),
-            Some(narrowed) => {
-                let left = narrowed.within(first, first + blocks.len());
-                Candidates::Left(blocks, first, left)
-            }
-        }
-    }
-}
-
-impl<'a> Iterator for Candidates<'a> {
-    type Item = &'a Block;
-
-    #[inline]
-    fn next(&mut self) -> Option<&'a Block> {
-        match self {
-            Candidates::All(blocks) => blocks.next(),
-            Candidates::Left(blocks, first, left) => blocks.get(left.next()? - *first),
-        }
-    }
+/// The clauses of a list that can apply, in order; the first stands at a place among all clauses.
+#[inline]
+fn candidates<'a>(
+    blocks: &'a [Block],
+    first: usize,
+    narrowed: &impl Narrowed,
+) -> impl Iterator<Item = &'a Block> {
+    let places = narrowed.within(first..first + blocks.len());
+    places.filter_map(move |at| blocks.get(at - first))
 }
 
 /// Whether all terms of a clause hold. Of one that the index let through, only what the
 /// index does not settle is tested.
-fn applies<W: Watch>(program: &Program, block: &Block, facts: &Facts, watch: &mut W) -> bool {
-    if W::SEES_ALL {
+#[inline]
+fn applies<N: Narrowed>(
+    program: &Program,
+    block: &Block,
+    facts: &Facts,
+    watch: &mut impl Watch,
+) -> bool {
+    if !N::SETTLES {
         return holds(program, block, facts, watch);
     }
     program.left.of(block.id).iter().all(|index| {
@@ -239,9 +231,9 @@ struct Restriction {
 }
 
 impl Restriction {
-    fn of(
+    fn of<N: Narrowed>(
         program: &Program,
-        narrowed: Option<&Narrowed<'_>>,
+        narrowed: &N,
         facts: &Facts,
         watch: &mut impl Watch,
     ) -> Self {
@@ -250,8 +242,8 @@ impl Restriction {
             pairing: None,
             cap: ScopeSet::ANY,
         };
-        for guard in Candidates::new(&program.guards, 0, narrowed) {
-            if !applies(program, guard, facts, watch) {
+        for guard in candidates(&program.guards, 0, narrowed) {
+            if !applies::<N>(program, guard, facts, watch) {
                 continue;
             }
             if let Answer::Cap(scopes) = guard.answer {

@@ -6,9 +6,6 @@ use crate::source::Span;
 
 /// Watches a run. Nobody watches a decision at the door: `()` sees nothing and costs nothing.
 pub(crate) trait Watch {
-    /// Whether clauses that cannot apply are looked at all the same, to be seen.
-    const SEES_ALL: bool;
-
     /// A test was made.
     fn test(&mut self, attribute: AttributeId, span: Span, held: bool);
     /// A term was decided.
@@ -18,8 +15,6 @@ pub(crate) trait Watch {
 }
 
 impl Watch for () {
-    const SEES_ALL: bool = false;
-
     #[inline]
     fn test(&mut self, _: AttributeId, _: Span, _: bool) {}
     #[inline]
@@ -71,8 +66,6 @@ pub struct SeenTest {
 }
 
 impl Watch for Trace {
-    const SEES_ALL: bool = true;
-
     fn test(&mut self, attribute: AttributeId, span: Span, held: bool) {
         self.tests.push(SeenTest {
             attribute,
