@@ -12,26 +12,19 @@
     reason = "this is a benchmark: what is missing ends it"
 )]
 
-use std::collections::BTreeMap;
-use std::fs;
+#[path = "../tests/support/login.rs"]
+mod login;
+
 use std::hint::black_box;
-use std::io::Read as _;
 
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
-use gw::Policy;
-use gw::admission::{
-    self, Admission, Challenged, Gate, Presented, Remembered, Reply, Upgrade, at_connect,
-    at_upgrade, present,
-};
-use gw::facts::{DeviceProof, Pairing};
+use gw::admission::{self, Admission, Gate, Presented, Upgrade, at_upgrade, present};
 use gw::journal::{Connection, Line};
 use gw::pairing::Standing;
-use gw::pairing::change::Fresh;
-use gw::recorded::{NONCE, NOW_MS, Recording, Row, Sent, prior, sent};
-use gw::secret::Secret;
-use gw::settings::{Compatibility, Settings};
-use gw::wire::reply::{Refusal, Server, response};
+use gw::recorded::Sent;
+
+use login::{Login, Release, answer, challenged, decided, release};
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -41,22 +34,6 @@ fn main() {
 }
 
 const RELEASES: [&str; 4] = ["2026.3.23", "2026.4.15", "2026.4.22", "2026.9.6"];
-/// One case in so many is taken.
-const EVERY: usize = 10;
-
-/// A release with a sample of its cases.
-struct Release {
-    policy: Policy,
-    settings: BTreeMap<Box<str>, Settings>,
-    cases: Vec<Case>,
-}
-
-/// What one connection sends, and what is remembered of its device.
-struct Case {
-    cfg: Box<str>,
-    sent: Sent,
-    standing: Standing,
-}
 
 /// A case whose frame was read and whose proof was checked.
 struct Ready<'a> {
@@ -66,106 +43,9 @@ struct Ready<'a> {
     standing: &'a Standing,
 }
 
-fn path(name: &str) -> String {
-    format!("{}/{name}", env!("CARGO_MANIFEST_DIR"))
-}
-
 fn releases() -> Vec<Release> {
     RELEASES.iter().map(|version| release(version)).collect()
 }
-
-fn release(version: &str) -> Release {
-    let file = fs::File::open(path(&format!("fixtures/observed/{version}.jsonl.gz")));
-    let mut text = String::new();
-    flate2::read::MultiGzDecoder::new(file.expect("a recording"))
-        .read_to_string(&mut text)
-        .expect("it is text");
-    let recording = Recording::read(&text).expect("it is a recording");
-    let read = |extension: &str| {
-        let name = format!("policies/openclaw/{version}.{extension}");
-        fs::read_to_string(path(&name)).expect("a file of the project")
-    };
-    let policy = Policy::parse(version, &read("policy")).expect("it loads");
-    let compatibility: Compatibility = serde_yaml::from_str(&read("yaml")).expect("they load");
-    let mut release = Release {
-        policy,
-        settings: BTreeMap::new(),
-        cases: Vec::new(),
-    };
-    for row in recording.rows.iter().step_by(EVERY) {
-        let settings = release.settings.entry(row.cfg.clone()).or_insert_with(|| {
-            let settings = recording.settings(&row.cfg, &compatibility);
-            settings.expect("they are read")
-        });
-        release.cases.extend(case(row, settings));
-    }
-    release
-}
-
-/// The first connection of a case; none where it takes a real socket.
-fn case(row: &Row, settings: &Settings) -> Option<Case> {
-    let step = row.steps().first()?;
-    let connect = step.connect.as_ref()?;
-    let sent = sent::sent(row, step, settings, &BTreeMap::new()).expect("its kinds are known")?;
-    let device = sent::device_name(row, step);
-    let by_owner = settings.compatibility.pairing.provenance;
-    let standing = prior::standing(&row.prior, &device, connect, by_owner).expect("it is known");
-    Some(Case {
-        cfg: row.cfg.clone(),
-        sent,
-        standing: serde_json::from_value(standing).expect("it is a standing"),
-    })
-}
-
-impl Release {
-    fn gate(&self, case: &Case) -> Gate<'_> {
-        Gate {
-            policy: &self.policy,
-            settings: self.settings.get(&case.cfg).expect("it was read"),
-        }
-    }
-}
-
-fn challenged() -> Challenged<'static> {
-    Challenged {
-        nonce: NONCE,
-        time_ms: NOW_MS,
-    }
-}
-
-fn decided(
-    gate: Gate<'_>,
-    upgrade: &Upgrade,
-    presented: &Presented,
-    standing: &Standing,
-) -> Admission {
-    let mut request_id = || "f0000000-0000-4000-8000-000000000000".into();
-    let mut secret = || Secret::new("fresh-token-not-a-secret-of-43-characters-xx");
-    let mut fresh = Fresh {
-        request_id: &mut request_id,
-        secret: &mut secret,
-    };
-    at_connect(
-        gate,
-        upgrade,
-        presented,
-        Remembered::of(standing),
-        &mut fresh,
-    )
-}
-
-/// The text of the answer, for a server that says nothing more of itself.
-fn answer(gate: Gate<'_>, reply: &Reply) -> Option<String> {
-    match reply {
-        Reply::Admitted(admitted) => {
-            let hello = admitted.hello(&SERVER, &gate.settings.compatibility);
-            Some(response::<Refusal>(&admitted.id, Ok(&hello)))
-        }
-        Reply::Refused { .. } | Reply::Closed(_) | Reply::Http(_) => reply.refusal(),
-    }
-}
-
-const SERVER: Server<'static> = Server::new("bench", "bench");
 
 /// From the socket, the head and the bytes of the message to the answer.
 #[divan::bench(sample_count = 20, sample_size = 1)]
@@ -274,65 +154,8 @@ fn a_line_of_the_log(bencher: Bencher<'_, '_>, evidence: bool) {
         });
 }
 
-/// A device that is paired and proves its key, as it comes in every day, and what it may find.
-struct Login {
-    release: Release,
-    case: Case,
-}
-
-impl Login {
-    fn new() -> Self {
-        let mut release = release("2026.4.22");
-        let is_it = |case: &Case| {
-            let gate = release.gate(case);
-            let Sent {
-                socket,
-                http,
-                message,
-                ..
-            } = &case.sent;
-            let upgrade = at_upgrade(gate, socket.clone(), http.clone());
-            let presented = present(gate.settings, message, challenged());
-            let (Ok(upgrade), Ok(presented)) = (upgrade, presented) else {
-                return false;
-            };
-            let admission = decided(gate, &upgrade, &presented, &case.standing);
-            admission.permit.is_some()
-                && admission.facts.device == DeviceProof::Proven
-                && admission.facts.pairing == Pairing::Paired
-        };
-        let at = release.cases.iter().position(is_it);
-        let case = release.cases.swap_remove(at.expect("some device logs in"));
-        Login { release, case }
-    }
-
-    fn gate(&self) -> Gate<'_> {
-        self.release.gate(&self.case)
-    }
-
-    fn upgrade(&self) -> Upgrade {
-        let Sent { socket, http, .. } = black_box(&self.case.sent);
-        let upgrade = at_upgrade(self.gate(), socket.clone(), http.clone());
-        upgrade.expect("nothing is wrong with it")
-    }
-
-    fn presented(&self) -> Presented {
-        let message = black_box(&self.case.sent.message);
-        let presented = present(self.gate().settings, message, challenged());
-        presented.expect("nothing is wrong with it")
-    }
-
-    fn admission(&self, upgrade: &Upgrade, presented: &Presented) -> Admission {
-        decided(self.gate(), upgrade, presented, &self.case.standing)
-    }
-
-    fn connection(&self, upgrade: &Upgrade) -> Connection {
-        Connection::of("00000000-0000-4000-8000-000000000000", upgrade)
-    }
-}
-
 /// The parts of one handshake of a device that is paired, and all of them.
-mod login {
+mod of_a_login {
     use super::*;
 
     /// The facts of the socket and the head, and the guards of that stage.

@@ -255,22 +255,14 @@ impl Index {
         })))
     }
 
-    /// What is left for these facts. Nothing is allocated.
+    /// Where nothing stands yet.
     #[inline]
-    pub(crate) fn wide(&self, facts: &Facts) -> Wide<'_> {
-        let codes = self.codes(facts);
-        let mut wide = Wide {
+    pub(crate) fn wide(&self) -> Wide<'_> {
+        Wide {
             index: self,
-            rows: [0; MOST_COLUMNS],
+            rows: [Row::default(); MOST_COLUMNS],
             chosen: [Chosen::default(); MOST_CHOICES],
-        };
-        for (column, row) in self.columns.iter().zip(&mut wide.rows) {
-            *row = super::narrow(column.row(&codes));
         }
-        for (choice, chosen) in self.choices.iter().zip(&mut wide.chosen) {
-            *chosen = choice.of(facts);
-        }
-        wide
     }
 
     /// The clauses of a word that are left.
@@ -278,7 +270,7 @@ impl Index {
     fn intersection(&self, wide: &Wide<'_>, word: usize) -> u64 {
         let rows = wide.rows.iter().take(self.columns.len());
         let bits = rows.fold(u64::MAX, |bits, row| {
-            let at = *row as usize * self.words + word;
+            let at = row.words as usize + word;
             bits & self.rows.get(at).copied().unwrap_or(0)
         });
         let choices = self.choices.iter().zip(&wide.chosen);
@@ -290,11 +282,10 @@ impl Index {
     /// Which of 64 words may have a clause left; none behind the last.
     #[inline]
     fn sum(&self, wide: &Wide<'_>, at: usize) -> u64 {
-        let length = self.words.div_ceil(64);
         let rows = wide.rows.iter().take(self.columns.len());
         // Where there is no column, what is behind the last word is not looked for.
         let bits = rows.fold(self.there_are(at), |bits, row| {
-            let at = *row as usize * length + at;
+            let at = row.sums as usize + at;
             bits & self.sums.get(at).copied().unwrap_or(0)
         });
         let choices = self.choices.iter().zip(&wide.chosen);
@@ -473,8 +464,35 @@ impl Iterator for Bits {
 pub(crate) struct Wide<'a> {
     index: &'a Index,
     /// The row of each column.
-    rows: [u32; MOST_COLUMNS],
+    rows: [Row; MOST_COLUMNS],
     chosen: [Chosen; MOST_CHOICES],
+}
+
+/// Where the words of a row begin, and the words that say which of them are not empty.
+#[derive(Clone, Copy, Debug, Default)]
+struct Row {
+    words: u32,
+    sums: u32,
+}
+
+impl Wide<'_> {
+    /// Finds where some facts stand.
+    #[inline]
+    pub(crate) fn find(&mut self, facts: &Facts) {
+        let index = self.index;
+        let codes = index.codes(facts);
+        let length = index.words.div_ceil(64);
+        for (column, row) in index.columns.iter().zip(&mut self.rows) {
+            let at = column.row(&codes);
+            *row = Row {
+                words: super::narrow(at * index.words),
+                sums: super::narrow(at * length),
+            };
+        }
+        for (choice, chosen) in index.choices.iter().zip(&mut self.chosen) {
+            *chosen = choice.of(facts);
+        }
+    }
 }
 
 impl Narrowed for Wide<'_> {

@@ -23,7 +23,7 @@ pub mod trace;
 use crate::compile::index::{Everything, Narrowed};
 use crate::compile::program::{HIT, MISS};
 use crate::compile::{Block, ClauseId, Program};
-use crate::facts::{DeviceProof, Facts, Pairing, PendingRequest, ScopeSet, Stage};
+use crate::facts::{Auth, DeviceProof, Facts, Pairing, PendingRequest, ScopeSet, Stage};
 use crate::lang::checked::{Answer, Role};
 use crate::verdict::{Grant, Reason, ScopeBound, Verdict, VerdictKind, pairing_reason};
 
@@ -39,7 +39,11 @@ use trace::Watch;
 pub fn decide(program: &Program, facts: &Facts) -> Decision {
     match program.index.word(facts) {
         Some(word) => run(program, facts, &word, &mut ()),
-        None => run(program, facts, &program.index.wide(facts), &mut ()),
+        None => {
+            let mut wide = program.index.wide();
+            wide.find(facts);
+            run(program, facts, &wide, &mut ())
+        }
     }
 }
 
@@ -274,7 +278,11 @@ impl Restriction {
             (None, Some((guard, pairing))) if own.admits() => (pairing, guard),
             (None, _) => (own, rule.id),
         };
-        let (verdict, law) = lawful(capped(verdict, self.cap), facts);
+        let verdict = match self.cap == ScopeSet::ANY {
+            true => verdict,
+            false => capped(verdict, self.cap),
+        };
+        let (verdict, law) = lawful(verdict, facts);
         (verdict, by, law)
     }
 }
@@ -295,11 +303,17 @@ pub(crate) fn capped(verdict: Verdict, cap: ScopeSet) -> Verdict {
 
 /// What no policy can lift.
 pub(crate) fn lawful(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Law>) {
+    // Of most connections no law says anything: then nothing of them is looked at one by one.
+    let is_plain = (facts.device == DeviceProof::Proven)
+        & (facts.auth != Auth::Failed)
+        & !facts.outside_role
+        & ((facts.pending == PendingRequest::None) | (facts.pending == PendingRequest::Silent));
+    if is_plain | (verdict.kind() == VerdictKind::Reject) {
+        return (verdict, None);
+    }
     // Not even a request is kept: were it, a guard that asks for pairing would turn a
     // refusal into a wait, and guards only restrict.
-    if verdict.kind() != VerdictKind::Reject
-        && let Some(reason) = Reason::barred(facts)
-    {
+    if let Some(reason) = Reason::barred(facts) {
         return (Verdict::Reject(reason), Some(Law::Barred));
     }
     match verdict {
