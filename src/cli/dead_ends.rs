@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::lines;
 use crate::analysis::OverBudget;
 use crate::analysis::dead_end::{
     LockedOut, Lost, Refusal, Shown, Tried, Way, Ways, is_by_design, ways,
@@ -209,14 +210,16 @@ impl<'a> DeadEnds<'a> {
         let Some(lost) = self.lost(by) else {
             return String::new();
         };
-        let mut told = lost.conditions.clone();
+        let conditions = lost.conditions.iter();
+        let folded = conditions.map(|it| lines::folded(10, 12, &lines::joined(it)));
+        let mut told: Vec<String> = folded.collect();
         if lost.is_cut {
             told.push(match told.is_empty() {
-                true => "some of them: which takes too much to find".to_owned(),
-                false => "some besides".to_owned(),
+                true => "which of them takes too much to find".to_owned(),
+                false => "          for some besides".to_owned(),
             });
         }
-        format!("    where {}\n", told.join(", or\n          "))
+        format!("    where {}\n", told.join(", or\n").trim_start())
     }
 
     /// What somebody is told to do, and what comes of that, step by step; of several answers, who

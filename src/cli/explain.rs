@@ -8,7 +8,7 @@ use super::further::{Connection, Questions};
 use super::log::LogArgs;
 use super::output::{AnswerFormat, Output, colour};
 use super::reader::{self, Reader};
-use super::{Exit, constants, load, log_line, logged, recorded, recording, unsound};
+use super::{Exit, constants, load, log_line, logged, recorded, recording, soundness};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::explain::chart::Chart;
 use crate::explain::client::ClientAccount;
@@ -237,7 +237,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             return Exit::of(&error);
         }
     };
-    unsound::warn(&path, &policy, output);
+    soundness::warn(&path, &policy, output);
     let subject = match recorded {
         Some(recorded) => attributed(recorded.1, &named, &found, &facts, None),
         None => attributed(
@@ -363,7 +363,7 @@ fn of_line(args: &Args, line: &str, output: &mut Output) -> Exit {
             return Exit::of(&error);
         }
     };
-    unsound::warn(&path, &policy, output);
+    soundness::warn(&path, &policy, output);
     let (accounts, more) = match log_line::accounts(told, &Chart::new(&policy), &named) {
         Ok(found) => found,
         Err((diagnostic, sources)) => {

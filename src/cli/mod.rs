@@ -45,13 +45,13 @@ mod schema;
 mod serve;
 mod share;
 mod show;
+mod soundness;
 mod status;
 mod table;
 mod tail;
 mod test;
 mod trouble;
 mod trust;
-mod unsound;
 mod upstream;
 
 use std::process::ExitCode;

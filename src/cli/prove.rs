@@ -5,7 +5,7 @@ use serde_json::json;
 use super::dead_ends::DeadEnds;
 use super::output::{AnswerFormat, Output};
 use super::trust::{self, Found};
-use super::{Exit, load, unsound};
+use super::{Exit, load, soundness};
 use crate::analysis::attacker::{ATTACKERS, Attacker, Intruder, Said};
 use crate::analysis::prove_each;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, suggest};
@@ -85,7 +85,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     };
     // Of its claims alone it says itself which do not hold.
     if args.dead_ends || !args.attacker.is_empty() {
-        unsound::warn(&file, &policy, output);
+        soundness::warn(&file, &policy, output);
     }
     output.busy(&format!("{file}: looking at all connections"));
     if args.dead_ends {

@@ -5,7 +5,7 @@ use super::check::{count, inherited};
 use super::coverage::{self, Measure};
 use super::load;
 use super::output::{AnswerFormat, Output, refused};
-use super::unsound;
+use super::soundness;
 use crate::claims;
 use crate::diagnostic::Diagnostics;
 use crate::policy::Policy;
@@ -97,7 +97,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             .iter()
             .filter_map(|result| result.failure.clone())
             .collect();
-        let refuted = unsound::refuted(&policy);
+        let refuted = soundness::refuted(&policy);
         if let Some(measure) = args.measure() {
             output.busy(&format!("{file}: looking at what tests leave open"));
             let failures = [failures, refuted].concat();

@@ -226,6 +226,7 @@ compatibility: { deviceSkewMs: soon, helloAuth: allways, hello: 1 }
 limits: { tickMs: -1 }
 policy: ~/my.policy
 zzz: 1
+gateway: { port: 1 }
 ",
     );
     let expected = "\

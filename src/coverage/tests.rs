@@ -80,7 +80,7 @@ fn the_missing_tests_notice_every_change() {
         let is_it = |it: &Mutant| it.mutation == mutation.name;
         assert!(mutants(&policy).iter().any(is_it), "{}", mutation.name);
     }
-    assert!(found.untellable > 0 && found.equivalent > 0, "{found:?}");
+    assert!(found.equivalent > 0, "{found:?}");
 }
 
 /// The page says what each row of the table does.

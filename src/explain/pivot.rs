@@ -77,9 +77,10 @@ mod tests {
             prop_assume!(seen.terms.len() == 1);
             let found = pivots(&program, &seen.terms[0], &facts);
             for id in AttributeId::all() {
-                let values = match id.row().kind {
-                    Kind::Flag { .. } => [true, false].map(Value::Flag).to_vec(),
-                    _ => every_value(id),
+                let is_flag = matches!(id.row().kind, Kind::Flag { .. });
+                let values = match is_flag {
+                    true => [true, false].map(Value::Flag).to_vec(),
+                    false => every_value(id),
                 };
                 let turns = values.iter().any(|value| {
                     let mut other = facts.clone();

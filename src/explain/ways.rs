@@ -88,11 +88,12 @@ impl Ways {
     /// Without those that lead by other steps to the same facts as a cheaper one: who reads the facts
     /// would take them for one way.
     fn of_other_facts(mut self) -> Self {
-        let mut seen: Vec<Vec<(AttributeId, String, String)>> = Vec::new();
+        let mut seen: Vec<(Facts, Facts)> = Vec::new();
         self.all.retain(|way| {
-            let is_new = !seen.contains(&way.changes);
+            let facts = (way.before.clone(), way.facts.clone());
+            let is_new = !seen.contains(&facts);
             if is_new {
-                seen.push(way.changes.clone());
+                seen.push(facts);
             }
             is_new
         });

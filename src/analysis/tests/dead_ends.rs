@@ -75,3 +75,26 @@ fn of_small_policies_are_found() {
     }
     assert!(dead > 0);
 }
+
+/// Of a refusal that leads on for some, those at a dead end are told, and nobody else.
+#[test]
+fn who_is_at_a_dead_end_is_told() {
+    let text = "gw-policy 1
+[page] client=webchat and not same-origin → reject(origin-not-allowed)
+[known] pairing=paired and no-origin → approve
+[tls] not tls → reject(device-required)
+default → require-pairing because \"ask\"
+";
+    let policy = Policy::parse("small.policy", text).unwrap();
+    let found = ways(policy.program(), Some(policy.vocabulary()), 1_000_000).unwrap();
+    let lost = found.lost.iter().map(|lost| {
+        let name = policy.label(lost.by);
+        (name, lost.conditions.join(" or "), lost.is_cut)
+    });
+    let last = (
+        "small.policy:5".to_owned(),
+        "origin!=absent".to_owned(),
+        false,
+    );
+    assert_eq!(lost.collect::<Vec<_>>(), [last]);
+}

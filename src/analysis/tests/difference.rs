@@ -93,3 +93,34 @@ fn of_small_policies_is_all_that_differs() {
         }
     }
 }
+
+/// Whoever is let in under another cap is shown asking for what only one of both caps leaves.
+#[test]
+fn another_cap_is_shown_by_what_is_asked_for() {
+    let text = "gw-policy 1
+guard [few] peer=private → cap(scopes={ operator.read, operator.write })
+[known] pairing=paired → approve
+default → require-pairing because \"ask\"
+";
+    let without = text.replace("guard [few] peer=private", "guard [few] peer=198.51.100.7");
+    let policies = [text, &without].map(|text| Policy::parse("small.policy", text).unwrap());
+    let [old, new] = policies.each_ref().map(Policy::side);
+    let both = Both::new(old, new, Budget::default()).unwrap();
+    let mut difference = both.difference().unwrap();
+    let mut seen = 0;
+    for transition in difference.transitions.clone() {
+        let (parts, _) = difference.parts(&transition, 3).unwrap();
+        for part in parts {
+            let facts = &part.region.example;
+            let granted = policies.each_ref().map(|policy| {
+                let grant = decide(policy.program(), facts).verdict.grant().unwrap();
+                grant.cap.intersection(facts.scopes)
+            });
+            assert_ne!(granted[0], granted[1], "{facts:#?}");
+            let told = difference.told(&part);
+            assert!(told.contains("--fact 'scopes={ operator.admin"), "{told}");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 2);
+}

@@ -8,6 +8,7 @@ use crate::analysis::prove_each;
 use crate::claims;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::policy::Policy;
+use crate::source::shell_file;
 
 /// The claims that do not hold, each with a connection that shows it. Where proving them takes too
 /// much, none is known.
@@ -37,16 +38,16 @@ pub(super) fn warn(path: &str, policy: &Policy, output: &mut Output) {
         .filter(|result| result.failure.is_some())
         .count();
     let refuted = refuted(policy).len();
-    let tests = (failing > 0).then(|| count(failing, "failing test"));
-    let broken = (refuted > 0).then(|| format!("{} that it breaks", count(refuted, "claim")));
-    let (what, help) = match (tests, broken) {
-        (None, None) => return,
-        (Some(tests), None) => (tests, "gw test"),
-        (None, Some(broken)) => (broken, "gw prove"),
-        (Some(tests), Some(broken)) => (format!("{tests} and {broken}"), "gw check-policy"),
+    let tests = || format!("has {}", count(failing, "failing test"));
+    let broken = || format!("breaks {} of its own", count(refuted, "claim"));
+    let (does, help) = match (failing, refuted) {
+        (0, 0) => return,
+        (_, 0) => (tests(), "gw test"),
+        (0, _) => (broken(), "gw prove"),
+        (_, _) => (format!("{}, {}", tests(), broken()), "gw check-policy"),
     };
-    let path = crate::source::shell_file(path);
+    let path = shell_file(path);
     output.complain(&format!(
-        "warning: {path} has {what} and does not load anywhere else\n  help: {help} {path}\n"
+        "warning: {path} {does} and does not load anywhere else\n  help: {help} {path}\n"
     ));
 }
