@@ -242,8 +242,8 @@ pub fn evidence(
     let standing = standing.live(presented.time_ms);
     let seen = Seen {
         settings: gate.settings,
-        socket: &upgrade.socket,
-        http: &upgrade.http,
+        socket: &upgrade.request.socket,
+        http: &upgrade.request.http,
         nonce: "",
         connect: &presented.connect,
         standing: &standing,
@@ -265,8 +265,8 @@ fn observed(
 ) -> (Facts, auth::Verified) {
     let seen = Seen {
         settings: gate.settings,
-        socket: &upgrade.socket,
-        http: &upgrade.http,
+        socket: &upgrade.request.socket,
+        http: &upgrade.request.http,
         // The proof was checked when the frame was presented.
         nonce: "",
         connect: &presented.connect,

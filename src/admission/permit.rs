@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::arrival::{Arrival, approved};
-use super::{Gate, Presented, Remembered, Upgrade, observed};
+use super::upgrade::Request;
+use super::{Gate, Presented, Remembered, observed};
 use crate::decide::{self, decide};
 use crate::facts::{Auth, AuthFailure, Client, DeviceProof, Facts, Mode, Pairing, Role};
 use crate::pairing::Standing;
@@ -17,7 +19,7 @@ use crate::wire::Close;
 /// that ends takes it along.
 #[derive(Debug)]
 pub struct Permit {
-    upgrade: Upgrade,
+    request: Arc<Request>,
     presented: Presented,
     auth: Auth,
     device: Option<Box<str>>,
@@ -67,10 +69,10 @@ impl Permit {
         let paired = proven && matches!(arrival.decision.verdict, Verdict::SilentApprove(_));
         let recorded = paired || is_recorded(facts);
         let device = arrival.presented.device_id().filter(|_| proven);
-        let after = change.apply(arrival.remembered.standing);
-        let kept = after.record.as_ref();
+        let before = arrival.remembered.standing.record.as_ref();
+        let kept = change.record.after(before);
         Permit {
-            upgrade: arrival.upgrade.clone(),
+            request: Arc::clone(&arrival.upgrade.request),
             presented: arrival.presented.clone(),
             auth: facts.auth,
             device: device.map(Into::into),
@@ -183,7 +185,7 @@ pub fn still_admitted(
         time_ms: now_ms,
         ..permit.presented.clone()
     };
-    let upgrade = permit.upgrade.under(gate.settings);
+    let upgrade = permit.request.under(gate.settings);
     if decide::at_upgrade(gate.policy.program(), &upgrade.facts).is_some() {
         return Err(Ended::PolicyChanged);
     }

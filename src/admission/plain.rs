@@ -59,7 +59,7 @@ impl Presented {
             credentials,
         };
         Presented {
-            connect: Connect::of_request(claims),
+            connect: Connect::of_request(claims).into(),
             protocol: 0,
             proof: DeviceProof::Absent,
             time_ms,

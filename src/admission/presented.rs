@@ -1,5 +1,7 @@
 //! The first message of a connection, read and proven; what is remembered is not asked here.
 
+use std::sync::Arc;
+
 use super::Reply;
 use crate::auth;
 use crate::facts::DeviceProof;
@@ -21,7 +23,7 @@ pub struct Challenged<'a> {
 /// sides, and the device proof is checked.
 #[derive(Clone, Debug)]
 pub struct Presented {
-    pub(super) connect: Connect,
+    pub(super) connect: Arc<Connect>,
     pub(super) protocol: u64,
     pub(super) proof: DeviceProof,
     pub(super) time_ms: i64,
@@ -89,7 +91,7 @@ pub fn present(
     let claims = connect.claims();
     let proof = auth::device::prove(claims, challenged.nonce, challenged.time_ms, skew_ms);
     Ok(Presented {
-        connect,
+        connect: connect.into(),
         protocol,
         proof,
         time_ms: challenged.time_ms,

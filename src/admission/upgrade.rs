@@ -1,6 +1,7 @@
 //! A request that asks for a WebSocket: its socket, its head, and what they show.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::Gate;
 use crate::auth::limiter::Subject;
@@ -15,12 +16,34 @@ use crate::wire::reply::{HttpReason, HttpRefusal};
 /// A request that may go on to be a WebSocket.
 #[derive(Clone)]
 pub struct Upgrade {
-    pub(super) socket: Socket,
-    pub(super) http: Http,
+    pub(super) request: Arc<Request>,
     pub(super) facts: Facts,
 }
 
-/// Shows facts only: a header or the query of the path may hold a secret.
+/// The socket and the head. A session keeps them as long as it lasts.
+pub(super) struct Request {
+    pub(super) socket: Socket,
+    pub(super) http: Http,
+}
+
+impl Request {
+    /// What it is worth under some settings.
+    pub(super) fn under(self: &Arc<Self>, settings: &Settings) -> Upgrade {
+        Upgrade {
+            facts: handshake::at_upgrade(settings, &self.socket, &self.http),
+            request: Arc::clone(self),
+        }
+    }
+}
+
+/// Shows nothing: a header or the query of the path may hold a secret.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").finish_non_exhaustive()
+    }
+}
+
+/// Shows facts only, for the same reason.
 impl fmt::Debug for Upgrade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upgrade")
@@ -40,16 +63,13 @@ impl Upgrade {
     /// under others than [`at_upgrade`] did looks at it again.
     #[must_use]
     pub fn under(&self, settings: &Settings) -> Upgrade {
-        Upgrade {
-            facts: handshake::at_upgrade(settings, &self.socket, &self.http),
-            ..self.clone()
-        }
+        self.request.under(settings)
     }
 
     /// What the socket shows.
     #[must_use]
     pub fn socket(&self) -> &Socket {
-        &self.socket
+        &self.request.socket
     }
 
     /// Where it comes from, for people: the client's address, as far as it is known, or else that
@@ -69,7 +89,8 @@ impl Upgrade {
     /// What the client's program calls itself: `User-Agent`.
     #[must_use]
     pub fn agent(&self) -> Option<&str> {
-        self.http
+        self.request
+            .http
             .values("user-agent")
             .next()
             .map(|(_, value)| value)
@@ -81,8 +102,8 @@ impl Upgrade {
     pub fn evidence(&self, settings: &Settings) -> Vec<(AttributeId, String)> {
         let head = Head {
             settings,
-            socket: &self.socket,
-            http: &self.http,
+            socket: &self.request.socket,
+            http: &self.request.http,
         };
         handshake::beyond_facts_at_upgrade(head, &self.facts)
     }
@@ -90,7 +111,7 @@ impl Upgrade {
     /// Whose failures count against this connection, for the [`Limiter`](crate::auth::limiter::Limiter).
     #[must_use]
     pub fn subject(&self, settings: &Settings) -> Subject {
-        let own = &self.socket.own_addresses;
+        let own = &self.request.socket.own_addresses;
         Subject::of(settings, self.facts.client_ip, &self.facts.origin, own)
     }
 }
@@ -139,8 +160,8 @@ pub fn refused_page(gate: Gate<'_>, upgrade: &Upgrade) -> Option<RefusedUpgrade>
     let refused = decide::of_page(gate.policy.program(), &facts)?;
     Some(refusal(
         gate,
-        &upgrade.socket,
-        &upgrade.http,
+        &upgrade.request.socket,
+        &upgrade.request.http,
         facts,
         refused,
     ))
@@ -178,8 +199,7 @@ pub fn at_upgrade(gate: Gate<'_>, socket: Socket, http: Http) -> Result<Upgrade,
     match decide::at_upgrade(gate.policy.program(), &facts) {
         Some((_, reason)) => Err(HttpRefusal::of(answered(reason))),
         None => Ok(Upgrade {
-            socket,
-            http,
+            request: Arc::new(Request { socket, http }),
             facts,
         }),
     }

@@ -40,11 +40,12 @@ impl<T> Write<T> {
     }
 }
 
-impl<T: Clone> Write<T> {
-    fn apply(&self, before: Option<&T>) -> Option<T> {
+impl<T> Write<T> {
+    /// What there is when it has been written.
+    pub(crate) fn after<'a>(&'a self, before: Option<&'a T>) -> Option<&'a T> {
         match self {
-            Write::Keep => before.cloned(),
-            Write::Put(value) => Some(value.clone()),
+            Write::Keep => before,
+            Write::Put(value) => Some(value),
             Write::Remove => None,
         }
     }
@@ -99,9 +100,12 @@ impl Change {
     #[must_use]
     pub fn apply(&self, before: &Standing) -> Standing {
         Standing {
-            record: self.record.apply(before.record.as_ref()),
-            pending: self.pending.apply(before.pending.as_ref()),
-            node_pending: self.node_pending.apply(before.node_pending.as_ref()),
+            record: self.record.after(before.record.as_ref()).cloned(),
+            pending: self.pending.after(before.pending.as_ref()).cloned(),
+            node_pending: self
+                .node_pending
+                .after(before.node_pending.as_ref())
+                .cloned(),
         }
     }
 

@@ -1,6 +1,8 @@
 //! Carrying out a verdict: from what was decided of a connection to what is written, which
 //! token goes back, and whether it has to wait after all.
 
+use std::borrow::Cow;
+
 use super::approve::{Approver, approve};
 use super::change::{Change, Event, Fresh};
 use super::record::Via;
@@ -66,8 +68,8 @@ impl Outcome {
     /// The id of the request that waits afterwards, for the answer.
     #[must_use]
     pub fn request_id(&self, before: &Standing) -> Option<Box<str>> {
-        let after = self.change.apply(before).pending;
-        after.map(|pending| pending.request_id)
+        let after = self.change.pending.after(before.pending.as_ref());
+        after.map(|pending| pending.request_id.clone())
     }
 }
 
@@ -85,7 +87,7 @@ pub fn carry_out(
     rules: &Compatibility,
 ) -> Outcome {
     let mut work = Work {
-        standing: standing.clone(),
+        standing: Cow::Borrowed(standing),
         change: Change::none(ask.device_id),
     };
     if ask.by_device_token {
@@ -146,17 +148,18 @@ pub fn carry_out(
 }
 
 /// What was written so far, and what is remembered with it.
-struct Work {
-    standing: Standing,
+struct Work<'a> {
+    /// Most connections of a paired device write nothing of it.
+    standing: Cow<'a, Standing>,
     change: Change,
 }
 
-impl Work {
+impl Work<'_> {
     fn add(&mut self, later: Change) {
         if later.is_empty() && later.events.is_empty() {
             return;
         }
-        self.standing = later.apply(&self.standing);
+        self.standing = Cow::Owned(later.apply(&self.standing));
         self.change = std::mem::take(&mut self.change).then(later);
     }
 
@@ -181,7 +184,7 @@ impl Work {
 /// Asks without asking: makes the request, and approves it with what the connection itself
 /// asks for. Whether it went through; else the request waits for the owner.
 fn pair(
-    work: &mut Work,
+    work: &mut Work<'_>,
     via: Via,
     ask: &Ask<'_>,
     fresh: &mut Fresh<'_>,

@@ -150,8 +150,9 @@ impl Shape {
         if self == Shape::Words {
             facts.scopes = gw::facts::ScopeSet::EMPTY;
             let client = AttributeId::named("client").expect("an attribute");
-            let unknown = Value::Word("other".into());
-            client.assign(&mut facts, &unknown).expect("a word of it");
+            let last = client.row().kind.words().last().expect("a vocabulary");
+            let last = Value::Word(last.name.to_owned());
+            client.assign(&mut facts, &last).expect("a word of it");
         }
         facts
     }
