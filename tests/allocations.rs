@@ -3,7 +3,6 @@
 
 #![expect(
     clippy::expect_used,
-    clippy::indexing_slicing,
     reason = "this is a test: what is missing fails it"
 )]
 

@@ -144,7 +144,8 @@ async fn session(stream: Upgraded, filling: &str) -> Option<()> {
     );
     let verified = UnparsedPublicKey::new(&ED25519, key).verify(signed.as_bytes(), &signature);
     let answer = json!({
-        "type": "res", "id": text("/id")?, "ok": verified.is_ok(), "payload": filling,
+        "type": "res", "id": text("/id")?, "ok": verified.is_ok(),
+        "payload": { "type": "hello-ok", "filling": filling },
     });
     socket.send(Message::text(answer.to_string())).await.ok()?;
     // What is said then is said back.

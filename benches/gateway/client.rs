@@ -80,8 +80,9 @@ impl Client {
             .read_buffer_size(4_096)
             .max_frame_size(None);
         let url = format!("ws://{at}/");
-        let Ok((mut socket, _)) = client_with_config(url, wire, Some(config)) else {
-            panic!("the request for a WebSocket failed");
+        let mut socket = match client_with_config(url, wire, Some(config)) {
+            Ok((socket, _)) => socket,
+            Err(error) => panic!("the request for a WebSocket failed: {error}"),
         };
         let challenge = read(&mut socket);
         let nonce = challenge.pointer("/payload/nonce").and_then(Value::as_str);

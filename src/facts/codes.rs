@@ -87,7 +87,7 @@ codes! {
     "origin" code!(class origin),
 }
 
-/// The place of what is found for sets, which have no codes of their own.
+/// The place of what is found for sets, which have no codes of their own: the last one.
 pub(crate) const SETS: u8 = 63;
 const _: () = assert!(NAMES.len() < MOST);
 
@@ -95,7 +95,8 @@ impl Codes {
     /// Puts down a code that is found for the sets.
     #[inline]
     pub(crate) fn put_sets(&mut self, code: u8) {
-        self.0[SETS as usize] = code;
+        let [.., place] = &mut self.0;
+        *place = code;
     }
 
     /// The code at a place.
@@ -139,7 +140,7 @@ mod tests {
                     Kind::Address { get, .. } => get(&facts).class().code(),
                     Kind::Set { .. } | Kind::Text { .. } => continue,
                 };
-                let (place, count) = place(id).expect(id.row().name);
+                let (place, count) = place(id).unwrap_or_else(|| panic!("{}", id.row().name));
                 prop_assert_eq!(codes.at(place), code, "{}", id.row().name);
                 prop_assert!(usize::from(code) < count);
             }

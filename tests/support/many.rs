@@ -28,8 +28,8 @@ pub(crate) enum Place {
     Default,
 }
 
-/// What rules of words ask for. Together they tell more than ten thousand rules apart.
-const WORDS: [&str; 6] = ["client", "mode", "auth", "pairing", "role", "pending"];
+/// What rules of words ask for, and whether for TLS. Together they tell more than ten thousand rules apart.
+const WORDS: [&str; 4] = ["client", "mode", "auth", "pairing"];
 
 impl Shape {
     /// A policy of so many rules.
@@ -51,7 +51,7 @@ impl Shape {
                 0 => "approve",
                 _ => "reject(not-permitted)",
             };
-            writeln!(text, "[r{rule}] {condition} → {verdict}").expect("writing to a string");
+            writeln!(text, "{condition} → {verdict}").expect("writing to a string");
         }
         text.push_str("default → require-pairing\n");
         text
@@ -60,9 +60,12 @@ impl Shape {
     fn condition(self, rule: usize) -> String {
         match self {
             Shape::Words => {
-                let words = words(rule).into_iter();
-                let tests: Vec<String> =
-                    words.map(|(name, word)| format!("{name}={word}")).collect();
+                let (words, tls) = words(rule);
+                let tests = words
+                    .into_iter()
+                    .map(|(name, word)| format!("{name}={word}"));
+                let tls = if tls { "tls" } else { "not tls" };
+                let tests: Vec<String> = tests.chain([tls.to_owned()]).collect();
                 tests.join(" and ")
             }
             Shape::Networks => {
@@ -106,7 +109,9 @@ impl Shape {
         let mut facts = self.outside();
         match self {
             Shape::Words => {
-                for (name, word) in words(rule) {
+                let (words, tls) = words(rule);
+                facts.tls = tls;
+                for (name, word) in words {
                     let id = AttributeId::named(name).expect("an attribute");
                     let word = Value::Word(word.to_owned());
                     id.assign(&mut facts, &word).expect("a word of it");
@@ -158,8 +163,9 @@ impl Shape {
     }
 }
 
-/// The words that a rule asks for: those of its number, where each attribute is a digit.
-fn words(rule: usize) -> Vec<(&'static str, &'static str)> {
+/// The words that a rule asks for, and whether for TLS: those of its number, where each attribute is a
+/// digit.
+fn words(rule: usize) -> (Vec<(&'static str, &'static str)>, bool) {
     let mut rest = rule;
     let mut all = Vec::with_capacity(WORDS.len());
     for name in WORDS {
@@ -173,10 +179,11 @@ fn words(rule: usize) -> Vec<(&'static str, &'static str)> {
             "client" => words.split_last().expect("a vocabulary").1,
             _ => words,
         };
-        all.push((name, words[rest % words.len()].name));
+        let word = words.iter().cycle().nth(rest % words.len());
+        all.push((name, word.expect("a vocabulary").name));
         rest /= words.len();
     }
-    all
+    (all, rest % 2 == 1)
 }
 
 /// The networks of a rule, of 10.0.0.0/8 and of any size from a sixteenth of that to a handful of
