@@ -52,50 +52,86 @@ impl Evidence {
 /// What shows a fact, where the facts by themselves say it: these phrases need not be kept.
 #[must_use]
 pub fn alone(id: AttributeId, facts: &Facts) -> Option<Cow<'static, str>> {
-    let row = id.row();
-    if let Kind::Flag { get, .. } = row.kind
-        && !get(facts)
-        && (row.name.starts_with("forwarded") || row.name == "proxy-trace")
-    {
-        return Some(NO_HEADER.into());
+    Some(Alone::of(id, facts)?.phrase(facts))
+}
+
+/// What a phrase says that is made of facts alone. It is made only where it is told: a log asks of
+/// each fact whether there is one.
+enum Alone {
+    Said(&'static str),
+    Owner,
+    SameHost,
+    Loopback,
+    Proxy,
+    NoAddress,
+    Peer,
+    Origin(&'static str),
+    Setting(&'static str),
+}
+
+impl Alone {
+    fn of(id: AttributeId, facts: &Facts) -> Option<Self> {
+        let row = id.row();
+        if let Kind::Flag { get, .. } = row.kind
+            && !get(facts)
+            && (row.name.starts_with("forwarded") || row.name == "proxy-trace")
+        {
+            return Some(Alone::Said(NO_HEADER));
+        }
+        let has_address = facts.transport == Transport::Tcp;
+        let peer = facts.peer;
+        Some(match row.name {
+            "transport" => Alone::Said(doc(Transport::WORDS, facts.transport.name())),
+            "tls" if facts.tls => Alone::Said("TLS ends in this process"),
+            "tls" => Alone::Said("no TLS on the socket"),
+            "peer" if !has_address => Alone::NoAddress,
+            "peer-uid" => Alone::Owner,
+            "same-host" if !has_address => Alone::SameHost,
+            "same-host" if peer.is_loopback() => Alone::Loopback,
+            "peer-is-own" if peer.ip().is_none() => Alone::Said("there is no peer address"),
+            "peer-is-proxy" if facts.peer_is_proxy => Alone::Proxy,
+            "origin" if facts.origin.class() == OriginClass::Absent => Alone::Said(NO_HEADER),
+            "same-origin" | "origin-allowed" => Alone::Origin(row.name),
+            "path" => Alone::Said("the request line"),
+            "client-ip" | "ingress" if facts.ingress == Ingress::Direct => match peer.ip() {
+                None => Alone::Said("no forwarding header, and no address"),
+                Some(_) => Alone::Peer,
+            },
+            "client" => Alone::Said("`client.id` of the connect frame"),
+            "mode" => Alone::Said("`client.mode` of the connect frame"),
+            "role" => Alone::Said("`role` of the connect frame, operator when absent"),
+            "platform" => Alone::Said("`client.platform` of the connect frame"),
+            "secret-sent" if facts.secret_sent => {
+                Alone::Said("`auth.token` or `auth.password` of the connect frame")
+            }
+            "secret-sent" => {
+                Alone::Said("neither `auth.token` nor `auth.password` in the connect frame")
+            }
+            "auth" | "auth-failure" => Alone::Said(of_auth(facts)?),
+            "setting.auth-mode" => return None,
+            name => Alone::Setting(setting_key(name)?),
+        })
     }
-    let peer = facts.peer;
-    Some(match row.name {
-        "transport" => doc(Transport::WORDS, facts.transport.name()).into(),
-        "tls" if facts.tls => "TLS ends in this process".into(),
-        "tls" => "no TLS on the socket".into(),
-        "peer" if facts.transport != Transport::Tcp => {
-            format!("`{}` has no address", facts.transport).into()
+
+    fn phrase(&self, facts: &Facts) -> Cow<'static, str> {
+        let Facts {
+            transport, peer, ..
+        } = facts;
+        match *self {
+            Alone::Said(phrase) => phrase.into(),
+            Alone::Owner => {
+                let owner = doc(PeerUid::WORDS, facts.peer_uid.name());
+                format!("credentials of the socket: {owner}").into()
+            }
+            Alone::SameHost => format!("`{transport}` does not leave this host").into(),
+            Alone::Loopback => format!("the peer {peer} is loopback").into(),
+            Alone::Proxy => format!("{peer} is in `trustedProxies`").into(),
+            Alone::NoAddress => format!("`{transport}` has no address").into(),
+            Alone::Peer => format!("no forwarding header: the peer {peer} itself").into(),
+            Alone::Origin(name) => of_origin(name, facts).into(),
+            Alone::Setting(key) => format!("`{key}` of the settings").into(),
         }
-        "peer-uid" => {
-            let owner = doc(PeerUid::WORDS, facts.peer_uid.name());
-            format!("credentials of the socket: {owner}").into()
-        }
-        "same-host" if facts.transport != Transport::Tcp => {
-            format!("`{}` does not leave this host", facts.transport).into()
-        }
-        "same-host" if peer.is_loopback() => format!("the peer {peer} is loopback").into(),
-        "peer-is-own" if peer.ip().is_none() => "there is no peer address".into(),
-        "peer-is-proxy" if facts.peer_is_proxy => format!("{peer} is in `trustedProxies`").into(),
-        "origin" if facts.origin.class() == OriginClass::Absent => NO_HEADER.into(),
-        "same-origin" | "origin-allowed" => of_origin(row.name, facts).into(),
-        "path" => "the request line".into(),
-        "client-ip" | "ingress" if facts.ingress == Ingress::Direct => match peer.ip() {
-            None => "no forwarding header, and no address".into(),
-            Some(_) => format!("no forwarding header: the peer {peer} itself").into(),
-        },
-        "client" => "`client.id` of the connect frame".into(),
-        "mode" => "`client.mode` of the connect frame".into(),
-        "role" => "`role` of the connect frame, operator when absent".into(),
-        "platform" => "`client.platform` of the connect frame".into(),
-        "secret-sent" if facts.secret_sent => {
-            "`auth.token` or `auth.password` of the connect frame".into()
-        }
-        "secret-sent" => "neither `auth.token` nor `auth.password` in the connect frame".into(),
-        "auth" | "auth-failure" => of_auth(facts)?.into(),
-        "setting.auth-mode" => return None,
-        name => format!("`{}` of the settings", setting_key(name)?).into(),
-    })
+    }
 }
 
 /// The phrases that [`alone`] does not give: of headers, and of facts that are not as they
@@ -152,7 +188,7 @@ fn is_worth(id: AttributeId, evidence: Evidence, facts: &Facts) -> bool {
         id.row().name,
         "peer" | "scopes" | "unknown-scope" | "outside-role"
     );
-    unusual && !told && alone(id, facts).is_none()
+    unusual && !told && Alone::of(id, facts).is_none()
 }
 
 /// What shows which authentication held, or why none did. That of a proxy is in its headers.
