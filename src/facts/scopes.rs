@@ -148,25 +148,34 @@ pub fn covers<'a, R: AsRef<str>, A: AsRef<str>>(
     missing.map_or(Ok(()), Err)
 }
 
+/// So many approved scopes are looked through one by one.
+const FEW: usize = 16;
+
 /// Approved scopes, to ask of many scopes whether these cover them.
 #[derive(Clone, Debug)]
-pub struct Approved<'a> {
+pub struct Approved<'a, S> {
     rule: ScopeRule,
     role: &'a str,
-    /// Trimmed and in order: a record and a frame may have thousands.
-    scopes: Vec<&'a str>,
+    scopes: &'a [S],
+    /// Trimmed and in order, where they are more than a few: a record and a frame may have
+    /// thousands.
+    sorted: Vec<&'a str>,
 }
 
-impl<'a> Approved<'a> {
+impl<'a, S: AsRef<str>> Approved<'a, S> {
     /// What was approved for a role, and by which rule it covers.
     #[must_use]
-    pub fn new<S: AsRef<str>>(rule: ScopeRule, role: &'a str, scopes: &'a [S]) -> Self {
-        let mut scopes: Vec<&str> = scopes.iter().map(|scope| scope.as_ref().trim()).collect();
-        scopes.sort_unstable();
+    pub fn new(rule: ScopeRule, role: &'a str, scopes: &'a [S]) -> Self {
+        let mut sorted = Vec::new();
+        if scopes.len() > FEW {
+            sorted.extend(scopes.iter().map(|scope| scope.as_ref().trim()));
+            sorted.sort_unstable();
+        }
         Approved {
             rule,
             role: role.trim(),
             scopes,
+            sorted,
         }
     }
 
@@ -178,7 +187,11 @@ impl<'a> Approved<'a> {
     }
 
     fn has(&self, scope: &str) -> bool {
-        self.scopes.binary_search(&scope).is_ok()
+        if self.scopes.len() > FEW {
+            return self.sorted.binary_search(&scope).is_ok();
+        }
+        let mut approved = self.scopes.iter().map(|approved| approved.as_ref().trim());
+        approved.any(|approved| approved == scope)
     }
 
     fn covers_named(&self, scope: &str) -> bool {
