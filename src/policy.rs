@@ -13,6 +13,7 @@ use crate::analysis::{Analysed, Budget, Side, canonical, prove};
 use crate::claims;
 use crate::compile::{ClauseId, Program, compile};
 use crate::diagnostic::Diagnostics;
+use crate::facts::Text;
 use crate::lang::ast::Ast;
 use crate::lang::check::Vocabulary;
 use crate::lang::checked::{Checked, Clause};
@@ -29,11 +30,19 @@ pub struct Policy {
     vocabulary: Vocabulary,
     program: Program,
     warnings: Diagnostics,
-    digest: Box<str>,
+    name: Text,
+    digest: Text,
     /// Found when it is first asked for, for all copies of the policy.
-    fingerprint: Arc<OnceLock<Option<Box<str>>>>,
+    fingerprint: Arc<OnceLock<Option<Text>>>,
     /// Of each clause, found when it is first asked for: every line of a log names one.
-    hashes: Box<[OnceLock<Box<str>>]>,
+    clause_names: Box<[OnceLock<ClauseName>]>,
+}
+
+/// How a clause is named: [`Policy::label`] and [`Policy::clause_hash`].
+#[derive(Clone, Debug)]
+pub(crate) struct ClauseName {
+    pub(crate) label: Text,
+    pub(crate) hash: Text,
 }
 
 /// Why a policy does not load: what is wrong, with the texts it is wrong in.
@@ -114,9 +123,12 @@ impl Policy {
         };
         let program = compile(&checked);
         let digest = digest_of(&sources).into();
+        let first = sources.iter().next();
+        let name = first.map_or(Text::EMPTY, |(_, first)| (&*first.name).into());
         let clauses = checked.guards.len() + checked.rules.len() + 1;
         Ok(Policy {
-            hashes: vec![OnceLock::new(); clauses].into(),
+            name,
+            clause_names: vec![OnceLock::new(); clauses].into(),
             sources,
             ast,
             checked,
@@ -213,20 +225,39 @@ impl Policy {
     /// A short hash of a clause's own text: it stays when lines above it change.
     #[must_use]
     pub fn clause_hash(&self, id: ClauseId) -> &str {
-        let hash = || {
+        &self.clause_name(id).hash
+    }
+
+    /// How a clause is named in the log.
+    pub(crate) fn clause_name(&self, id: ClauseId) -> &ClauseName {
+        const NONE: &ClauseName = &ClauseName {
+            label: Text::EMPTY,
+            hash: Text::EMPTY,
+        };
+        let found = || {
             let text = format(self.sources.slice(self.clause(id).span));
-            hex(text.as_bytes(), 8).into()
+            ClauseName {
+                label: self.label(id).into(),
+                hash: hex(text.as_bytes(), 8).into(),
+            }
         };
         // What has no clause of its own is the default, which stands last.
-        let found = self.hashes.get(id.0 as usize).or(self.hashes.last());
-        found.map_or("", |known| known.get_or_init(hash))
+        let known = self.clause_names.get(id.0 as usize);
+        let known = known.or(self.clause_names.last());
+        known.map_or(NONE, |known| known.get_or_init(found))
+    }
+
+    /// How the policy is named there: [`Policy::name`], [`Policy::digest`] and
+    /// [`Policy::known_fingerprint`].
+    pub(crate) fn names(&self) -> (&Text, &Text, Option<&Text>) {
+        let fingerprint = self.fingerprint.get().and_then(Option::as_ref);
+        (&self.name, &self.digest, fingerprint)
     }
 
     /// What the policy was read as: a path, or `built-in:NAME`.
     #[must_use]
     pub fn name(&self) -> &str {
-        let first = self.sources.iter().next();
-        first.map_or("", |(_, source)| &source.name)
+        &self.name
     }
 
     /// A hash of all texts of the policy: which policy decided.

@@ -6,6 +6,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::{constant_time, digest};
 use serde::{Deserialize, Deserializer};
@@ -14,7 +15,7 @@ use serde::{Deserialize, Deserializer};
 #[derive(Clone)]
 pub struct Secret {
     digest: digest::Digest,
-    text: Box<str>,
+    text: Arc<str>,
 }
 
 impl Secret {

@@ -55,7 +55,7 @@ fn a_login_allocates_little() {
     let connection = login.connection(&upgrade);
     let policy = &login.release.policy;
     let parts = [
-        ("the facts of the head", 12, allocations(|| login.upgrade())),
+        ("the facts of the head", 8, allocations(|| login.upgrade())),
         (
             "the frame and the proof",
             64,
@@ -63,12 +63,12 @@ fn a_login_allocates_little() {
         ),
         (
             "facts, and what comes of them",
-            52,
+            2,
             allocations(|| login.admission(&upgrade, &presented)),
         ),
         (
             "the line of the log",
-            68,
+            11,
             allocations(|| Line::decided(&connection, policy, &admission).text()),
         ),
         (

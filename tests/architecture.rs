@@ -83,6 +83,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "claims",
             "compile",
             "diagnostic",
+            "facts",
             "lang",
             "source",
         ],

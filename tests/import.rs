@@ -217,7 +217,7 @@ fn nothing_is_written_over_and_devices_can_be_added_later() {
     let store = place.store();
     let one = Identity::named("one").id;
     let (standing, version) = store.load(&one).unwrap();
-    let mut record = standing.record.unwrap();
+    let mut record = standing.record.clone().unwrap();
     record.display_name = Some("renamed here".into());
     let change = Change {
         record: Write::Put(record),
@@ -231,7 +231,14 @@ fn nothing_is_written_over_and_devices_can_be_added_later() {
     assert_eq!(told.matches("is known already").count(), 2, "{told}");
     assert!(told.contains("1 device added"), "{told}");
     // This process has had the store open all the time.
-    let name = store.load(&one).unwrap().0.record.unwrap().display_name;
+    let name = store
+        .load(&one)
+        .unwrap()
+        .0
+        .record
+        .clone()
+        .unwrap()
+        .display_name;
     assert_eq!(name.as_deref(), Some("renamed here"));
     assert_ne!(
         store.load(&Identity::named("three").id).unwrap().1,

@@ -280,7 +280,7 @@ fn log() -> (Vec<Line>, Vec<Line>) {
         let locks = Remembered::of(&standing).locks;
         let admission = admission::plain(gate, &behind, &presented, locks);
         let phrases = admission::evidence(gate, &behind, &presented, &standing, &admission.facts);
-        let connection = Connection::of(&id(0x7b0e), &behind);
+        let connection = Connection::of(id(0x7b0e), &behind);
         Line::decided(&connection, &default, &admission).shown_by(phrases)
     };
     let newer = vec![

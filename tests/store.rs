@@ -191,7 +191,7 @@ fn follow(path: &Path) {
     for device in std::io::stdin().lines() {
         let device = device.unwrap();
         let (standing, version) = store.load(&device).unwrap();
-        let Some(pending) = standing.pending else {
+        let Some(pending) = standing.pending.clone() else {
             let knows = if standing.record.is_some() {
                 "paired"
             } else {

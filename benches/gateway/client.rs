@@ -53,7 +53,7 @@ impl Client {
             client: ClientId::Cli,
             mode: Mode::Cli,
             role: Role::Operator,
-            scopes: vec!["operator.read".into()],
+            scopes: ["operator.read".into()].into(),
             platform: "linux".into(),
             device_family: None,
             device: None,

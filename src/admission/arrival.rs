@@ -1,5 +1,8 @@
 //! A connection that was decided: what is written of its device, and what it is answered.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use super::presented::Over;
 use super::{Admitted, Gate, Permit, Presented, Remembered, Reply, Upgrade, UsedCode};
 use crate::auth;
@@ -36,8 +39,6 @@ pub(super) struct Arrival<'a> {
     pub(super) facts: Facts,
     pub(super) auth_reason: Option<auth::AuthReason>,
     pub(super) decision: Decision,
-    /// The clause that decided, as it is called.
-    pub(super) rule: String,
 }
 
 /// What carrying out a decision comes to.
@@ -51,7 +52,7 @@ pub(super) struct Done {
 /// What an admitted connection gets.
 #[derive(Default)]
 struct Given {
-    scopes: Vec<Box<str>>,
+    scopes: Arc<[Box<str>]>,
     token: Option<IssuedToken>,
     /// Tokens of further roles, by a setup code.
     others: Vec<IssuedToken>,
@@ -105,7 +106,7 @@ impl Arrival<'_> {
             device_family: claims.device_family.as_deref(),
             client: claims.client,
             mode: claims.mode,
-            remote_ip: remote_ip.as_deref(),
+            remote_ip,
             came: self.came().filter(|_| remote_ip.is_none()),
             browser_origin: self.page().filter(|_| compatibility.pairing.provenance),
             issuer: issuer.as_ref(),
@@ -282,14 +283,17 @@ impl Arrival<'_> {
     }
 
     /// The scopes that a session may have, of those that were asked for.
-    fn granted(&self, requested: &[Box<str>]) -> Vec<Box<str>> {
+    fn granted(&self, requested: &Arc<[Box<str>]>) -> Arc<[Box<str>]> {
         let Some(grant) = self.decision.verdict.grant() else {
-            return Vec::new();
+            return Arc::default();
         };
         let approved = approved(&self.facts, self.remembered.standing);
         let rule = self.gate.settings.compatibility.scope_rule;
         let granted = grant.granted(requested, self.facts.role, approved, rule);
-        granted.into_iter().cloned().collect()
+        match granted.len() == requested.len() {
+            true => Arc::clone(requested),
+            false => granted.into_iter().cloned().collect(),
+        }
     }
 
     fn context(&self) -> Context<'_> {
@@ -314,7 +318,8 @@ impl Arrival<'_> {
         let proved = !matches!(self.facts.auth, Auth::None | Auth::Failed | Auth::Open);
         let told = self.gate.settings.compatibility.tell_rule;
         let refuses = !self.decision.verdict.admits();
-        (told && proved && refuses).then_some(&*self.rule)
+        let label = || &*self.gate.policy.clause_name(self.decision.by).label;
+        (told && proved && refuses).then(label)
     }
 
     fn refused(&self, change: Change, reason: Reason) -> Done {
@@ -438,10 +443,9 @@ impl Arrival<'_> {
     }
 
     /// Where it comes from, where that is known and not this host.
-    fn remote_ip(&self) -> Option<String> {
+    fn remote_ip(&self) -> Option<IpAddr> {
         let address = self.facts.client_ip;
-        let ip = address.ip().filter(|_| !address.is_loopback());
-        ip.map(|ip| ip.to_string())
+        address.ip().filter(|_| !address.is_loopback())
     }
 
     /// How it comes, where no address is told of it.

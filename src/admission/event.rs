@@ -2,12 +2,13 @@
 //! line of the policy. No secret is in it; text from the client is shown as data.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::arrival::approved;
 use super::{Arrival, Reply};
 use crate::facts::scopes::ScopeRule;
-use crate::facts::{Address, Auth, AuthFailure, Client, DeviceProof, Mode, Pairing, Role};
-use crate::handshake::clean;
+use crate::facts::{Address, Auth, AuthFailure, Client, DeviceProof, Mode, Pairing, Role, Text};
+use crate::handshake::{clean, is_clean};
 use crate::pairing::change::{Change, Write};
 use crate::verdict::{PairingReason, Verdict, pairing_reason};
 
@@ -33,13 +34,13 @@ pub struct Event {
     /// The role it asked for.
     pub role: Role,
     /// What it calls itself, without control characters.
-    pub name: Option<String>,
+    pub name: Option<Text>,
     /// Its own version.
-    pub version: String,
+    pub version: Text,
     /// The scopes it asked for, as it wrote them.
-    pub asked: Vec<String>,
+    pub asked: Arc<[Box<str>]>,
     /// The device it named, proven or not.
-    pub device: Option<String>,
+    pub device: Option<Text>,
     /// What the device proof showed.
     pub proof: DeviceProof,
     /// The authentication that held.
@@ -51,13 +52,13 @@ pub struct Event {
     /// What was decided.
     pub verdict: Verdict,
     /// The request of its device that is kept for the owner, where there is one.
-    pub request_id: Option<Box<str>>,
+    pub request_id: Option<Text>,
     /// What it asked for beyond what its device was approved for, admitted or not.
     pub upgrade: Option<Box<AccessUpgrade>>,
     /// The clause of the policy that decided.
-    pub by: String,
-    /// The policy, by the first bytes of its digest.
-    pub policy: String,
+    pub by: Text,
+    /// The policy, by its digest.
+    pub policy: Text,
     /// The code it was closed with, unless it is admitted.
     pub close: Option<u16>,
 }
@@ -97,10 +98,10 @@ impl Event {
             client: facts.client,
             mode: facts.mode,
             role: facts.role,
-            name: connect.display_name.as_deref().map(shown),
-            version: shown(&connect.version),
-            asked: list(&connect.claims().scopes),
-            device: arrival.presented.device_id().map(shown),
+            name: connect.display_name.as_ref().map(shared),
+            version: shared(&connect.version),
+            asked: asked(&connect.claims().scopes),
+            device: arrival.presented.device().map(shared),
             proof: facts.device,
             auth: facts.auth,
             auth_failure: facts.auth_failure,
@@ -108,10 +109,29 @@ impl Event {
             verdict: arrival.decision.verdict,
             request_id: waiting(arrival, change),
             upgrade: AccessUpgrade::of(arrival).map(Box::new),
-            by: arrival.rule.clone(),
-            policy: policy.digest().chars().take(12).collect(),
+            by: policy.clause_name(arrival.decision.by).label.clone(),
+            policy: policy.names().1.clone(),
             close: reply.close().map(|close| close.code),
         }
+    }
+}
+
+/// The same, which is the text itself where that is fit to be shown.
+fn shared(text: &Text) -> Text {
+    match is_fit(text) {
+        true => text.clone(),
+        false => shown(text).into(),
+    }
+}
+
+fn is_fit(text: &str) -> bool {
+    text.len() <= LONGEST && is_clean(text)
+}
+
+fn asked(scopes: &Arc<[Box<str>]>) -> Arc<[Box<str>]> {
+    match scopes.len() <= MOST_SCOPES && scopes.iter().all(|scope| is_fit(scope)) {
+        true => Arc::clone(scopes),
+        false => list(scopes).into_iter().map(Into::into).collect(),
     }
 }
 
@@ -122,14 +142,14 @@ fn list<S: AsRef<str>>(scopes: &[S]) -> Vec<String> {
 
 /// The request of its device that is kept for the owner: of a connection that waits, and of one
 /// that was admitted with less than it asked for.
-fn waiting(arrival: &Arrival<'_>, change: &Change) -> Option<Box<str>> {
+fn waiting(arrival: &Arrival<'_>, change: &Change) -> Option<Text> {
     let waits = matches!(arrival.decision.verdict, Verdict::RequirePairing(_));
     let pending = match &change.pending {
         Write::Put(pending) => Some(pending),
         Write::Keep if waits => arrival.remembered.standing.pending.as_ref(),
         Write::Keep | Write::Remove => None,
     };
-    pending.map(|pending| pending.request_id.clone())
+    pending.map(|pending| (&*pending.request_id).into())
 }
 
 impl AccessUpgrade {
@@ -193,6 +213,6 @@ impl fmt::Display for Event {
         if let Some(code) = self.close {
             write!(f, " close={code}")?;
         }
-        write!(f, " policy={}", self.policy)
+        write!(f, " policy={:.12}", self.policy)
     }
 }

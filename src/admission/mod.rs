@@ -63,7 +63,7 @@
 //! #     local: Some("127.0.0.1:6".parse()?),
 //! #     tls: false,
 //! #     peer_uid: gw::facts::PeerUid::Unknown,
-//! #     own_addresses: Vec::new(),
+//! #     own_addresses: [].into(),
 //! # };
 //! # let message = br#"{"type":"req","id":"1","method":"connect","params":{"minProtocol":3,"maxProtocol":3,"client":{"id":"cli","version":"1","platform":"linux","mode":"cli"}}}"#;
 //! # let challenged = Challenged { nonce: "n", time_ms: 0 };
@@ -206,7 +206,6 @@ pub fn at_connect(
         remembered,
         facts,
         auth_reason: verified.reason,
-        rule: gate.policy.label(decision.by),
         decision,
     };
     let steps = steps(&verified.tried, &gate.settings.compatibility);

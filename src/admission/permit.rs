@@ -8,7 +8,7 @@ use super::arrival::{Arrival, approved};
 use super::upgrade::Request;
 use super::{Gate, Presented, Remembered, observed};
 use crate::decide::{self, decide};
-use crate::facts::{Auth, AuthFailure, Client, DeviceProof, Facts, Mode, Pairing, Role};
+use crate::facts::{Auth, AuthFailure, Client, DeviceProof, Facts, Mode, Pairing, Role, Text};
 use crate::pairing::Standing;
 use crate::pairing::change::Change;
 use crate::secret::Secret;
@@ -22,13 +22,13 @@ pub struct Permit {
     request: Arc<Request>,
     presented: Presented,
     auth: Auth,
-    device: Option<Box<str>>,
+    device: Option<Text>,
     /// Whether the device was paired when the session began, and whether for its role.
     recorded: bool,
     role_recorded: bool,
     /// The token that took the place of the one the device sent.
     renewed: Option<Secret>,
-    scopes: Vec<Box<str>>,
+    scopes: Arc<[Box<str>]>,
     until_ms: Option<i64>,
 }
 
@@ -63,19 +63,19 @@ impl Ended {
 }
 
 impl Permit {
-    pub(super) fn new(arrival: &Arrival<'_>, change: &Change, scopes: Vec<Box<str>>) -> Self {
+    pub(super) fn new(arrival: &Arrival<'_>, change: &Change, scopes: Arc<[Box<str>]>) -> Self {
         let facts = &arrival.facts;
         let proven = facts.device == DeviceProof::Proven;
         let paired = proven && matches!(arrival.decision.verdict, Verdict::SilentApprove(_));
         let recorded = paired || is_recorded(facts);
-        let device = arrival.presented.device_id().filter(|_| proven);
+        let device = arrival.presented.device().filter(|_| proven);
         let before = arrival.remembered.standing.record.as_ref();
         let kept = change.record.after(before);
         Permit {
             request: Arc::clone(&arrival.upgrade.request),
             presented: arrival.presented.clone(),
             auth: facts.auth,
-            device: device.map(Into::into),
+            device: device.cloned(),
             recorded,
             role_recorded: recorded && (paired || !facts.role_upgrade),
             renewed: renewed(arrival, change),
@@ -111,6 +111,11 @@ impl Permit {
         &self.scopes
     }
 
+    /// The same, to be kept.
+    pub(crate) fn shared_scopes(&self) -> &Arc<[Box<str>]> {
+        &self.scopes
+    }
+
     /// The authentication that held.
     #[must_use]
     pub fn auth(&self) -> Auth {
@@ -138,6 +143,11 @@ impl Permit {
     #[must_use]
     pub fn device_id(&self) -> Option<&str> {
         self.device.as_deref()
+    }
+
+    /// The same, to be kept.
+    pub(crate) fn device(&self) -> Option<&Text> {
+        self.device.as_ref()
     }
 }
 

@@ -52,7 +52,7 @@ impl Presented {
             client: assumed.client,
             mode: assumed.mode,
             role: assumed.role,
-            scopes: names(assumed.scopes),
+            scopes: names(assumed.scopes).into(),
             platform: assumed.platform,
             device_family: None,
             device: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Reply;
 use crate::auth;
-use crate::facts::DeviceProof;
+use crate::facts::{DeviceProof, Text};
 use crate::pairing::store::StoreError;
 use crate::settings::Settings;
 use crate::wire::reply::{connect_error, mismatch, unkept};
@@ -44,8 +44,13 @@ impl Presented {
     /// that names none, the standing is the default one, and there is nothing to commit.
     #[must_use]
     pub fn device_id(&self) -> Option<&str> {
+        self.device().map(|device| &**device)
+    }
+
+    /// The same, to be kept.
+    pub(super) fn device(&self) -> Option<&Text> {
         let device = self.connect.claims().device.as_ref();
-        device.map(|device| &*device.id)
+        device.map(|device| &device.id)
     }
 
     /// The connect frame.

@@ -1,11 +1,15 @@
 //! What a connection is answered: the response, and how it is closed.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
-use crate::facts::{Auth, Role};
+use crate::facts::{Auth, Role, Text};
 use crate::pairing::token::IssuedToken;
 use crate::settings::Compatibility;
-use crate::wire::reply::{HttpRefusal, Issued, Refusal, Server, Session, hello, response};
+use crate::wire::reply::{
+    HttpRefusal, Issued, Refusal, Server, Session, admitted, hello, response,
+};
 use crate::wire::{Close, Connect};
 
 /// What a connection is answered.
@@ -16,7 +20,7 @@ pub enum Reply {
     /// It is told why it is not, and closed.
     Refused {
         /// The id of its request.
-        id: Box<str>,
+        id: Text,
         /// Why.
         refusal: Box<Refusal>,
     },
@@ -30,7 +34,7 @@ pub enum Reply {
 #[derive(Clone, Debug)]
 pub struct Admitted {
     /// The id of its request.
-    pub id: Box<str>,
+    pub id: Text,
     /// The version of the protocol that is spoken with it.
     pub protocol: u64,
     /// The authentication that held.
@@ -38,7 +42,7 @@ pub struct Admitted {
     /// Its role.
     pub role: Role,
     /// The scopes of this very connection.
-    pub scopes: Vec<Box<str>>,
+    pub scopes: Arc<[Box<str>]>,
     /// The device token that goes with the answer.
     pub token: Option<IssuedToken>,
     /// Those of further roles, which a setup code hands over with it.
@@ -49,24 +53,26 @@ impl Admitted {
     /// The payload of the response: what is told of the server, and what this connection may do.
     #[must_use]
     pub fn hello(&self, server: &Server<'_>, compatibility: &Compatibility) -> Value {
+        self.told(|session| hello(server, session, compatibility))
+    }
+
+    /// The text of the response.
+    #[must_use]
+    pub fn response(&self, server: &Server<'_>, compatibility: &Compatibility) -> String {
+        self.told(|session| admitted(&self.id, server, session, compatibility))
+    }
+
+    fn told<T>(&self, tell: impl FnOnce(&Session<'_>) -> T) -> T {
         let told = |token| told(token, self.role);
         let others: Vec<Issued<'_>> = self.others.iter().map(told).collect();
-        let session = Session {
+        tell(&Session {
             protocol: self.protocol,
             auth: self.auth,
             role: self.role,
             scopes: &self.scopes,
             issued: self.token.as_ref().map(told),
             also_issued: &others,
-        };
-        hello(server, &session, compatibility)
-    }
-
-    /// The text of the response.
-    #[must_use]
-    pub fn response(&self, server: &Server<'_>, compatibility: &Compatibility) -> String {
-        let hello = self.hello(server, compatibility);
-        response::<Refusal>(&self.id, Ok(&hello))
+        })
     }
 }
 

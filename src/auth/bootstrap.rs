@@ -7,7 +7,7 @@
 use super::claims::{Claims, DeviceClaim};
 use crate::facts::scopes::{Scope, ScopeRule, ScopeSet, covers};
 use crate::facts::word::words;
-use crate::facts::{Role, scopes::outside_roles};
+use crate::facts::{Role, Text, scopes::outside_roles};
 use crate::pairing::key::same_key;
 use crate::secret::Secret;
 
@@ -80,8 +80,8 @@ pub struct SetupCode {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct BoundDevice {
-    id: Box<str>,
-    public_key: Box<str>,
+    id: Text,
+    public_key: Text,
 }
 
 /// What became of a setup code that was redeemed.

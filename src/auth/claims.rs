@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
-use crate::facts::{Client, Mode, Role};
+use crate::facts::{Client, Mode, Role, Text};
 use crate::secret::Secret;
 use crate::settings::Settings;
 
@@ -17,11 +18,11 @@ pub struct Claims {
     /// The role it asks for.
     pub role: Role,
     /// The scopes it asks for, as sent.
-    pub scopes: Vec<Box<str>>,
+    pub scopes: Arc<[Box<str>]>,
     /// `client.platform`, as sent.
-    pub platform: Box<str>,
+    pub platform: Text,
     /// `client.deviceFamily`, as sent.
-    pub device_family: Option<Box<str>>,
+    pub device_family: Option<Text>,
     /// The device it says it is.
     pub device: Option<DeviceClaim>,
     /// The secrets it sent.
@@ -50,9 +51,9 @@ impl Claims {
 #[derive(Clone, PartialEq, Eq)]
 pub struct DeviceClaim {
     /// `device.id`: SHA-256 of the raw public key in lower-case hex, if it is true.
-    pub id: Box<str>,
+    pub id: Text,
     /// `device.publicKey`: Ed25519, in base64url, base64 or PEM.
-    pub public_key: Box<str>,
+    pub public_key: Text,
     /// `device.signature`: Ed25519 over [`super::device::payload`], in base64url or base64.
     pub signature: Box<str>,
     /// `device.signedAt`, in Unix milliseconds.

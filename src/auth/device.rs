@@ -121,7 +121,7 @@ mod tests {
             client: Client::Cli,
             mode: Mode::Cli,
             role: Role::Operator,
-            scopes: vec!["operator.read".into(), "operator.write".into()],
+            scopes: ["operator.read".into(), "operator.write".into()].into(),
             platform: "Linux ".into(),
             device_family: Some("server".into()),
             device: Some(DeviceClaim {
@@ -159,7 +159,7 @@ mod tests {
             claims.client = Client::NodeHost;
             claims.mode = Mode::Node;
             claims.role = Role::Node;
-            claims.scopes.clear();
+            claims.scopes = [].into();
             claims.platform = "".into();
             claims.device_family = None;
             claims.credentials = Credentials::default();

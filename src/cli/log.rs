@@ -7,6 +7,7 @@ use super::output::{Output, ReportFormat};
 use super::{Exit, config, load};
 use crate::config::Overrides;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::facts::Text;
 use crate::journal::read::line;
 use crate::journal::{Kind, Line, LineError, Upgraded};
 use crate::lang::ReadError;
@@ -212,7 +213,7 @@ pub(super) fn shown(line: &Line) -> String {
 
 /// The same without the time.
 pub(super) fn said(line: &Line) -> String {
-    let text = |text: &Option<Box<str>>| text.as_deref().map(visible).unwrap_or_default();
+    let text = |text: &Option<Text>| text.as_deref().map(visible).unwrap_or_default();
     let mut words = vec![format!("{:<16}", what(line))];
     words.extend(who(line));
     words.extend(from(line));
@@ -246,7 +247,7 @@ pub(super) fn said(line: &Line) -> String {
 /// The verdict with its reason, or what else the line is about. What was answered otherwise than
 /// it was decided is said.
 pub(super) fn what(line: &Line) -> String {
-    let text = |text: &Option<Box<str>>| text.as_deref().map(visible).unwrap_or_default();
+    let text = |text: &Option<Text>| text.as_deref().map(visible).unwrap_or_default();
     let reason = text(&line.reason);
     let head = match (&line.verdict, line.action) {
         (Some(verdict), _) => visible(verdict).to_uppercase(),
@@ -280,7 +281,11 @@ pub(super) fn asks_for_more(upgrade: &Upgraded) -> String {
         false => visible(&names.join(", ")),
     };
     let mut parts = Vec::new();
-    if !upgrade.roles_from.contains(&upgrade.role_to) {
+    if !upgrade
+        .roles_from
+        .iter()
+        .any(|role| **role == *upgrade.role_to)
+    {
         let from = list(&upgrade.roles_from);
         parts.push(format!("role {from} → {}", visible(&upgrade.role_to)));
     }

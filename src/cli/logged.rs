@@ -12,7 +12,7 @@ use crate::decide::{Decision, Law};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::explain::client::{self, ClientAccount};
 use crate::explain::{self, Explanation, facts_alone};
-use crate::facts::Facts;
+use crate::facts::{Facts, Text};
 use crate::journal::{Explained, Kind, Line};
 use crate::policy::Policy;
 use crate::source::{Sources, printable, visible};
@@ -302,7 +302,7 @@ impl Logged {
     fn client(&self) -> ClientAccount {
         let line = self.line();
         let answer = line.answer.clone().unwrap_or_default();
-        let owned = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
+        let owned = |text: &Option<Text>| text.as_deref().map(str::to_owned);
         let reason = line.reason.as_deref().and_then(Reason::parse);
         let waits = line.verdict.as_deref() == Some(VerdictKind::RequirePairing.name());
         let told = match answer.admitted {

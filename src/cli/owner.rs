@@ -211,7 +211,7 @@ fn handshake(settings: &Settings, coming: Coming) -> Option<Handshake> {
             local: None,
             tls: false,
             peer_uid: PeerUid::SameUser,
-            own_addresses: Vec::new(),
+            own_addresses: [].into(),
         },
         false => Socket {
             transport: Transport::Tcp,
@@ -219,7 +219,7 @@ fn handshake(settings: &Settings, coming: Coming) -> Option<Handshake> {
             local: Some(loopback(18_789)),
             tls: false,
             peer_uid: PeerUid::SameUser,
-            own_addresses: Vec::new(),
+            own_addresses: [].into(),
         },
     };
     let host = match coming.socket {

@@ -54,8 +54,8 @@ impl Device {
     #[must_use]
     pub fn proof(&self, claims: &Claims, nonce: &str, now_ms: u64) -> DeviceClaim {
         let mut device = DeviceClaim {
-            id: self.id.clone(),
-            public_key: self.public_key.clone(),
+            id: (&*self.id).into(),
+            public_key: (&*self.public_key).into(),
             signature: Box::default(),
             signed_at_ms: now_ms,
             nonce: nonce.into(),
@@ -82,7 +82,7 @@ mod tests {
             client: Client::Cli,
             mode: Mode::Cli,
             role: Role::Operator,
-            scopes: vec!["operator.read".into()],
+            scopes: ["operator.read".into()].into(),
             platform: "linux".into(),
             device_family: None,
             device: None,

@@ -85,7 +85,7 @@ impl Knock {
             client: self.client,
             mode: self.mode,
             role: self.role,
-            scopes: self.scopes.clone(),
+            scopes: (&*self.scopes).into(),
             platform: platform().into(),
             device_family: None,
             device: None,

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde::{Serialize, Serializer};
 
 use super::address::{Address, AddressClass, parse_literal};
+use super::text::Text;
 use super::word::words;
 
 words! {
@@ -25,7 +26,7 @@ words! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
     class: HostClass,
-    name: Box<str>,
+    name: Text,
     ip: Option<IpAddr>,
 }
 
@@ -35,7 +36,16 @@ impl Host {
     pub fn absent() -> Self {
         Host {
             class: HostClass::Absent,
-            name: "".into(),
+            name: Text::EMPTY,
+            ip: None,
+        }
+    }
+
+    /// The host that a `test` in a policy assumes.
+    pub(super) fn example() -> Self {
+        Host {
+            class: HostClass::Name,
+            name: Text::word("gateway.example"),
             ip: None,
         }
     }
@@ -67,10 +77,10 @@ impl Host {
             Some(_) => name.trim_start_matches('[').trim_end_matches(']'),
             None => name,
         };
-        let name = bare.to_ascii_lowercase();
+        let name = Text::lower(bare);
         Host {
             class: classify(&name, ip),
-            name: name.into(),
+            name,
             ip,
         }
     }

@@ -1,7 +1,10 @@
 //! Platform and device family: how they are compared, and when another one is still the same
 //! device.
 
+use std::borrow::Cow;
+
 use super::client::{Client, Mode};
+use super::text::Text;
 use super::word::words;
 
 words! {
@@ -16,8 +19,22 @@ words! {
 /// and ASCII letters in lower case. Letters beyond ASCII stay as they are, so that no two
 /// Unicode tables can disagree.
 #[must_use]
-pub fn normalize_metadata(text: &str) -> String {
-    text.trim().to_ascii_lowercase()
+pub fn normalize_metadata(text: &str) -> Cow<'_, str> {
+    let text = text.trim();
+    // As most clients spell it.
+    match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => text.to_ascii_lowercase().into(),
+        false => text.into(),
+    }
+}
+
+/// The same of a text that is kept: itself, where it is so.
+pub(crate) fn normalized(text: &Text) -> Text {
+    let normal = normalize_metadata(text);
+    match normal.len() == text.len() && matches!(normal, Cow::Borrowed(_)) {
+        true => text.clone(),
+        false => normal.into(),
+    }
 }
 
 /// A platform with its family, both normalised; empty when none.

@@ -20,6 +20,7 @@ pub mod settings;
 pub mod socket;
 pub mod stage;
 pub mod standing;
+pub mod text;
 pub mod word;
 
 use serde::Serialize;
@@ -34,6 +35,7 @@ pub use settings::{AuthMode, Bind, SettingFacts};
 pub use socket::{Ingress, PeerUid, Transport};
 pub use stage::{Provenance, Stage};
 pub use standing::{Auth, AuthFailure, DeviceProof, Pairing, PendingRequest};
+pub use text::Text;
 pub use word::Word;
 
 /// What is known of one connection. Every field is an attribute of the policy language.
@@ -68,7 +70,7 @@ pub struct Facts {
     /// Whether the Origin stands on the operator's list.
     pub origin_allowed: bool,
     /// The request path.
-    pub path: Box<str>,
+    pub path: Text,
     /// The client's address, through trusted proxies.
     pub client_ip: Address,
     /// Whether any forwarding header is present, blank or not.
@@ -107,9 +109,9 @@ pub struct Facts {
     /// Whether a scope was asked for that does not belong to the role.
     pub outside_role: bool,
     /// The platform the client says it runs on, as it is compared: trimmed, ASCII lower case.
-    pub platform: Box<str>,
+    pub platform: Text,
     /// The device family the client names, as it is compared.
-    pub device_family: Box<str>,
+    pub device_family: Text,
     /// Whether a token or a password was sent; white space alone counts.
     pub secret_sent: bool,
     /// Which authentication succeeded.
@@ -143,11 +145,11 @@ impl Default for Facts {
             same_host: false,
             peer_is_own: false,
             peer_is_proxy: false,
-            host: Host::parse("gateway.example"),
+            host: Host::example(),
             origin: Origin::absent(),
             same_origin: false,
             origin_allowed: false,
-            path: "/".into(),
+            path: Text::word("/"),
             client_ip: Address::new(std::net::Ipv4Addr::new(203, 0, 113, 9).into()),
             forwarded: false,
             forwarded_rfc: false,
@@ -166,8 +168,8 @@ impl Default for Facts {
             scopes: ScopeSet::of(&[Scope::Read, Scope::Write]),
             unknown_scope: false,
             outside_role: false,
-            platform: "linux".into(),
-            device_family: "".into(),
+            platform: Text::word("linux"),
+            device_family: Text::EMPTY,
             secret_sent: false,
             auth: Auth::None,
             auth_failure: AuthFailure::TokenMissing,

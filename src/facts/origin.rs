@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use serde::{Serialize, Serializer};
 
 use super::host::{Host, HostClass};
+use super::text::Text;
 use super::word::words;
 
 words! {
@@ -37,8 +38,8 @@ words! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     class: OriginClass,
-    text: Box<str>,
-    authority: Box<str>,
+    text: Text,
+    authority: Text,
 }
 
 impl Origin {
@@ -47,8 +48,8 @@ impl Origin {
     pub fn absent() -> Self {
         Origin {
             class: OriginClass::Absent,
-            text: "".into(),
-            authority: "".into(),
+            text: Text::EMPTY,
+            authority: Text::EMPTY,
         }
     }
 
@@ -73,7 +74,7 @@ impl Origin {
         Origin {
             class,
             text: text.into(),
-            authority: "".into(),
+            authority: Text::EMPTY,
         }
     }
 
@@ -95,7 +96,7 @@ impl Origin {
         Origin {
             class: OriginClass::Invalid,
             text: text.to_ascii_lowercase().into(),
-            authority: "".into(),
+            authority: Text::EMPTY,
         }
     }
 
@@ -128,7 +129,7 @@ impl Origin {
         let mut origin = Origin {
             class,
             text: text.into(),
-            authority: "".into(),
+            authority: Text::EMPTY,
         };
         if origin.is_page() {
             let authority = text
@@ -304,7 +305,7 @@ fn is_number(label: &str) -> bool {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowedOrigins {
     any: bool,
-    origins: Vec<Box<str>>,
+    origins: Vec<Text>,
 }
 
 impl AllowedOrigins {

@@ -152,7 +152,7 @@ fn read_socket(text: &str, form: SocketForm) -> Result<Socket, HandshakeError> {
         local: endpoint("local", form.local)?,
         tls: form.tls,
         peer_uid: form.peer_uid.unwrap_or(PeerUid::Unknown),
-        own_addresses,
+        own_addresses: own_addresses.into(),
     })
 }
 
@@ -298,7 +298,7 @@ fn device_contradiction(handshake: &Handshake) -> Option<Contradiction> {
         let Some(id) = id else { continue };
         let help = "record only what is kept of the device that connects";
         match device {
-            Some(device) if device.id == *id => {}
+            Some(device) if *device.id == **id => {}
             Some(_) => {
                 return Some((
                     pointer,

@@ -17,6 +17,7 @@ mod suppose;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use crate::facts::{PeerUid, Transport};
 use crate::pairing::Standing;
@@ -31,7 +32,7 @@ pub use observe::{
     Observed, at_connect, at_connect_remembering, at_upgrade, observe, observe_with, prove,
 };
 pub use phrase::{alone, beyond_facts, beyond_facts_at_upgrade, of_ends, of_scopes};
-pub(crate) use plain::clean;
+pub(crate) use plain::{clean, is_clean};
 
 /// Everything that a gateway knows when it decides about a connection.
 #[derive(Clone, Debug, PartialEq)]
@@ -129,7 +130,7 @@ pub struct Socket {
     /// Who owns the other end, where the kernel can tell.
     pub peer_uid: PeerUid,
     /// The addresses of this host's interfaces, as far as they were recorded.
-    pub own_addresses: Vec<IpAddr>,
+    pub own_addresses: Arc<[IpAddr]>,
 }
 
 /// The HTTP upgrade request.

@@ -8,7 +8,7 @@ use crate::auth::{self, Claims, Memory, Request};
 use crate::facts::address::resolve_client;
 use crate::facts::attributes::without_query;
 use crate::facts::forwarding::Forwarding;
-use crate::facts::metadata::normalize_metadata;
+use crate::facts::metadata::{normalize_metadata, normalized};
 use crate::facts::scopes::outside_roles;
 use crate::facts::{
     Address, DeviceProof, Facts, Host, HostClass, Ingress, Origin, ScopeSet, Transport,
@@ -131,12 +131,8 @@ pub fn at_connect_remembering(
 ) -> (Facts, auth::Verified) {
     let claims = seen.connect.claims().looked_at(seen.settings);
     let claims = &*claims;
-    let platform = normalize_metadata(&claims.platform);
-    let family = claims
-        .device_family
-        .as_deref()
-        .map(normalize_metadata)
-        .unwrap_or_default();
+    let platform = normalized(&claims.platform);
+    let family = claims.device_family.as_ref().map(normalized);
     let proof = if claims.device.is_some() {
         proof
     } else {
@@ -181,8 +177,8 @@ pub fn at_connect_remembering(
         unknown_scope,
         outside_role: seen.settings.compatibility.pairing.approval == Approval::Everyone
             && outside_roles(&[claims.role.name()], &claims.scopes).is_some(),
-        platform: platform.into(),
-        device_family: family.into(),
+        platform,
+        device_family: family.unwrap_or_default(),
         secret_sent: claims.credentials.sent_shared(),
         auth: verified.auth,
         auth_failure: verified.failure(),

@@ -17,9 +17,7 @@ const MOST: usize = 80;
 /// What a peer sent, fit for a terminal: at most 80 characters, none of them a control.
 pub(crate) fn clean(text: &str) -> String {
     let trimmed = text.trim();
-    let plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'\'' | b'"' | b'\\');
-    // Nearly every text has nothing to be escaped.
-    if trimmed.len() <= MOST && trimmed.bytes().all(plain) {
+    if is_clean(trimmed) {
         return trimmed.to_owned();
     }
     let mut cleaned: String = trimmed
@@ -31,6 +29,12 @@ pub(crate) fn clean(text: &str) -> String {
         cleaned.push('…');
     }
     cleaned
+}
+
+/// Whether a text is fit for a terminal as it is. Nearly every one is.
+pub(crate) fn is_clean(text: &str) -> bool {
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'\'' | b'"' | b'\\');
+    text.len() <= MOST && text.trim().len() == text.len() && text.bytes().all(plain)
 }
 
 /// Scopes or roles, with commas between.

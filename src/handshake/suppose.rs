@@ -40,7 +40,7 @@ impl Handshake {
                 self.http
                     .set("Origin", (!absent).then(|| facts.origin.text()));
             }
-            "path" => self.http.path = facts.path,
+            "path" => self.http.path = (&facts.path).into(),
             "auth" if facts.auth == Auth::None => self.send_no_secret(),
             "secret-sent" if !facts.secret_sent => self.send_no_shared_secret(),
             "device" if facts.device == DeviceProof::Absent => self.name_no_device(),

@@ -1,6 +1,7 @@
 //! A line: its fields, in the order in which they are written.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +9,7 @@ use super::kept::Kept;
 use super::kind::{Kind, Managed};
 use super::moment::Moment;
 use super::visible;
+use crate::facts::Text;
 
 /// The version of the format. A field that is new does not change it; one that means something
 /// else does.
@@ -27,33 +29,33 @@ pub struct Line {
     pub kind: Kind,
     /// The connection. Of a change to a device, the one over which it was asked for.
     #[serde(default, skip_serializing_if = "str::is_empty")]
-    pub connection: Box<str>,
+    pub connection: Text,
     /// The address at the other end of the socket, with its port; of lines that were left out,
     /// without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub remote: Option<Box<str>>,
+    pub remote: Option<Text>,
     /// The address at this end, with its port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub local: Option<Box<str>>,
+    pub local: Option<Text>,
     /// What was decided: a kind of verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub verdict: Option<Box<str>>,
+    pub verdict: Option<Text>,
     /// Why it was refused, or kept waiting; why it was refused before anything was decided; how
     /// it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Box<str>>,
+    pub reason: Option<Text>,
     /// What the admission is bounded by, as a policy writes it; nothing when by nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub grant: Option<Box<str>>,
+    pub grant: Option<Text>,
     /// The law that changed the answer of the clause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub law: Option<Box<str>>,
+    pub law: Option<Text>,
     /// The clause that decided: its label, or `file:line`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<Box<str>>,
+    pub by: Option<Text>,
     /// A short hash of that clause's text: it stays when lines above it change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clause: Option<Box<str>>,
+    pub clause: Option<Text>,
     /// The policy that decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyName>,
@@ -62,22 +64,22 @@ pub struct Line {
     pub answer: Option<Answer>,
     /// Why the server behind did not take a client that was let in. The client is not told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cause: Option<Box<str>>,
+    pub cause: Option<Text>,
     /// What the client calls itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub says: Option<Says>,
     /// The device that the client names, proven or not; or the one that was changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub device: Option<Box<str>>,
+    pub device: Option<Text>,
     /// The request that waits for the owner, or that was resolved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<Box<str>>,
+    pub request: Option<Text>,
     /// The scopes that are asked for, as they were sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asked: Option<Vec<Box<str>>>,
+    pub asked: Option<Arc<[Box<str>]>>,
     /// The scopes of the session; of a change, those that the device has now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scopes: Option<Vec<Box<str>>>,
+    pub scopes: Option<Arc<[Box<str>]>>,
     /// When what was admitted or approved ends, where it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Moment>,
@@ -89,7 +91,7 @@ pub struct Line {
     pub action: Option<Managed>,
     /// Of a change to a token: the role that it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub role: Option<Box<str>>,
+    pub role: Option<Text>,
     /// Of a change: who asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
@@ -101,19 +103,19 @@ pub struct Line {
     pub facts: Option<Kept>,
     /// What shows facts, in phrases, where the facts do not say it by themselves.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub evidence: BTreeMap<Box<str>, Box<str>>,
+    pub evidence: BTreeMap<Text, Text>,
 }
 
 /// A policy, as a line names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyName {
     /// A path as it was given to the gateway, or `built-in:NAME`.
-    pub file: Box<str>,
+    pub file: Text,
     /// The first digits of a hash over its texts.
-    pub digest: Box<str>,
+    pub digest: Text,
     /// A hash over what it means, as soon as that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fingerprint: Option<Box<str>>,
+    pub fingerprint: Option<Text>,
 }
 
 /// What was answered.
@@ -124,13 +126,13 @@ pub struct Answer {
     pub admitted: bool,
     /// `error.code` of the response; over HTTP `error.type`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<Box<str>>,
+    pub code: Option<Text>,
     /// `error.details.code` of the response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub details: Option<Box<str>>,
+    pub details: Option<Text>,
     /// What the client was told, where nothing else says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<Box<str>>,
+    pub message: Option<Text>,
     /// The code it was closed with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub close: Option<u16>,
@@ -147,13 +149,13 @@ pub struct Answer {
 pub struct Says {
     /// `client.displayName`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<Box<str>>,
+    pub name: Option<Text>,
     /// `client.version`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<Box<str>>,
+    pub version: Option<Text>,
     /// `User-Agent` of the HTTP head.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub agent: Option<Box<str>>,
+    pub agent: Option<Text>,
 }
 
 /// What is asked for beyond what a device was approved for.
@@ -161,29 +163,29 @@ pub struct Says {
 #[serde(rename_all = "camelCase")]
 pub struct Upgraded {
     /// What is missing first.
-    pub reason: Box<str>,
+    pub reason: Text,
     /// The roles that were approved.
     pub roles_from: Vec<Box<str>>,
     /// The role that is asked for.
-    pub role_to: Box<str>,
+    pub role_to: Text,
     /// The scopes that were approved.
     pub scopes_from: Vec<Box<str>>,
     /// The scopes that are asked for.
     pub scopes_to: Vec<Box<str>>,
     /// Which scopes cover others.
-    pub scope_rule: Box<str>,
+    pub scope_rule: Text,
     /// The platform that was approved, where another one is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub platform_from: Option<Box<str>>,
+    pub platform_from: Option<Text>,
     /// The platform that is named instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub platform_to: Option<Box<str>>,
+    pub platform_to: Option<Text>,
     /// The device family that was approved, where another one is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub family_from: Option<Box<str>>,
+    pub family_from: Option<Text>,
     /// The device family that is named instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub family_to: Option<Box<str>>,
+    pub family_to: Option<Text>,
 }
 
 /// Who asked for a change to a device.
@@ -192,22 +194,22 @@ pub struct Upgraded {
 pub struct Owner {
     /// The device of the session, where it has proved one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub device: Option<Box<str>>,
+    pub device: Option<Text>,
     /// Whether its device token let it in.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_device_token: bool,
     /// The scopes of the session.
-    pub scopes: Vec<Box<str>>,
+    pub scopes: Arc<[Box<str>]>,
 }
 
 impl Line {
     /// A line that says nothing yet.
-    pub(super) fn new(kind: Kind, time_ms: i64, connection: &str) -> Self {
+    pub(super) fn new(kind: Kind, time_ms: i64, connection: Text) -> Self {
         Line {
             version: VERSION,
             time: Moment(time_ms),
             kind,
-            connection: connection.into(),
+            connection,
             remote: None,
             local: None,
             verdict: None,

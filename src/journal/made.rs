@@ -1,6 +1,7 @@
 //! Lines made of what an admission, a session or an owner's call holds.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::kept::Kept;
 use super::kind::{Fault, Finish, Kind, Managed, Unfinished};
@@ -10,7 +11,7 @@ use crate::admission::{AccessUpgrade, Admission, Event, RefusedUpgrade, Reply, U
 use crate::compile::ClauseId;
 use crate::decide::Decision;
 use crate::explain::{Explanation, Subject};
-use crate::facts::{AttributeId, Facts, Stage, Transport};
+use crate::facts::{AttributeId, Facts, Stage, Text, Transport};
 use crate::handshake::{Socket, clean};
 use crate::pairing::change::{Change, Write};
 use crate::pairing::rpc::{Call, Caller};
@@ -32,19 +33,19 @@ const LONGEST_AGENT: usize = 160;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
     /// Its id: a UUID.
-    pub id: Box<str>,
+    pub id: Text,
     /// The address at the other end of the socket; TCP only.
     pub remote: Option<SocketAddr>,
     /// The address at this end; TCP only.
     pub local: Option<SocketAddr>,
     /// What the client's program calls itself, fit for a terminal.
-    pub agent: Option<Box<str>>,
+    pub agent: Option<Text>,
 }
 
 impl Connection {
     /// A connection by its socket, and by `User-Agent` where it sent one.
     #[must_use]
-    pub fn new(id: &str, socket: &Socket, agent: Option<&str>) -> Self {
+    pub fn new(id: impl Into<Text>, socket: &Socket, agent: Option<&str>) -> Self {
         Connection {
             id: id.into(),
             remote: socket.peer,
@@ -55,7 +56,7 @@ impl Connection {
 
     /// A connection that may go on to be a WebSocket.
     #[must_use]
-    pub fn of(id: &str, upgrade: &Upgrade) -> Self {
+    pub fn of(id: impl Into<Text>, upgrade: &Upgrade) -> Self {
         Connection::new(id, upgrade.socket(), upgrade.agent())
     }
 
@@ -69,13 +70,13 @@ impl Connection {
             remote: text(self.remote),
             local: text(self.local),
             says,
-            ..Line::new(kind, time_ms, &self.id)
+            ..Line::new(kind, time_ms, self.id.clone())
         }
     }
 }
 
 /// A text of a client's on one line, cut before it is escaped.
-fn cut(text: &str, longest: usize) -> Box<str> {
+fn cut(text: &str, longest: usize) -> Text {
     let start: String = text.chars().take(longest).collect();
     let shown = visible(start.trim());
     match text.chars().nth(longest) {
@@ -101,29 +102,26 @@ impl Line {
         } = &admission.event;
         let base = connection.line(Kind::Decided, *time_ms);
         let permit = admission.permit.as_ref();
-        let asked = boxed(asked);
         let agent = base.says.and_then(|says| says.agent);
         let line = Line {
             answer: Some(Answer::of(&admission.reply)),
             says: Some(Says {
-                name: name.as_deref().map(Into::into),
-                version: Some(version.as_str())
-                    .filter(|version| !version.is_empty())
-                    .map(Into::into),
+                name: name.clone(),
+                version: Some(version).filter(|version| !version.is_empty()).cloned(),
                 agent,
             }),
-            device: device.as_deref().map(Into::into),
+            device: device.clone(),
             request: request_id.clone(),
-            scopes: permit.map(|permit| permit.scopes().to_vec()),
+            scopes: permit.map(|permit| Arc::clone(permit.shared_scopes())),
             until: permit.and_then(|permit| permit.until_ms().map(Moment)),
             upgrade: upgrade
                 .as_ref()
-                .map(|upgrade| Upgraded::of(upgrade, role.name(), &asked)),
-            asked: Some(asked),
+                .map(|upgrade| Upgraded::of(upgrade, role.name(), asked)),
+            asked: Some(Arc::clone(asked)),
             facts: Some(Kept::new(&admission.facts, Stage::Connect)),
             ..base
         };
-        let law = admission.decision.law.map(|law| law.name().into());
+        let law = admission.decision.law.map(|law| Text::word(law.name()));
         line.judged(
             policy,
             admission.decision.verdict,
@@ -148,11 +146,11 @@ impl Line {
         let line = Line {
             remote: address.map(|ip| ip.to_string().into()),
             device: subject.device.as_deref().map(|id| clean(id).into()),
-            asked: Some(boxed(&subject.requested_scopes)),
+            asked: Some(boxed(&subject.requested_scopes).into()),
             facts: Some(Kept::new(facts, Stage::Connect)),
-            ..Line::new(Kind::Decided, 0, "")
+            ..Line::new(Kind::Decided, 0, Text::EMPTY)
         };
-        line.judged(policy, verdict, by, law.map(|law| law.name().into()))
+        line.judged(policy, verdict, by, law.map(|law| Text::word(law.name())))
     }
 
     /// The same, of a decision that could not be kept, and was answered otherwise: see
@@ -183,7 +181,7 @@ impl Line {
     pub fn shown_by(mut self, evidence: Vec<(AttributeId, String)>) -> Self {
         let phrases = evidence.into_iter();
         self.evidence = phrases
-            .map(|(id, phrase)| (id.row().name.into(), phrase.into()))
+            .map(|(id, phrase)| (Text::word(id.row().name), phrase.into()))
             .collect();
         self
     }
@@ -198,7 +196,7 @@ impl Line {
         refused: Option<(&Policy, &RefusedUpgrade)>,
     ) -> Self {
         let line = Line {
-            reason: Some(http_reason(reason).into()),
+            reason: Some(Text::word(http_reason(reason))),
             answer: Some(Answer {
                 http: Some(HttpRefusal::of(reason).status),
                 ..Answer::default()
@@ -229,7 +227,7 @@ impl Line {
             Reply::Closed(close) => Some(&close.reason),
         };
         Line {
-            reason: Some(Fault::of(reply).name().into()),
+            reason: Some(Text::word(Fault::of(reply).name())),
             answer: Some(Answer {
                 message: message.map(|message| cut(message, LONGEST_MESSAGE)),
                 ..Answer::of(reply)
@@ -250,7 +248,7 @@ impl Line {
         close: Option<u16>,
     ) -> Self {
         Line {
-            reason: Some(why.name().into()),
+            reason: Some(Text::word(why.name())),
             answer: close.map(|code| Answer {
                 close: Some(code),
                 ..Answer::default()
@@ -270,7 +268,7 @@ impl Line {
         close: Option<u16>,
     ) -> Self {
         Line {
-            reason: Some(why.name().into()),
+            reason: Some(Text::word(why.name())),
             answer: close.map(|code| Answer {
                 admitted: true,
                 close: Some(code),
@@ -332,7 +330,7 @@ impl Line {
     pub fn lines_dropped(time_ms: i64, count: u64) -> Self {
         Line {
             dropped: Some(count),
-            ..Line::new(Kind::LinesDropped, time_ms, "")
+            ..Line::new(Kind::LinesDropped, time_ms, Text::EMPTY)
         }
     }
 
@@ -343,37 +341,32 @@ impl Line {
         Line {
             remote: from.map(Into::into),
             dropped: Some(count),
-            ..Line::new(Kind::LinesLeftOut, time_ms, "")
+            ..Line::new(Kind::LinesLeftOut, time_ms, Text::EMPTY)
         }
     }
 
-    fn judged(
-        self,
-        policy: &Policy,
-        verdict: Verdict,
-        by: ClauseId,
-        law: Option<Box<str>>,
-    ) -> Self {
+    fn judged(self, policy: &Policy, verdict: Verdict, by: ClauseId, law: Option<Text>) -> Self {
         let reason = match verdict {
             Verdict::Reject(reason) => Some(reason.name()),
             Verdict::RequirePairing(reason) => Some(reason.name()),
             Verdict::Approve(_) | Verdict::SilentApprove(_) => None,
         };
         let grant = verdict.grant().map(|grant| grant.to_string());
-        let inside = |text: String| -> Box<str> {
-            text.trim_start_matches('(').trim_end_matches(')').into()
-        };
+        let clause = policy.clause_name(by);
+        let (file, digest, fingerprint) = policy.names();
+        let inside =
+            |text: String| -> Text { text.trim_start_matches('(').trim_end_matches(')').into() };
         Line {
-            verdict: Some(verdict.kind().name().into()),
-            reason: reason.map(Into::into),
+            verdict: Some(Text::word(verdict.kind().name())),
+            reason: reason.map(Text::word),
             grant: grant.filter(|text| !text.is_empty()).map(inside),
             law,
-            by: Some(policy.label(by).into()),
-            clause: Some(policy.clause_hash(by).into()),
+            by: Some(clause.label.clone()),
+            clause: Some(clause.hash.clone()),
             policy: Some(PolicyName {
-                file: policy.name().into(),
-                digest: policy.digest().into(),
-                fingerprint: policy.known_fingerprint().map(Into::into),
+                file: file.clone(),
+                digest: digest.clone(),
+                fingerprint: fingerprint.cloned(),
             }),
             ..self
         }
@@ -395,7 +388,7 @@ impl Answer {
                     .as_ref()
                     .and_then(|details| details.get("code"));
                 Answer {
-                    code: Some(refusal.code.name().into()),
+                    code: Some(Text::word(refusal.code.name())),
                     details: details.and_then(|code| code.as_str()).map(Into::into),
                     close,
                     ..Answer::default()
@@ -425,12 +418,12 @@ impl Upgraded {
         let (platform_from, platform_to) = other(&upgrade.platform);
         let (family_from, family_to) = other(&upgrade.family);
         Upgraded {
-            reason: upgrade.reason.name().into(),
+            reason: Text::word(upgrade.reason.name()),
             roles_from: boxed(&upgrade.roles),
             role_to: role.into(),
             scopes_from: boxed(&upgrade.scopes),
             scopes_to,
-            scope_rule: upgrade.rule.name().into(),
+            scope_rule: Text::word(upgrade.rule.name()),
             platform_from,
             platform_to,
             family_from,

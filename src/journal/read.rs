@@ -5,7 +5,7 @@ use super::line::{Line, VERSION};
 use crate::explain::Subject;
 use crate::facts::metadata::normalize_metadata;
 use crate::facts::scopes::ScopeRule;
-use crate::facts::{AttributeId, Facts};
+use crate::facts::{AttributeId, Facts, Text};
 use crate::handshake;
 use crate::source::visible;
 
@@ -111,7 +111,7 @@ impl Line {
         let Some(upgrade) = &self.upgrade else {
             return Vec::new();
         };
-        let change = |name: &str, was: &Option<Box<str>>, is: &Option<Box<str>>| {
+        let change = |name: &str, was: &Option<Text>, is: &Option<Text>| {
             let (was, is) = (was.as_deref()?, is.as_deref()?);
             let is_shown = if is.is_empty() { "not said" } else { is };
             (!was.is_empty() && normalize_metadata(was) != normalize_metadata(is))

@@ -17,7 +17,7 @@ use crate::source::is_hidden;
 fn written(facts: &Facts, until: Stage) -> Line {
     Line {
         facts: Some(Kept::new(facts, until)),
-        ..Line::new(Kind::Decided, 1_770_000_000_000, "connection")
+        ..Line::new(Kind::Decided, 1_770_000_000_000, "connection".into())
     }
 }
 

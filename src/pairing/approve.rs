@@ -115,7 +115,7 @@ pub fn approve(
             decision: Decision::Approved,
             at_ms: now_ms,
         }],
-        ..Change::none(&pending.device_id)
+        ..Change::none(&*pending.device_id)
     })
 }
 
@@ -171,7 +171,7 @@ fn approved(
         let replaces = approver.replaces_tokens(rules);
         let token = match old {
             Some(old) if !replaces && old.revoked_at_ms.is_none() => Token {
-                scopes,
+                scopes: scopes.into(),
                 ..old.clone()
             },
             Some(_) | None => renewed(tokens.get(&role), &role, &scopes, None, fresh, now_ms),

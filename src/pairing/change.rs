@@ -5,12 +5,14 @@
 //! it. Time, ids and secrets come from the caller, through [`Fresh`].
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
 use super::record::{NodePending, Pending, Record};
 use super::standing::Standing;
 use crate::facts::word::words;
+use crate::facts::{Role, Text};
 use crate::secret::Secret;
 
 /// What happens to one thing that is kept.
@@ -51,13 +53,65 @@ impl<T> Write<T> {
     }
 }
 
+/// When, from where and with what a device was last there. Nobody is promised that, and nothing is
+/// decided by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// Where it came from, where that is known and not this host.
+    pub remote_ip: Option<IpAddr>,
+    /// When it was connected, in Unix milliseconds, where that is kept.
+    pub connected_at_ms: Option<i64>,
+    /// The role whose token let it in, and when, in Unix milliseconds.
+    pub token_used: Option<(Role, i64)>,
+}
+
+/// Why a device was last seen, as records say it.
+const CONNECTED: &str = "connect";
+
+impl Notes {
+    /// Whether there is nothing to note.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Notes::default()
+    }
+
+    fn then(self, later: Notes) -> Notes {
+        Notes {
+            remote_ip: later.remote_ip.or(self.remote_ip),
+            connected_at_ms: later.connected_at_ms.or(self.connected_at_ms),
+            token_used: later.token_used.or(self.token_used),
+        }
+    }
+
+    /// Notes it in a record.
+    fn put(&self, record: &mut Record) {
+        if let Some(ip) = self.remote_ip {
+            record.remote_ip = Some(ip.to_string().into());
+        }
+        if let Some(at_ms) = self.connected_at_ms {
+            record.last_seen_at_ms = Some(at_ms);
+            record.last_seen_reason = Some(CONNECTED.into());
+        }
+        if let Some((role, at_ms)) = self.token_used
+            && let Some(token) = record
+                .tokens
+                .as_mut()
+                .and_then(|it| it.get_mut(role.name()))
+        {
+            token.last_used_at_ms = Some(at_ms);
+        }
+    }
+}
+
 /// What is written of one device, and told of it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Change {
     /// Whose change it is.
-    pub device_id: Box<str>,
+    pub device_id: Text,
     /// Its pairing record.
     pub record: Write<Record>,
+    /// What is noted in the record, once it is written.
+    pub notes: Notes,
     /// Its request that waits for the owner. A device has one at most, so one that is put
     /// takes the place of any other.
     pub pending: Write<Pending>,
@@ -70,7 +124,7 @@ pub struct Change {
 impl Change {
     /// Nothing, of this device.
     #[must_use]
-    pub fn none(device_id: &str) -> Self {
+    pub fn none(device_id: impl Into<Text>) -> Self {
         Change {
             device_id: device_id.into(),
             ..Change::default()
@@ -80,27 +134,28 @@ impl Change {
     /// Whether nothing is written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.record.is_keep() && self.pending.is_keep() && self.node_pending.is_keep()
+        self.keeps_all() && self.notes.is_empty()
     }
 
-    /// Whether all that it writes is when, and from where, the device was last there. Nobody is
-    /// promised that, and nothing is decided by it.
+    /// Whether it writes notes, and nothing else.
     #[must_use]
-    pub fn only_notes(&self, before: &Standing) -> bool {
-        let rest = self.pending.is_keep() && self.node_pending.is_keep() && self.events.is_empty();
-        match (&self.record, &before.record) {
-            (Write::Put(after), Some(before)) => {
-                rest && after.without_notes() == before.without_notes()
-            }
-            (Write::Put(_) | Write::Remove | Write::Keep, _) => false,
-        }
+    pub fn only_notes(&self) -> bool {
+        self.keeps_all() && self.events.is_empty() && !self.notes.is_empty()
+    }
+
+    fn keeps_all(&self) -> bool {
+        self.record.is_keep() && self.pending.is_keep() && self.node_pending.is_keep()
     }
 
     /// What is remembered when it has been written.
     #[must_use]
     pub fn apply(&self, before: &Standing) -> Standing {
+        let mut record = self.record.after(before.record.as_ref()).cloned();
+        if let Some(record) = &mut record {
+            self.notes.put(record);
+        }
         Standing {
-            record: self.record.after(before.record.as_ref()).cloned(),
+            record,
             pending: self.pending.after(before.pending.as_ref()).cloned(),
             node_pending: self
                 .node_pending
@@ -116,6 +171,7 @@ impl Change {
         Change {
             device_id: self.device_id,
             record: self.record.then(later.record),
+            notes: self.notes.then(later.notes),
             pending: self.pending.then(later.pending),
             node_pending: self.node_pending.then(later.node_pending),
             events: self.events,

@@ -88,7 +88,7 @@ pub fn carry_out(
 ) -> Outcome {
     let mut work = Work {
         standing: Cow::Borrowed(standing),
-        change: Change::none(ask.device_id),
+        change: Change::none(ask.device_id.clone()),
     };
     if ask.by_device_token {
         let used = use_token(&work.standing, ask.role, now_ms);
@@ -159,7 +159,10 @@ impl Work<'_> {
         if later.is_empty() && later.events.is_empty() {
             return;
         }
-        self.standing = Cow::Owned(later.apply(&self.standing));
+        // Nothing that follows depends on notes.
+        if !later.only_notes() {
+            self.standing = Cow::Owned(later.apply(&self.standing));
+        }
         self.change = std::mem::take(&mut self.change).then(later);
     }
 
@@ -226,7 +229,10 @@ fn lacks(
     now_ms: i64,
     rules: &Compatibility,
 ) -> Vec<PairingReason> {
-    let family = ask.family(rules).map(normalize_metadata);
+    let family = ask
+        .family(rules)
+        .map(normalize_metadata)
+        .unwrap_or_default();
     let request = DeviceRequest {
         device_id: ask.device_id,
         public_key: ask.public_key,
@@ -235,7 +241,7 @@ fn lacks(
         role: ask.role,
         scopes: ask.scopes,
         platform: &normalize_metadata(ask.platform.unwrap_or_default()),
-        device_family: &family.unwrap_or_default(),
+        device_family: &family,
     };
     let relation = standing.relation(&request, Rules::of(rules), now_ms);
     match relation.pairing {

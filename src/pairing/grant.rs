@@ -51,7 +51,7 @@ pub fn grant(
     let mut tokens = record.tokens.clone().unwrap_or_default();
     let token = match tokens.get(name) {
         Some(old) if old.revoked_at_ms.is_none() => Token {
-            scopes: carried(&of_role),
+            scopes: carried(&of_role).into(),
             ..old.clone()
         },
         old => {
@@ -70,7 +70,7 @@ pub fn grant(
             approved_via: rules.pairing.provenance.then_some(Via::Owner),
             ..record.clone()
         }),
-        ..Change::none(&record.device_id)
+        ..Change::none(&*record.device_id)
     })
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
+use std::sync::Arc;
 
 use super::change::{Change, Write};
 use super::standing::Standing;
@@ -17,8 +18,8 @@ pub(super) struct Kept {
     totals: Totals,
 }
 
-/// A standing that is not empty, at its version.
-pub(super) type Entry = (Standing, Version);
+/// A standing that is not empty, at its version. Whoever loads it shares it.
+pub(super) type Entry = (Arc<Standing>, Version);
 
 /// What is counted, so that a commit looks at no other device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,16 +61,22 @@ impl Kept {
         self.devices.get(device_id).cloned().unwrap_or_default()
     }
 
+    /// The version that a device is at.
+    pub(super) fn version(&self, device_id: &str) -> Version {
+        let entry = self.devices.get(device_id);
+        entry.map_or(Version::NOTHING, |(_, version)| *version)
+    }
+
     /// All of it, in the order of device ids.
-    pub(super) fn list(&self) -> Vec<Entry> {
-        self.devices.values().cloned().collect()
+    pub(super) fn list(&self) -> Vec<(Standing, Version)> {
+        self.devices.values().map(unshared).collect()
     }
 
     /// Of it what has a request that waits, in the same order.
-    pub(super) fn waiting(&self) -> Vec<Entry> {
+    pub(super) fn waiting(&self) -> Vec<(Standing, Version)> {
         let all = self.devices.values();
         let waiting = all.filter(|(standing, _)| standing.pending.is_some());
-        waiting.cloned().collect()
+        waiting.map(unshared).collect()
     }
 
     /// The device whose request waits by this id.
@@ -152,14 +159,14 @@ impl Batch<'_> {
         if change.device_id.is_empty() {
             return Ok(expected);
         }
-        let before = match self.written.get(&change.device_id) {
+        let before = match self.written.get(&*change.device_id) {
             Some(written) => written.as_ref(),
-            None => self.kept.devices.get(&change.device_id),
+            None => self.kept.devices.get(&*change.device_id),
         };
         let nothing = Standing::default();
         let (before, version) = before
             .map_or((&nothing, Version::NOTHING), |(standing, version)| {
-                (standing, *version)
+                (&**standing, *version)
             });
         if version != expected {
             return Err(StoreError::Conflict);
@@ -188,10 +195,10 @@ impl Batch<'_> {
         let version = Version(totals.commits);
         let (entry, version) = match after == nothing {
             true => (None, Version::NOTHING),
-            false => (Some((after, version)), version),
+            false => (Some((after.into(), version)), version),
         };
         self.totals = totals;
-        self.written.insert(change.device_id.clone(), entry);
+        self.written.insert((&change.device_id).into(), entry);
         Ok(version)
     }
 
@@ -221,6 +228,10 @@ impl Written {
     pub(super) fn commits(&self) -> u64 {
         self.totals.commits
     }
+}
+
+fn unshared((standing, version): &Entry) -> (Standing, Version) {
+    (Standing::clone(standing), *version)
 }
 
 fn waits(standing: &Standing) -> bool {

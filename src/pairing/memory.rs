@@ -4,7 +4,7 @@
     reason = "a store is shared by connections; nothing is decided under the lock"
 )]
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::change::Change;
 use super::kept::Kept;
@@ -41,7 +41,7 @@ impl Default for Memory {
 }
 
 impl Store for Memory {
-    fn load(&self, device_id: &str) -> Result<(Standing, Version), StoreError> {
+    fn load(&self, device_id: &str) -> Result<(Arc<Standing>, Version), StoreError> {
         Ok(self.kept().load(device_id))
     }
 

@@ -6,12 +6,13 @@
 //! them with their tokens. What may change in them, and when, is in [`super::change`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::facts::word::words;
-use crate::facts::{Client, Mode};
+use crate::facts::{Client, Mode, Text};
 use crate::secret::Secret;
 use crate::settings::compatibility::ApprovedBaseline;
 
@@ -128,20 +129,6 @@ impl Record {
         }
     }
 
-    /// Without what says when, and from where, it was last there.
-    pub(super) fn without_notes(&self) -> Record {
-        let mut record = Record {
-            remote_ip: None,
-            last_seen_at_ms: None,
-            last_seen_reason: None,
-            ..self.clone()
-        };
-        for token in record.tokens.iter_mut().flat_map(BTreeMap::values_mut) {
-            token.last_used_at_ms = None;
-        }
-        record
-    }
-
     /// Whether it has ended, at `now_ms` in Unix milliseconds.
     #[must_use]
     pub fn has_ended(&self, now_ms: i64) -> bool {
@@ -178,10 +165,10 @@ pub struct Token {
     #[serde(skip_serializing)]
     pub token: Secret,
     /// The role it is for.
-    pub role: Box<str>,
+    pub role: Text,
     /// The scopes it carries.
     #[serde(default)]
-    pub scopes: Vec<Box<str>>,
+    pub scopes: Arc<[Box<str>]>,
     /// When it was made, in Unix milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at_ms: Option<i64>,

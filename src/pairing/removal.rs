@@ -27,7 +27,7 @@ pub fn reject(
             decision: Decision::Rejected,
             at_ms: now_ms,
         }],
-        ..Change::none(&pending.device_id)
+        ..Change::none(&*pending.device_id)
     })
 }
 
@@ -38,7 +38,7 @@ pub fn remove(standing: &Standing, rules: &Compatibility) -> Option<Change> {
     let record = standing.record.as_ref()?;
     let mut change = Change {
         record: Write::Remove,
-        ..Change::none(&record.device_id)
+        ..Change::none(&*record.device_id)
     };
     if rules.pairing.remove_requests {
         if standing.pending.is_some() {
@@ -64,7 +64,7 @@ pub fn expire(standing: &Standing, now_ms: i64, rules: &Compatibility) -> Option
     Some(Change {
         record: record.map_or(Write::Keep, |_| Write::Remove),
         pending: pending.map_or(Write::Keep, |_| Write::Remove),
-        ..Change::none(device_id)
+        ..Change::none(&**device_id)
     })
 }
 
@@ -107,7 +107,7 @@ pub fn superfluous<'a>(
     });
     old.map(|record| Change {
         record: Write::Remove,
-        ..Change::none(&record.device_id)
+        ..Change::none(&*record.device_id)
     })
     .collect()
 }

@@ -2,12 +2,14 @@
 //!
 //! Whether it may be made, and whether it needs asking, is decided elsewhere.
 
+use std::net::IpAddr;
+
 use super::change::{Change, Decision, Event, Fresh, Write};
 use super::key::{PublicKey, same_key};
 use super::lists::{MOST_SCOPES, bounded, united, within};
 use super::record::{Came, Issuer, Pending};
 use super::standing::Standing;
-use crate::facts::{Client, Mode, Role};
+use crate::facts::{Client, Mode, Role, Text};
 use crate::settings::Compatibility;
 use crate::settings::compatibility::{Repeat, Supersede};
 
@@ -18,7 +20,7 @@ pub const MOST_REPLACED: usize = 8;
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
     /// The device id.
-    pub device_id: &'a str,
+    pub device_id: &'a Text,
     /// Its public key, in any spelling.
     pub public_key: &'a str,
     /// The role it asks for.
@@ -36,7 +38,7 @@ pub struct Ask<'a> {
     /// How it says it works.
     pub mode: Mode,
     /// Where it comes from, where that is known and not this host.
-    pub remote_ip: Option<&'a str>,
+    pub remote_ip: Option<IpAddr>,
     /// How it comes, where that is all there is to tell.
     pub came: Option<Came>,
     /// The page that asks.
@@ -107,7 +109,7 @@ pub fn request(
     let waiting = standing
         .waiting(ask.device_id, rules.request_ttl_ms, now_ms)
         .filter(|waiting| same_key(&waiting.public_key, ask.public_key));
-    let mut change = Change::none(ask.device_id);
+    let mut change = Change::none(ask.device_id.clone());
     let Some(waiting) = waiting else {
         let asked = numbered(asked, fresh);
         announce(&mut change, &asked);
@@ -186,7 +188,7 @@ fn written(
     rules: &Compatibility,
 ) -> Pending {
     let role = ask.role.name();
-    let known = |record: &super::record::Record| &*record.device_id == ask.device_id;
+    let known = |record: &super::record::Record| *record.device_id == **ask.device_id;
     Pending {
         request_id: "".into(),
         device_id: ask.device_id.into(),
@@ -199,7 +201,7 @@ fn written(
         role: Some(role.into()),
         roles: Some(vec![role.into()]),
         scopes: rules.pairing.list(bounded(ask.scopes)),
-        remote_ip: ask.remote_ip.map(Into::into),
+        remote_ip: ask.remote_ip.map(|ip| ip.to_string().into()),
         silent: Some(silent),
         is_repair: Some(standing.record.as_ref().is_some_and(known)),
         ts: now_ms,

@@ -86,7 +86,7 @@ pub fn gives_way(
             decision: Decision::Rejected,
             at_ms: now_ms,
         }],
-        ..Change::none(&pending.device_id)
+        ..Change::none(&*pending.device_id)
     };
     Some((change, version))
 }
@@ -126,7 +126,7 @@ mod tests {
         let (change, _) = gives_way(waiting, asks, is_full, 9)?;
         assert_eq!(change.pending, Write::Remove);
         assert_eq!(change.events.len(), 1);
-        Some(change.device_id.into())
+        Some(change.device_id.to_string())
     }
 
     #[test]

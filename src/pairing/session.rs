@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::change::{Change, Fresh, Write};
+use super::change::{Change, Fresh, Notes, Write};
 use super::lists::united;
 use super::record::{NodePending, Record};
 use super::request::Ask;
@@ -12,47 +12,53 @@ use crate::facts::Role;
 use crate::settings::Compatibility;
 use crate::settings::compatibility::NodeSurface;
 
-/// Why a device was last seen, as records say it.
-const CONNECTED: &str = "connect";
-
 /// Brings the record of a paired device up to date. What it was approved with (key, platform,
 /// device family) stays: another of these is for the owner to approve.
 #[must_use]
 pub fn refresh(standing: &Standing, ask: &Ask<'_>, now_ms: i64, rules: &Compatibility) -> Change {
-    let none = Change::none(ask.device_id);
-    let own = |record: &&Record| &*record.device_id == ask.device_id;
+    let none = Change::none(ask.device_id.clone());
+    let own = |record: &&Record| *record.device_id == **ask.device_id;
     let Some(record) = standing.record.as_ref().filter(own) else {
         return none;
     };
+    let was_ip = record.remote_ip.as_deref().map(str::parse);
+    Change {
+        record: described(record, ask, rules).map_or(Write::Keep, Write::Put),
+        notes: Notes {
+            remote_ip: ask.remote_ip.filter(|ip| was_ip != Some(Ok(*ip))),
+            connected_at_ms: rules.pairing.provenance.then_some(now_ms),
+            token_used: None,
+        },
+        ..none
+    }
+}
+
+/// The record with what the device says of itself now, where that is something else.
+fn described(record: &Record, ask: &Ask<'_>, rules: &Compatibility) -> Option<Record> {
+    let (client, mode, role) = (ask.client.name(), ask.mode.name(), ask.role.name());
+    let named = |kept: &Option<Box<str>>, name: &str| kept.as_deref() == Some(name);
+    let same_name =
+        ask.display_name.is_none() || record.display_name.as_deref() == ask.display_name;
+    let same_client = named(&record.client_id, client) && named(&record.client_mode, mode);
+    if same_name && same_client && !rules.pairing.sessions_leave_scopes {
+        return None;
+    }
     let mut seen = Record {
-        client_id: Some(ask.client.name().into()),
-        client_mode: Some(ask.mode.name().into()),
+        client_id: Some(client.into()),
+        client_mode: Some(mode.into()),
         ..record.clone()
     };
     if let Some(name) = ask.display_name {
         seen.display_name = Some(name.into());
     }
-    if let Some(ip) = ask.remote_ip {
-        seen.remote_ip = Some(ip.into());
-    }
     if rules.pairing.sessions_leave_scopes {
-        let roles = united(record.roles.iter().flatten(), [ask.role.name()]);
+        let roles = united(record.roles.iter().flatten(), [role]);
         let scopes = united(record.scopes.iter().flatten(), ask.scopes);
-        seen.role = Some(ask.role.name().into());
+        seen.role = Some(role.into());
         seen.roles = Some(roles);
         seen.scopes = rules.pairing.list(scopes);
     }
-    if rules.pairing.provenance {
-        seen.last_seen_at_ms = Some(now_ms);
-        seen.last_seen_reason = Some(CONNECTED.into());
-    }
-    if seen == *record {
-        return none;
-    }
-    Change {
-        record: Write::Put(seen),
-        ..none
-    }
+    (seen != *record).then_some(seen)
 }
 
 /// Leaves waiting that a node wants what it may serve approved (`pairing.nodeSurface`). What it
@@ -65,7 +71,7 @@ pub fn node_surface(
     now_ms: i64,
     rules: &Compatibility,
 ) -> Change {
-    let none = Change::none(ask.device_id);
+    let none = Change::none(ask.device_id.clone());
     match (ask.role, rules.pairing.node_surface) {
         (Role::Operator, _) | (Role::Node, NodeSurface::None) => none,
         (Role::Node, NodeSurface::Request) if standing.node_pending.is_some() => none,
@@ -78,7 +84,7 @@ pub fn node_surface(
         },
         (Role::Node, NodeSurface::Record) => {
             let own = |record: &&Record| {
-                &*record.device_id == ask.device_id && record.pending_node_surface.is_none()
+                *record.device_id == **ask.device_id && record.pending_node_surface.is_none()
             };
             let Some(record) = standing.record.as_ref().filter(own) else {
                 return none;

@@ -330,12 +330,12 @@ fn read(connection: &mut Connection, path: &Path) -> Result<(Kept, i64), OpenErr
 }
 
 impl Store for Sqlite {
-    fn load(&self, device_id: &str) -> Result<(Standing, Version), StoreError> {
+    fn load(&self, device_id: &str) -> Result<(Arc<Standing>, Version), StoreError> {
         Ok(self.current()?.load(device_id))
     }
 
-    fn last_seen(&self, device_id: &str) -> Result<(Standing, Version), StoreError> {
-        Ok(self.kept().load(device_id))
+    fn last_version(&self, device_id: &str) -> Result<Version, StoreError> {
+        Ok(self.kept().version(device_id))
     }
 
     fn commit(&self, change: &Change, expected: Version) -> Result<Version, StoreError> {

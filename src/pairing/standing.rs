@@ -283,14 +283,13 @@ fn has_role(record: &Record, role: &str, rules: Rules) -> bool {
 
 /// Whether another platform still is the one that was approved.
 fn is_excused(record: &Record, request: &DeviceRequest<'_>, rules: Rules) -> bool {
-    let pinned = |text: &Option<Box<str>>| normalize_metadata(text.as_deref().unwrap_or_default());
     let claimed = Description {
         platform: request.platform,
         family: request.device_family,
     };
     let approved = Description {
-        platform: &pinned(&record.platform),
-        family: &pinned(&record.device_family),
+        platform: &normalize_metadata(record.platform.as_deref().unwrap_or_default()),
+        family: &normalize_metadata(record.device_family.as_deref().unwrap_or_default()),
     };
     rules.metadata == MetadataRule::SameFamily
         && same_platform(request.client, request.mode, claimed, approved)

@@ -4,6 +4,8 @@
 //! committed against the version that it was worked out from, so of two that race, one is
 //! told to look again.
 
+use std::sync::Arc;
+
 use super::change::Change;
 use super::removal::expire;
 use super::standing::Standing;
@@ -61,16 +63,16 @@ pub trait Store: Send + Sync {
     /// # Errors
     ///
     /// [`StoreError::Failed`].
-    fn load(&self, device_id: &str) -> Result<(Standing, Version), StoreError>;
+    fn load(&self, device_id: &str) -> Result<(Arc<Standing>, Version), StoreError>;
 
-    /// The same, but what others have committed since this store was asked last may not be seen.
-    /// A store that has to look elsewhere for that answers this one without.
+    /// The version alone, but what others have committed since this store was asked last may not be
+    /// seen. A store that has to look elsewhere for that answers this one without.
     ///
     /// # Errors
     ///
     /// [`StoreError::Failed`].
-    fn last_seen(&self, device_id: &str) -> Result<(Standing, Version), StoreError> {
-        self.load(device_id)
+    fn last_version(&self, device_id: &str) -> Result<Version, StoreError> {
+        self.load(device_id).map(|(_, version)| version)
     }
 
     /// Writes all of a change, or nothing, if the device is still at the expected version.

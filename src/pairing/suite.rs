@@ -1,6 +1,7 @@
 //! What every store has to pass: a store's own tests call [`check`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -66,7 +67,7 @@ fn pairs(device: &str, name: &str) -> Change {
 }
 
 fn nothing_is_remembered_of_a_stranger(store: &dyn Store) {
-    let nothing = (Standing::default(), Version::NOTHING);
+    let nothing = (Arc::default(), Version::NOTHING);
     assert_eq!(store.load("d").unwrap(), nothing);
     assert_eq!(store.list().unwrap(), []);
     assert_eq!(store.device_of_request("r").unwrap(), None);
@@ -88,10 +89,11 @@ fn what_is_committed_is_loaded(store: &dyn Store) {
     assert_eq!(store.device_of_request("r").unwrap(), None, "replaced");
     let (standing, loaded) = store.load("d").unwrap();
     assert_eq!(
-        (&standing, loaded),
+        (&*standing, loaded),
         (&both.apply(&Standing::default()), version)
     );
-    let token = standing.record.unwrap().token("operator").cloned().unwrap();
+    let record = standing.record.as_ref();
+    let token = record.unwrap().token("operator").cloned().unwrap();
     assert_eq!(token.token.expose(), "s3cret");
 
     store.commit(&asks("a", "r3"), Version::NOTHING).unwrap();
@@ -121,7 +123,7 @@ fn of_two_that_race_one_is_told(store: &dyn Store) {
         .iter()
         .filter(|(_, done)| *done == Err(StoreError::Conflict));
     assert_eq!((won.len(), lost.count()), (1, 1));
-    let kept = store.load("d").unwrap().0.record.unwrap();
+    let kept = store.load("d").unwrap().0.record.clone().unwrap();
     assert_eq!(kept.display_name.as_deref(), Some(won[0].0));
 
     // A version of another device is none of this one's.
@@ -201,10 +203,13 @@ fn a_naive_model_agrees(make: Make<'_>) {
                     request_id: id.clone().into(),
                     ts: 1,
                 }),
-                ..Change::none(&device)
+                ..Change::none(&*device)
             };
             let (before, version) = model.get(&device).cloned().unwrap_or_default();
-            prop_assert_eq!(store.load(&device).unwrap(), (before.clone(), version));
+            prop_assert_eq!(
+                store.load(&device).unwrap(),
+                (Arc::new(before.clone()), version)
+            );
             let expected = if stale { Version(u64::MAX) } else { version };
             let done = store.commit(&change, expected);
             if stale {

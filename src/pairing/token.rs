@@ -3,15 +3,16 @@
 //! Whether a token that was sent is good is in [`super::standing`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::change::{Change, Fresh, Write};
+use super::change::{Change, Fresh, Notes, Write};
 use super::key::same_key;
 use super::lists::carried;
 use super::record::{Issuer, Record, Token};
 use super::request::Ask;
 use super::standing::Standing;
-use crate::facts::Role;
 use crate::facts::scopes::covers;
+use crate::facts::{Role, Text};
 use crate::secret::Secret;
 use crate::settings::Compatibility;
 
@@ -21,9 +22,9 @@ pub struct IssuedToken {
     /// The secret.
     pub token: Secret,
     /// The role it is for.
-    pub role: Box<str>,
+    pub role: Text,
     /// The scopes it carries.
-    pub scopes: Vec<Box<str>>,
+    pub scopes: Arc<[Box<str>]>,
     /// When it was made or last replaced, in Unix milliseconds.
     pub issued_at_ms: i64,
     /// Whether it is new; else the device may have it already.
@@ -56,7 +57,7 @@ pub fn ensure_token(
     now_ms: i64,
     rules: &Compatibility,
 ) -> (Option<IssuedToken>, Change) {
-    let none = Change::none(ask.device_id);
+    let none = Change::none(ask.device_id.clone());
     let Some(record) = entitled(standing, ask, rules) else {
         return (None, none);
     };
@@ -84,7 +85,7 @@ fn entitled<'a>(
 ) -> Option<&'a Record> {
     let role = ask.role.name();
     let record = standing.record.as_ref().filter(|record| {
-        &*record.device_id == ask.device_id
+        *record.device_id == **ask.device_id
             && (rules.token_of_another_key || same_key(&record.public_key, ask.public_key))
     })?;
     let listed = record.approved_scopes.is_some() || record.scopes.is_some();
@@ -114,14 +115,13 @@ pub fn use_token(standing: &Standing, role: Role, now_ms: i64) -> Change {
     let Some(record) = &standing.record else {
         return Change::default();
     };
-    let Some(token) = record.token(role.name()) else {
-        return Change::none(&record.device_id);
-    };
-    let used = Token {
-        last_used_at_ms: Some(now_ms),
-        ..token.clone()
-    };
-    put(record, used)
+    Change {
+        notes: Notes {
+            token_used: record.token(role.name()).map(|_| (role, now_ms)),
+            ..Notes::default()
+        },
+        ..Change::none(&*record.device_id)
+    }
 }
 
 /// Why a token is not replaced or revoked. The client is told one sentence for all.
@@ -207,7 +207,7 @@ pub(super) fn renewed(
     Token {
         token: (fresh.secret)(),
         role: role.into(),
-        scopes: carried(scopes),
+        scopes: carried(scopes).into(),
         created_at_ms: old.and_then(|old| old.created_at_ms).or(Some(now_ms)),
         rotated_at_ms: old.map(|_| now_ms),
         revoked_at_ms: None,
@@ -218,12 +218,12 @@ pub(super) fn renewed(
 
 fn put(record: &Record, token: Token) -> Change {
     let mut tokens: BTreeMap<Box<str>, Token> = record.tokens.clone().unwrap_or_default();
-    tokens.insert(token.role.clone(), token);
+    tokens.insert((&token.role).into(), token);
     Change {
         record: Write::Put(Record {
             tokens: Some(tokens),
             ..record.clone()
         }),
-        ..Change::none(&record.device_id)
+        ..Change::none(&*record.device_id)
     }
 }

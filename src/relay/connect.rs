@@ -52,7 +52,7 @@ pub(super) fn frame(
         client: granted.client,
         mode: granted.mode,
         role: granted.role,
-        scopes: granted.scopes.to_vec(),
+        scopes: granted.scopes.into(),
         platform: said("platform").unwrap_or_default().into(),
         device_family: said("deviceFamily").map(Into::into),
         device: None,
@@ -132,7 +132,7 @@ mod tests {
         let claims = read.claims();
         let proof = crate::auth::device::prove(claims, "nonce", 1_000, 10);
         assert_eq!(proof, crate::facts::DeviceProof::Proven);
-        assert_eq!(claims.scopes, scopes);
+        assert_eq!(*claims.scopes, scopes);
         assert_eq!(frame.pointer("/params/caps"), sent.get("caps"));
         assert_eq!(
             frame.pointer("/params/auth"),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::facts::Text;
 use crate::pairing::change::Fresh;
 use crate::secret::Secret;
 
@@ -37,7 +38,7 @@ fn random<const BYTES: usize>() -> Result<[u8; BYTES], NoRandomness> {
 }
 
 /// A UUID (version 4), as OpenClaw names connections, nonces and requests.
-pub(super) fn uuid() -> Result<Box<str>, NoRandomness> {
+pub(super) fn uuid() -> Result<Text, NoRandomness> {
     let uuid = uuid::Builder::from_random_bytes(random()?).into_uuid();
     let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
     Ok((&*uuid.hyphenated().encode_lower(&mut text)).into())
@@ -56,7 +57,7 @@ pub(super) fn with_fresh<T>(step: impl FnOnce(&mut Fresh<'_>) -> T) -> Result<T,
             Box::default()
         })
     };
-    let mut request_id = || or_none(uuid());
+    let mut request_id = || or_none(uuid().map(|id| (&id).into()));
     let mut secret = || {
         let bytes = random::<32>().map(|bytes| URL_SAFE_NO_PAD.encode(bytes).into());
         Secret::new(&or_none(bytes))

@@ -38,7 +38,7 @@ use crate::admission::{
     self, Admission, Challenged, RefusedUpgrade, Reply, Upgrade, at_upgrade, refused_page,
     refused_upgrade,
 };
-use crate::facts::{OriginClass, PeerUid, Transport};
+use crate::facts::{OriginClass, PeerUid, Text, Transport};
 use crate::handshake::{self, Http, Socket};
 use crate::host::peer::Ends;
 use crate::journal::{Connection, Finish, Line, Unfinished};
@@ -56,7 +56,7 @@ struct Entered {
     /// What the request was judged by.
     judged_by: Arc<Snapshot>,
     connection: Connection,
-    nonce: Box<str>,
+    nonce: Text,
     /// When it is to be admitted at the latest.
     deadline: Instant,
     /// One of those that its client may have waiting.
@@ -169,7 +169,7 @@ async fn enter(
         local: accepted.local,
         tls: accepted.tls.is_some(),
         peer_uid: owner(shared, &accepted),
-        own_addresses: shared.own_addresses.clone(),
+        own_addresses: Arc::clone(&shared.own_addresses),
     };
     let stream = match (accepted.stream, accepted.tls) {
         (Stream::Tcp(stream), Some(tls)) => match timeout_at(deadline, tls.accept(stream)).await {
@@ -247,7 +247,7 @@ async fn enter(
             let most = Limits::DEFAULT.first_message_bytes;
             Became::Entered(Box::new(Entered {
                 websocket: WebSocket::new(stream, read, most).await,
-                connection: Connection::of(&id, &upgrade),
+                connection: Connection::of(id, &upgrade),
                 upgrade: *upgrade,
                 judged_by,
                 nonce,
@@ -286,15 +286,14 @@ async fn stream_of(upgraded: OnUpgrade, deadline: Instant) -> Option<(Buffered<S
 
 /// Who owns the other end, by the kernel's word.
 fn owner(shared: &Shared, accepted: &Accepted) -> PeerUid {
-    match (&accepted.stream, accepted.uid) {
-        (Stream::Tcp(stream), _) => shared.options.peers.tcp(|| {
-            Ok(Ends {
-                peer: stream.peer_addr()?,
-                local: stream.local_addr()?,
-            })
+    match (&accepted.stream, accepted.local, accepted.uid) {
+        // Our own end keeps the address that it was accepted with.
+        (Stream::Tcp(stream), Some(local), _) => shared.options.peers.tcp(|| {
+            let peer = stream.peer_addr()?;
+            Ok(Ends { peer, local })
         }),
-        (_, Some(uid)) => shared.options.peers.unix(uid),
-        (_, None) => PeerUid::Unknown,
+        (_, _, Some(uid)) => shared.options.peers.unix(uid),
+        (_, _, None) => PeerUid::Unknown,
     }
 }
 
@@ -303,7 +302,7 @@ pub(super) struct Doorway<'a> {
     pub(super) shared: &'a Arc<Shared>,
     pub(super) socket: &'a Socket,
     /// The connection's.
-    pub(super) id: &'a str,
+    pub(super) id: &'a Text,
     pub(super) seat: Option<&'a Seat>,
 }
 
@@ -372,7 +371,7 @@ pub(super) fn guarded(
             handshake::at_upgrade(&snapshot.settings, socket, head).client_ip,
         );
         let agent = head.values("user-agent").next().map(|(_, agent)| agent);
-        let connection = Connection::new(id, socket, agent);
+        let connection = Connection::new(id.clone(), socket, agent);
         let guard = guard.map(|guard| (&snapshot.policy, guard));
         let line = Line::upgrade_refused(&connection, now_ms(), reason, guard);
         shared
@@ -473,7 +472,7 @@ struct Presenting {
     upgrade: Upgrade,
     judged_by: Arc<Snapshot>,
     connection: Connection,
-    nonce: Box<str>,
+    nonce: Text,
     began: Instant,
 }
 
@@ -584,7 +583,7 @@ async fn decide(
         Some((upstream, mut link)) => {
             let behind = link.take_hello();
             most = takes(&behind).unwrap_or(most);
-            let server = Server::new(&shared.options.version, &session.live.connection);
+            let server = Server::new(&shared.options.version, &session.live.told.id);
             let ours = admitted.hello(&server, compatibility);
             let hello = relayed::hello(admitted, ours, behind, upstream.names());
             (hello, Some((upstream, link)))
@@ -695,7 +694,7 @@ fn hello(
             tick_ms: limits.tick_ms,
             ..Limits::DEFAULT
         },
-        ..Server::new(&shared.options.version, &session.live.connection)
+        ..Server::new(&shared.options.version, &session.live.told.id)
     };
     admitted.response(&server, compatibility)
 }

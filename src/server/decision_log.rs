@@ -90,7 +90,7 @@ impl Counts {
 }
 
 enum Message {
-    Line(String, Share),
+    Line(Arc<str>, Share),
     Flush(Sender<()>),
 }
 
@@ -139,11 +139,11 @@ impl DecisionLog {
 
     /// Writes a line, some time soon. It never waits.
     pub fn write(&self, line: &Line) {
-        self.write_text(line.text(), Share::Whole);
+        self.write_text(line.text().into(), Share::Whole);
     }
 
     /// Writes the text of a line.
-    pub(super) fn write_text(&self, text: String, share: Share) {
+    pub(super) fn write_text(&self, text: Arc<str>, share: Share) {
         let sender = self.sender.read().unwrap_or_else(PoisonError::into_inner);
         let sent = sender
             .as_ref()
@@ -709,7 +709,10 @@ mod tests {
         for count in 100..160 {
             log.write(&line(count));
             for _ in 0..50 {
-                log.write_text(Line::lines_left_out(0, None, 1).text(), Share::Stranger);
+                log.write_text(
+                    Line::lines_left_out(0, None, 1).text().into(),
+                    Share::Stranger,
+                );
                 strangers += 1;
             }
             assert!(log.flush(SOON));

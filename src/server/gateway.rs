@@ -24,6 +24,7 @@ use super::unadmitted::Unadmitted;
 use super::waiting::Waiting;
 use crate::auth::limiter::{LONGEST_DELAY_MS, Limiter};
 use crate::config::Limits;
+use crate::facts::Text;
 use crate::host::interface::{interfaces, own_addresses};
 use crate::host::peer::Peers;
 use crate::pairing::Standing;
@@ -150,10 +151,10 @@ pub(super) struct Shared {
     pub(super) files: Mutex<Files>,
     /// One reload at a time.
     pub(super) reloading: tokio::sync::Mutex<()>,
-    pub(super) own_addresses: Vec<IpAddr>,
+    pub(super) own_addresses: Arc<[IpAddr]>,
     pub(super) record: Record,
     pub(super) options: Options,
-    pub(super) boot_id: Box<str>,
+    pub(super) boot_id: Text,
     pub(super) started_ms: i64,
 }
 
@@ -190,7 +191,7 @@ impl Gateway {
             phase: watch::Sender::new(Phase::Open),
             files: Mutex::new(Files::watching(&options.watched)),
             reloading: tokio::sync::Mutex::default(),
-            own_addresses: own_addresses(&interfaces()),
+            own_addresses: own_addresses(&interfaces()).into(),
             record: Record::new(options.log.take()),
             options,
             boot_id: uuid()?,
@@ -274,7 +275,7 @@ impl Shared {
         before: &Standing,
         expected: Version,
     ) -> Result<Version, StoreError> {
-        if change.is_empty() || (change.only_notes(before) && self.notes.keep(change, expected)) {
+        if change.is_empty() || (change.only_notes() && self.notes.keep(change, expected)) {
             return Ok(expected);
         }
         let (shared, change) = (Arc::clone(self), change.clone());

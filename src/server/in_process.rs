@@ -155,7 +155,7 @@ impl Gateway {
             Undecided::Frame { reply, .. } | Undecided::Failed { reply, .. } => refused(&reply),
         })?;
         let id = uuid().map_err(|error| NotConnected::Ended(error.to_string().into()))?;
-        let connection = Connection::of(&id, &upgrade);
+        let connection = Connection::of(id, &upgrade);
         let took = began.elapsed();
         let opened = match unkept.is_none() {
             true => opened(shared, &connection, message.as_bytes(), &admission, false).await,
@@ -202,7 +202,7 @@ impl InProcess {
     /// The connection, as the log names it.
     #[must_use]
     pub fn connection(&self) -> &str {
-        &self.session.live.connection
+        &self.session.live.told.id
     }
 
     /// What the session may do.
@@ -236,7 +236,7 @@ fn socket() -> Socket {
         local: None,
         tls: false,
         peer_uid: PeerUid::SameUser,
-        own_addresses: Vec::new(),
+        own_addresses: [].into(),
     }
 }
 

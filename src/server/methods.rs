@@ -70,7 +70,7 @@ impl Caller<'_> {
     /// The connection, as the log names it.
     #[must_use]
     pub fn connection(&self) -> &str {
-        &self.live.connection
+        &self.live.told.id
     }
 
     /// The role of the session.
@@ -325,7 +325,7 @@ fn upstream_status(upstream: &Upstream) -> Value {
 
 fn session(live: &Live, detailed: bool) -> Value {
     let mut shown = json!({
-        "connection": live.connection,
+        "connection": live.told.id,
         "client": live.client.name(),
         "mode": live.mode.name(),
         "role": live.role.name(),
@@ -392,7 +392,7 @@ fn admission_explain(caller: &Caller<'_>, params: &Value) -> Result<Value, CallE
     is_operator(caller)?;
     caller.needs(Scope::Admin)?;
     let sessions = caller.shared.sessions.list();
-    let live = sessions.iter().find(|live| &*live.connection == wanted);
+    let live = sessions.iter().find(|live| &*live.told.id == wanted);
     let recent = || {
         let recent = caller.shared.record.recent();
         let of_it = |recent: &Recent| recent.is_decision_of(wanted);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use super::gateway::lock;
+use crate::facts::Text;
 use crate::pairing::change::Change;
 use crate::pairing::store::{Store, StoreError, Version};
 
@@ -14,7 +15,7 @@ const MOST: usize = 10_000;
 /// Notes that are not written yet: of each device the last.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
-    kept: Mutex<BTreeMap<Box<str>, (Change, Version)>>,
+    kept: Mutex<BTreeMap<Text, (Change, Version)>>,
     /// Held while some are written: whoever wants to see them written waits for those too that
     /// another one has taken.
     writing: Mutex<()>,

@@ -120,7 +120,7 @@ impl Asking {
         Ok(Asking {
             shared: Arc::clone(door.shared),
             upstream: Arc::clone(upstream),
-            connection: Connection::of(door.id, &upgrade),
+            connection: Connection::of(door.id.clone(), &upgrade),
             snapshot,
             upgrade,
             head,

@@ -90,7 +90,7 @@ impl Record {
             snapshot: snapshot.cloned(),
         };
         if let Some(log) = &self.log {
-            log.write_text(recent.text.to_string(), share);
+            log.write_text(Arc::clone(&recent.text), share);
             self.metrics.log_lines_dropped(log.dropped());
             self.metrics.log_lines_left_out(log.take_left_out());
         }

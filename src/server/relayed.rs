@@ -88,7 +88,7 @@ impl Relayed {
             biased;
             end = watched(&session, tick) => Ended::both(end.finish(), end.close()),
             ended = up(&session, &upstream, &mut from_client, &mut to_upstream, &answers) => ended,
-            ended = Down { tick, answered, events, patience, upstream: &upstream, connection: &session.live.connection }
+            ended = Down { tick, answered, events, patience, upstream: &upstream, connection: &session.live.told.id }
                 .run(&mut from_upstream, &mut to_client) => ended,
         };
         let kind = upstream.options().kind;

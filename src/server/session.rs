@@ -20,7 +20,6 @@ use super::snapshot::Snapshot;
 use crate::admission::{Permit, still_admitted};
 use crate::facts::Scope;
 use crate::journal::{Connection, Finish, Line};
-use crate::pairing::Standing;
 use crate::pairing::change::Event;
 use crate::pairing::store::{Store, StoreError, Version};
 use crate::wire::reply::{CallError, response};
@@ -50,7 +49,7 @@ pub(super) struct Session {
 const NEVER: i64 = i64::MAX;
 
 /// How a store is asked for a device.
-type Asked = fn(&(dyn Store + 'static), &str) -> Result<(Standing, Version), StoreError>;
+type Asked<T> = fn(&(dyn Store + 'static), &str) -> Result<T, StoreError>;
 
 /// How a session begins.
 pub(super) struct Begun {
@@ -71,7 +70,7 @@ impl Drop for Session {
         let (why, close) = *lock(&self.finish);
         let device = self.permit.device_id();
         let line = Line::session_ended(&self.live.told, now_ms(), device, why, close);
-        tracing::debug!(connection = %self.live.connection, ?close, "session ended: {why}");
+        tracing::debug!(connection = %self.live.told.id, ?close, "session ended: {why}");
         self.shared.record.session_ended(&line, why);
     }
 }
@@ -121,10 +120,11 @@ impl Session {
             return Err(End::Shutdown);
         }
         // What other processes commit is heard of soon anyway; what this one did is seen at once.
-        let (standing, now) = self.remembered(<dyn Store>::last_seen)?;
+        let now = self.remembered(Version::NOTHING, <dyn Store>::last_version)?;
         match now == version && Arc::ptr_eq(&self.shared.snapshot(), snapshot) {
+            // Its permit was made by what is remembered.
             true => {
-                self.lasts(self.permit.until_ms_by(&standing));
+                self.lasts(self.permit.until_ms());
                 Ok(())
             }
             false => self.check(),
@@ -147,16 +147,16 @@ impl Session {
         if let Some(end) = self.live.ending() {
             return Err(end);
         }
-        let (standing, _) = self.remembered(<dyn Store>::load)?;
+        let (standing, _) = self.remembered(Default::default(), <dyn Store>::load)?;
         let snapshot = self.shared.snapshot();
         still_admitted(snapshot.gate(), &self.permit, &standing, now_ms()).map_err(End::Ended)?;
         Ok(self.permit.until_ms_by(&standing))
     }
 
-    /// What is remembered of its device.
-    fn remembered(&self, asked: Asked) -> Result<(Standing, Version), End> {
+    /// What a store says of its device, or what of none.
+    fn remembered<T>(&self, of_none: T, asked: Asked<T>) -> Result<T, End> {
         let Some(device) = self.permit.device_id() else {
-            return Ok(Default::default());
+            return Ok(of_none);
         };
         asked(&*self.shared.store, device).map_err(|error| {
             tracing::error!(%error, "a session ends: its device cannot be looked at");

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::gateway::lock;
 use super::record::Recent;
 use crate::admission::{Ended, Permit};
-use crate::facts::{Auth, Client, Mode, Role};
+use crate::facts::{Auth, Client, Mode, Role, Text};
 use crate::journal::Connection;
 
 /// A session, as others see it. Its permit stays with whoever serves it.
@@ -17,16 +17,14 @@ use crate::journal::Connection;
 pub(super) struct Live {
     /// In the order of their beginnings.
     number: u64,
-    /// Its id, as it stands in the answer to the client.
-    pub(super) connection: Box<str>,
-    /// The connection, as every line of the log names it.
+    /// The connection, as every line of the log names it; its id stands in the answer to the client.
     pub(super) told: Connection,
     pub(super) client: Client,
     pub(super) mode: Mode,
     pub(super) role: Role,
     pub(super) auth: Auth,
-    pub(super) scopes: Vec<Box<str>>,
-    pub(super) device: Option<Box<str>>,
+    pub(super) scopes: Arc<[Box<str>]>,
+    pub(super) device: Option<Text>,
     /// Where it comes from, for people.
     pub(super) from: Box<str>,
     pub(super) since_ms: i64,
@@ -91,14 +89,13 @@ impl Sessions {
     ) -> Arc<Live> {
         let live = Arc::new(Live {
             number: self.begun.fetch_add(1, Ordering::Relaxed),
-            connection: told.id.clone(),
             told,
             client: permit.client(),
             mode: permit.mode(),
             role: permit.role(),
             auth: permit.auth(),
-            scopes: permit.scopes().to_vec(),
-            device: permit.device_id().map(Into::into),
+            scopes: Arc::clone(permit.shared_scopes()),
+            device: permit.device().cloned(),
             from,
             line,
             since_ms,
@@ -133,7 +130,7 @@ impl Sessions {
     }
 
     /// The devices that have one.
-    pub(super) fn devices(&self) -> BTreeSet<Box<str>> {
+    pub(super) fn devices(&self) -> BTreeSet<Text> {
         let live = lock(&self.live);
         live.values()
             .filter_map(|live| live.device.clone())

@@ -10,7 +10,7 @@ use super::request::envelope;
 use super::schema::Schema;
 use super::version::{Mismatch, negotiate};
 use crate::auth::{Claims, Credentials, DeviceClaim};
-use crate::facts::{Client, Mode, Role};
+use crate::facts::{Client, Mode, Role, Text};
 
 /// Among `caps`: the client has to do with the gateway alone. Where a server is behind, none is
 /// spoken with for it.
@@ -20,15 +20,15 @@ pub const GATEWAY_ONLY: &str = "gateway-only";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connect {
     /// The id that the response repeats.
-    pub id: Box<str>,
+    pub id: Text,
     /// `minProtocol`: the oldest protocol version the client speaks, at least 1.
     pub min_protocol: u64,
     /// `maxProtocol`: the newest protocol version the client speaks, at least 1.
     pub max_protocol: u64,
     /// `client.displayName`: what the client wants to be called.
-    pub display_name: Option<Box<str>>,
+    pub display_name: Option<Text>,
     /// `client.version`: the client's own version.
-    pub version: Box<str>,
+    pub version: Text,
     /// `client.buildId`: the build of a Control UI (protocol 4), up to 96 characters.
     pub build_id: Option<Box<str>>,
     /// `commands`: what a node offers to run.
@@ -90,11 +90,11 @@ impl Connect {
     #[must_use]
     pub fn of_request(claims: Claims) -> Self {
         Connect {
-            id: Box::default(),
+            id: Text::EMPTY,
             min_protocol: 0,
             max_protocol: 0,
             display_name: None,
-            version: Box::default(),
+            version: Text::EMPTY,
             build_id: None,
             commands: Vec::new(),
             sent: SentSecrets {
@@ -262,7 +262,7 @@ fn read_params<'a>(
         client: client.id,
         mode: client.mode,
         role: Role::Operator,
-        scopes,
+        scopes: scopes.into(),
         platform: client.platform.into(),
         device_family: client.device_family.map(Into::into),
         device,

@@ -149,7 +149,7 @@ async fn who_has_the_token_gets_through_and_the_server_is_told_who_it_is() {
     let decided = only(&lines, Kind::Decided);
     assert!(decided.answer.as_ref().unwrap().admitted);
     assert_eq!(decided.by.as_deref(), Some("with-token"));
-    assert_eq!(decided.scopes, Some(vec!["operator.read".into()]));
+    assert_eq!(decided.scopes, Some(["operator.read".into()].into()));
     assert_eq!(
         decided.says.as_ref().unwrap().agent.as_deref(),
         Some("test")

@@ -122,7 +122,7 @@ impl Watched {
 }
 
 impl Store for Watched {
-    fn load(&self, device_id: &str) -> Result<(Standing, Version), StoreError> {
+    fn load(&self, device_id: &str) -> Result<(Arc<Standing>, Version), StoreError> {
         self.loads.fetch_add(1, Ordering::SeqCst);
         self.see()?;
         let loaded = self.inner.load(device_id);

@@ -18,7 +18,7 @@ use gw::pairing::change::Fresh;
 use gw::recorded::{NONCE, NOW_MS, Recording, Row, Sent, prior, sent};
 use gw::secret::Secret;
 use gw::settings::{Compatibility, Settings};
-use gw::wire::reply::{Refusal, Server, response};
+use gw::wire::reply::Server;
 
 /// One case in so many is taken.
 const EVERY: usize = 10;
@@ -124,10 +124,7 @@ pub(crate) fn decided(
 /// The text of the answer, for a server that says nothing more of itself.
 pub(crate) fn answer(gate: Gate<'_>, reply: &Reply) -> Option<String> {
     match reply {
-        Reply::Admitted(admitted) => {
-            let hello = admitted.hello(&SERVER, &gate.settings.compatibility);
-            Some(response::<Refusal>(&admitted.id, Ok(&hello)))
-        }
+        Reply::Admitted(admitted) => Some(admitted.response(&SERVER, &gate.settings.compatibility)),
         Reply::Refused { .. } | Reply::Closed(_) | Reply::Http(_) => reply.refusal(),
     }
 }

@@ -176,7 +176,7 @@ proptest! {
         // A session has what was asked for, as far as grant and cap let it.
         if let Some(admitted) = admitted(&admission) {
             let asked = arrives.presented(arrives.gate(&policy)).connect().claims().scopes.clone();
-            for scope in &admitted.scopes {
+            for scope in admitted.scopes.iter() {
                 prop_assert!(asked.contains(scope), "{} was not asked for", scope);
                 prop_assert!(may_have(scope, &admission, &arrives), "{}", scope);
             }
@@ -215,7 +215,7 @@ proptest! {
         let everyone = rules.pairing.approval == crate::settings::compatibility::Approval::Everyone;
         if let (Some(admitted), Some(record), true) = (admitted(&admission), &after.record, everyone) {
             let before = arrives.standing.record.as_ref();
-            let mut may = admitted.scopes.clone();
+            let mut may = admitted.scopes.to_vec();
             may.extend(before.into_iter().flat_map(|before| before.baseline()).cloned());
             let approved = |scope: &str| {
                 let covered = covers(rules.scope_rule, "operator", &[scope], &may).is_ok();

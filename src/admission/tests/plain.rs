@@ -58,7 +58,7 @@ proptest! {
             Reply::Admitted(admitted) => {
                 let permit = permit.as_ref().unwrap();
                 prop_assert!(decision.verdict.admits());
-                prop_assert_eq!(&admitted.scopes, permit.scopes());
+                prop_assert_eq!(&*admitted.scopes, permit.scopes());
                 prop_assert_eq!(permit.device_id(), None);
                 let still = still_admitted(arrives.gate(&policy), permit, &Standing::default(), NOW);
                 prop_assert_eq!(still, Ok(()));

@@ -16,7 +16,7 @@ fn sent(
         client: Client::Cli,
         mode: Mode::Cli,
         role: Role::Operator,
-        scopes: vec!["operator.read".into()],
+        scopes: ["operator.read".into()].into(),
         platform: "linux".into(),
         device_family: None,
         device: Some(DeviceClaim {
@@ -175,7 +175,7 @@ fn a_device_token_stands_in_for_a_shared_secret_that_failed() {
     );
     assert_eq!(found, (Auth::None, F::TokenMissing));
     let mut more = sent(None, None, Some("dt"), None);
-    more.scopes.push("operator.write".into());
+    more.scopes = ["operator.read", "operator.write"].map(Into::into).into();
     let found = verified(&more, DeviceProof::Proven, json!({ "token": "t" }));
     assert_eq!(found, (Auth::Failed, F::ScopeMismatch));
 }

@@ -158,10 +158,10 @@ fn pairing(
     };
     let Standing {
         record, pending, ..
-    } = standing;
+    } = &*standing;
     let mut pairing = Map::new();
     if let Some(record) = record {
-        pairing.insert("record".to_owned(), stored(&record, sent));
+        pairing.insert("record".to_owned(), stored(record, sent));
     }
     if let Some(pending) = pending {
         pairing.insert("pending".to_owned(), json!(pending));

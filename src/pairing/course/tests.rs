@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::facts::{Client, Mode, Role};
+use crate::facts::{Client, Mode, Role, Text};
 use crate::pairing::change::{Decision, Write};
 use crate::pairing::record::{Issuer, Record};
 use crate::pairing::removal::{PRUNE_AFTER_MS, expire, reject, remove, superfluous};
@@ -139,7 +139,7 @@ fn scopes(names: &[&str]) -> Vec<Box<str>> {
 
 fn ask(scopes: &[Box<str>]) -> Ask<'_> {
     Ask {
-        device_id: "d",
+        device_id: const { &Text::word("d") },
         public_key: "k",
         client: Client::Cli,
         mode: Mode::Cli,
@@ -450,7 +450,7 @@ fn an_admission_refreshes_what_was_not_approved() {
         mode: Mode::Ui,
         display_name: Some("Desk"),
         platform: Some("LINUX "),
-        remote_ip: Some("192.0.2.7"),
+        remote_ip: Some("192.0.2.7".parse().unwrap()),
         by_device_token: true,
         ..ask(&read)
     };
@@ -639,13 +639,13 @@ fn only_records_that_nobody_approved_are_pruned() {
             record.approved_at_ms = Some(NOW - PRUNE_AFTER_MS)
         }),
     ];
-    let pruned = |newest: &Record| -> Vec<Box<str>> {
+    let pruned = |newest: &Record| -> Vec<Text> {
         let connected = |device: &str| device == "connected";
         let all = superfluous(newest, others.iter().chain([newest]), &connected, NOW);
         all.into_iter().map(|change| change.device_id).collect()
     };
-    assert_eq!(pruned(&newest), ["old".into()]);
-    assert_eq!(pruned(&others[2]), []);
+    assert_eq!(pruned(&newest), ["old"]);
+    assert_eq!(pruned(&others[2]), [Text::EMPTY; 0]);
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn newer(
             pending: part(row, &device, "pending")?,
             node_pending: part(row, &device, "node_pending")?,
         };
-        devices.insert(device, (standing, Version(version)));
+        devices.insert(device, (standing.into(), Version(version)));
     }
     Ok(devices)
 }
@@ -153,7 +153,7 @@ fn put_row(
         record,
         pending,
         node_pending,
-    } = standing;
+    } = &**standing;
     put.execute(named_params! {
         ":device_id": device,
         ":version": stored(version.0)?,

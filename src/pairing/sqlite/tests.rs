@@ -253,7 +253,8 @@ fn of_many_handles_that_race_each_commit_counts_once() {
                     let mut won = 0;
                     while won < 10 {
                         let (standing, version) = store.load("d").unwrap();
-                        let name = standing.record.and_then(|record| record.display_name);
+                        let record = standing.record.clone();
+                        let name = record.and_then(|record| record.display_name);
                         let count: u64 = name.map_or(0, |name| name.parse().unwrap());
                         match store.commit(&pairs("d", &(count + 1).to_string()), version) {
                             Ok(_) => won += 1,
@@ -267,7 +268,7 @@ fn of_many_handles_that_race_each_commit_counts_once() {
         threads.into_iter().map(|one| one.join().unwrap()).sum()
     });
     for store in &stores {
-        let kept = store.load("d").unwrap().0.record.unwrap();
+        let kept = store.load("d").unwrap().0.record.clone().unwrap();
         assert_eq!(kept.display_name, Some(won.to_string().into()));
         assert_eq!(store.revision(), Ok(u64::try_from(won).unwrap()));
     }

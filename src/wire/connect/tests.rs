@@ -62,7 +62,7 @@ fn a_frame_is_read() {
         (claims.client, claims.mode, claims.role),
         (Client::Cli, Mode::Cli, Role::Operator)
     );
-    assert_eq!(claims.scopes, ["operator.read".into()]);
+    assert_eq!(*claims.scopes, ["operator.read".into()]);
     assert_eq!((connect.min_protocol, connect.max_protocol), (3, 4));
     assert_eq!(claims.device.as_ref().unwrap().signed_at_ms, 1);
 }

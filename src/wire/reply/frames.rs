@@ -4,12 +4,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 #[derive(Serialize)]
-struct Response<'a, E> {
+struct Response<'a, P, E> {
     r#type: &'static str,
     id: &'a str,
     ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    payload: Option<&'a Value>,
+    payload: Option<&'a P>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a E>,
 }
@@ -31,6 +31,17 @@ pub fn response<E: Serialize>(id: &str, answer: Result<&Value, &E>) -> String {
         ok: answer.is_ok(),
         payload: answer.ok(),
         error: answer.err(),
+    })
+}
+
+/// The response that a request is done, with what it gives.
+pub(super) fn accepted(id: &str, payload: &impl Serialize) -> String {
+    text(&Response::<_, Value> {
+        r#type: "res",
+        id,
+        ok: true,
+        payload: Some(payload),
+        error: None,
     })
 }
 

@@ -1,12 +1,15 @@
 //! The answer to a connection that is admitted.
 
-use serde_json::{Map, Value, json};
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use crate::facts::{Auth, Role};
 use crate::secret::Secret;
 use crate::settings::Compatibility;
 use crate::settings::compatibility::{HelloAuth, HelloScopes};
 use crate::wire::frame::Limits;
+use crate::wire::reply::frames::accepted;
 
 /// What any admitted client is told of the gateway.
 #[derive(Clone, Copy, Debug)]
@@ -82,53 +85,119 @@ pub struct Issued<'a> {
     pub issued_at_ms: i64,
 }
 
+/// The same of a server that has nothing more to say, its fields in the order of their names: it is
+/// told to every client, so it is written without being made first.
+#[derive(Serialize)]
+struct Plain<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth: Option<Given<'a>>,
+    features: Features<'a>,
+    policy: Takes,
+    protocol: u64,
+    server: About<'a>,
+    snapshot: Snapshot<'a>,
+    r#type: &'static str,
+}
+
+#[derive(Serialize)]
+struct Features<'a> {
+    #[serde(skip_serializing_if = "<[&str]>::is_empty")]
+    capabilities: &'a [&'a str],
+    events: &'a [&'a str],
+    methods: &'a [&'a str],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Takes {
+    max_buffered_bytes: u64,
+    max_payload: u64,
+    tick_interval_ms: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct About<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    boot_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    build_id: Option<&'a str>,
+    conn_id: &'a str,
+    version: &'a str,
+}
+
+/// Nothing is an empty object.
+struct Snapshot<'a>(Option<&'a Map<String, Value>>);
+
+impl Serialize for Snapshot<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.into_iter().flatten())
+    }
+}
+
+/// What a connection may do, and what it is given for the next time.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Given<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[Issued<'_>]>::is_empty")]
+    device_tokens: &'a [Issued<'a>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_at_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'static str>,
+    role: &'static str,
+    scopes: Scopes<'a>,
+}
+
+enum Scopes<'a> {
+    AsTheyAre(&'a [Box<str>]),
+    /// As they were asked for, each once. Observed: `role-scope/…/scopes-read+read` of 2026.9.6.
+    EachOnce(&'a [Box<str>]),
+}
+
+impl Serialize for Scopes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Scopes::AsTheyAre(scopes) => serializer.collect_seq(*scopes),
+            Scopes::EachOnce(scopes) => {
+                let mut seen: Vec<&str> = Vec::with_capacity(scopes.len());
+                for scope in *scopes {
+                    if !seen.contains(&&**scope) {
+                        seen.push(scope);
+                    }
+                }
+                serializer.collect_seq(seen)
+            }
+        }
+    }
+}
+
+impl Serialize for Issued<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(Some(4))?;
+        fields.serialize_entry("deviceToken", self.token.expose())?;
+        fields.serialize_entry("issuedAtMs", &self.issued_at_ms)?;
+        fields.serialize_entry("role", self.role.name())?;
+        fields.serialize_entry("scopes", self.scopes)?;
+        fields.end()
+    }
+}
+
 /// The payload of the response to a connect request.
 #[must_use]
 pub fn hello(server: &Server<'_>, session: &Session<'_>, compatibility: &Compatibility) -> Value {
-    let limits = server.limits;
-    let mut payload = server.more.cloned().unwrap_or_default();
-    let mut put = |name: &str, value: Value| merge(&mut payload, name, value);
-    put("type", "hello-ok".into());
-    put("protocol", session.protocol.into());
-    put("server", {
-        let mut object = Map::new();
-        let fields = [
-            ("version", Some(server.version)),
-            ("connId", Some(server.connection_id)),
-            ("buildId", server.build_id),
-            ("bootId", server.boot_id),
-        ];
-        for (name, value) in fields {
-            if let Some(value) = value {
-                object.insert(name.to_owned(), value.into());
-            }
-        }
-        object.into()
-    });
-    put("features", {
-        let mut object = Map::new();
-        object.insert("methods".to_owned(), server.methods.into());
-        object.insert("events".to_owned(), server.events.into());
-        if !server.capabilities.is_empty() {
-            object.insert("capabilities".to_owned(), server.capabilities.into());
-        }
-        object.into()
-    });
-    put(
-        "snapshot",
-        server.snapshot.cloned().unwrap_or_default().into(),
-    );
-    if let Some(auth) = auth(session, compatibility) {
-        put("auth", auth);
+    // What is made of texts and numbers is JSON.
+    let plain = serde_json::to_value(Plain::of(server, session, compatibility));
+    let plain = plain.unwrap_or_default();
+    let (Some(more), Value::Object(fields)) = (server.more, &plain) else {
+        return plain;
+    };
+    let mut payload = more.clone();
+    for (name, value) in fields {
+        merge(&mut payload, name, value.clone());
     }
-    put(
-        "policy",
-        json!({
-            "maxPayload": limits.message_bytes,
-            "maxBufferedBytes": limits.buffered_bytes,
-            "tickIntervalMs": limits.tick_ms,
-        }),
-    );
     payload.into()
 }
 
@@ -142,55 +211,67 @@ fn merge(payload: &mut Map<String, Value>, name: &str, value: Value) {
     }
 }
 
-fn auth(session: &Session<'_>, compatibility: &Compatibility) -> Option<Value> {
-    let mut auth = Map::new();
-    match compatibility.hello_auth {
+/// The text of the response to the request with an id.
+#[must_use]
+pub fn admitted(
+    id: &str,
+    server: &Server<'_>,
+    session: &Session<'_>,
+    compatibility: &Compatibility,
+) -> String {
+    match server.more {
+        None => accepted(id, &Plain::of(server, session, compatibility)),
+        Some(_) => accepted(id, &hello(server, session, compatibility)),
+    }
+}
+
+impl<'a> Plain<'a> {
+    fn of(server: &Server<'a>, session: &Session<'a>, compatibility: &Compatibility) -> Self {
+        let limits = server.limits;
+        Plain {
+            auth: auth(session, compatibility),
+            features: Features {
+                capabilities: server.capabilities,
+                events: server.events,
+                methods: server.methods,
+            },
+            policy: Takes {
+                max_buffered_bytes: limits.buffered_bytes,
+                max_payload: limits.message_bytes,
+                tick_interval_ms: limits.tick_ms,
+            },
+            protocol: session.protocol,
+            server: About {
+                boot_id: server.boot_id,
+                build_id: server.build_id,
+                conn_id: server.connection_id,
+                version: server.version,
+            },
+            snapshot: Snapshot(server.snapshot),
+            r#type: "hello-ok",
+        }
+    }
+}
+
+fn auth<'a>(session: &Session<'a>, compatibility: &Compatibility) -> Option<Given<'a>> {
+    let method = match compatibility.hello_auth {
         HelloAuth::Issued if session.issued.is_none() => return None,
-        HelloAuth::Issued | HelloAuth::Always => {}
-        HelloAuth::Method => {
-            auth.insert("method".to_owned(), method(session.auth).into());
-        }
-    }
-    let scopes = match (compatibility.hello_scopes, &session.issued) {
-        (HelloScopes::Token, Some(issued)) => scopes_value(issued.scopes),
-        (HelloScopes::Token, None) => scopes_value(session.scopes),
-        (HelloScopes::Session, _) => each_once(session.scopes),
+        HelloAuth::Issued | HelloAuth::Always => None,
+        HelloAuth::Method => Some(method(session.auth)),
     };
-    auth.insert("role".to_owned(), session.role.name().into());
-    auth.insert("scopes".to_owned(), scopes);
-    if let Some(issued) = &session.issued {
-        auth.insert("deviceToken".to_owned(), issued.token.expose().into());
-        auth.insert("issuedAtMs".to_owned(), issued.issued_at_ms.into());
-    }
-    if !session.also_issued.is_empty() {
-        let others: Vec<Value> = session.also_issued.iter().map(issued).collect();
-        auth.insert("deviceTokens".to_owned(), others.into());
-    }
-    Some(auth.into())
-}
-
-fn issued(issued: &Issued<'_>) -> Value {
-    json!({
-        "deviceToken": issued.token.expose(),
-        "role": issued.role.name(),
-        "scopes": scopes_value(issued.scopes),
-        "issuedAtMs": issued.issued_at_ms,
+    let scopes = match (compatibility.hello_scopes, &session.issued) {
+        (HelloScopes::Token, Some(issued)) => Scopes::AsTheyAre(issued.scopes),
+        (HelloScopes::Token, None) => Scopes::AsTheyAre(session.scopes),
+        (HelloScopes::Session, _) => Scopes::EachOnce(session.scopes),
+    };
+    Some(Given {
+        device_token: session.issued.map(|issued| issued.token.expose()),
+        device_tokens: session.also_issued,
+        issued_at_ms: session.issued.map(|issued| issued.issued_at_ms),
+        method,
+        role: session.role.name(),
+        scopes,
     })
-}
-
-fn scopes_value(scopes: &[Box<str>]) -> Value {
-    scopes.iter().map(|scope| Value::from(&**scope)).collect()
-}
-
-/// As they were asked for, each once. Observed: `role-scope/…/scopes-read+read` of 2026.9.6.
-fn each_once(scopes: &[Box<str>]) -> Value {
-    let mut seen: Vec<&str> = Vec::new();
-    for scope in scopes {
-        if !seen.contains(&&**scope) {
-            seen.push(scope);
-        }
-    }
-    seen.into()
 }
 
 /// The protocol's word for an authentication. One that it has no word for asked for nothing.

@@ -19,7 +19,7 @@ pub use call::CallError;
 pub use challenge::challenge;
 pub use context::Context;
 pub use frames::{event, response};
-pub use hello::{Issued, Server, Session, hello};
+pub use hello::{Issued, Server, Session, admitted, hello};
 pub use http::{CONNECTION_ID, HttpReason, HttpRefusal};
 pub use pairing::{PairingRefusal, Waiting, pairing_required};
 pub use refusal::{
