@@ -73,7 +73,7 @@ fn a_login_allocates_little() {
         ),
         (
             "the answer",
-            34,
+            4,
             allocations(|| answer(login.gate(), &admission.reply)),
         ),
     ];
