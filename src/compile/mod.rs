@@ -5,9 +5,11 @@
 
 mod choice;
 pub(crate) mod index;
+mod lists;
 pub mod networks;
 pub mod program;
 mod sets;
+mod tree;
 
 use crate::facts::attributes::Kind;
 use crate::lang::checked::{self, Checked, Comparison, Condition, Predicate};
@@ -95,6 +97,7 @@ impl Lowering {
             role: clause.role,
             answer: clause.answer,
             terms: narrow(first)..narrow(self.terms.len()),
+            fixed: clause.answer.fixed(),
         }
     }
 

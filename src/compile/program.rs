@@ -12,6 +12,7 @@ use super::networks::Networks;
 use crate::facts::{Address, AttributeId, Facts, ScopeSet};
 use crate::lang::checked::{Answer, Role};
 use crate::source::Span;
+use crate::verdict::Verdict;
 
 /// The target of an instruction after which a term holds.
 pub(crate) const HIT: u32 = u32::MAX;
@@ -77,6 +78,19 @@ pub struct Block {
     pub answer: Answer,
     /// Its terms.
     pub terms: Range<u32>,
+    /// The verdict, where it is the same for all facts.
+    pub(super) fixed: Option<Verdict>,
+}
+
+impl Block {
+    /// The verdict for these facts; nothing of a cap.
+    #[inline]
+    pub(crate) fn verdict(&self, facts: &Facts) -> Option<Verdict> {
+        match self.fixed {
+            Some(verdict) => Some(verdict),
+            None => self.answer.verdict(facts),
+        }
+    }
 }
 
 /// One of the conditions that a clause joins with `and`.

@@ -246,6 +246,9 @@ impl Restriction {
             pairing: None,
             cap: ScopeSet::ANY,
         };
+        if program.guards.is_empty() {
+            return all;
+        }
         for guard in candidates(&program.guards, 0, narrowed) {
             if !applies::<N>(program, guard, facts, watch) {
                 continue;
@@ -253,7 +256,7 @@ impl Restriction {
             if let Answer::Cap(scopes) = guard.answer {
                 all.cap = all.cap.intersection(scopes);
             }
-            match guard.answer.verdict(facts) {
+            match guard.verdict(facts) {
                 Some(Verdict::Reject(reason)) => {
                     // The first one gives the reason, and nothing restricts further.
                     all.reject = Some((guard.id, reason));
@@ -270,7 +273,6 @@ impl Restriction {
     /// the law that changed it.
     fn apply(&self, rule: &Block, facts: &Facts) -> (Verdict, ClauseId, Option<Law>) {
         let own = rule
-            .answer
             .verdict(facts)
             .unwrap_or(Verdict::Reject(Reason::NotPermitted));
         let (verdict, by) = match (self.reject, self.pairing) {
@@ -302,8 +304,9 @@ pub(crate) fn capped(verdict: Verdict, cap: ScopeSet) -> Verdict {
 }
 
 /// What no policy can lift.
+#[inline]
 pub(crate) fn lawful(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Law>) {
-    // Of most connections no law says anything: then nothing of them is looked at one by one.
+    // Of most connections no law says anything: then they are not asked one by one.
     let is_plain = (facts.device == DeviceProof::Proven)
         & (facts.auth != Auth::Failed)
         & !facts.outside_role
@@ -311,6 +314,11 @@ pub(crate) fn lawful(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Law>) 
     if is_plain | (verdict.kind() == VerdictKind::Reject) {
         return (verdict, None);
     }
+    by_law(verdict, facts)
+}
+
+/// What the laws make of a verdict, one after the other.
+fn by_law(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Law>) {
     // Not even a request is kept: were it, a guard that asks for pairing would turn a
     // refusal into a wait, and guards only restrict.
     if let Some(reason) = Reason::barred(facts) {
