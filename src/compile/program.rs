@@ -83,13 +83,10 @@ pub struct Block {
 }
 
 impl Block {
-    /// The verdict for these facts; nothing of a cap.
+    /// The verdict, where it is the same for all facts.
     #[inline]
-    pub(crate) fn verdict(&self, facts: &Facts) -> Option<Verdict> {
-        match self.fixed {
-            Some(verdict) => Some(verdict),
-            None => self.answer.verdict(facts),
-        }
+    pub(crate) fn fixed(&self) -> Option<Verdict> {
+        self.fixed
     }
 }
 

@@ -25,7 +25,7 @@ use crate::compile::program::{HIT, MISS};
 use crate::compile::{Block, ClauseId, Program};
 use crate::facts::{Auth, DeviceProof, Facts, Pairing, PendingRequest, ScopeSet, Stage};
 use crate::lang::checked::{Answer, Role};
-use crate::verdict::{Grant, Reason, ScopeBound, Verdict, VerdictKind, pairing_reason};
+use crate::verdict::{Grant, Reason, ScopeBound, Verdict, pairing_reason};
 
 pub use decision::{Decision, Law};
 pub use trace::Trace;
@@ -121,6 +121,18 @@ fn run<N: Narrowed>(
         watch.clause(rule.id, true);
     }
     let restriction = Restriction::of(program, narrowed, facts, watch);
+    if let (Some(verdict), None) = (rule.fixed(), trial)
+        && restriction.is_none()
+        && is_plain(verdict, facts)
+    {
+        return Decision {
+            verdict,
+            by: rule.id,
+            rule: rule.id,
+            law: None,
+            trial: None,
+        };
+    }
     let (verdict, by, law) = restriction.apply(rule, facts);
     let trial = trial.map(|block| (block.id, restriction.apply(block, facts).0));
     Decision {
@@ -256,7 +268,7 @@ impl Restriction {
             if let Answer::Cap(scopes) = guard.answer {
                 all.cap = all.cap.intersection(scopes);
             }
-            match guard.verdict(facts) {
+            match guard.answer.verdict(facts) {
                 Some(Verdict::Reject(reason)) => {
                     // The first one gives the reason, and nothing restricts further.
                     all.reject = Some((guard.id, reason));
@@ -269,10 +281,17 @@ impl Restriction {
         all
     }
 
+    /// Whether nothing is restricted.
+    #[inline]
+    fn is_none(&self) -> bool {
+        self.reject.is_none() && self.pairing.is_none() && self.cap == ScopeSet::ANY
+    }
+
     /// The verdict of a rule under these guards and the laws, the clause it comes from, and
     /// the law that changed it.
     fn apply(&self, rule: &Block, facts: &Facts) -> (Verdict, ClauseId, Option<Law>) {
         let own = rule
+            .answer
             .verdict(facts)
             .unwrap_or(Verdict::Reject(Reason::NotPermitted));
         let (verdict, by) = match (self.reject, self.pairing) {
@@ -303,22 +322,22 @@ pub(crate) fn capped(verdict: Verdict, cap: ScopeSet) -> Verdict {
     }
 }
 
-/// What no policy can lift.
+/// Whether no law says anything: so it is of most connections, which are not held against one law
+/// after the other.
 #[inline]
-pub(crate) fn lawful(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Law>) {
-    // Of most connections no law says anything: then they are not asked one by one.
+fn is_plain(verdict: Verdict, facts: &Facts) -> bool {
     let is_plain = (facts.device == DeviceProof::Proven)
         & (facts.auth != Auth::Failed)
         & !facts.outside_role
         & ((facts.pending == PendingRequest::None) | (facts.pending == PendingRequest::Silent));
-    if is_plain | (verdict.kind() == VerdictKind::Reject) {
-        return (verdict, None);
-    }
-    by_law(verdict, facts)
+    is_plain | matches!(verdict, Verdict::Reject(_))
 }
 
-/// What the laws make of a verdict, one after the other.
-fn by_law(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Law>) {
+/// What no policy can lift.
+pub(crate) fn lawful(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Law>) {
+    if is_plain(verdict, facts) {
+        return (verdict, None);
+    }
     // Not even a request is kept: were it, a guard that asks for pairing would turn a
     // refusal into a wait, and guards only restrict.
     if let Some(reason) = Reason::barred(facts) {
