@@ -24,15 +24,15 @@ pub(crate) struct Index {
     fours: Vec<Four>,
     /// How many columns there are.
     columns: usize,
-    /// The bitsets of all columns, row after row.
+    /// The rows of all columns. Before the bitset of each stands which of its words are not empty,
+    /// where there is more than one.
     rows: Vec<u64>,
-    /// For each row, which of its words are not empty.
-    sums: Vec<u64>,
     lists: Vec<Lists>,
     trees: Vec<Tree>,
     sets: Option<Sets>,
-    /// 64-bit words in a bitset over the clauses.
+    /// 64-bit words in a bitset over the clauses, and in what says which of them are not empty.
     words: usize,
+    sums: usize,
 }
 
 /// Terms of more instructions than this are always tested.
@@ -49,26 +49,38 @@ const MOST_COLUMNS: usize = 48 + MOST_GROUPS;
 /// Four columns, whose rows are found with one sum: sixteen bits of it are the row of each.
 #[derive(Clone, Debug, Default)]
 struct Four {
-    parts: Vec<Part>,
-    /// Which row of all is the first one of each.
+    /// Four at a time; those that nothing is asked of make no row more.
+    parts: Vec<[Part; 4]>,
+    /// Which row of all is the first one of each. Where there is no column it is the first row, which
+    /// has all clauses.
     first: [u32; 4],
 }
 
 /// An attribute of a column: the place of its code, and how many rows one more makes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Part {
     place: u8,
     times: u64,
 }
 
 impl Four {
+    /// The parts of attributes.
+    fn used(&self) -> impl Iterator<Item = Part> {
+        let all = self.parts.iter().flatten().copied();
+        all.filter(|part| part.times != 0)
+    }
+
     /// The row of each column, among all rows. No row of a column is beyond its sixteen bits, so
     /// that nothing overflows.
     #[inline]
     fn rows(&self, codes: &Codes) -> [u32; 4] {
-        let sum = self.parts.iter().fold(0_u64, |sum, part| {
-            sum.wrapping_add(u64::from(codes.at(part.place)).wrapping_mul(part.times))
-        });
+        let mut sum = 0_u64;
+        for four in &self.parts {
+            for part in four {
+                let rows = u64::from(codes.at(part.place)).wrapping_mul(part.times);
+                sum = sum.wrapping_add(rows);
+            }
+        }
         let [a, b, c, d, e, f, g, h] = sum.to_le_bytes();
         let [i, j, k, l] = self.first;
         let row = |first: u32, low, high| first.wrapping_add(u32::from_le_bytes([low, high, 0, 0]));
@@ -95,11 +107,12 @@ struct Joint<'a> {
 
 impl Index {
     /// The index of clauses, in order. What it settles need not be tested again: the other
-    /// terms come back for each clause.
+    /// terms come back for each clause. Lists have no more entries than so many.
     pub(crate) fn new<'a>(
         blocks: impl Iterator<Item = &'a Block> + Clone,
         terms: &[Term],
         instructions: &[Instruction],
+        most_entries: usize,
     ) -> (Self, Vec<Vec<u32>>) {
         let words = blocks.clone().count().div_ceil(64);
         let sets = Sets::new(instructions);
@@ -173,11 +186,13 @@ impl Index {
         }
         let mut index = Index {
             words,
+            sums: if words > 1 { words.div_ceil(64) } else { 0 },
             sets,
             ..Index::default()
         };
+        index.rows.extend(vec![u64::MAX; index.sums + words]);
         for choice in choices.into_iter().filter(Choice::is_of_use) {
-            match Lists::new(&choice) {
+            match Lists::new(&choice, most_entries) {
                 Some(lists) => index.lists.push(lists),
                 None => index.trees.push(Tree::new(choice)),
             }
@@ -190,11 +205,6 @@ impl Index {
             let own: Vec<Joint<'_>> = own.collect();
             index.add(&column, &own, instructions);
         }
-        if words > 1 {
-            for row in index.rows.chunks(words) {
-                index.sums.extend(summed(row));
-            }
-        }
         (index, left)
     }
 
@@ -204,16 +214,20 @@ impl Index {
         if self.fours.len() <= at {
             self.fours.push(Four::default());
         }
-        let first = super::narrow(self.rows.len() / self.words);
+        let first = super::narrow(self.rows.len() / (self.sums + self.words));
         let mut count = 1;
         if let Some(four) = self.fours.get_mut(at) {
-            for single in together {
-                four.parts.push(Part {
-                    place: single.place,
-                    times: (count as u64) << (16 * lane),
-                });
+            let parts = together.iter().map(|single| {
+                let times = (count as u64) << (16 * lane);
                 count *= single.values;
-            }
+                Part {
+                    place: single.place,
+                    times,
+                }
+            });
+            let mut parts: Vec<Part> = four.used().chain(parts).collect();
+            parts.resize(parts.len().next_multiple_of(4), Part::default());
+            four.parts = parts.as_chunks().0.to_vec();
             if let Some(own) = four.first.get_mut(lane) {
                 *own = first;
             }
@@ -240,6 +254,7 @@ impl Index {
                     *word &= !(1 << (joint.clause % 64));
                 }
             }
+            self.rows.extend(summed(&all).take(self.sums));
             self.rows.extend(all);
         }
         self.columns += 1;
@@ -263,10 +278,9 @@ impl Index {
         }
         let codes = self.codes(facts);
         let mut bits = u64::MAX;
-        for (at, four) in self.fours.iter().enumerate() {
-            let left = self.columns - 4 * at;
-            for row in four.rows(&codes).iter().take(left) {
-                bits &= self.rows.get(*row as usize).copied().unwrap_or(0);
+        for four in &self.fours {
+            for row in four.rows(&codes) {
+                bits &= self.rows.get(row as usize).copied().unwrap_or(0);
             }
         }
         Some(Word(bits))
@@ -286,36 +300,42 @@ impl Index {
 
     /// What columns and trees leave of some clauses of a word.
     #[inline]
-    fn left(&self, wide: &Wide<'_>, word: usize, mut bits: u64) -> u64 {
-        for row in wide.rows.as_flattened().iter().take(self.columns) {
-            let at = (*row as usize).wrapping_mul(self.words).wrapping_add(word);
-            bits &= self.rows.get(at).copied().unwrap_or(0);
-            // Most words have nothing left after a column or two.
-            if bits == 0 {
-                return 0;
-            }
+    fn left(&self, wide: &Wide<'_>, word: usize, bits: u64) -> u64 {
+        let bits = self.rows(wide, self.sums + word, bits);
+        if bits == 0 || (self.trees.is_empty() && self.lists.len() < 2) {
+            return bits;
         }
         let trees = self.trees.iter().zip(&wide.chosen);
         let bits = trees.fold(bits, |bits, (tree, chosen)| bits & tree.word(chosen, word));
-        if self.lists.len() < 2 {
-            return bits;
-        }
         let lists = wide.lists.iter().take(self.lists.len());
         let word = super::narrow(word);
         lists.fold(bits, |bits, list| bits & lists::word(list, word))
+    }
+
+    /// What the rows of all columns have in common at a place.
+    #[inline]
+    fn rows(&self, wide: &Wide<'_>, at: usize, mut bits: u64) -> u64 {
+        for row in wide.rows.as_flattened().iter().take(self.columns) {
+            let at = (*row as usize).wrapping_add(at);
+            bits &= self.rows.get(at).copied().unwrap_or(0);
+            // The first columns leave nothing of most words.
+            if bits == 0 {
+                break;
+            }
+        }
+        bits
     }
 
     /// Which of 64 words may have a clause left; none behind the last. It is asked for where no
     /// list says it.
     #[inline]
     fn sum(&self, wide: &Wide<'_>, at: usize) -> u64 {
-        let length = self.words.div_ceil(64);
-        let rows = wide.rows.as_flattened().iter().take(self.columns);
         // Where there is no column, what is behind the last word is not looked for.
-        let bits = rows.fold(self.there_are(at), |bits, row| {
-            let at = *row as usize * length + at;
-            bits & self.sums.get(at).copied().unwrap_or(0)
-        });
+        let there_are = self.there_are(at);
+        if there_are == 0 {
+            return 0;
+        }
+        let bits = self.rows(wide, at, there_are);
         let trees = self.trees.iter().zip(&wide.chosen);
         trees.fold(bits, |bits, (tree, chosen)| bits & tree.sum(chosen, at))
     }
@@ -417,7 +437,26 @@ fn columns(groups: Vec<Vec<AttributeId>>, singles: Vec<Option<Single>>) -> Vec<V
             None => all.push((single.values, vec![single])),
         }
     }
+    // Those that leave fewest clauses come first.
+    all.sort_by_cached_key(|(_, together)| {
+        let left = together.iter().map(Single::left);
+        left.fold(LEFT_OF_ALL, |all, left| all * left / LEFT_OF_ALL)
+    });
     all.into_iter().map(|(_, together)| together).collect()
+}
+
+/// How finely it is told which part of all clauses is left.
+const LEFT_OF_ALL: u64 = 1 << 20;
+
+impl Single {
+    /// Which part of all clauses is left of them, for a value among its values.
+    fn left(&self) -> u64 {
+        let ones = self.rows.iter().map(|word| u64::from(word.count_ones()));
+        let all = self.rows.len() as u64 * 64;
+        (ones.sum::<u64>() * LEFT_OF_ALL)
+            .checked_div(all)
+            .unwrap_or(LEFT_OF_ALL)
+    }
 }
 
 /// As many attributes as clauses are chosen by.
@@ -490,7 +529,7 @@ impl Iterator for Bits {
 #[derive(Clone, Debug)]
 pub(crate) struct Wide<'a> {
     index: &'a Index,
-    /// The row of each column.
+    /// Where the row of each column begins.
     rows: [[u32; 4]; MOST_COLUMNS / 4],
     /// The shortest of the lists.
     list: Option<&'a [Entry]>,
@@ -504,8 +543,9 @@ impl Wide<'_> {
     pub(crate) fn find(&mut self, facts: &Facts) {
         let index = self.index;
         let codes = index.codes(facts);
+        let length = super::narrow(index.sums + index.words);
         for (four, rows) in index.fours.iter().zip(&mut self.rows) {
-            *rows = four.rows(&codes);
+            *rows = four.rows(&codes).map(|row| row.wrapping_mul(length));
         }
         for (lists, list) in index.lists.iter().zip(&mut self.lists) {
             *list = lists.of(facts);

@@ -5,11 +5,6 @@
 use super::choice::{Choice, Classes};
 use crate::facts::Facts;
 
-/// How many entries there may be at most, for so many words of clauses.
-const fn most_entries(words: usize) -> usize {
-    (1 << 16) + (words << 11)
-}
-
 /// The clauses of each class.
 #[derive(Clone, Debug)]
 pub(crate) struct Lists {
@@ -27,8 +22,8 @@ pub(crate) struct Entry {
 }
 
 impl Lists {
-    /// The lists of a choice, if they are not too many.
-    pub(super) fn new(choice: &Choice) -> Option<Self> {
+    /// The lists of a choice, if they have no more entries than so many.
+    pub(super) fn new(choice: &Choice, most: usize) -> Option<Self> {
         let always = || {
             let words = (0_u32..).zip(choice.always.iter().copied());
             words.filter(|(_, bits)| *bits != 0)
@@ -36,7 +31,7 @@ impl Lists {
         let spread = choice.stretches.iter().map(|it| it.to - it.from);
         let classes = choice.classes.count();
         let all = spread.fold(classes * always().count(), usize::saturating_add);
-        if all > most_entries(choice.always.len()) {
+        if all > most {
             return None;
         }
         let mut own: Vec<Vec<Entry>> = vec![Vec::new(); classes];
