@@ -2,54 +2,45 @@
 //! that a connection has.
 //!
 //! An attribute's values fall into classes, in order: the addresses between two bounds of networks,
-//! each text that is named, and what is named nowhere. A term holds for some ranges of classes. Ranges
-//! are kept as segments in a tree over the classes: a wide one stands in few nodes, and a class is in
-//! one node of each level.
+//! each text that is named, and what is named nowhere. A term holds for some ranges of classes. Where
+//! the clauses of a class are written down is not here: see [`lists`](super::lists) and
+//! [`tree`](super::tree).
 
 use std::net::IpAddr;
 
-use super::index::{MOST_CHOICES, reachable, summed};
+use super::index::{MOST_CHOICES, reachable};
 use super::networks::{V4_END, V4_START, number, of_number};
 use super::program::{Instruction, Term, Test, Texts};
 use crate::facts::{Address, AttributeId, Facts, Kind};
 
 /// Of how many ranges a term may be that is found by its classes.
 const MOST_RANGES: usize = 64;
-/// From how many classes on a tree is worth its while.
+/// From how many classes on it is worth its while.
 const LEAST_CLASSES: usize = 64;
-/// How many nodes of a level are one of the next.
-const FAN: usize = 16;
-/// Levels of a tree; the last one has as many nodes as it takes.
-const LEVELS: usize = 4;
 
-/// Clauses by the classes of one attribute.
+/// Clauses by the classes of one attribute, until all of them have their places.
 #[derive(Clone, Debug)]
 pub(crate) struct Choice {
     attribute: AttributeId,
-    classes: Classes,
-    /// The clauses that stand with every class, and which words of it are not empty.
-    always: Vec<u64>,
-    always_sum: Vec<u64>,
-    /// For each node of each level its place among those that any clause stands with, or nothing;
-    /// the nodes of the first level are single classes.
-    levels: [Vec<Option<NodeId>>; LEVELS],
-    /// The words of each such node, until all clauses have their places.
-    nodes: Vec<Words>,
-    /// For each such node and each 64 words which of them are not empty, and where these begin.
-    sums: Vec<(u64, u32)>,
-    /// The words that are not empty.
-    words: Vec<u64>,
+    pub(super) classes: Classes,
+    /// The clauses that stand with every class.
+    pub(super) always: Vec<u64>,
+    /// The others, in order.
+    pub(super) stretches: Vec<Stretch>,
 }
 
-/// The place of a node, and one.
-type NodeId = std::num::NonZeroU32;
-
-/// The clauses that stand with all classes of a node, as the words of a bitset that are not empty.
-type Words = Vec<(u32, u64)>;
+/// A clause, as a bit of a word, that stands with the classes of a range.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stretch {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) word: u32,
+    pub(super) bit: u64,
+}
 
 /// What tells classes apart.
 #[derive(Clone, Debug)]
-enum Classes {
+pub(super) enum Classes {
     /// Where each class of addresses begins; behind those, what has no address.
     Networks(fn(&Facts) -> Address, Vec<u128>, V4),
     /// Each text; behind those, any other.
@@ -58,7 +49,7 @@ enum Classes {
 
 /// The same for v4 alone: how many classes are before it, and where those begin that it has.
 #[derive(Clone, Debug)]
-struct V4 {
+pub(super) struct V4 {
     before: usize,
     starts: Vec<u32>,
 }
@@ -75,10 +66,6 @@ impl V4 {
         }
     }
 }
-
-/// The nodes that the class of a connection is in and that any clause stands with.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Chosen([Option<NodeId>; LEVELS]);
 
 impl Choice {
     /// One for each attribute of which terms name many networks or texts.
@@ -128,14 +115,7 @@ impl Choice {
                     attribute,
                     classes,
                     always: vec![u64::MAX; words],
-                    always_sum: Vec::new(),
-                    levels: std::array::from_fn(|level| {
-                        let width = FAN.pow(super::narrow(level));
-                        vec![None; count.div_ceil(width)]
-                    }),
-                    nodes: Vec::new(),
-                    sums: Vec::new(),
-                    words: Vec::new(),
+                    stretches: Vec::new(),
                 });
             }
         }
@@ -179,9 +159,14 @@ impl Choice {
         if let Some(always) = self.always.get_mut(word) {
             *always &= !bit;
         }
-        for (from, to) in ranges {
-            self.put(from, to, super::narrow(word), bit);
-        }
+        let word = super::narrow(word);
+        let stretch = |(from, to)| Stretch {
+            from,
+            to,
+            word,
+            bit,
+        };
+        self.stretches.extend(ranges.into_iter().map(stretch));
         is_exact
     }
 
@@ -189,45 +174,6 @@ impl Choice {
     fn has_its_place(&self, clause: usize) -> bool {
         let always = self.always.get(clause / 64);
         always.is_some_and(|always| always >> (clause % 64) & 1 == 0)
-    }
-
-    /// Puts clauses of a word with the classes of a range.
-    fn put(&mut self, mut from: usize, mut to: usize, word: u32, bits: u64) {
-        let mut level = 0;
-        while from < to {
-            // What does not fill nodes of the next level stands in this one.
-            let is_last = level + 1 == LEVELS;
-            let (first, last) = match is_last {
-                true => (to, to),
-                false => (from.next_multiple_of(FAN).min(to), to - to % FAN),
-            };
-            let sides = (from..first).chain(last.max(first)..to);
-            for at in sides {
-                self.add(level, at, word, bits);
-            }
-            (from, to) = (first / FAN, last.max(first) / FAN);
-            level += 1;
-        }
-    }
-
-    /// Adds clauses of a word to a node; those of the last words come last.
-    fn add(&mut self, level: usize, at: usize, word: u32, bits: u64) {
-        let place = self
-            .levels
-            .get_mut(level)
-            .and_then(|nodes| nodes.get_mut(at));
-        let Some(place) = place else { return };
-        let id = *place.get_or_insert_with(|| {
-            self.nodes.push(Vec::new());
-            NodeId::new(super::narrow(self.nodes.len())).unwrap_or(NodeId::MIN)
-        });
-        let Some(words) = self.nodes.get_mut(id.get() as usize - 1) else {
-            return;
-        };
-        match words.last_mut() {
-            Some((known, all)) if *known == word => *all |= bits,
-            _ => words.push((word, bits)),
-        }
     }
 
     /// The ranges of classes for which a term can hold, where they are not too many.
@@ -303,64 +249,6 @@ impl Choice {
     pub(super) fn is_of_use(&self) -> bool {
         self.always.iter().any(|word| *word != u64::MAX)
     }
-
-    /// Once all clauses have their places.
-    pub(super) fn done(&mut self) {
-        self.always_sum = summed(&self.always).collect();
-        for node in std::mem::take(&mut self.nodes) {
-            let mut node = node.into_iter().peekable();
-            for group in 0..super::narrow(self.always_sum.len()) {
-                let start = super::narrow(self.words.len());
-                let mut mask = 0;
-                while let Some((word, bits)) = node.next_if(|(word, _)| word / 64 == group) {
-                    mask |= 1 << (word % 64);
-                    self.words.push(bits);
-                }
-                self.sums.push((mask, start));
-            }
-        }
-    }
-
-    /// Where the class of a connection stands.
-    #[inline]
-    pub(super) fn of(&self, facts: &Facts) -> Chosen {
-        let mut at = self.classes.of(facts);
-        let mut chosen = Chosen::default();
-        for (level, node) in self.levels.iter().zip(&mut chosen.0) {
-            *node = level.get(at).copied().flatten();
-            at /= FAN;
-        }
-        chosen
-    }
-
-    /// The clauses of a word that stand with a class, or with every one.
-    #[inline]
-    pub(super) fn word(&self, chosen: &Chosen, word: usize) -> u64 {
-        let always = self.always.get(word).copied().unwrap_or(0);
-        let nodes = chosen.0.iter().flatten();
-        nodes.fold(always, |bits, node| {
-            let (mask, start) = self.summed(*node, word / 64);
-            let bit = 1 << (word % 64);
-            let before = (mask & (bit - 1)).count_ones();
-            let own = self.words.get((start + before) as usize).copied();
-            bits | if mask & bit == 0 { 0 } else { own.unwrap_or(0) }
-        })
-    }
-
-    /// Which of 64 words have such a clause.
-    #[inline]
-    pub(super) fn sum(&self, chosen: &Chosen, at: usize) -> u64 {
-        let always = self.always_sum.get(at).copied().unwrap_or(0);
-        let nodes = chosen.0.iter().flatten();
-        nodes.fold(always, |bits, node| bits | self.summed(*node, at).0)
-    }
-
-    /// Which of 64 words of a node are not empty, and where these begin.
-    #[inline]
-    fn summed(&self, node: NodeId, group: usize) -> (u64, u32) {
-        let from = (node.get() as usize - 1) * self.always_sum.len();
-        self.sums.get(from + group).copied().unwrap_or_default()
-    }
 }
 
 /// Where the first class of a network begins, and the first behind it.
@@ -419,7 +307,7 @@ fn named(test: &Test, text: Option<&str>) -> (bool, bool) {
 impl Classes {
     /// The class of a connection.
     #[inline]
-    fn of(&self, facts: &Facts) -> usize {
+    pub(super) fn of(&self, facts: &Facts) -> usize {
         match self {
             // The first class begins at the first address.
             Classes::Networks(get, starts, v4) => match get(facts).ip() {
@@ -443,7 +331,7 @@ impl Classes {
         }
     }
 
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         1 + match self {
             Classes::Networks(_, starts, _) => starts.len(),
             Classes::Texts(_, texts) => texts.len(),

@@ -4,37 +4,41 @@
 //! the clauses that can still apply; their intersection leaves few to be tested, and what it
 //! settles exactly is not tested again. Attributes of few values share a column: its rows are for
 //! all of them together. Where clauses are many, those that are about a few networks or texts are
-//! found by these ([`choice`](super::choice)), and words of bitsets in which no clause is left are
-//! passed over.
+//! found by these ([`choice`](super::choice)), and only words of bitsets that have any of them are
+//! looked at.
 
 use std::ops::Range;
 
-use super::choice::{Choice, Chosen};
+use super::choice::Choice;
+use super::lists::{self, Entry, Lists};
 use super::program::{Block, HIT, Instruction, MISS, Term, Test};
 use super::sets::Sets;
+use super::tree::{Chosen, Tree};
 use crate::facts::codes::{Codes, SETS, place};
 use crate::facts::{AttributeId, Facts};
 
 /// The bitsets.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
-    columns: Vec<Column>,
-    /// The bitsets of all columns, row after row.
+    /// Four columns each.
+    fours: Vec<Four>,
+    /// How many columns there are.
+    columns: usize,
+    /// The rows of all columns. Before the bitset of each stands which of its words are not empty,
+    /// where there is more than one.
     rows: Vec<u64>,
-    /// For each row, which of its words are not empty.
-    sums: Vec<u64>,
-    choices: Vec<Choice>,
+    lists: Vec<Lists>,
+    trees: Vec<Tree>,
     sets: Option<Sets>,
-    /// 64-bit words in a bitset over the clauses.
+    /// 64-bit words in a bitset over the clauses, and in what says which of them are not empty.
     words: usize,
+    sums: usize,
 }
 
 /// Terms of more instructions than this are always tested.
 const LONGEST: u32 = 64;
 /// How many rows columns may come to that are put together.
 const MOST_ROWS: usize = 256;
-/// Of how many attributes a column may be.
-const MOST_PARTS: usize = 8;
 /// How many columns are made for terms of several attributes, and how many rows are looked through
 /// for these.
 const MOST_GROUPS: usize = 8;
@@ -42,31 +46,45 @@ const MOST_LOOKS: usize = 1 << 17;
 /// As many columns as there can be.
 const MOST_COLUMNS: usize = 48 + MOST_GROUPS;
 
-/// Some attributes, and where their bitsets begin.
-#[derive(Clone, Copy, Debug)]
-struct Column {
-    /// Which row is that of the first values.
-    first: u32,
-    /// How many attributes it is of.
-    count: u8,
-    parts: [Part; MOST_PARTS],
+/// Four columns, whose rows are found with one sum: sixteen bits of it are the row of each.
+#[derive(Clone, Debug, Default)]
+struct Four {
+    /// Four at a time; those that nothing is asked of make no row more.
+    parts: Vec<[Part; 4]>,
+    /// Which row of all is the first one of each. Where there is no column it is the first row, which
+    /// has all clauses.
+    first: [u32; 4],
 }
 
 /// An attribute of a column: the place of its code, and how many rows one more makes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Part {
     place: u8,
-    times: u16,
+    times: u64,
 }
 
-impl Column {
+impl Four {
+    /// The parts of attributes.
+    fn used(&self) -> impl Iterator<Item = Part> {
+        let all = self.parts.iter().flatten().copied();
+        all.filter(|part| part.times != 0)
+    }
+
+    /// The row of each column, among all rows. No row of a column is beyond its sixteen bits, so
+    /// that nothing overflows.
     #[inline]
-    fn row(&self, codes: &Codes) -> usize {
-        let parts = self.parts.iter().take(usize::from(self.count));
-        let row = parts.fold(self.first, |row, part| {
-            row + u32::from(codes.at(part.place)) * u32::from(part.times)
-        });
-        row as usize
+    fn rows(&self, codes: &Codes) -> [u32; 4] {
+        let mut sum = 0_u64;
+        for four in &self.parts {
+            for part in four {
+                let rows = u64::from(codes.at(part.place)).wrapping_mul(part.times);
+                sum = sum.wrapping_add(rows);
+            }
+        }
+        let [a, b, c, d, e, f, g, h] = sum.to_le_bytes();
+        let [i, j, k, l] = self.first;
+        let row = |first: u32, low, high| first.wrapping_add(u32::from_le_bytes([low, high, 0, 0]));
+        [row(i, a, b), row(j, c, d), row(k, e, f), row(l, g, h)]
     }
 }
 
@@ -89,11 +107,12 @@ struct Joint<'a> {
 
 impl Index {
     /// The index of clauses, in order. What it settles need not be tested again: the other
-    /// terms come back for each clause.
+    /// terms come back for each clause. Lists have no more entries than so many.
     pub(crate) fn new<'a>(
         blocks: impl Iterator<Item = &'a Block> + Clone,
         terms: &[Term],
         instructions: &[Instruction],
+        most_entries: usize,
     ) -> (Self, Vec<Vec<u32>>) {
         let words = blocks.clone().count().div_ceil(64);
         let sets = Sets::new(instructions);
@@ -165,14 +184,19 @@ impl Index {
             }
             left.push(unsettled);
         }
-        choices.retain(Choice::is_of_use);
-        choices.iter_mut().for_each(Choice::done);
         let mut index = Index {
             words,
-            choices,
+            sums: if words > 1 { words.div_ceil(64) } else { 0 },
             sets,
             ..Index::default()
         };
+        index.rows.extend(vec![u64::MAX; index.sums + words]);
+        for choice in choices.into_iter().filter(Choice::is_of_use) {
+            match Lists::new(&choice, most_entries) {
+                Some(lists) => index.lists.push(lists),
+                None => index.trees.push(Tree::new(choice)),
+            }
+        }
         for column in columns(groups, singles) {
             let own = joints.extract_if(.., |joint| {
                 let mut asked = joint.asked.iter();
@@ -181,30 +205,32 @@ impl Index {
             let own: Vec<Joint<'_>> = own.collect();
             index.add(&column, &own, instructions);
         }
-        if words > 1 {
-            for row in index.rows.chunks(words) {
-                index.sums.extend(summed(row));
-            }
-        }
         (index, left)
     }
 
     /// Adds a column of some attributes, and what it says of terms of several of them.
     fn add(&mut self, together: &[Single], joints: &[Joint<'_>], instructions: &[Instruction]) {
-        let mut column = Column {
-            first: super::narrow(self.rows.len() / self.words),
-            count: 0,
-            parts: [Part::default(); MOST_PARTS],
-        };
+        let (at, lane) = (self.columns / 4, self.columns % 4);
+        if self.fours.len() <= at {
+            self.fours.push(Four::default());
+        }
+        let first = super::narrow(self.rows.len() / (self.sums + self.words));
         let mut count = 1;
-        for (part, single) in column.parts.iter_mut().zip(together) {
-            *part = Part {
-                place: single.place,
-                // No more than there may be rows.
-                times: u16::try_from(count).unwrap_or(0),
-            };
-            column.count += 1;
-            count *= single.values;
+        if let Some(four) = self.fours.get_mut(at) {
+            let parts = together.iter().map(|single| {
+                let times = (count as u64) << (16 * lane);
+                count *= single.values;
+                Part {
+                    place: single.place,
+                    times,
+                }
+            });
+            let mut parts: Vec<Part> = four.used().chain(parts).collect();
+            parts.resize(parts.len().next_multiple_of(4), Part::default());
+            four.parts = parts.as_chunks().0.to_vec();
+            if let Some(own) = four.first.get_mut(lane) {
+                *own = first;
+            }
         }
         for row in 0..count {
             let mut rest = row;
@@ -228,9 +254,10 @@ impl Index {
                     *word &= !(1 << (joint.clause % 64));
                 }
             }
+            self.rows.extend(summed(&all).take(self.sums));
             self.rows.extend(all);
         }
-        self.columns.push(column);
+        self.columns += 1;
     }
 
     /// The codes by which columns are read.
@@ -250,9 +277,13 @@ impl Index {
             return None;
         }
         let codes = self.codes(facts);
-        Some(Word(self.columns.iter().fold(u64::MAX, |bits, column| {
-            bits & self.rows.get(column.row(&codes)).copied().unwrap_or(0)
-        })))
+        let mut bits = u64::MAX;
+        for four in &self.fours {
+            for row in four.rows(&codes) {
+                bits &= self.rows.get(row as usize).copied().unwrap_or(0);
+            }
+        }
+        Some(Word(bits))
     }
 
     /// Where nothing stands yet.
@@ -260,36 +291,53 @@ impl Index {
     pub(crate) fn wide(&self) -> Wide<'_> {
         Wide {
             index: self,
-            rows: [Row::default(); MOST_COLUMNS],
+            rows: [[0; 4]; MOST_COLUMNS / 4],
+            list: None,
+            lists: [&[]; MOST_CHOICES],
             chosen: [Chosen::default(); MOST_CHOICES],
         }
     }
 
-    /// The clauses of a word that are left.
+    /// What columns and trees leave of some clauses of a word.
     #[inline]
-    fn intersection(&self, wide: &Wide<'_>, word: usize) -> u64 {
-        let rows = wide.rows.iter().take(self.columns.len());
-        let bits = rows.fold(u64::MAX, |bits, row| {
-            let at = row.words as usize + word;
-            bits & self.rows.get(at).copied().unwrap_or(0)
-        });
-        let choices = self.choices.iter().zip(&wide.chosen);
-        choices.fold(bits, |bits, (choice, chosen)| {
-            bits & choice.word(chosen, word)
-        })
+    fn left(&self, wide: &Wide<'_>, word: usize, bits: u64) -> u64 {
+        let bits = self.rows(wide, self.sums + word, bits);
+        if bits == 0 || (self.trees.is_empty() && self.lists.len() < 2) {
+            return bits;
+        }
+        let trees = self.trees.iter().zip(&wide.chosen);
+        let bits = trees.fold(bits, |bits, (tree, chosen)| bits & tree.word(chosen, word));
+        let lists = wide.lists.iter().take(self.lists.len());
+        let word = super::narrow(word);
+        lists.fold(bits, |bits, list| bits & lists::word(list, word))
     }
 
-    /// Which of 64 words may have a clause left; none behind the last.
+    /// What the rows of all columns have in common at a place.
+    #[inline]
+    fn rows(&self, wide: &Wide<'_>, at: usize, mut bits: u64) -> u64 {
+        for row in wide.rows.as_flattened().iter().take(self.columns) {
+            let at = (*row as usize).wrapping_add(at);
+            bits &= self.rows.get(at).copied().unwrap_or(0);
+            // The first columns leave nothing of most words.
+            if bits == 0 {
+                break;
+            }
+        }
+        bits
+    }
+
+    /// Which of 64 words may have a clause left; none behind the last. It is asked for where no
+    /// list says it.
     #[inline]
     fn sum(&self, wide: &Wide<'_>, at: usize) -> u64 {
-        let rows = wide.rows.iter().take(self.columns.len());
         // Where there is no column, what is behind the last word is not looked for.
-        let bits = rows.fold(self.there_are(at), |bits, row| {
-            let at = row.sums as usize + at;
-            bits & self.sums.get(at).copied().unwrap_or(0)
-        });
-        let choices = self.choices.iter().zip(&wide.chosen);
-        choices.fold(bits, |bits, (choice, chosen)| bits & choice.sum(chosen, at))
+        let there_are = self.there_are(at);
+        if there_are == 0 {
+            return 0;
+        }
+        let bits = self.rows(wide, at, there_are);
+        let trees = self.trees.iter().zip(&wide.chosen);
+        trees.fold(bits, |bits, (tree, chosen)| bits & tree.sum(chosen, at))
     }
 
     /// Which of 64 words there are.
@@ -334,8 +382,7 @@ fn has_group(
     asked: &[AttributeId],
     singles: &[Option<Single>],
 ) -> bool {
-    let fits =
-        |group: &[AttributeId]| group.len() <= MOST_PARTS && rows_of(group, singles) <= MOST_ROWS;
+    let fits = |group: &[AttributeId]| rows_of(group, singles) <= MOST_ROWS;
     if groups
         .iter()
         .any(|group| asked.iter().all(|id| group.contains(id)))
@@ -379,9 +426,9 @@ fn columns(groups: Vec<Vec<AttributeId>>, singles: Vec<Option<Single>>) -> Vec<V
         .collect();
     others.sort_by_key(|single| std::cmp::Reverse(single.values));
     for single in others {
-        let fits = all.iter_mut().find(|(rows, together)| {
-            rows.saturating_mul(single.values) <= MOST_ROWS && together.len() < MOST_PARTS
-        });
+        let fits = all
+            .iter_mut()
+            .find(|(rows, _)| rows.saturating_mul(single.values) <= MOST_ROWS);
         match fits {
             Some((rows, together)) => {
                 *rows *= single.values;
@@ -390,11 +437,30 @@ fn columns(groups: Vec<Vec<AttributeId>>, singles: Vec<Option<Single>>) -> Vec<V
             None => all.push((single.values, vec![single])),
         }
     }
+    // Those that leave fewest clauses come first.
+    all.sort_by_cached_key(|(_, together)| {
+        let left = together.iter().map(Single::left);
+        left.fold(LEFT_OF_ALL, |all, left| all * left / LEFT_OF_ALL)
+    });
     all.into_iter().map(|(_, together)| together).collect()
 }
 
+/// How finely it is told which part of all clauses is left.
+const LEFT_OF_ALL: u64 = 1 << 20;
+
+impl Single {
+    /// Which part of all clauses is left of them, for a value among its values.
+    fn left(&self) -> u64 {
+        let ones = self.rows.iter().map(|word| u64::from(word.count_ones()));
+        let all = self.rows.len() as u64 * 64;
+        (ones.sum::<u64>() * LEFT_OF_ALL)
+            .checked_div(all)
+            .unwrap_or(LEFT_OF_ALL)
+    }
+}
+
 /// As many attributes as clauses are chosen by.
-pub(super) const MOST_CHOICES: usize = 8;
+pub(super) const MOST_CHOICES: usize = 4;
 
 /// Which words of a row are not empty, 64 of them in a word.
 pub(super) fn summed(row: &[u64]) -> impl Iterator<Item = u64> {
@@ -463,16 +529,12 @@ impl Iterator for Bits {
 #[derive(Clone, Debug)]
 pub(crate) struct Wide<'a> {
     index: &'a Index,
-    /// The row of each column.
-    rows: [Row; MOST_COLUMNS],
+    /// Where the row of each column begins.
+    rows: [[u32; 4]; MOST_COLUMNS / 4],
+    /// The shortest of the lists.
+    list: Option<&'a [Entry]>,
+    lists: [&'a [Entry]; MOST_CHOICES],
     chosen: [Chosen; MOST_CHOICES],
-}
-
-/// Where the words of a row begin, and the words that say which of them are not empty.
-#[derive(Clone, Copy, Debug, Default)]
-struct Row {
-    words: u32,
-    sums: u32,
 }
 
 impl Wide<'_> {
@@ -481,16 +543,18 @@ impl Wide<'_> {
     pub(crate) fn find(&mut self, facts: &Facts) {
         let index = self.index;
         let codes = index.codes(facts);
-        let length = index.words.div_ceil(64);
-        for (column, row) in index.columns.iter().zip(&mut self.rows) {
-            let at = column.row(&codes);
-            *row = Row {
-                words: super::narrow(at * index.words),
-                sums: super::narrow(at * length),
-            };
+        let length = super::narrow(index.sums + index.words);
+        for (four, rows) in index.fours.iter().zip(&mut self.rows) {
+            *rows = four.rows(&codes).map(|row| row.wrapping_mul(length));
         }
-        for (choice, chosen) in index.choices.iter().zip(&mut self.chosen) {
-            *chosen = choice.of(facts);
+        for (lists, list) in index.lists.iter().zip(&mut self.lists) {
+            *list = lists.of(facts);
+            if self.list.is_none_or(|shortest| list.len() < shortest.len()) {
+                self.list = Some(list);
+            }
+        }
+        for (tree, chosen) in index.trees.iter().zip(&mut self.chosen) {
+            *chosen = tree.of(facts);
         }
     }
 }
@@ -500,22 +564,23 @@ impl Narrowed for Wide<'_> {
 
     #[inline]
     fn within(&self, places: Range<usize>) -> impl Iterator<Item = usize> {
-        let word = places.start / 64;
-        let mut left = Left {
-            wide: self,
-            end: places.end,
-            word,
-            bits: 0,
-            group: word / 64,
-            sums: 0,
+        let first = places.start / 64;
+        let words = match self.list {
+            _ if places.is_empty() => Words::List(&[]),
+            Some(list) => Words::List(list),
+            None => {
+                let group = first / 64;
+                let sums = self.index.sum(self, group) & (u64::MAX << (first % 64));
+                Words::Sums { group, sums }
+            }
         };
-        if !places.is_empty() {
-            left.bits = self.index.intersection(self, word) & (u64::MAX << (places.start % 64));
-            // The words behind this one.
-            let sum = self.index.sum(self, left.group);
-            left.sums = sum & (u64::MAX << (word % 64)) & !(1 << (word % 64));
+        Left {
+            wide: self,
+            places,
+            words,
+            word: 0,
+            bits: 0,
         }
-        left
     }
 }
 
@@ -523,13 +588,48 @@ impl Narrowed for Wide<'_> {
 #[derive(Clone, Debug)]
 struct Left<'a> {
     wide: &'a Wide<'a>,
-    end: usize,
+    places: Range<usize>,
+    words: Words<'a>,
     /// The word that is looked through, and what is left of it.
     word: usize,
     bits: u64,
-    /// The words of its group that are to be looked through.
-    group: usize,
-    sums: u64,
+}
+
+/// The words that are to be looked through.
+#[derive(Clone, Debug)]
+enum Words<'a> {
+    List(&'a [Entry]),
+    /// Of 64 words at a time, those that are not empty.
+    Sums {
+        group: usize,
+        sums: u64,
+    },
+}
+
+impl Left<'_> {
+    /// The next word, and what the list has of it.
+    #[inline]
+    fn word(&mut self) -> Option<(usize, u64)> {
+        match &mut self.words {
+            Words::List(list) => {
+                let (entry, rest) = list.split_first()?;
+                *list = rest;
+                Some((entry.word as usize, entry.bits))
+            }
+            Words::Sums { group, sums } => {
+                while *sums == 0 {
+                    *group += 1;
+                    if *group * 64 * 64 >= self.places.end {
+                        return None;
+                    }
+                    *sums = self.wide.index.sum(self.wide, *group);
+                }
+                let word = *group * 64 + sums.trailing_zeros() as usize;
+                *sums &= *sums - 1;
+                Some((word, u64::MAX))
+            }
+        }
+    }
 }
 
 impl Iterator for Left<'_> {
@@ -538,20 +638,25 @@ impl Iterator for Left<'_> {
     #[inline]
     fn next(&mut self) -> Option<usize> {
         while self.bits == 0 {
-            while self.sums == 0 {
-                self.group += 1;
-                if self.group * 64 * 64 >= self.end {
-                    return None;
-                }
-                self.sums = self.wide.index.sum(self.wide, self.group);
+            let (word, mut bits) = self.word()?;
+            let first = word * 64;
+            if first >= self.places.end {
+                return None;
             }
-            self.word = self.group * 64 + self.sums.trailing_zeros() as usize;
-            self.sums &= self.sums - 1;
-            self.bits = self.wide.index.intersection(self.wide, self.word);
+            if first < self.places.start {
+                // Of the word in which the places begin, what is before them.
+                let before = self.places.start - first;
+                if before >= 64 {
+                    continue;
+                }
+                bits &= u64::MAX << before;
+            }
+            self.word = word;
+            self.bits = self.wide.index.left(self.wide, word, bits);
         }
         let found = self.word * 64 + self.bits.trailing_zeros() as usize;
         self.bits &= self.bits - 1;
-        (found < self.end).then_some(found)
+        (found < self.places.end).then_some(found)
     }
 }
 

@@ -5,9 +5,11 @@
 
 mod choice;
 pub(crate) mod index;
+mod lists;
 pub mod networks;
 pub mod program;
 mod sets;
+mod tree;
 
 use crate::facts::attributes::Kind;
 use crate::lang::checked::{self, Checked, Comparison, Condition, Predicate};
@@ -20,6 +22,13 @@ use program::{HIT, Instruction, MISS, Term, Test, Texts, Unsettled};
 /// Compiles a policy.
 #[must_use]
 pub fn compile(checked: &Checked) -> Program {
+    // A mebibyte for small ones, and as much for each two thousand clauses.
+    let clauses = checked.guards.len() + checked.rules.len();
+    compile_within(checked, (1 << 16) + (clauses << 5))
+}
+
+/// Compiles a policy; what is found by lists has no more entries in them than so many.
+pub(crate) fn compile_within(checked: &Checked, most_entries: usize) -> Program {
     let mut lowering = Lowering::default();
     let guards: Vec<Block> = checked
         .guards
@@ -37,7 +46,12 @@ pub fn compile(checked: &Checked) -> Program {
         instructions,
         ..
     } = lowering;
-    let (index, left) = Index::new(guards.iter().chain(&rules), &terms, &instructions);
+    let (index, left) = Index::new(
+        guards.iter().chain(&rules),
+        &terms,
+        &instructions,
+        most_entries,
+    );
     Program {
         index,
         left: Unsettled::new(left),
@@ -95,6 +109,7 @@ impl Lowering {
             role: clause.role,
             answer: clause.answer,
             terms: narrow(first)..narrow(self.terms.len()),
+            fixed: clause.answer.fixed(),
         }
     }
 

@@ -12,6 +12,7 @@ use super::networks::Networks;
 use crate::facts::{Address, AttributeId, Facts, ScopeSet};
 use crate::lang::checked::{Answer, Role};
 use crate::source::Span;
+use crate::verdict::Verdict;
 
 /// The target of an instruction after which a term holds.
 pub(crate) const HIT: u32 = u32::MAX;
@@ -77,6 +78,16 @@ pub struct Block {
     pub answer: Answer,
     /// Its terms.
     pub terms: Range<u32>,
+    /// The verdict, where it is the same for all facts.
+    pub(super) fixed: Option<Verdict>,
+}
+
+impl Block {
+    /// The verdict, where it is the same for all facts.
+    #[inline]
+    pub(crate) fn fixed(&self) -> Option<Verdict> {
+        self.fixed
+    }
 }
 
 /// One of the conditions that a clause joins with `and`.

@@ -25,7 +25,7 @@ use crate::compile::program::{HIT, MISS};
 use crate::compile::{Block, ClauseId, Program};
 use crate::facts::{Auth, DeviceProof, Facts, Pairing, PendingRequest, ScopeSet, Stage};
 use crate::lang::checked::{Answer, Role};
-use crate::verdict::{Grant, Reason, ScopeBound, Verdict, VerdictKind, pairing_reason};
+use crate::verdict::{Grant, Reason, ScopeBound, Verdict, pairing_reason};
 
 pub use decision::{Decision, Law};
 pub use trace::Trace;
@@ -121,6 +121,18 @@ fn run<N: Narrowed>(
         watch.clause(rule.id, true);
     }
     let restriction = Restriction::of(program, narrowed, facts, watch);
+    if let (Some(verdict), None) = (rule.fixed(), trial)
+        && restriction.is_none()
+        && is_plain(verdict, facts)
+    {
+        return Decision {
+            verdict,
+            by: rule.id,
+            rule: rule.id,
+            law: None,
+            trial: None,
+        };
+    }
     let (verdict, by, law) = restriction.apply(rule, facts);
     let trial = trial.map(|block| (block.id, restriction.apply(block, facts).0));
     Decision {
@@ -246,6 +258,9 @@ impl Restriction {
             pairing: None,
             cap: ScopeSet::ANY,
         };
+        if program.guards.is_empty() {
+            return all;
+        }
         for guard in candidates(&program.guards, 0, narrowed) {
             if !applies::<N>(program, guard, facts, watch) {
                 continue;
@@ -264,6 +279,12 @@ impl Restriction {
             }
         }
         all
+    }
+
+    /// Whether nothing is restricted.
+    #[inline]
+    fn is_none(&self) -> bool {
+        self.reject.is_none() && self.pairing.is_none() && self.cap == ScopeSet::ANY
     }
 
     /// The verdict of a rule under these guards and the laws, the clause it comes from, and
@@ -301,14 +322,20 @@ pub(crate) fn capped(verdict: Verdict, cap: ScopeSet) -> Verdict {
     }
 }
 
-/// What no policy can lift.
-pub(crate) fn lawful(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Law>) {
-    // Of most connections no law says anything: then nothing of them is looked at one by one.
+/// Whether no law says anything: so it is of most connections, which are not held against one law
+/// after the other.
+#[inline]
+fn is_plain(verdict: Verdict, facts: &Facts) -> bool {
     let is_plain = (facts.device == DeviceProof::Proven)
         & (facts.auth != Auth::Failed)
         & !facts.outside_role
         & ((facts.pending == PendingRequest::None) | (facts.pending == PendingRequest::Silent));
-    if is_plain | (verdict.kind() == VerdictKind::Reject) {
+    is_plain | matches!(verdict, Verdict::Reject(_))
+}
+
+/// What no policy can lift.
+pub(crate) fn lawful(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Law>) {
+    if is_plain(verdict, facts) {
         return (verdict, None);
     }
     // Not even a request is kept: were it, a guard that asks for pairing would turn a

@@ -5,7 +5,7 @@ pub(crate) mod walk;
 use proptest::prelude::*;
 
 use super::{Decision, decide, naive, traced};
-use crate::compile::compile;
+use crate::compile::{compile, compile_within};
 use crate::facts::attributes::Value;
 use crate::facts::{AttributeId, Facts, Kind, Scope, ScopeSet, Stage};
 use crate::lang::checked::{
@@ -370,11 +370,14 @@ proptest! {
 
     #[test]
     fn the_program_of_many_rules_decides_as_the_walker(policy in many(), facts in prop::collection::vec(near(), 60)) {
-        let program = compile(&policy);
+        // Found by lists, or by trees where there is no room for these.
+        let programs = [compile(&policy), compile_within(&policy, 0)];
         for facts in facts {
-            let decision = decide(&program, &facts);
-            prop_assert_eq!(decision.verdict, naive::verdict(&policy, &facts));
-            prop_assert_eq!(decision, traced(&program, &facts).0, "watching changed it");
+            for program in &programs {
+                let decision = decide(program, &facts);
+                prop_assert_eq!(decision.verdict, naive::verdict(&policy, &facts));
+                prop_assert_eq!(decision, traced(program, &facts).0, "watching changed it");
+            }
         }
     }
 }

@@ -102,6 +102,18 @@ impl Answer {
             Answer::Cap(_) => return None,
         })
     }
+
+    /// The verdict, where it is the same for all facts.
+    #[must_use]
+    pub(crate) fn fixed(self) -> Option<Verdict> {
+        match self {
+            Answer::Reject(reason) => Some(Verdict::Reject(reason)),
+            Answer::RequirePairing(reason) => reason.map(Verdict::RequirePairing),
+            Answer::Approve(grant) => Some(Verdict::Approve(grant)),
+            Answer::SilentApprove(grant) => Some(Verdict::SilentApprove(grant)),
+            Answer::RejectAsFound | Answer::Cap(_) => None,
+        }
+    }
 }
 
 /// When a clause applies.
