@@ -12,7 +12,11 @@ pub(super) const APPLICATION_ID: i32 = 0x6777_6476;
 /// one row, and a field that is added to a record needs no migration. Columns would say the same
 /// twice, and could say something else. So what an operator looks at are views over the JSON;
 /// they show no secret.
-pub(super) const MIGRATIONS: [&str; 2] = [
+///
+/// What is counted of all devices is kept, and what is looked for among them has an index of few
+/// rows: nothing that is done often looks at every device. Conditions are on the text of a record
+/// where that is enough to leave the most out, since each is asked of every row that is written.
+pub(super) const MIGRATIONS: [&str; 3] = [
     "CREATE TABLE standings (
         device_id    TEXT PRIMARY KEY NOT NULL,
         version      INTEGER NOT NULL CHECK (version > 0),
@@ -71,6 +75,18 @@ pub(super) const MIGRATIONS: [&str; 2] = [
         datetime(json_extract(token.value, '$.lastUsedAtMs') / 1000, 'unixepoch') AS last_used_at,
         datetime(json_extract(token.value, '$.revokedAtMs') / 1000, 'unixepoch') AS revoked_at
     FROM standings, json_each(record, '$.tokens') AS token;",
+    r#"ALTER TABLE store ADD COLUMN devices INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE store ADD COLUMN requests INTEGER NOT NULL DEFAULT 0;
+    UPDATE store SET
+        devices = (SELECT count(*) FROM standings WHERE record IS NOT NULL),
+        requests = (SELECT count(*) FROM standings
+            WHERE pending IS NOT NULL OR node_pending IS NOT NULL);
+    CREATE INDEX waiting ON standings (device_id) WHERE pending IS NOT NULL;
+    CREATE INDEX ending ON standings (json_extract(record, '$.expiresAtMs'))
+        WHERE instr(record, '"expiresAtMs"') > 0;
+    CREATE INDEX nodes ON standings (device_id) WHERE instr(record, '"node"') > 0;
+    CREATE INDEX approvers ON standings (device_id)
+        WHERE instr(record, '"operator.pairing"') > 0 OR instr(record, '"operator.admin"') > 0;"#,
 ];
 
 /// The schema of today.
