@@ -31,8 +31,8 @@ pub(crate) fn fill(folder: &Path, devices: u64) -> Duration {
     let numbers: Vec<u64> = (1..devices).collect();
     let part = usize::try_from(PART).expect("not that many");
     for numbers in numbers.chunks(part) {
-        let changes: Vec<_> = numbers.iter().map(|number| one(*number, &record)).collect();
-        for done in store.commit_all(&changes) {
+        let changes = numbers.iter().map(|number| one(*number, &record));
+        for done in store.commit_all(changes.collect()) {
             done.expect("a commit");
         }
     }

@@ -110,9 +110,9 @@ pub trait Store: Send + Sync {
 
     /// Commits each of several changes, as if one came after the other, and says of each what
     /// became of it. A store that waits for a disk waits once for all.
-    fn commit_all(&self, changes: &[(Change, Version)]) -> Vec<Result<Version, StoreError>> {
-        let each = changes.iter();
-        each.map(|(change, expected)| self.commit(change, *expected))
+    fn commit_all(&self, changes: Vec<(Change, Version)>) -> Vec<Result<Version, StoreError>> {
+        let each = changes.into_iter();
+        each.map(|(change, expected)| self.commit(&change, expected))
             .collect()
     }
 
@@ -193,7 +193,7 @@ pub fn sweep(store: &dyn Store, now_ms: i64, rules: &Compatibility) -> Result<us
         ControlFlow::Continue(())
     })?;
     let mut swept = 0;
-    for done in store.commit_all(&ended) {
+    for done in store.commit_all(ended) {
         match done {
             Ok(_) => swept += 1,
             Err(StoreError::Conflict) => {}

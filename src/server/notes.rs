@@ -54,7 +54,7 @@ impl Notes {
         let notes = std::mem::take(&mut *lock(&self.kept));
         let notes: Vec<(Change, Version)> = notes.into_values().collect();
         let (mut written, mut failed) = (0, Ok(()));
-        for done in store.commit_all(&notes) {
+        for done in store.commit_all(notes) {
             match done {
                 Ok(_) => written += 1,
                 Err(StoreError::Conflict) => {}

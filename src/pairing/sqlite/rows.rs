@@ -7,7 +7,9 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row, named_p
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::facts::{Role, Scope};
 use crate::pairing::kept::{Entry, Totals, Written};
+use crate::pairing::record::Record;
 use crate::pairing::standing::Standing;
 use crate::pairing::store::{Among, Version};
 use crate::pairing::stored::Stored;
@@ -115,17 +117,15 @@ pub(super) fn queries(among: Among) -> &'static [&'static str] {
         Among::Ending(_) => &[
             WAITING,
             "SELECT device_id, version, record, pending, node_pending FROM standings
-             WHERE instr(record, '\"expiresAtMs\"') > 0
-                AND json_extract(record, '$.expiresAtMs') <= ?",
+             WHERE ends_at <= ?",
         ],
         Among::Nodes => &[
             "SELECT device_id, version, record, pending, node_pending FROM standings
-             WHERE instr(record, '\"node\"') > 0",
+             WHERE is_node IS NOT NULL",
         ],
         Among::Approvers => &[
             "SELECT device_id, version, record, pending, node_pending FROM standings
-             WHERE instr(record, '\"operator.pairing\"') > 0
-                OR instr(record, '\"operator.admin\"') > 0",
+             WHERE is_approver IS NOT NULL",
         ],
     }
 }
@@ -282,11 +282,14 @@ pub(super) fn write(
         return Ok(false);
     }
     let mut put = connection.prepare_cached(
-        "INSERT INTO standings (device_id, version, record, pending, node_pending)
-         VALUES (:device_id, :version, :record, :pending, :node_pending)
+        "INSERT INTO standings (device_id, version, record, pending, node_pending, ends_at, is_node,
+            is_approver)
+         VALUES (:device_id, :version, :record, :pending, :node_pending, :ends_at, :is_node,
+            :is_approver)
          ON CONFLICT (device_id) DO UPDATE SET version = excluded.version,
             record = excluded.record, pending = excluded.pending,
-            node_pending = excluded.node_pending",
+            node_pending = excluded.node_pending, ends_at = excluded.ends_at,
+            is_node = excluded.is_node, is_approver = excluded.is_approver",
     )?;
     let mut remove = connection.prepare_cached("DELETE FROM standings WHERE device_id = ?")?;
     for (device, entry) in written.devices() {
@@ -314,8 +317,26 @@ fn put_row(
         ":record": text(record.as_ref().map(Stored))?,
         ":pending": text(pending.as_ref())?,
         ":node_pending": text(node_pending.as_ref())?,
+        ":ends_at": record.as_ref().and_then(|record| record.expires_at_ms),
+        ":is_node": record.as_ref().is_some_and(is_node).then_some(1),
+        ":is_approver": record.as_ref().is_some_and(is_approver).then_some(1),
     })?;
     Ok(())
+}
+
+fn is_node(record: &Record) -> bool {
+    record
+        .approved_roles()
+        .any(|role| role == Role::Node.name())
+}
+
+/// As far as its scopes go: whoever looks finds out what they count for.
+fn is_approver(record: &Record) -> bool {
+    let approves = [Scope::Pairing.name(), Scope::Admin.name()];
+    let scopes = record.scopes.iter().chain(&record.approved_scopes);
+    scopes
+        .flatten()
+        .any(|scope| approves.contains(&scope.trim()))
 }
 
 fn text(part: Option<impl Serialize>) -> rusqlite::Result<Option<String>> {

@@ -14,8 +14,9 @@ pub(super) const APPLICATION_ID: i32 = 0x6777_6476;
 /// they show no secret.
 ///
 /// What is counted of all devices is kept, and what is looked for among them has an index of few
-/// rows: nothing that is done often looks at every device. Conditions are on the text of a record
-/// where that is enough to leave the most out, since each is asked of every row that is written.
+/// rows: nothing that is done often looks at every device. What these indexes are of is written beside
+/// the record, because conditions on its text would be asked of each row whenever it is written, and
+/// that is what a connection costs most where there are many devices. Nobody is admitted by it.
 pub(super) const MIGRATIONS: [&str; 3] = [
     "CREATE TABLE standings (
         device_id    TEXT PRIMARY KEY NOT NULL,
@@ -81,12 +82,18 @@ pub(super) const MIGRATIONS: [&str; 3] = [
         devices = (SELECT count(*) FROM standings WHERE record IS NOT NULL),
         requests = (SELECT count(*) FROM standings
             WHERE pending IS NOT NULL OR node_pending IS NOT NULL);
-    CREATE INDEX waiting ON standings (device_id) WHERE pending IS NOT NULL;
-    CREATE INDEX ending ON standings (json_extract(record, '$.expiresAtMs'))
+    ALTER TABLE standings ADD COLUMN ends_at INTEGER;
+    ALTER TABLE standings ADD COLUMN is_node INTEGER;
+    ALTER TABLE standings ADD COLUMN is_approver INTEGER;
+    UPDATE standings SET ends_at = json_extract(record, '$.expiresAtMs')
         WHERE instr(record, '"expiresAtMs"') > 0;
-    CREATE INDEX nodes ON standings (device_id) WHERE instr(record, '"node"') > 0;
-    CREATE INDEX approvers ON standings (device_id)
-        WHERE instr(record, '"operator.pairing"') > 0 OR instr(record, '"operator.admin"') > 0;"#,
+    UPDATE standings SET is_node = 1 WHERE instr(record, '"node"') > 0;
+    UPDATE standings SET is_approver = 1
+        WHERE instr(record, '"operator.pairing"') > 0 OR instr(record, '"operator.admin"') > 0;
+    CREATE INDEX waiting ON standings (device_id) WHERE pending IS NOT NULL;
+    CREATE INDEX ending ON standings (ends_at) WHERE ends_at IS NOT NULL;
+    CREATE INDEX nodes ON standings (device_id) WHERE is_node IS NOT NULL;
+    CREATE INDEX approvers ON standings (device_id) WHERE is_approver IS NOT NULL;"#,
 ];
 
 /// The schema of today.
