@@ -63,6 +63,23 @@ impl Client {
         Client { device, claims }
     }
 
+    /// Its id, and its public key as it is kept.
+    pub(crate) fn names(&self) -> (String, String) {
+        let proof = self.device.proof(&self.claims, "", 0);
+        (proof.id.to_string(), proof.public_key.to_string())
+    }
+
+    /// Whether somebody listens and lets it in.
+    pub(crate) fn is_let_in(&self, at: SocketAddr) -> bool {
+        let Ok(stream) = TcpStream::connect(at) else {
+            return false;
+        };
+        let patient = stream.set_read_timeout(Some(PATIENCE));
+        patient.expect("a socket");
+        let answer = self.handshake(at, Box::new(stream));
+        answer.is_ok_and(|admitted| admitted.answer.get("ok") == Some(&Value::Bool(true)))
+    }
+
     /// A whole handshake.
     pub(crate) fn knock(&self, at: SocketAddr, tls: Option<&Arc<ClientConfig>>) -> Admitted {
         let stream = TcpStream::connect(at).expect("somebody listens");
@@ -76,21 +93,27 @@ impl Client {
                 Box::new(StreamOwned::new(tls, stream))
             }
         };
+        let admitted = self.handshake(at, wire);
+        let admitted = admitted.unwrap_or_else(|error| panic!("a handshake failed: {error}"));
+        let Admitted { answer, .. } = &admitted;
+        assert_eq!(answer.get("ok"), Some(&Value::Bool(true)), "{answer}");
+        admitted
+    }
+
+    fn handshake(&self, at: SocketAddr, wire: Box<dyn Wire>) -> Result<Admitted, String> {
         let config = WebSocketConfig::default()
             .read_buffer_size(4_096)
             .max_frame_size(None);
         let url = format!("ws://{at}/");
-        let mut socket = match client_with_config(url, wire, Some(config)) {
-            Ok((socket, _)) => socket,
-            Err(error) => panic!("the request for a WebSocket failed: {error}"),
-        };
-        let challenge = read(&mut socket);
+        let (mut socket, _) = client_with_config(url, wire, Some(config))
+            .map_err(|error| format!("of the request for a WebSocket: {error}"))?;
+        let challenge = read(&mut socket)?;
         let nonce = challenge.pointer("/payload/nonce").and_then(Value::as_str);
-        let frame = self.connect(nonce.expect("a nonce"));
-        socket.send(Message::text(frame)).expect("it is sent");
-        let answer = read(&mut socket);
-        assert_eq!(answer.get("ok"), Some(&Value::Bool(true)), "{answer}");
-        Admitted { socket, answer }
+        let frame = self.connect(nonce.ok_or("there is no nonce")?);
+        let sent = socket.send(Message::text(frame));
+        sent.map_err(|error| error.to_string())?;
+        let answer = read(&mut socket)?;
+        Ok(Admitted { socket, answer })
     }
 
     fn connect(&self, nonce: &str) -> String {
@@ -138,7 +161,7 @@ pub(crate) fn call(bytes: usize) -> Message {
     Message::text(frame.to_string())
 }
 
-fn read(socket: &mut WebSocket<Box<dyn Wire>>) -> Value {
-    let message = socket.read().expect("an answer").into_data();
-    serde_json::from_slice(&message).expect("JSON")
+fn read(socket: &mut WebSocket<Box<dyn Wire>>) -> Result<Value, String> {
+    let message = socket.read().map_err(|error| error.to_string())?;
+    serde_json::from_slice(&message.into_data()).map_err(|error| error.to_string())
 }

@@ -1,7 +1,8 @@
 //! What is measured: a server in a process of its own, and what it costs to knock at it.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -21,10 +22,12 @@ use crate::process::Process;
 
 /// A server.
 pub(crate) struct Subject {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     process: Process,
     at: SocketAddr,
     tls: Option<Arc<ClientConfig>>,
+    /// How long after its clients went it is still at what they left.
+    settles: Duration,
 }
 
 /// What one round of knocking came to.
@@ -37,13 +40,39 @@ pub(crate) struct Round {
     pub(crate) latencies: Vec<Duration>,
 }
 
+/// Numbers that look random, the same each time.
+struct Random(u64);
+
+impl Random {
+    fn seeded(seed: usize) -> Self {
+        let seed = u64::try_from(seed).expect("not that many");
+        Random((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end.max(1)
+    }
+}
+
 impl Round {
+    /// Without what the server takes anyway, of a second.
+    pub(crate) fn without(mut self, idle: Option<f64>) -> Self {
+        self.cpu = self.cpu.zip(idle).map(|(cpu, idle)| {
+            let each = cpu.as_secs_f64() - idle / self.rate;
+            Duration::from_secs_f64(each.max(0.0))
+        });
+        self
+    }
+
     fn of(mut latencies: Vec<Duration>, took: Duration, cpu: Option<(Duration, Duration)>) -> Self {
         latencies.sort_unstable();
         let count = u32::try_from(latencies.len().max(1)).expect("not that many");
         Round {
             rate: f64::from(count) / took.as_secs_f64(),
-            cpu: cpu.map(|(before, after)| (after - before) / count),
+            cpu: cpu.map(|(before, after)| after.saturating_sub(before) / count),
             latencies,
         }
     }
@@ -52,21 +81,41 @@ impl Round {
 impl Subject {
     /// `gw serve` with its default policy.
     pub(crate) fn gateway(folder: &Path, tls: bool) -> Self {
+        Subject::gateway_of("gw", folder, tls, None)
+    }
+
+    /// `gw serve` with what is in a folder, and by a policy of its own, if there is one.
+    pub(crate) fn gateway_of(name: &str, folder: &Path, tls: bool, policy: Option<&Path>) -> Self {
         let config = folder.join("gw.yaml");
         let state = folder.join("state");
-        let text = format!(
+        let mut text = format!(
             "listen: {{ bind: loopback, port: 0, socket: false }}\n\
              state: {}\n\
              auth: {{ token: {{ env: BENCH_TOKEN }} }}\n\
              tls: {{ autoGenerate: {tls} }}\n\
-             limits: {{ unadmittedPerAddress: 1000 }}\n",
+             metrics: true\n\
+             limits: {{ unadmittedPerAddress: 1000, connections: 10000 }}\n",
             state.display(),
         );
+        if let Some(policy) = policy {
+            text += &format!("policy: {}\n", policy.display());
+        }
         fs::write(&config, text).expect("a file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_gw"));
         command.args(["serve", "--config"]).arg(&config);
         command.env("BENCH_TOKEN", TOKEN);
-        Subject::start("gw", &mut command, tls.then_some(&state))
+        Subject::start(name, &mut command, tls.then_some(&state))
+    }
+
+    /// A server of another make, where it listens already.
+    pub(crate) fn other(name: String, process: Process, at: SocketAddr) -> Self {
+        Subject {
+            name,
+            process,
+            at,
+            tls: None,
+            settles: Duration::ZERO,
+        }
     }
 
     /// `gw serve` in front of another server.
@@ -101,11 +150,7 @@ impl Subject {
         Subject::start("bare server", &mut command, tls.then_some(&state))
     }
 
-    fn start(
-        name: &'static str,
-        command: &mut Command,
-        state: Option<&std::path::PathBuf>,
-    ) -> Self {
+    fn start(name: &str, command: &mut Command, state: Option<&std::path::PathBuf>) -> Self {
         let (process, line) = Process::start(command);
         let at = line.trim().rsplit("://").next().map(str::parse);
         let Some(Ok(at)) = at else {
@@ -118,11 +163,17 @@ impl Subject {
             connector.expect("TLS can be spoken").config()
         });
         Subject {
-            name,
+            name: name.to_owned(),
             process,
             at,
             tls,
+            settles: Duration::ZERO,
         }
+    }
+
+    /// What it does so long after its clients went counts as done for them.
+    pub(crate) fn settling(self, settles: Duration) -> Self {
+        Subject { settles, ..self }
     }
 
     /// From its start until it listened.
@@ -148,6 +199,52 @@ impl Subject {
                 took
             }
         })
+    }
+
+    /// So many clients knock for a while, each time as one of so many devices.
+    pub(crate) fn knock_as_any(&self, clients: usize, devices: u64, during: Duration) -> Round {
+        self.round(clients, during, |number| {
+            let mut random = Random::seeded(number);
+            move || {
+                let device = usize::try_from(random.below(devices)).expect("not that many");
+                let client = Client::numbered(device);
+                let began = Instant::now();
+                let admitted = client.knock(self.at, self.tls.as_ref());
+                let took = began.elapsed();
+                drop(admitted);
+                took
+            }
+        })
+    }
+
+    /// What it takes while nobody asks anything, of a second.
+    pub(crate) fn idles(&self, during: Duration) -> Option<f64> {
+        let before = self.process.cpu()?;
+        thread::sleep(during);
+        let took = self.process.cpu()?.saturating_sub(before);
+        Some(took.as_secs_f64() / during.as_secs_f64())
+    }
+
+    /// Resident memory, in bytes.
+    pub(crate) fn resident(&self) -> Option<u64> {
+        self.process.resident()
+    }
+
+    /// How many times it loaded its policy again, as its metrics tell.
+    pub(crate) fn reloads(&self) -> u64 {
+        let mut stream = TcpStream::connect(self.at).expect("somebody listens");
+        let asked = format!(
+            "GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.at
+        );
+        stream.write_all(asked.as_bytes()).expect("it is sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let line = answer.lines().find_map(|line| {
+            let (_, told) = line.split_once("gw_policy_reloads_total{result=\"ok\"} ")?;
+            told.trim().parse().ok()
+        });
+        line.unwrap_or_default()
     }
 
     /// So many clients say something for a while, each again as soon as it was answered.
@@ -194,6 +291,7 @@ impl Subject {
             joined.flat_map(|took| took.expect("a client")).collect()
         });
         let took = began.elapsed();
+        thread::sleep(self.settles);
         Round::of(latencies, took, before.zip(self.process.cpu()))
     }
 

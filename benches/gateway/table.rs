@@ -6,10 +6,10 @@ use crate::subject::{Round, Subject};
 
 /// One line of figures; what could not be measured is empty.
 struct Row {
-    rate: f64,
+    rate: Option<f64>,
     cpu_us: Option<f64>,
-    median_ms: f64,
-    slow_ms: f64,
+    median_ms: Option<f64>,
+    slow_ms: Option<f64>,
     idle_kib: Option<f64>,
     start_ms: f64,
 }
@@ -30,7 +30,7 @@ impl Row {
         };
         Row {
             rate: median(rounds.iter().map(|round| round.rate).collect()),
-            cpu_us: cpu.map(median),
+            cpu_us: cpu.and_then(median),
             median_ms: within(0.5),
             slow_ms: within(0.99),
             idle_kib: idle.map(|bytes| bytes / 1024.0),
@@ -43,11 +43,11 @@ impl Row {
             figure.map_or_else(String::new, |figure| format!("{figure:.digits$}"))
         };
         println!(
-            "{name:<19} {:>8.0} {:>10} {:>8.1} {:>8.1} {:>11} {:>9.0}",
-            self.rate,
+            "{name:<19} {:>8} {:>10} {:>8} {:>8} {:>11} {:>9.0}",
+            shown(self.rate, 0),
             shown(self.cpu_us, 0),
-            self.median_ms,
-            self.slow_ms,
+            shown(self.median_ms, 1),
+            shown(self.slow_ms, 1),
             shown(self.idle_kib, 1),
             self.start_ms,
         );
@@ -75,7 +75,7 @@ pub(crate) fn print(
         .map(|(subject, (rounds, idle))| Row::of(subject, rounds, *idle))
         .collect();
     for (subject, row) in subjects.iter().zip(&rows) {
-        row.print(subject.name);
+        row.print(&subject.name);
     }
     if let [ours, bare] = rows.as_slice() {
         let ratio = |ours: Option<f64>, bare: Option<f64>| {
@@ -85,10 +85,10 @@ pub(crate) fn print(
         println!(
             "{:<19} {:>8} {:>10} {:>8} {:>8} {:>11}\n",
             "ratio",
-            ratio(Some(ours.rate), Some(bare.rate)),
+            ratio(ours.rate, bare.rate),
             ratio(ours.cpu_us, bare.cpu_us),
-            ratio(Some(ours.median_ms), Some(bare.median_ms)),
-            ratio(Some(ours.slow_ms), Some(bare.slow_ms)),
+            ratio(ours.median_ms, bare.median_ms),
+            ratio(ours.slow_ms, bare.slow_ms),
             ratio(ours.idle_kib, bare.idle_kib),
         );
     }
@@ -107,7 +107,7 @@ fn quantile(ordered: &[Duration], share: f64) -> f64 {
     ordered.get(at.min(last)).map_or(0.0, Duration::as_secs_f64)
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
+fn median(mut figures: Vec<f64>) -> Option<f64> {
     figures.sort_unstable_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or_default()
+    figures.get(figures.len() / 2).copied()
 }

@@ -2,6 +2,7 @@
 //! make ([`reach`]), decided before anybody makes one.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::ControlFlow;
 
 use serde_json::{Value, json};
 
@@ -14,7 +15,8 @@ use crate::facts::scopes::covers;
 use crate::facts::{AuthMode, PeerUid, Role, Scope, Transport};
 use crate::handshake::{Challenge, Handshake, Http, Socket, observe};
 use crate::lang::checked;
-use crate::pairing::{Standing, Version};
+use crate::pairing::Standing;
+use crate::pairing::store::{Among, Store};
 use crate::policy::Policy;
 use crate::secret::Secret;
 use crate::settings::Settings;
@@ -132,16 +134,26 @@ pub(super) fn warning(policy: &Policy, settings: &Settings) -> Option<Diagnostic
 pub(super) fn warning_of(
     policy: &Policy,
     settings: &Settings,
-    kept: &[(Standing, Version)],
+    store: &dyn Store,
 ) -> Option<Diagnostic> {
-    let is_paired = kept
-        .iter()
-        .any(|(standing, _)| may_approve(standing, settings));
-    let (way, _) = way_in(policy, settings);
-    match (way, is_paired) {
-        (WayIn::Paired, true) => None,
+    match way_in(policy, settings) {
+        (WayIn::Paired, _) if is_approver_paired(settings, store) => None,
         (WayIn::Owner | WayIn::Paired | WayIn::Nobody, _) => warning(policy, settings),
     }
+}
+
+/// Whether a device is paired that may approve others. While the store cannot be read nobody comes
+/// in anyway, and nothing is said of it.
+fn is_approver_paired(settings: &Settings, store: &dyn Store) -> bool {
+    let mut found = false;
+    let visited = store.visit(Among::Approvers, &mut |standing, _| {
+        found = may_approve(standing, settings);
+        match found {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    });
+    found || visited.is_err()
 }
 
 /// Whether a device has what it takes to approve others.

@@ -1,6 +1,7 @@
 //! What the program asks of the host it runs on: its environment, secrets in files, whether files
 //! and folders are its user's alone, the token that it makes for itself, that nobody else serves
-//! from its state folder, who is at the other end of a socket, and whether this is a container.
+//! from its state folder, who is at the other end of a socket, whether this is a container, and that
+//! work of its own gives way.
 
 pub mod claim;
 pub mod container;
@@ -9,6 +10,7 @@ pub mod identity;
 pub mod interface;
 pub mod own;
 pub mod peer;
+pub mod priority;
 #[cfg(target_os = "linux")]
 mod sock_diag;
 #[cfg(target_os = "linux")]

@@ -3,15 +3,14 @@
 //! What every store checks is checked here: versions and limits. Where it is kept beyond
 //! memory is not known.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::mem;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::change::{Change, Write};
 use super::standing::Standing;
 use super::store::{Limits, StoreError, Version};
 
-/// What is remembered, by device id.
+/// What is remembered, by device id: of all devices, or of those that a batch is about.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     devices: BTreeMap<Box<str>, Entry>,
@@ -21,50 +20,34 @@ pub(super) struct Kept {
 /// A standing that is not empty, at its version. Whoever loads it shares it.
 pub(super) type Entry = (Arc<Standing>, Version);
 
-/// What is counted, so that a commit looks at no other device.
+/// What is counted of all devices, so that a commit looks at no other device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Totals {
-    requests: usize,
-    devices: usize,
+pub(super) struct Totals {
+    /// How many have a request that waits, or a node's.
+    pub(super) requests: usize,
+    /// How many have a record.
+    pub(super) devices: usize,
     /// Counts commits, so that no version comes twice.
-    commits: u64,
-}
-
-/// What has changed since some commit or an earlier one, until another.
-#[derive(Debug)]
-pub(super) struct News {
-    /// What is kept of each device that is at a newer version.
-    pub(super) newer: BTreeMap<Box<str>, Entry>,
-    /// All devices of which anything is kept.
-    pub(super) devices: BTreeSet<Box<str>>,
-    /// How many commits there were then.
     pub(super) commits: u64,
 }
 
+impl Totals {
+    /// Counts one more device.
+    pub(super) fn count(&mut self, standing: &Standing) {
+        self.requests += usize::from(waits(standing));
+        self.devices += usize::from(is_paired(standing));
+    }
+}
+
 impl Kept {
-    /// What was kept elsewhere, after so many commits.
-    pub(super) fn new(devices: BTreeMap<Box<str>, Entry>, commits: u64) -> Self {
-        let count = |which: fn(&Standing) -> bool| {
-            let counted = devices.values().filter(|(standing, _)| which(standing));
-            counted.count()
-        };
-        let totals = Totals {
-            requests: count(waits),
-            devices: count(is_paired),
-            commits,
-        };
+    /// What is kept elsewhere of the devices that a batch is about, and what is counted of all.
+    pub(super) fn part(devices: BTreeMap<Box<str>, Entry>, totals: Totals) -> Self {
         Kept { devices, totals }
     }
 
     /// What is remembered of a device.
     pub(super) fn load(&self, device_id: &str) -> Entry {
         self.devices.get(device_id).cloned().unwrap_or_default()
-    }
-
-    /// The version that a device is at.
-    pub(super) fn version(&self, device_id: &str) -> Version {
-        let entry = self.devices.get(device_id);
-        entry.map_or(Version::NOTHING, |(_, version)| *version)
     }
 
     /// All of it, in the order of device ids.
@@ -111,25 +94,9 @@ impl Kept {
         }
     }
 
-    /// Takes over what others have committed, unless it is here already.
-    pub(super) fn catch_up(&mut self, news: News) {
-        if self.totals.commits >= news.commits {
-            return;
-        }
-        let mut devices = mem::take(&mut self.devices);
-        devices.extend(news.newer);
-        devices.retain(|device, _| news.devices.contains(device));
-        *self = Kept::new(devices, news.commits);
-    }
-
-    /// How many commits there were.
-    pub(super) fn commits(&self) -> u64 {
-        self.totals.commits
-    }
-
-    /// Whether the same is kept after as many commits.
-    pub(super) fn is(&self, other: &Kept) -> bool {
-        self.totals == other.totals && self.devices == other.devices
+    /// What is counted.
+    pub(super) fn totals(&self) -> Totals {
+        self.totals
     }
 }
 
@@ -224,9 +191,14 @@ impl Written {
             .map(|(device, entry)| (&**device, entry.as_ref()))
     }
 
-    /// How many commits there were then.
-    pub(super) fn commits(&self) -> u64 {
-        self.totals.commits
+    /// The same, given away.
+    pub(super) fn into_devices(self) -> impl Iterator<Item = (Box<str>, Option<Entry>)> {
+        self.devices.into_iter()
+    }
+
+    /// What is counted then.
+    pub(super) fn totals(&self) -> Totals {
+        self.totals
     }
 }
 

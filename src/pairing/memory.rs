@@ -67,7 +67,7 @@ impl Store for Memory {
     }
 
     fn revision(&self) -> Result<u64, StoreError> {
-        Ok(self.kept().commits())
+        Ok(self.kept().totals().commits)
     }
 }
 

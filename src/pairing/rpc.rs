@@ -79,6 +79,17 @@ pub enum Call {
     },
 }
 
+/// What of all that is remembered a call has to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// All of it.
+    All,
+    /// The devices with a request that waits.
+    Waiting,
+    /// One device.
+    Device(Box<str>),
+}
+
 /// Why a call failed. The text is what the caller is told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RpcError {
@@ -129,7 +140,7 @@ pub struct Ends {
 /// What a call may look at besides itself.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
-    /// All that is remembered.
+    /// What is remembered, of the devices that the call is [`about`](Call::about) at least.
     pub standings: &'a [Standing],
     /// Whether a device is connected now.
     pub is_connected: &'a dyn Fn(&str) -> bool,
@@ -163,6 +174,19 @@ impl Call {
             "device.grant" => params.grant(),
             _ => return None,
         })
+    }
+
+    /// What it has to look at.
+    #[must_use]
+    pub fn about(&self) -> About {
+        match self {
+            Call::List => About::All,
+            Call::Approve { .. } | Call::Reject { .. } => About::Waiting,
+            Call::Remove { device_id }
+            | Call::Rotate { device_id, .. }
+            | Call::Revoke { device_id, .. }
+            | Call::Grant { device_id, .. } => About::Device(device_id.clone()),
+        }
     }
 
     /// Answers the call.

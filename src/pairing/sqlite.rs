@@ -1,13 +1,15 @@
-//! A store in a SQLite file: what is committed is on the disk, and what is read is in memory.
+//! A store in a SQLite file: what is committed is on the disk, and what was asked for lately is in
+//! memory.
 //!
-//! The file holds what [`super::stored`] writes. Devices are read from it when it is opened, and
-//! again when others have committed; [`Sqlite::commit`](Store::commit) waits for the disk, so a
-//! server calls it where it may block. Any number of processes may have it open.
+//! The file holds what [`super::stored`] writes. A device is read from it when it is asked for, and
+//! kept as long as it is used and nobody else commits; [`Sqlite::commit`](Store::commit) waits for
+//! the disk, so a server calls it where it may block. Any number of processes may have it open.
 #![expect(
     clippy::disallowed_types,
     reason = "a store is shared by connections; nothing is decided under its locks"
 )]
 
+mod cache;
 mod error;
 mod files;
 mod rows;
@@ -15,31 +17,39 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::mem;
 use std::path::Path;
-use std::sync::{
-    Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard,
-    RwLockWriteGuard,
-};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use self::cache::Cache;
 use self::files::{Files, Identity};
 use super::change::Change;
-use super::kept::{Kept, Written};
+use super::kept::{Entry, Kept, Totals, Written};
 use super::standing::Standing;
-use super::store::{Limits, Store, StoreError, Version};
+use super::store::{Among, Count, Limits, Look, Store, StoreError, Version};
 
 pub use self::error::{Access, OpenError};
 
-/// What every connection is told before anything is read. A token that is removed is
+/// What every connection is told before anything is read. It keeps up to 8 MiB of pages, which is what
+/// leads to the rows of a million devices. A token that is removed is
 /// overwritten; no function that reaches out of the database is called by its schema.
 const GUARDS: &str = "PRAGMA busy_timeout = 5000;
     PRAGMA trusted_schema = OFF;
     PRAGMA cell_size_check = ON;
     PRAGMA secure_delete = ON;
+    PRAGMA cache_size = -8192;
     PRAGMA fullfsync = ON;
     PRAGMA checkpoint_fullfsync = ON;";
+
+/// How many commits of one caller are written together: whoever else commits waits for no more.
+const AT_ONCE: usize = 512;
+
+/// A database of up to so many bytes is looked through when it is opened. One that is larger is
+/// opened as fast, and what is wrong with it is told when it is come upon.
+const LOOKED_THROUGH: i64 = 1 << 24;
 
 /// Keeps devices in a file.
 ///
@@ -48,21 +58,23 @@ const GUARDS: &str = "PRAGMA busy_timeout = 5000;
 /// nobody waits for more than the one under way and their own.
 ///
 /// Whatever is asked, it is first looked whether others have committed, which costs no more than
-/// a look at memory that all processes share; only then are rows read.
+/// a look at memory that all processes share; then what is in memory is as good as the file.
 #[derive(Debug)]
 pub struct Sqlite {
     limits: Limits,
     files: Files,
     identity: Identity,
-    /// Never behind what anybody was told. It is locked for no longer than it takes to copy from
-    /// it or into it. Commits are counted, so whoever comes to change it sees who was faster.
-    kept: RwLock<Kept>,
+    /// Locked for no longer than it takes to find something in it or put something there. Commits
+    /// are counted, so whoever comes to change it sees who was faster.
+    cache: Mutex<Cache>,
     queue: Mutex<Queue>,
     /// Woken when a batch has ended.
     ended: Condvar,
     writer: Mutex<Writer>,
-    /// Apart from the writer, so that nobody who reads waits for the disk.
+    /// Apart from the writer, so that nobody who reads waits for a commit.
     reader: Mutex<Reader>,
+    /// Apart from the reader, so that nobody who asks for one device waits for who asks for many.
+    many: Mutex<Connection>,
 }
 
 /// The commits that nobody has carried out yet.
@@ -100,6 +112,13 @@ struct Reader {
     seen: i64,
 }
 
+/// What a writer found when it alone might write.
+struct Found {
+    totals: Totals,
+    /// Whether the file may have been changed without a commit that was counted.
+    is_uncounted: bool,
+}
+
 impl Sqlite {
     /// Opens the database at a path, with mode 0600; a new one when there is none. Its folder
     /// must exist. More may be in it than the limits allow: then no more is added.
@@ -112,17 +131,19 @@ impl Sqlite {
         let failed = OpenError::sqlite(&files.path);
         let mut connection = files.open()?;
         prepare(&mut connection, &files.path)?;
-        let reader = files.look()?;
-        reader
-            .execute_batch(GUARDS)
-            .and_then(|()| reader.execute_batch("PRAGMA query_only = ON"))
-            .map_err(&failed)?;
+        let [reader, many] = [files.look()?, files.look()?];
+        for connection in [&reader, &many] {
+            connection
+                .execute_batch(GUARDS)
+                .and_then(|()| connection.execute_batch("PRAGMA query_only = ON"))
+                .map_err(&failed)?;
+        }
         let reader = Reader {
-            // Before the rows are read: memory is not behind it.
+            // Before the commits are counted: memory is not behind it.
             seen: data_version(&reader).map_err(&failed)?,
             connection: reader,
         };
-        let (kept, seen) = read(&mut connection, &files.path)?;
+        let (commits, seen) = count(&mut connection, &files.path)?;
         Ok(Sqlite {
             limits,
             identity: Identity::of(&files.path)?,
@@ -130,40 +151,30 @@ impl Sqlite {
             writer: Mutex::new(Writer {
                 connection,
                 seen,
-                commits: kept.commits(),
+                commits,
             }),
-            kept: RwLock::new(kept),
+            cache: Mutex::new(Cache::new(commits)),
             queue: Mutex::default(),
             ended: Condvar::new(),
             reader: Mutex::new(reader),
+            many: Mutex::new(many),
         })
     }
 
-    fn kept(&self) -> RwLockReadGuard<'_, Kept> {
-        self.kept.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn kept_to_change(&self) -> RwLockWriteGuard<'_, Kept> {
-        self.kept.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What is kept now, with all that others have committed so far.
-    fn current(&self) -> Result<RwLockReadGuard<'_, Kept>, StoreError> {
+    /// Whoever reads now sees all that others have committed so far.
+    fn current(&self) -> Result<MutexGuard<'_, Reader>, StoreError> {
         let mut reader = lock(&self.reader);
-        let looked = self.look(&mut reader);
-        drop(reader);
-        looked.map_err(StoreError::Failed)?;
-        Ok(self.kept())
+        self.look(&mut reader).map_err(StoreError::Failed)?;
+        Ok(reader)
     }
 
-    /// Reads what others have committed since somebody looked.
+    /// Finds out what others have committed since somebody looked.
     fn look(&self, reader: &mut Reader) -> Result<(), Box<str>> {
         let failed = |error| self.failed(&error);
         if data_version(&reader.connection).map_err(failed)? == reader.seen {
             return Ok(());
         }
-        // Before the rows are fixed: what is in memory now is in them.
-        let known = self.kept().commits();
+        let known = lock(&self.cache).commits();
         let transaction = reader.connection.transaction().map_err(failed)?;
         let seen = data_version(&transaction).map_err(failed)?;
         self.catch_up(&transaction, known)?;
@@ -172,12 +183,9 @@ impl Sqlite {
         Ok(())
     }
 
-    /// Reads what was committed after the commits that are `known`; says how many there are.
-    fn catch_up(&self, connection: &Connection, known: u64) -> Result<u64, Box<str>> {
-        let unread = |error| match error {
-            rows::Unread::Sqlite(error) => self.failed(&error),
-            rows::Unread::Content(how) => format!("{} is damaged: {how}", self.name()).into(),
-        };
+    /// Forgets what was read before the commits that are not among those that are `known`; says
+    /// what is counted.
+    fn catch_up(&self, connection: &Connection, known: u64) -> Result<Totals, Box<str>> {
         let schema = schema::version(connection).map_err(|error| self.failed(&error))?;
         if usize::try_from(schema) != Ok(schema::NEWEST) {
             let name = self.name();
@@ -187,15 +195,44 @@ impl Sqlite {
             )
             .into());
         }
-        let commits = rows::commits(connection).map_err(unread)?;
-        if commits < known {
+        let totals = rows::totals(connection).map_err(|unread| self.unread(unread))?;
+        if totals.commits < known {
             return Err(self.changed());
         }
-        if commits > known {
-            let news = rows::news(connection, known, commits).map_err(unread)?;
-            self.kept_to_change().catch_up(news);
+        lock(&self.cache).catch_up(totals.commits);
+        Ok(totals)
+    }
+
+    /// What is kept of a device, from memory or else by a reader that has looked.
+    fn entry(&self, reader: MutexGuard<'_, Reader>, device: &str) -> Result<Entry, StoreError> {
+        let (cached, commits) = {
+            let mut cache = lock(&self.cache);
+            (cache.get(device), cache.commits())
+        };
+        if let Some(entry) = cached {
+            drop(reader);
+            return Ok(entry);
         }
-        Ok(commits)
+        let row = rows::one(&reader.connection, device);
+        drop(reader);
+        let row = row.map_err(|error| StoreError::Failed(self.failed(&error)))?;
+        let Some(row) = row else {
+            return Ok(Entry::default());
+        };
+        let read = row.read();
+        let (standing, version) = read.map_err(|unread| StoreError::Failed(self.unread(unread)))?;
+        let entry = (Arc::new(standing), version);
+        lock(&self.cache).read(device, &entry, commits);
+        Ok(entry)
+    }
+
+    /// Reads many devices, with all that others have committed so far.
+    fn read_many<T>(
+        &self,
+        what: impl FnOnce(&Connection) -> Result<T, rows::Unread>,
+    ) -> Result<T, StoreError> {
+        drop(self.current()?);
+        what(&lock(&self.many)).map_err(|unread| StoreError::Failed(self.unread(unread)))
     }
 
     /// Carries out commits, and tells each its answer. When the database fails, all of them
@@ -221,39 +258,115 @@ impl Sqlite {
             .map_err(failed)?;
         // From here on nobody else commits.
         self.check_place()?;
-        let known = self.kept().commits();
+        let known = lock(&self.cache).commits();
         let seen = data_version(&transaction).map_err(failed)?;
-        let before = self.catch_up(&transaction, known)?;
-        if seen != writer.seen && before == writer.commits {
-            // A checkpoint counts as a change too, so what is there decides.
-            match rows::load(&transaction) {
-                Ok(found) if found.is(&self.kept()) => {}
-                Ok(_) | Err(rows::Unread::Content(_)) => return Err(self.changed()),
-                Err(rows::Unread::Sqlite(error)) => return Err(failed(error)),
-            }
-        }
-        (writer.seen, writer.commits) = (seen, before);
-        let (answers, written) = self.work_out(waiting);
+        let totals = self.catch_up(&transaction, known)?;
+        let found = Found {
+            totals,
+            // A checkpoint counts as a change too, so it may be nothing.
+            is_uncounted: seen != writer.seen && totals.commits == writer.commits,
+        };
+        (writer.seen, writer.commits) = (seen, totals.commits);
+        let (answers, written) = self.work_out(&transaction, waiting, &found)?;
         if written.is_empty() {
             return Ok(answers);
         }
-        if !rows::write(&transaction, &written, before).map_err(failed)? {
+        if !rows::write(&transaction, &written, totals.commits).map_err(failed)? {
             return Err(self.changed());
         }
         transaction.commit().map_err(failed)?;
-        writer.commits = written.commits();
-        self.kept_to_change().take(written);
+        writer.commits = written.totals().commits;
+        lock(&self.cache).take(written);
         Ok(answers)
     }
 
-    fn work_out(&self, waiting: &[Waiting]) -> (Vec<Answer>, Written) {
-        let kept = self.kept();
+    fn work_out(
+        &self,
+        connection: &Connection,
+        waiting: &[Waiting],
+        found: &Found,
+    ) -> Result<(Vec<Answer>, Written), Box<str>> {
+        if found.is_uncounted {
+            lock(&self.cache).clear();
+        }
+        let mut devices = BTreeMap::new();
+        for Waiting { change, .. } in waiting {
+            let device = &change.device_id;
+            if devices.contains_key(&**device) {
+                continue;
+            }
+            if let Some(entry) = self.before(connection, device, found.totals.commits)? {
+                devices.insert((&**device).into(), entry);
+            }
+        }
+        let kept = Kept::part(devices, found.totals);
         let mut batch = kept.batch();
-        let answers = waiting
-            .iter()
-            .map(|commit| batch.add(&commit.change, commit.expected, self.limits))
+        let answers = waiting.iter().map(|commit| {
+            // What it was worked out from may have been changed without another version: whoever
+            // asks looks again, and nothing is written over.
+            match found.is_uncounted && commit.expected != Version::NOTHING {
+                true => Err(StoreError::Conflict),
+                false => batch.add(&commit.change, commit.expected, self.limits),
+            }
+        });
+        let answers = answers.collect();
+        Ok((answers, batch.written()))
+    }
+
+    /// What is kept of a device while nobody else commits, where anything is.
+    fn before(
+        &self,
+        connection: &Connection,
+        device: &str,
+        commits: u64,
+    ) -> Result<Option<Entry>, Box<str>> {
+        if let Some(entry) = lock(&self.cache).get(device) {
+            return Ok(Some(entry));
+        }
+        let row = rows::one(connection, device).map_err(|error| self.failed(&error))?;
+        row.map(|row| {
+            row.check(commits)
+                .and_then(|()| row.read())
+                .map(|(standing, version)| (Arc::new(standing), version))
+                .map_err(|unread| self.unread(unread))
+        })
+        .transpose()
+    }
+
+    /// Carries out commits with those that wait, and says of each what became of it.
+    fn commit_each(&self, commits: impl Iterator<Item = (Change, Version)>) -> Vec<Answer> {
+        let mut queue = lock(&self.queue);
+        let told: Vec<Arc<OnceLock<Answer>>> = commits
+            .map(|(change, expected)| {
+                let answer = Arc::new(OnceLock::new());
+                queue.waiting.push(Waiting {
+                    change,
+                    expected,
+                    answer: Arc::clone(&answer),
+                });
+                answer
+            })
             .collect();
-        (answers, batch.written())
+        // Whoever takes what waits takes all of it, so the last is told with the first.
+        let Some(last) = told.last() else {
+            return Vec::new();
+        };
+        while last.get().is_none() && queue.is_busy {
+            let woken = self.ended.wait(queue);
+            queue = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+        if last.get().is_none() {
+            queue.is_busy = true;
+            let waiting = mem::take(&mut queue.waiting);
+            drop(queue);
+            let _busy = Busy(self);
+            self.carry_out(waiting);
+        }
+        let gone = || Err(StoreError::Failed("a commit ended early; try again".into()));
+        let answers = told.iter();
+        answers
+            .map(|answer| answer.get().cloned().unwrap_or_else(gone))
+            .collect()
     }
 
     /// Whether the files that are open are the ones that have the name.
@@ -276,6 +389,13 @@ impl Sqlite {
         format!("{}: {error}; {}", self.name(), error::remedy(error)).into()
     }
 
+    fn unread(&self, unread: rows::Unread) -> Box<str> {
+        match unread {
+            rows::Unread::Sqlite(error) => self.failed(&error),
+            rows::Unread::Content(how) => format!("{} is damaged: {how}", self.name()).into(),
+        }
+    }
+
     fn changed(&self) -> Box<str> {
         let name = self.name();
         format!("{name} was changed by another program; restart gw to take that up").into()
@@ -293,11 +413,13 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
         let path = path.to_owned();
         return Err(OpenError::Newer { path, found, known });
     }
-    let checked: String = connection
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .map_err(&failed)?;
-    if checked != "ok" {
-        return Err(OpenError::damaged(path, &checked));
+    if is_looked_through(connection).map_err(&failed)? {
+        let checked: String = connection
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+            .map_err(&failed)?;
+        if checked != "ok" {
+            return Err(OpenError::damaged(path, &checked));
+        }
     }
     let durable: String = connection
         .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
@@ -315,73 +437,112 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
         .map_err(&failed)
 }
 
-/// Reads all of a database; with the state of the file that was read. Others may commit
-/// meanwhile, so it is read as of one time.
-fn read(connection: &mut Connection, path: &Path) -> Result<(Kept, i64), OpenError> {
+fn is_looked_through(connection: &Connection) -> rusqlite::Result<bool> {
+    let pragma = |name: &str| connection.query_row(name, [], |row| row.get::<_, i64>(0));
+    Ok(pragma("PRAGMA page_count")?.saturating_mul(pragma("PRAGMA page_size")?) <= LOOKED_THROUGH)
+}
+
+/// How many commits there were, with the state of the file that says so. Where all rows are looked
+/// through, what is counted of them is put right.
+fn count(connection: &mut Connection, path: &Path) -> Result<(u64, i64), OpenError> {
     let failed = OpenError::sqlite(path);
-    let transaction = connection.transaction().map_err(&failed)?;
-    let seen = data_version(&transaction).map_err(&failed)?;
-    let kept = rows::load(&transaction).map_err(|unread| match unread {
+    let unread = |unread| match unread {
         rows::Unread::Sqlite(error) => failed(error),
         rows::Unread::Content(how) => OpenError::damaged(path, &how),
-    })?;
+    };
+    let is_looked_through = is_looked_through(connection).map_err(&failed)?;
+    let transaction = connection.transaction().map_err(&failed)?;
+    let seen = data_version(&transaction).map_err(&failed)?;
+    let totals = rows::totals(&transaction).map_err(unread)?;
+    let mut right = totals;
+    if is_looked_through {
+        right = rows::look_through(&transaction, totals.commits).map_err(unread)?;
+    }
     transaction.commit().map_err(&failed)?;
-    Ok((kept, seen))
+    if right != totals {
+        put_right(connection).map_err(unread)?;
+    }
+    Ok((totals.commits, seen))
+}
+
+/// Counts devices while nobody else commits.
+fn put_right(connection: &mut Connection) -> Result<(), rows::Unread> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let commits = rows::totals(&transaction)?.commits;
+    let totals = rows::look_through(&transaction, commits)?;
+    rows::recount(&transaction, totals)?;
+    Ok(transaction.commit()?)
 }
 
 impl Store for Sqlite {
     fn load(&self, device_id: &str) -> Result<(Arc<Standing>, Version), StoreError> {
-        Ok(self.current()?.load(device_id))
+        self.entry(self.current()?, device_id)
     }
 
     fn last_version(&self, device_id: &str) -> Result<Version, StoreError> {
-        Ok(self.kept().version(device_id))
+        if let Some((_, version)) = lock(&self.cache).get(device_id) {
+            return Ok(version);
+        }
+        Ok(self.entry(self.current()?, device_id)?.1)
     }
 
     fn commit(&self, change: &Change, expected: Version) -> Result<Version, StoreError> {
         if change.is_empty() {
-            // Nothing to write: what is read in memory is on the disk already.
-            let kept = self.current()?;
-            return kept.batch().add(change, expected, self.limits);
-        }
-        let answer = Arc::new(OnceLock::new());
-        let mut queue = lock(&self.queue);
-        queue.waiting.push(Waiting {
-            change: change.clone(),
-            expected,
-            answer: Arc::clone(&answer),
-        });
-        while answer.get().is_none() && queue.is_busy {
-            let woken = self.ended.wait(queue);
-            queue = woken.unwrap_or_else(PoisonError::into_inner);
-        }
-        if answer.get().is_none() {
-            queue.is_busy = true;
-            let waiting = mem::take(&mut queue.waiting);
-            drop(queue);
-            let _busy = Busy(self);
-            self.carry_out(waiting);
+            // Nothing to write: what is read is on the disk already.
+            return match &*change.device_id {
+                "" => Ok(expected),
+                device if self.load(device)?.1 == expected => Ok(expected),
+                _ => Err(StoreError::Conflict),
+            };
         }
         let gone = || Err(StoreError::Failed("a commit ended early; try again".into()));
-        answer.get().cloned().unwrap_or_else(gone)
+        let one = std::iter::once((change.clone(), expected));
+        self.commit_each(one).pop().unwrap_or_else(gone)
+    }
+
+    fn commit_all(&self, changes: Vec<(Change, Version)>) -> Vec<Result<Version, StoreError>> {
+        let mut answers = Vec::with_capacity(changes.len());
+        let mut changes = changes.into_iter();
+        loop {
+            let some = self.commit_each(changes.by_ref().take(AT_ONCE));
+            if some.is_empty() {
+                return answers;
+            }
+            answers.extend(some);
+        }
+    }
+
+    fn visit(&self, among: Among, look: &mut Look<'_>) -> Result<(), StoreError> {
+        let mut entry = |(standing, version)| look(&standing, version);
+        self.read_many(|connection| rows::visit(connection, among, &mut entry))
+    }
+
+    fn count(&self) -> Result<Count, StoreError> {
+        self.read_many(|connection| {
+            Ok(Count {
+                devices: rows::totals(connection)?.devices,
+                requests: rows::waiting(connection)?,
+            })
+        })
     }
 
     fn list(&self) -> Result<Vec<(Standing, Version)>, StoreError> {
-        Ok(self.current()?.list())
+        self.read_many(rows::list)
     }
 
     fn waiting(&self) -> Result<Vec<(Standing, Version)>, StoreError> {
-        Ok(self.current()?.waiting())
+        self.read_many(rows::all_waiting)
     }
 
     fn device_of_request(&self, request_id: &str) -> Result<Option<Box<str>>, StoreError> {
-        Ok(self.current()?.device_of_request(request_id))
+        self.read_many(|connection| Ok(rows::of_request(connection, request_id)?))
     }
 
     /// Says too when the file was moved or replaced: a server that asks often hears of it.
     fn revision(&self) -> Result<u64, StoreError> {
         self.check_place().map_err(StoreError::Failed)?;
-        Ok(self.current()?.commits())
+        drop(self.current()?);
+        Ok(lock(&self.cache).commits())
     }
 }
 

@@ -4,6 +4,7 @@
 //! committed against the version that it was worked out from, so of two that race, one is
 //! told to look again.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::change::Change;
@@ -50,9 +51,32 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             requests: 1_000,
-            devices: 100_000,
+            devices: 1_000_000,
         }
     }
+}
+
+/// Which devices are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Among {
+    /// All of which anything is kept.
+    All,
+    /// Those with a request that waits, and those whose record has ended at a time in Unix
+    /// milliseconds.
+    Ending(i64),
+    /// Those that are nodes by their record.
+    Nodes,
+    /// Those that may approve others by their record.
+    Approvers,
+}
+
+/// How many devices of a kind there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Those with a record.
+    pub devices: usize,
+    /// Those with a request that waits.
+    pub requests: usize,
 }
 
 /// Keeps what is remembered of devices. Others may commit to the same store, and what they have
@@ -85,6 +109,45 @@ pub trait Store: Send + Sync {
     /// Any [`StoreError`].
     fn commit(&self, change: &Change, expected: Version) -> Result<Version, StoreError>;
 
+    /// Commits each of several changes, as if one came after the other, and says of each what
+    /// became of it. A store that waits for a disk waits once for all.
+    fn commit_all(&self, changes: Vec<(Change, Version)>) -> Vec<Result<Version, StoreError>> {
+        let each = changes.into_iter();
+        each.map(|(change, expected)| self.commit(&change, expected))
+            .collect()
+    }
+
+    /// Looks at what is kept of these devices, in no order, until told to stop. A store may show
+    /// more than these, and one twice: whoever looks finds out whether it is one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Failed`].
+    fn visit(&self, among: Among, look: &mut Look<'_>) -> Result<(), StoreError> {
+        let _ = among;
+        for (standing, version) in self.list()? {
+            if look(&standing, version).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many devices there are.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Failed`].
+    fn count(&self) -> Result<Count, StoreError> {
+        let mut count = Count::default();
+        self.visit(Among::All, &mut |standing, _| {
+            count.devices += usize::from(standing.record.is_some());
+            count.requests += usize::from(standing.pending.is_some());
+            ControlFlow::Continue(())
+        })?;
+        Ok(count)
+    }
+
     /// All that is kept, in the order of device ids.
     ///
     /// # Errors
@@ -115,6 +178,9 @@ pub trait Store: Send + Sync {
     fn revision(&self) -> Result<u64, StoreError>;
 }
 
+/// Whoever looks at devices: says whether to go on.
+pub type Look<'a> = dyn FnMut(&Standing, Version) -> ControlFlow<()> + 'a;
+
 /// Removes what has ended of all devices: requests that have waited too long, records whose
 /// time is over. Says of how many; one that changes meanwhile is left for the next time.
 ///
@@ -122,12 +188,14 @@ pub trait Store: Send + Sync {
 ///
 /// [`StoreError::Failed`].
 pub fn sweep(store: &dyn Store, now_ms: i64, rules: &Compatibility) -> Result<usize, StoreError> {
+    let mut ended = Vec::new();
+    store.visit(Among::Ending(now_ms), &mut |standing, version| {
+        ended.extend(expire(standing, now_ms, rules).map(|change| (change, version)));
+        ControlFlow::Continue(())
+    })?;
     let mut swept = 0;
-    for (standing, version) in store.list()? {
-        let Some(change) = expire(&standing, now_ms, rules) else {
-            continue;
-        };
-        match store.commit(&change, version) {
+    for done in store.commit_all(ended) {
+        match done {
             Ok(_) => swept += 1,
             Err(StoreError::Conflict) => {}
             Err(error) => return Err(error),

@@ -130,6 +130,9 @@ pub(super) enum Phase {
 /// What the connections of a gateway share.
 pub(super) struct Shared {
     pub(super) snapshot: ArcSwap<Snapshot>,
+    /// Those from before, until nobody else has them. A large policy takes long to be dropped, and
+    /// no connection is to wait for that.
+    pub(super) retired: Mutex<Vec<Arc<Snapshot>>>,
     upstream: ArcSwapOption<Upstream>,
     pub(super) store: Arc<dyn Store>,
     pub(super) notes: Notes,
@@ -178,6 +181,7 @@ impl Gateway {
                 settings,
                 since_ms: started_ms,
             }),
+            retired: Mutex::default(),
             upstream: ArcSwapOption::new(options.upstream.take()),
             store,
             notes: Notes::default(),
@@ -206,11 +210,12 @@ impl Gateway {
         if shared.snapshot.load().settings.auth.rate_limit != settings.auth.rate_limit {
             *lock(&shared.limiter) = Limiter::of(&settings);
         }
-        shared.snapshot.store(Arc::new(Snapshot {
+        let before = shared.snapshot.swap(Arc::new(Snapshot {
             policy,
             settings,
             since_ms: now_ms(),
         }));
+        lock(&shared.retired).push(before);
         shared.sessions.ask_all();
     }
 
@@ -257,6 +262,13 @@ impl Shared {
         });
         self.upstream.store(upstream.map(Arc::new));
         true
+    }
+
+    /// Takes the snapshots from before that nobody else has.
+    pub(super) fn take_retired(&self) -> Vec<Arc<Snapshot>> {
+        let mut retired = lock(&self.retired);
+        let gone = retired.extract_if(.., |snapshot| Arc::strong_count(snapshot) == 1);
+        gone.collect()
     }
 
     /// What connections are judged by now.

@@ -21,7 +21,7 @@ use crate::facts::scopes::covers;
 use crate::facts::{Auth, Role, Scope};
 use crate::journal::{Line, read};
 use crate::pairing::Standing;
-use crate::pairing::rpc::{self, Call, RpcError, View};
+use crate::pairing::rpc::{self, About, Call, RpcError, View};
 use crate::pairing::store::{StoreError, Version};
 use crate::relay::{Upstream, route};
 use crate::settings::Settings;
@@ -422,6 +422,9 @@ fn explained(recent: &Recent) -> Result<Value, CallError> {
     Ok(account)
 }
 
+/// How many devices a list has at most: it is one message, and is in memory as a whole.
+const MOST_LISTED: usize = 100_000;
+
 /// How often what is remembered may change while a call is answered.
 const MOST_CONFLICTS: usize = 16;
 
@@ -455,11 +458,29 @@ async fn worked_out(
 ) -> Result<(rpc::Reply, Standing, Version), CallError> {
     let rules = &caller.settings.compatibility;
     let shared = caller.shared;
-    // There may be many devices: nobody else waits while they are copied.
-    let store = Arc::clone(&shared.store);
-    let kept = spawn_blocking(move || store.list()).await;
+    // There may be many devices: nobody else waits while they are read.
+    let (store, about) = (Arc::clone(&shared.store), call.about());
+    let kept = spawn_blocking(move || match about {
+        About::All => Ok(match store.count()?.devices {
+            devices if devices > MOST_LISTED => Err(devices),
+            _ => Ok(store.list()?),
+        }),
+        About::Waiting => store.waiting().map(Ok),
+        About::Device(device) => {
+            let (standing, version) = store.load(&device)?;
+            Ok(Ok(vec![(Arc::unwrap_or_clone(standing), version)]))
+        }
+    });
+    let kept = kept.await;
     let kept = kept.unwrap_or_else(|_| Err(StoreError::Failed("it was given up".into())));
     let kept = kept.map_err(|error| failed(&error))?;
+    let kept = kept.map_err(|devices| {
+        invalid(format!(
+            "{devices} devices are more than one answer lists, which is up to {MOST_LISTED}: on the \
+             gateway's host `sqlite3 -readonly gw.sqlite 'select * from requests'` shows what waits, \
+             `devices` the rest"
+        ))
+    })?;
     let connected = shared.sessions.devices();
     let (standings, versions): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
     let view = View {

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 use super::clock::now_ms;
 use super::gateway::{Gateway, Shared, lock};
 use super::tls::{self, Certificates};
+use crate::host::priority::{GivesWay, give_way};
 use crate::policy::Policy;
 use crate::relay::Upstream;
 use crate::settings::Settings;
@@ -116,8 +118,8 @@ impl Shared {
         let Some(load) = self.options.load.clone() else {
             return Reloaded::Unknown;
         };
-        let loaded = spawn_blocking(move || load()).await;
-        let loaded = loaded.unwrap_or_else(|_| Err("loading was given up".to_owned()));
+        let loaded = aside(move || load()).await;
+        let loaded = loaded.unwrap_or_else(|| Err("loading was given up".to_owned()));
         let Loaded {
             policy,
             settings,
@@ -230,6 +232,21 @@ impl Shared {
         }
         status
     }
+}
+
+/// Does something long on a thread of its own, which gives way to those that serve connections.
+/// `None` where it is given up.
+pub(super) async fn aside<T: Send + 'static>(
+    what: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (tell, told) = oneshot::channel();
+    let thread = std::thread::Builder::new().spawn(move || {
+        give_way(GivesWay::Some);
+        // Nobody may wait for it any more.
+        let _ = tell.send(what());
+    });
+    thread.ok()?;
+    told.await.ok()
 }
 
 /// The name of a policy's own file.

@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::clock::now_ms;
 use super::gateway::{Shared, lock};
 use super::own_commits::OwnCommits;
+use super::reload::aside;
 use super::watch::Watch;
 use crate::pairing::store::{StoreError, sweep};
 
@@ -18,7 +19,12 @@ const SWEEP: Duration = Duration::from_secs(60);
 
 /// Keeps a gateway up, until it is dropped.
 pub(super) async fn keep_up(shared: Arc<Shared>) {
-    tokio::join!(files(&shared), others(&shared), ended(&shared));
+    tokio::join!(
+        files(&shared),
+        others(&shared),
+        noted(&shared),
+        ended(&shared)
+    );
 }
 
 /// Loads policy, settings and certificate again when a file of theirs changes.
@@ -46,6 +52,10 @@ async fn others(shared: &Arc<Shared>) {
     for beat in 1_u64.. {
         often.tick().await;
         shared.record.tell_left_out(false);
+        let gone = shared.take_retired();
+        if !gone.is_empty() {
+            aside(move || drop(gone)).await;
+        }
         if beat.is_multiple_of(NOTES) {
             shared.write_notes().await;
         }
@@ -64,10 +74,19 @@ async fn others(shared: &Arc<Shared>) {
             shared.sessions.ask_all();
         }
         let store = Arc::clone(&shared.store);
-        let waiting = spawn_blocking(move || Ok::<_, StoreError>(store.waiting()?.len()));
+        let waiting = spawn_blocking(move || Ok::<_, StoreError>(store.count()?.requests));
         if let Ok(Ok(waiting)) = waiting.await {
             shared.record.metrics.requests_waiting(waiting);
         }
+    }
+}
+
+/// Writes when devices were last there as soon as there is much of it: what is not written yet is
+/// in memory, and once that is full everybody waits for the disk.
+async fn noted(shared: &Arc<Shared>) {
+    loop {
+        shared.notes.many().await;
+        shared.write_notes().await;
     }
 }
 

@@ -2,7 +2,10 @@
 //! while the gateway runs.
 
 use std::cell::RefCell;
+use std::mem;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::super::config::{here, read_on};
 use super::super::next::{Next, absolute, whole};
@@ -13,9 +16,9 @@ use super::state;
 use crate::config::{Config, SecretFile, Surroundings, Token};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::facts::Role;
+use crate::host::priority::{GivesWay, give_way};
 use crate::host::{Local, token};
-use crate::pairing::store::Store;
-use crate::pairing::{Standing, Version};
+use crate::pairing::store::{Among, Store};
 use crate::policy::Policy;
 use crate::relay::Upstream;
 use crate::server;
@@ -26,6 +29,7 @@ use crate::source::Sources;
 pub(super) struct Loading {
     config: Option<String>,
     overrides: OverrideArgs,
+    fingerprints: Fingerprints,
 }
 
 /// What is served.
@@ -71,7 +75,11 @@ impl Unloaded {
 
 impl Loading {
     pub(super) fn new(config: Option<String>, overrides: OverrideArgs) -> Self {
-        Loading { config, overrides }
+        Loading {
+            config,
+            overrides,
+            fingerprints: Fingerprints::default(),
+        }
     }
 
     /// Reads all of it.
@@ -101,9 +109,7 @@ impl Loading {
                 output.report(&error.diagnostics, texts, ReportFormat::Human);
             })
         })?;
-        // Nobody waits for it.
-        let found = policy.clone();
-        std::thread::spawn(move || found.fingerprint().map(str::len));
+        self.fingerprints.find(policy.clone());
         let behind = config.upstream.as_ref();
         let target = behind.map(|behind| upstream::target(&config.named(), behind));
         let wrong = target.and_then(Result::err);
@@ -173,17 +179,12 @@ impl Loading {
             mut warnings,
             ..
         } = self.load().map_err(|unloaded| unloaded.text)?;
-        // While the store cannot be read nobody comes in anyway.
-        let kept = store.list();
-        if let Ok(kept) = &kept {
-            warnings.push_str(&no_way_in(&policy, &settings, kept));
-        }
-        let upstream =
-            behind(&config, kept.as_deref().unwrap_or_default()).map_err(|diagnostic| {
-                let mut output = Output::default();
-                output.report_one(*diagnostic, config.sources(), ReportFormat::Human);
-                output.complaints()
-            })?;
+        warnings.push_str(&no_way_in(&policy, &settings, store));
+        let upstream = behind(&config, store).map_err(|diagnostic| {
+            let mut output = Output::default();
+            output.report_one(*diagnostic, config.sources(), ReportFormat::Human);
+            output.complaints()
+        })?;
         Ok(server::Loaded {
             policy,
             settings,
@@ -198,33 +199,76 @@ impl Loading {
 /// there now are spoken of all the same.
 pub(super) fn behind(
     config: &Config,
-    kept: &[(Standing, Version)],
+    store: &dyn Store,
 ) -> Result<Option<Upstream>, Box<Diagnostic>> {
     let Some(configured) = &config.upstream else {
         return Ok(None);
     };
     let options = upstream::options(&config.named(), configured, &config.state)?;
     let behind = Upstream::new(options);
-    let records = kept.iter().filter_map(|(kept, _)| kept.record.as_ref());
-    let node = |role: &str| role == Role::Node.name();
-    for record in records.filter(|record| record.approved_roles().any(node)) {
-        behind.learn_node(&record.device_id);
-    }
+    // While the store cannot be read nobody comes in anyway.
+    let _ = store.visit(Among::Nodes, &mut |standing, _| {
+        let node = |role: &str| role == Role::Node.name();
+        let record = standing.record.as_ref();
+        if let Some(record) = record.filter(|record| record.approved_roles().any(node)) {
+            behind.learn_node(&record.device_id);
+        }
+        ControlFlow::Continue(())
+    });
     Ok(Some(behind))
 }
 
 /// That nobody can approve devices under what is loaded, for people; empty where somebody can.
-pub(super) fn no_way_in(
-    policy: &Policy,
-    settings: &Settings,
-    kept: &[(Standing, Version)],
-) -> String {
+pub(super) fn no_way_in(policy: &Policy, settings: &Settings, store: &dyn Store) -> String {
     let mut output = Output::default();
-    if let Some(warning) = owner::warning_of(policy, settings, kept) {
+    if let Some(warning) = owner::warning_of(policy, settings, store) {
         let found = Diagnostics(vec![warning]);
         output.report(&found, policy.sources(), ReportFormat::Human);
     }
     output.complaints()
+}
+
+/// Finds the fingerprints of policies, for which nobody waits: one at a time, and of those that wait
+/// only the newest, as that of a policy of thousands of rules takes longer than to load another one.
+#[derive(Default)]
+struct Fingerprints(Arc<Mutex<Finding>>);
+
+#[derive(Default)]
+struct Finding {
+    next: Option<Policy>,
+    is_busy: bool,
+}
+
+impl Fingerprints {
+    fn find(&self, policy: Policy) {
+        let mut finding = lock(&self.0);
+        finding.next = Some(policy);
+        if mem::replace(&mut finding.is_busy, true) {
+            return;
+        }
+        let all = Arc::clone(&self.0);
+        std::thread::spawn(move || {
+            give_way(GivesWay::Most);
+            while let Some(policy) = Finding::next(&all) {
+                // It keeps it.
+                let _ = policy.fingerprint();
+            }
+        });
+    }
+}
+
+impl Finding {
+    fn next(all: &Mutex<Finding>) -> Option<Policy> {
+        let mut finding = lock(all);
+        let next = finding.next.take();
+        finding.is_busy = next.is_some();
+        next
+    }
+}
+
+/// Each step under this lock is whole.
+fn lock(all: &Mutex<Finding>) -> MutexGuard<'_, Finding> {
+    all.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// This host, with a note of the files that were asked for.

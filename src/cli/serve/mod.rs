@@ -153,10 +153,10 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     let store = Sqlite::open(&config.devices_file(), store::Limits::default())
         .map_err(|error| Failure::new(error.to_string(), error.remedy()))?;
     let kept = store
-        .list()
+        .count()
         .map_err(|error| Failure::new(error.to_string(), "start it again"))?;
-    output.complain(&no_way_in(&policy, &settings, &kept));
-    let behind = loading::behind(&config, &kept)
+    output.complain(&no_way_in(&policy, &settings, &store));
+    let behind = loading::behind(&config, &store)
         .map_err(|wrong| Failure::new(wrong.message, wrong.help.concat()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -191,18 +191,12 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         token: token.as_ref(),
         next: loading.next(&config, &urls).command("devices list"),
         urls,
-        devices: kept
-            .iter()
-            .filter(|(kept, _)| kept.record.is_some())
-            .count(),
+        devices: kept.devices,
         fingerprint: certificates.as_ref().map(Certificates::fingerprint),
         certificate: made,
         container: container.as_ref(),
         unavailable: situation.unavailable(),
-        requests: kept
-            .iter()
-            .filter(|(kept, _)| kept.pending.is_some())
-            .count(),
+        requests: kept.requests,
     };
     output.say(&start.to_string());
     let store = Arc::new(store);

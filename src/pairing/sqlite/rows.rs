@@ -1,15 +1,17 @@
 //! Standings as rows, and back.
 
-use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::ControlFlow;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row, named_params};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
 
-use crate::pairing::kept::{Entry, Kept, News, Written};
+use crate::facts::{Role, Scope};
+use crate::pairing::kept::{Entry, Totals, Written};
+use crate::pairing::record::Record;
 use crate::pairing::standing::Standing;
-use crate::pairing::store::Version;
+use crate::pairing::store::{Among, Version};
 use crate::pairing::stored::Stored;
 
 /// Why rows are not standings.
@@ -35,71 +37,216 @@ impl fmt::Display for Unread {
     }
 }
 
-/// How many commits there were.
-pub(super) fn commits(connection: &Connection) -> Result<u64, Unread> {
-    let commits = connection
-        .prepare_cached("SELECT commits FROM store")?
-        .query_row([], |row| row.get(0))
+/// What is counted of all devices.
+pub(super) fn totals(connection: &Connection) -> Result<Totals, Unread> {
+    let counted = connection
+        .prepare_cached("SELECT commits, devices, requests FROM store")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     let uncounted = || Unread::Content("it does not say how many commits there were".into());
-    number(commits.ok_or_else(uncounted)?)
-}
-
-/// All that is kept.
-pub(super) fn load(connection: &Connection) -> Result<Kept, Unread> {
-    let commits = commits(connection)?;
-    let devices = newer(connection, 0, commits)?;
-    Ok(Kept::new(devices, commits))
-}
-
-/// What has changed after the first `known` of so many commits.
-pub(super) fn news(connection: &Connection, known: u64, commits: u64) -> Result<News, Unread> {
-    let mut devices = connection.prepare_cached("SELECT device_id FROM standings")?;
-    let devices = devices.query_map([], |row| row.get(0))?;
-    Ok(News {
-        newer: newer(connection, known, commits)?,
-        devices: devices.collect::<rusqlite::Result<_>>()?,
-        commits,
+    let (commits, devices, requests) = counted.ok_or_else(uncounted)?;
+    Ok(Totals {
+        commits: number(commits)?,
+        devices: size(devices)?,
+        requests: size(requests)?,
     })
 }
 
-/// The devices that were written after the first `known` of so many commits.
-fn newer(
-    connection: &Connection,
-    known: u64,
-    commits: u64,
-) -> Result<BTreeMap<Box<str>, Entry>, Unread> {
-    let mut devices = BTreeMap::new();
-    let mut rows = connection.prepare_cached(
-        "SELECT device_id, version, record, pending, node_pending FROM standings
-         WHERE version > ?",
+/// Puts right what is counted of all devices, where it is not what is there.
+pub(super) fn recount(connection: &Connection, totals: Totals) -> rusqlite::Result<()> {
+    connection.execute(
+        "UPDATE store SET devices = ?, requests = ? WHERE devices <> ?1 OR requests <> ?2",
+        [length(totals.devices)?, length(totals.requests)?],
     )?;
-    let mut rows = rows.query([stored(known)?])?;
-    while let Some(row) = rows.next()? {
-        let device: Box<str> = row.get("device_id")?;
-        let version = number(row.get("version")?)?;
-        if version > commits {
-            let how = format!("device {device} is at version {version}, after {commits} commits");
-            return Err(Unread::Content(how.into()));
-        }
-        let standing = Standing {
-            record: part(row, &device, "record")?,
-            pending: part(row, &device, "pending")?,
-            node_pending: part(row, &device, "node_pending")?,
-        };
-        devices.insert(device, (standing.into(), Version(version)));
+    Ok(())
+}
+
+/// How many devices have a request that waits.
+pub(super) fn waiting(connection: &Connection) -> Result<usize, Unread> {
+    let counted = connection
+        .prepare_cached("SELECT count(*) FROM standings WHERE pending IS NOT NULL")?
+        .query_row([], |row| row.get(0))?;
+    size(counted)
+}
+
+/// The device whose request waits by this id.
+pub(super) fn of_request(
+    connection: &Connection,
+    request_id: &str,
+) -> rusqlite::Result<Option<Box<str>>> {
+    connection
+        .prepare_cached(
+            "SELECT device_id FROM standings
+             WHERE pending IS NOT NULL AND json_extract(pending, '$.requestId') = ?",
+        )?
+        .query_row([request_id], |row| row.get(0))
+        .optional()
+}
+
+/// What a row says: what is kept of a device, and its version.
+type Read = (Standing, Version);
+
+/// A row, as it is written.
+pub(super) struct Raw {
+    device: Box<str>,
+    version: i64,
+    parts: [Option<String>; 3],
+}
+
+/// What is kept of a device, where anything is.
+pub(super) fn one(connection: &Connection, device: &str) -> rusqlite::Result<Option<Raw>> {
+    connection
+        .prepare_cached(
+            "SELECT device_id, version, record, pending, node_pending FROM standings
+             WHERE device_id = ?",
+        )?
+        .query_row([device], Raw::of)
+        .optional()
+}
+
+/// Those with a request that waits, in the order of device ids.
+const WAITING: &str = "SELECT device_id, version, record, pending, node_pending
+    FROM standings WHERE pending IS NOT NULL ORDER BY device_id";
+
+/// All, in the same order.
+const LISTED: &str = "SELECT device_id, version, record, pending, node_pending
+    FROM standings ORDER BY device_id";
+
+/// What is asked for these devices. Each but that for all devices is answered by an index of the
+/// same condition.
+pub(super) fn queries(among: Among) -> &'static [&'static str] {
+    match among {
+        Among::All => &["SELECT device_id, version, record, pending, node_pending FROM standings"],
+        Among::Ending(_) => &[
+            WAITING,
+            "SELECT device_id, version, record, pending, node_pending FROM standings
+             WHERE ends_at <= ?",
+        ],
+        Among::Nodes => &[
+            "SELECT device_id, version, record, pending, node_pending FROM standings
+             WHERE is_node IS NOT NULL",
+        ],
+        Among::Approvers => &[
+            "SELECT device_id, version, record, pending, node_pending FROM standings
+             WHERE is_approver IS NOT NULL",
+        ],
     }
-    Ok(devices)
+}
+
+/// All with a request that waits, in the order of device ids.
+pub(super) fn all_waiting(connection: &Connection) -> Result<Vec<Read>, Unread> {
+    collected(connection, WAITING)
+}
+
+/// All that is kept, in the same order.
+pub(super) fn list(connection: &Connection) -> Result<Vec<Read>, Unread> {
+    collected(connection, LISTED)
+}
+
+fn collected(connection: &Connection, query: &str) -> Result<Vec<Read>, Unread> {
+    let mut entries = Vec::new();
+    let mut keep = |entry| {
+        entries.push(entry);
+        ControlFlow::Continue(())
+    };
+    // It has no end.
+    let _ = each(connection, query, Among::All, &mut keep)?;
+    Ok(entries)
+}
+
+/// Looks at these devices, one row at a time.
+pub(super) fn visit(
+    connection: &Connection,
+    among: Among,
+    look: &mut dyn FnMut(Read) -> ControlFlow<()>,
+) -> Result<(), Unread> {
+    for query in queries(among) {
+        if each(connection, query, among, look)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn each(
+    connection: &Connection,
+    query: &str,
+    among: Among,
+    look: &mut dyn FnMut(Read) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>, Unread> {
+    let mut asked = connection.prepare_cached(query)?;
+    let mut rows = match among {
+        Among::Ending(now_ms) if asked.parameter_count() == 1 => asked.query([now_ms])?,
+        Among::All | Among::Ending(_) | Among::Nodes | Among::Approvers => asked.query([])?,
+    };
+    while let Some(row) = rows.next()? {
+        if look(Raw::of(row)?.read()?).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+impl Raw {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Raw {
+            device: row.get(0)?,
+            version: row.get(1)?,
+            parts: [row.get(2)?, row.get(3)?, row.get(4)?],
+        })
+    }
+
+    /// What it says.
+    pub(super) fn read(self) -> Result<Read, Unread> {
+        let device = &*self.device;
+        let [record, pending, node_pending] = &self.parts;
+        let standing = Standing {
+            record: part(record.as_deref(), device, "record")?,
+            pending: part(pending.as_deref(), device, "pending")?,
+            node_pending: part(node_pending.as_deref(), device, "node_pending")?,
+        };
+        Ok((standing, Version(number(self.version)?)))
+    }
+
+    /// That its version is one of so many commits.
+    pub(super) fn check(&self, commits: u64) -> Result<(), Unread> {
+        let (device, version) = (&self.device, number(self.version)?);
+        match version > commits {
+            true => {
+                let how =
+                    format!("device {device} is at version {version}, after {commits} commits");
+                Err(Unread::Content(how.into()))
+            }
+            false => Ok(()),
+        }
+    }
+}
+
+/// Reads all rows, and counts them.
+pub(super) fn look_through(connection: &Connection, commits: u64) -> Result<Totals, Unread> {
+    let mut totals = Totals {
+        commits,
+        ..Totals::default()
+    };
+    for query in queries(Among::All) {
+        let mut asked = connection.prepare(query)?;
+        let mut rows = asked.query([])?;
+        while let Some(row) = rows.next()? {
+            let raw = Raw::of(row)?;
+            raw.check(commits)?;
+            totals.count(&raw.read()?.0);
+        }
+    }
+    Ok(totals)
 }
 
 /// The message of a JSON error may hold a token: its place is enough.
 fn part<T: DeserializeOwned>(
-    row: &Row<'_>,
+    text: Option<&str>,
     device: &str,
     column: &str,
 ) -> Result<Option<T>, Unread> {
-    let text: Option<String> = row.get(column)?;
-    let read = text.map(|text| serde_json::from_str(&text)).transpose();
+    let read = text.map(serde_json::from_str).transpose();
     read.map_err(|error| {
         let at = error.column();
         let how = format!("{column} of device {device} cannot be read (at character {at})");
@@ -112,6 +259,10 @@ fn number(stored: i64) -> Result<u64, Unread> {
     u64::try_from(stored).map_err(negative)
 }
 
+fn size(stored: i64) -> Result<usize, Unread> {
+    Ok(usize::try_from(number(stored)?).unwrap_or(usize::MAX))
+}
+
 /// Writes a batch that was worked out from what was kept `before`, after so many commits.
 /// `false` when that is not what the database holds.
 pub(super) fn write(
@@ -119,20 +270,29 @@ pub(super) fn write(
     written: &Written,
     before: u64,
 ) -> rusqlite::Result<bool> {
-    let mut count =
-        connection.prepare_cached("UPDATE store SET commits = :commits WHERE commits = :before")?;
+    let mut count = connection.prepare_cached(
+        "UPDATE store SET commits = :commits, devices = :devices, requests = :requests
+         WHERE commits = :before",
+    )?;
+    let totals = written.totals();
     let counted = count.execute(named_params! {
-        ":commits": stored(written.commits())?, ":before": stored(before)?,
+        ":commits": stored(totals.commits)?,
+        ":devices": length(totals.devices)?,
+        ":requests": length(totals.requests)?,
+        ":before": stored(before)?,
     })?;
     if counted != 1 {
         return Ok(false);
     }
     let mut put = connection.prepare_cached(
-        "INSERT INTO standings (device_id, version, record, pending, node_pending)
-         VALUES (:device_id, :version, :record, :pending, :node_pending)
+        "INSERT INTO standings (device_id, version, record, pending, node_pending, ends_at, is_node,
+            is_approver)
+         VALUES (:device_id, :version, :record, :pending, :node_pending, :ends_at, :is_node,
+            :is_approver)
          ON CONFLICT (device_id) DO UPDATE SET version = excluded.version,
             record = excluded.record, pending = excluded.pending,
-            node_pending = excluded.node_pending",
+            node_pending = excluded.node_pending, ends_at = excluded.ends_at,
+            is_node = excluded.is_node, is_approver = excluded.is_approver",
     )?;
     let mut remove = connection.prepare_cached("DELETE FROM standings WHERE device_id = ?")?;
     for (device, entry) in written.devices() {
@@ -157,11 +317,38 @@ fn put_row(
     put.execute(named_params! {
         ":device_id": device,
         ":version": stored(version.0)?,
-        ":record": record.as_ref().map(|record| json!(Stored(record)).to_string()),
-        ":pending": pending.as_ref().map(|pending| json!(pending).to_string()),
-        ":node_pending": node_pending.as_ref().map(|pending| json!(pending).to_string()),
+        ":record": text(record.as_ref().map(Stored))?,
+        ":pending": text(pending.as_ref())?,
+        ":node_pending": text(node_pending.as_ref())?,
+        ":ends_at": record.as_ref().and_then(|record| record.expires_at_ms),
+        ":is_node": record.as_ref().is_some_and(is_node).then_some(1),
+        ":is_approver": record.as_ref().is_some_and(is_approver).then_some(1),
     })?;
     Ok(())
+}
+
+fn is_node(record: &Record) -> bool {
+    record
+        .approved_roles()
+        .any(|role| role == Role::Node.name())
+}
+
+/// As far as its scopes go: whoever looks finds out what they count for.
+fn is_approver(record: &Record) -> bool {
+    let approves = [Scope::Pairing.name(), Scope::Admin.name()];
+    let scopes = record.scopes.iter().chain(&record.approved_scopes);
+    scopes
+        .flatten()
+        .any(|scope| approves.contains(&scope.trim()))
+}
+
+fn text(part: Option<impl Serialize>) -> rusqlite::Result<Option<String>> {
+    let written = part.map(|part| serde_json::to_string(&part)).transpose();
+    written.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+fn length(count: usize) -> rusqlite::Result<i64> {
+    stored(u64::try_from(count).unwrap_or(u64::MAX))
 }
 
 fn stored(number: u64) -> rusqlite::Result<i64> {

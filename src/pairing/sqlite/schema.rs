@@ -12,7 +12,12 @@ pub(super) const APPLICATION_ID: i32 = 0x6777_6476;
 /// one row, and a field that is added to a record needs no migration. Columns would say the same
 /// twice, and could say something else. So what an operator looks at are views over the JSON;
 /// they show no secret.
-pub(super) const MIGRATIONS: [&str; 2] = [
+///
+/// What is counted of all devices is kept, and what is looked for among them has an index of few
+/// rows: nothing that is done often looks at every device. What these indexes are of is written beside
+/// the record, because conditions on its text would be asked of each row whenever it is written, and
+/// that is what a connection costs most where there are many devices. Nobody is admitted by it.
+pub(super) const MIGRATIONS: [&str; 3] = [
     "CREATE TABLE standings (
         device_id    TEXT PRIMARY KEY NOT NULL,
         version      INTEGER NOT NULL CHECK (version > 0),
@@ -71,6 +76,24 @@ pub(super) const MIGRATIONS: [&str; 2] = [
         datetime(json_extract(token.value, '$.lastUsedAtMs') / 1000, 'unixepoch') AS last_used_at,
         datetime(json_extract(token.value, '$.revokedAtMs') / 1000, 'unixepoch') AS revoked_at
     FROM standings, json_each(record, '$.tokens') AS token;",
+    r#"ALTER TABLE store ADD COLUMN devices INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE store ADD COLUMN requests INTEGER NOT NULL DEFAULT 0;
+    UPDATE store SET
+        devices = (SELECT count(*) FROM standings WHERE record IS NOT NULL),
+        requests = (SELECT count(*) FROM standings
+            WHERE pending IS NOT NULL OR node_pending IS NOT NULL);
+    ALTER TABLE standings ADD COLUMN ends_at INTEGER;
+    ALTER TABLE standings ADD COLUMN is_node INTEGER;
+    ALTER TABLE standings ADD COLUMN is_approver INTEGER;
+    UPDATE standings SET ends_at = json_extract(record, '$.expiresAtMs')
+        WHERE instr(record, '"expiresAtMs"') > 0;
+    UPDATE standings SET is_node = 1 WHERE instr(record, '"node"') > 0;
+    UPDATE standings SET is_approver = 1
+        WHERE instr(record, '"operator.pairing"') > 0 OR instr(record, '"operator.admin"') > 0;
+    CREATE INDEX waiting ON standings (device_id) WHERE pending IS NOT NULL;
+    CREATE INDEX ending ON standings (ends_at) WHERE ends_at IS NOT NULL;
+    CREATE INDEX nodes ON standings (device_id) WHERE is_node IS NOT NULL;
+    CREATE INDEX approvers ON standings (device_id) WHERE is_approver IS NOT NULL;"#,
 ];
 
 /// The schema of today.

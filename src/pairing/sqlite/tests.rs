@@ -6,6 +6,7 @@
 )]
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use proptest::collection::vec;
@@ -89,6 +90,10 @@ fn leaves(device: &str) -> Change {
     }
 }
 
+fn totals(connection: &Connection) -> Totals {
+    rows::totals(connection).unwrap()
+}
+
 /// Commits at whatever version the device is.
 fn commit(store: &Sqlite, change: &Change) -> Result<Version, StoreError> {
     let (_, version) = store.load(&change.device_id).unwrap();
@@ -122,10 +127,15 @@ fn what_was_committed_is_there_when_it_is_opened_again() {
             };
             commit(&store, &change).unwrap();
         }
-        let before = store.kept.into_inner().unwrap();
-        drop((store.writer, store.reader));
-        let after = place.open().unwrap().kept.into_inner().unwrap();
-        prop_assert!(after.is(&before), "{after:?} {before:?}");
+        let all = |store: &Sqlite| (store.list(), store.count(), store.revision());
+        let before = all(&store);
+        let counted = totals(&place.other());
+        prop_assert_eq!(
+            rows::look_through(&place.other(), counted.commits).unwrap(),
+            counted
+        );
+        drop(store);
+        prop_assert_eq!(all(&place.open().unwrap()), before);
         Ok(())
     });
     run.unwrap();
@@ -187,12 +197,16 @@ fn many_at_once_each_get_their_answer_and_all_of_it_lasts() {
             .collect();
         threads.into_iter().map(|one| one.join().unwrap()).sum()
     });
-    let kept = store.kept.read().unwrap();
     // Every commit counts one, so none was lost, and none was answered twice.
-    assert_eq!(kept.commits(), 8 * 20 + u64::try_from(won).unwrap());
-    assert_eq!(kept.list().len(), 8 * 20 + 1);
-    let found = rows::load(&place.other()).unwrap();
-    assert!(found.is(&kept));
+    let commits = 8 * 20 + u64::try_from(won).unwrap();
+    assert_eq!(store.revision(), Ok(commits));
+    let kept = store.list().unwrap();
+    assert_eq!(kept.len(), 8 * 20 + 1);
+    for (standing, version) in kept {
+        let device = standing.device_id().unwrap();
+        assert_eq!(store.load(device), Ok((standing.clone().into(), version)));
+    }
+    assert_eq!(totals(&place.other()).devices, 8 * 20 + 1);
 }
 
 /// Two handles on one file are as two processes: they share nothing but the file. A store in
@@ -385,11 +399,9 @@ fn a_commit_that_fails_leaves_everything_as_it_was() {
         assert_eq!(store.commit(&pairs("d", &large), version), failed);
         assert_eq!(store.commit(&pairs("f", &large), Version::NOTHING), failed);
         assert_eq!(store.list().unwrap(), before);
-        assert!(
-            rows::load(&place.other())
-                .unwrap()
-                .is(&store.kept.read().unwrap())
-        );
+        let counted = totals(&place.other());
+        assert_eq!((counted.devices, counted.requests), (1, 1));
+        assert_eq!(store.revision(), Ok(counted.commits));
         tell(cure);
         store.commit(&pairs("d", &large), version).unwrap();
         drop(store);
@@ -405,8 +417,8 @@ fn what_another_program_changes_is_not_written_over() {
     for (change, commits, says) in [
         ("PRAGMA wal_checkpoint(TRUNCATE)", 2, ""),
         ("UPDATE standings SET version = version", 2, ""),
-        ("DELETE FROM standings WHERE device_id = 'd'", 1, changed),
-        ("UPDATE standings SET record = '{}'", 1, changed),
+        ("DELETE FROM standings WHERE device_id = 'd'", 2, ""),
+        ("UPDATE standings SET record = '{}'", 2, ""),
         ("UPDATE store SET commits = 0", 1, changed),
         ("PRAGMA user_version = 99", 1, newer),
         // What is counted is as if gw had committed it.
@@ -423,16 +435,114 @@ fn what_another_program_changes_is_not_written_over() {
             says => assert_eq!(done, Err(StoreError::Failed(says.into())), "{change}"),
         }
         let is_there = store.load("d").map(|(_, version)| version == first);
-        let gone = change.contains("commits = 2");
+        let gone = change.contains("DELETE");
         match (says, change) {
             // Of what cannot be right nothing is told.
-            ("", _) => assert_eq!(is_there, Ok(!gone), "{change}"),
-            (_, "UPDATE store SET commits = 0" | "PRAGMA user_version = 99") => {
-                assert_eq!(is_there, Err(StoreError::Failed(says.into())), "{change}");
+            (_, "UPDATE standings SET record = '{}'") => {
+                let says =
+                    "gw.sqlite is damaged: record of device d cannot be read (at character 2)";
+                assert_eq!(is_there, Err(StoreError::Failed(says.into())));
             }
-            _ => assert_eq!(is_there, Ok(true), "{change}"),
+            ("", _) => assert_eq!(is_there, Ok(!gone), "{change}"),
+            (_, _) => assert_eq!(is_there, Err(StoreError::Failed(says.into())), "{change}"),
         }
     }
+}
+
+/// Whoever worked something out from what was there before looks again, once.
+#[test]
+fn what_was_changed_without_another_version_is_looked_at_again() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    let version = commit(&store, &pairs("d", "one")).unwrap();
+    let named = |store: &Sqlite| {
+        let (standing, _) = store.load("d").unwrap();
+        standing.record.clone().unwrap().display_name
+    };
+    let edit = "UPDATE standings SET record = json_set(record, '$.displayName', 'edited')";
+    place.other().execute_batch(edit).unwrap();
+    let late = store.commit(&pairs("d", "two"), version);
+    assert_eq!(late, Err(StoreError::Conflict));
+    assert_eq!(named(&store).as_deref(), Some("edited"));
+    commit(&store, &pairs("d", "two")).unwrap();
+    assert_eq!(named(&store).as_deref(), Some("two"));
+}
+
+/// What is looked for among many is found by an index, and is the same as without.
+#[test]
+fn devices_of_a_kind_are_found_without_looking_at_all() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    let with = |device: &str, more: serde_json::Value| {
+        let mut record = json!({
+            "deviceId": device, "publicKey": "k", "roles": ["operator"],
+            "approvedScopes": ["operator.read"],
+        });
+        let fields = more.as_object().unwrap().clone();
+        record.as_object_mut().unwrap().extend(fields);
+        let record = serde_json::from_value(record).unwrap();
+        Change {
+            record: Write::Put(record),
+            ..Change::none(device)
+        }
+    };
+    let changes = [
+        pairs("plain", "node"),
+        with("node", json!({ "roles": ["node"] })),
+        with("ended", json!({ "expiresAtMs": 10 })),
+        with("ending", json!({ "expiresAtMs": 11 })),
+        with("admin", json!({ "approvedScopes": ["operator.admin"] })),
+        with("pairing", json!({ "approvedScopes": ["operator.pairing"] })),
+        asks("asks", "r"),
+    ];
+    let changes = changes.map(|change| (change, Version::NOTHING));
+    assert!(store.commit_all(changes.into()).iter().all(Result::is_ok));
+    for (among, expected) in [
+        (Among::Ending(10), "asks ended"),
+        (Among::Nodes, "node"),
+        (Among::Approvers, "admin pairing"),
+        (Among::All, "admin asks ended ending node pairing plain"),
+    ] {
+        let mut found = Vec::new();
+        let visited = store.visit(among, &mut |standing, _| {
+            found.extend(standing.device_id().map(str::to_owned));
+            ControlFlow::Continue(())
+        });
+        visited.unwrap();
+        found.sort_unstable();
+        assert_eq!(found.join(" "), expected, "{among:?}");
+        for query in rows::queries(among) {
+            let plan = format!("EXPLAIN QUERY PLAN {query}");
+            let other = place.other();
+            let mut plan = other.prepare(&plan).unwrap();
+            let values = vec![0; plan.parameter_count()];
+            let plan: String = plan
+                .query_row(rusqlite::params_from_iter(values), |row| row.get(3))
+                .unwrap();
+            assert_eq!(plan.contains("USING INDEX"), among != Among::All, "{plan}");
+        }
+    }
+    let count = Count {
+        devices: 6,
+        requests: 1,
+    };
+    assert_eq!(store.count(), Ok(count));
+}
+
+/// Whoever edits the file by hand counts nothing.
+#[test]
+fn what_is_counted_is_put_right_when_it_is_opened() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    for device in ["d", "e"] {
+        commit(&store, &pairs(device, "one")).unwrap();
+    }
+    drop(store);
+    let edit = "DELETE FROM standings WHERE device_id = 'd'";
+    place.other().execute_batch(edit).unwrap();
+    let store = place.open().unwrap();
+    assert_eq!(store.count().unwrap().devices, 1);
+    assert_eq!(store.revision(), Ok(2));
 }
 
 /// Nothing is written where nobody would find it again.
@@ -459,14 +569,12 @@ fn a_file_that_was_moved_away_is_not_written_to() {
 }
 
 /// What each schema held, as its release wrote it.
-const OLDER: [(usize, &str); 1] = [(
-    1,
-    r#"INSERT INTO standings VALUES
+const OLDER: [(usize, &str); 2] = [(1, FIRST), (2, FIRST)];
+const FIRST: &str = r#"INSERT INTO standings VALUES
         ('d', 3, '{"deviceId":"d","publicKey":"k","displayName":"one"}', NULL, NULL),
         ('e', 7, NULL, '{"requestId":"r","deviceId":"e","publicKey":"k","ts":1}',
             '{"requestId":"n","ts":1}');
-    UPDATE store SET commits = 9;"#,
-)];
+    UPDATE store SET commits = 9;"#;
 
 #[test]
 fn a_database_of_each_older_schema_is_brought_up_to_date() {
@@ -487,6 +595,11 @@ fn a_database_of_each_older_schema_is_brought_up_to_date() {
         let named = kept[0].0.record.as_ref().unwrap().display_name.as_deref();
         assert_eq!(named, Some("one"));
         assert!(kept[1].0.pending.is_some() && kept[1].0.node_pending.is_some());
+        let count = Count {
+            devices: 1,
+            requests: 1,
+        };
+        assert_eq!(store.count(), Ok(count));
         assert_eq!(commit(&store, &pairs("f", "new")), Ok(Version(10)));
         let version = schema::version(&lock(&store.writer).connection).unwrap();
         assert_eq!(usize::try_from(version).unwrap(), schema::NEWEST);
@@ -582,7 +695,7 @@ fn what_is_wrong_with_a_file_is_said_and_the_file_left_as_it_is() {
         (
             |place| {
                 let mut bytes = fs::read(place.path()).unwrap();
-                bytes[200..3_000].fill(0x5a);
+                bytes[100..3_000].fill(0x5a);
                 fs::write(place.path(), bytes).unwrap();
             },
             damaged("database disk image is malformed"),
