@@ -8,6 +8,8 @@
 
 use std::net::IpAddr;
 
+use rustc_hash::FxHashMap;
+
 use super::index::{MOST_CHOICES, reachable};
 use super::networks::{V4_END, V4_START, number, of_number};
 use super::program::{Instruction, Term, Test, Texts};
@@ -43,8 +45,36 @@ pub(super) struct Stretch {
 pub(super) enum Classes {
     /// Where each class of addresses begins; behind those, what has no address.
     Networks(fn(&Facts) -> Address, Vec<u128>, V4),
-    /// Each text; behind those, any other.
-    Texts(fn(&Facts) -> &str, Vec<Box<str>>),
+    /// Each text, in order; behind those, any other.
+    Texts(fn(&Facts) -> &str, Named),
+}
+
+/// Texts that are named.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    /// The place of each among all of them, in order.
+    places: FxHashMap<Box<str>, usize>,
+    /// The length of the longest one: what is longer is not looked for.
+    longest: usize,
+}
+
+impl Named {
+    fn of(mut texts: Vec<Box<str>>) -> Self {
+        texts.sort_unstable();
+        texts.dedup();
+        let longest = texts.iter().map(|text| text.len()).max();
+        Named {
+            longest: longest.unwrap_or(0),
+            places: texts.into_iter().zip(0..).collect(),
+        }
+    }
+
+    fn place(&self, text: &str) -> Option<usize> {
+        match text.len() > self.longest {
+            true => None,
+            false => self.places.get(text).copied(),
+        }
+    }
 }
 
 /// The same for v4 alone: how many classes are before it, and where those begin that it has.
@@ -102,9 +132,7 @@ impl Choice {
                             texts.extend(named.iter().cloned());
                         }
                     }
-                    texts.sort_unstable();
-                    texts.dedup();
-                    Classes::Texts(get, texts)
+                    Classes::Texts(get, Named::of(texts))
                 }
                 Kind::Flag { .. } | Kind::Enum { .. } | Kind::Set { .. } => continue,
             };
@@ -226,9 +254,7 @@ impl Choice {
                 let others = can_hold(None);
                 let mut from = 0;
                 for text in own {
-                    let Ok(class) = texts.binary_search_by(|known| (**known).cmp(text)) else {
-                        return None;
-                    };
+                    let class = texts.place(text)?;
                     if others {
                         put(from, class);
                     }
@@ -238,7 +264,7 @@ impl Choice {
                     from = class + 1;
                 }
                 if others {
-                    put(from, texts.len() + 1);
+                    put(from, texts.places.len() + 1);
                 }
             }
         }
@@ -324,9 +350,8 @@ impl Classes {
                 None => starts.len(),
             },
             Classes::Texts(get, texts) => {
-                let text = get(facts);
-                let found = texts.binary_search_by(|known| (**known).cmp(text));
-                found.unwrap_or(texts.len())
+                let found = texts.place(get(facts));
+                found.unwrap_or(texts.places.len())
             }
         }
     }
@@ -334,7 +359,7 @@ impl Classes {
     pub(super) fn count(&self) -> usize {
         1 + match self {
             Classes::Networks(_, starts, _) => starts.len(),
-            Classes::Texts(_, texts) => texts.len(),
+            Classes::Texts(_, texts) => texts.places.len(),
         }
     }
 }

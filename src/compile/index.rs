@@ -25,7 +25,7 @@ pub(crate) struct Index {
     /// How many columns there are.
     columns: usize,
     /// The rows of all columns. Before the bitset of each stands which of its words are not empty,
-    /// where there is more than one.
+    /// where it is not one that is looked at anyhow.
     rows: Vec<u64>,
     lists: Vec<Lists>,
     trees: Vec<Tree>,
@@ -117,11 +117,7 @@ impl Index {
         let words = blocks.clone().count().div_ceil(64);
         let sets = Sets::new(instructions);
         let mut singles = singles(sets.as_ref());
-        // One word is found sooner than what is chosen by an address.
-        let mut choices = match words {
-            0 | 1 => Vec::new(),
-            _ => Choice::all(terms, instructions, words),
-        };
+        let mut choices = Choice::all(terms, instructions, words);
         let mut groups: Vec<Vec<AttributeId>> = Vec::new();
         let mut joints = Vec::new();
         let mut looks = 0;
@@ -184,14 +180,16 @@ impl Index {
             }
             left.push(unsettled);
         }
+        choices.retain(Choice::is_of_use);
+        let is_wide = words > 1 || !choices.is_empty();
         let mut index = Index {
             words,
-            sums: if words > 1 { words.div_ceil(64) } else { 0 },
+            sums: if is_wide { words.div_ceil(64) } else { 0 },
             sets,
             ..Index::default()
         };
         index.rows.extend(vec![u64::MAX; index.sums + words]);
-        for choice in choices.into_iter().filter(Choice::is_of_use) {
+        for choice in choices {
             match Lists::new(&choice, most_entries) {
                 Some(lists) => index.lists.push(lists),
                 None => index.trees.push(Tree::new(choice)),
@@ -270,10 +268,11 @@ impl Index {
         codes
     }
 
-    /// What is left for these facts, where one word has all clauses: so it is of most policies.
+    /// What is left for these facts, where one word has all clauses and columns are all there is: so it
+    /// is of most policies.
     #[inline]
     pub(crate) fn word(&self, facts: &Facts) -> Option<Word> {
-        if self.words > 1 {
+        if self.sums > 0 {
             return None;
         }
         let codes = self.codes(facts);

@@ -319,7 +319,7 @@ fn narrow() -> impl Strategy<Value = Condition> {
     })
 }
 
-/// More clauses than stand in a word, most of them about a network, a path or a host.
+/// Many clauses, mostly more than stand in a word, most of them about a network, a path or a host.
 fn many() -> impl Strategy<Value = Checked> {
     let parts = (
         prop::collection::vec(narrow(), 1..3),
@@ -329,7 +329,7 @@ fn many() -> impl Strategy<Value = Checked> {
         let all = narrow.into_iter().chain(more);
         Condition::All(all.map(|it| Spanned::new(it, Span::default())).collect())
     });
-    let rules = prop::collection::vec((condition, clause(Role::Rule, rule_answer())), 70..400);
+    let rules = prop::collection::vec((condition, clause(Role::Rule, rule_answer())), 20..400);
     (policy(), rules).prop_map(|(policy, rules)| {
         let rules = rules.into_iter().map(|(condition, clause)| Clause {
             condition: Spanned::new(condition, Span::default()),
