@@ -18,7 +18,7 @@ use crate::facts::{Address, AttributeId, Facts, Kind};
 /// Of how many ranges a term may be that is found by its classes.
 const MOST_RANGES: usize = 64;
 /// From how many classes on it is worth its while.
-const LEAST_CLASSES: usize = 64;
+const LEAST_CLASSES: usize = 24;
 
 /// Clauses by the classes of one attribute, until all of them have their places.
 #[derive(Clone, Debug)]
