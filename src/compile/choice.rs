@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use rustc_hash::FxHashMap;
 
-use super::index::{MOST_CHOICES, reachable};
+use super::index::{MOST_CHOICES, each, reachable};
 use super::networks::{V4_END, V4_START, number, of_number};
 use super::program::{Instruction, Term, Test, Texts};
 use crate::facts::{Address, AttributeId, Facts, Kind};
@@ -164,7 +164,7 @@ impl Choice {
             return false;
         }
         let mut is_exact = true;
-        reachable(term, instructions, |instruction| {
+        each(term, instructions, |instruction| {
             is_exact &= match &instruction.test {
                 Test::Address(_, codes, _) => *codes == 0,
                 Test::Header {
@@ -178,7 +178,6 @@ impl Choice {
                 | Test::Equals(..)
                 | Test::Never => false,
             };
-            (true, true)
         });
         let Some(ranges) = self.held(term, instructions) else {
             return false;
@@ -219,11 +218,10 @@ impl Choice {
                     |ip: Option<u128>| reachable(term, instructions, |it| network(&it.test, ip));
                 // Between the bounds that the term itself names it holds for all or for none.
                 let mut own = vec![0];
-                reachable(term, instructions, |instruction| {
+                each(term, instructions, |instruction| {
                     if let Test::Address(_, _, networks) = &instruction.test {
                         own.extend(networks.ranges().iter().flat_map(bounds));
                     }
-                    (true, true)
                 });
                 own.sort_unstable();
                 own.dedup();
@@ -242,12 +240,11 @@ impl Choice {
                 let can_hold =
                     |text: Option<&str>| reachable(term, instructions, |it| named(&it.test, text));
                 let mut own: Vec<&str> = vec![""];
-                reachable(term, instructions, |instruction| {
+                each(term, instructions, |instruction| {
                     if let Test::Text(_, _, texts) | Test::Header { texts, .. } = &instruction.test
                     {
                         own.extend(texts.iter().map(|it| &**it));
                     }
-                    (true, true)
                 });
                 own.sort_unstable();
                 own.dedup();

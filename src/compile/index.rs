@@ -3,7 +3,7 @@
 //! For each attribute with a closed vocabulary and each of its values there is a bitset of
 //! the clauses that can still apply; their intersection leaves few to be tested, and what it
 //! settles exactly is not tested again. Attributes of few values share a column: its rows are for
-//! all of them together. Where clauses are many, those that are about a few networks or texts are
+//! all of them together. Where many networks or texts are named, the clauses that are about them are
 //! found by these ([`choice`](super::choice)), and only words of bitsets that have any of them are
 //! looked at.
 
@@ -107,7 +107,7 @@ struct Joint<'a> {
 
 impl Index {
     /// The index of clauses, in order. What it settles need not be tested again: the other
-    /// terms come back for each clause. Lists have no more entries than so many.
+    /// terms come back for each clause. Lists for one attribute have no more entries than so many.
     pub(crate) fn new<'a>(
         blocks: impl Iterator<Item = &'a Block> + Clone,
         terms: &[Term],
@@ -685,15 +685,26 @@ pub(super) fn reachable<'a>(
     false
 }
 
+/// Looks at each instruction that a term may reach, once.
+pub(super) fn each<'a>(
+    term: &Term,
+    instructions: &'a [Instruction],
+    mut look: impl FnMut(&'a Instruction),
+) {
+    reachable(term, instructions, |instruction| {
+        look(instruction);
+        // Nothing is a hit here: behind the first one nothing would be looked at.
+        (instruction.hit != HIT, instruction.miss != HIT)
+    });
+}
+
 /// The attributes that a term asks for anywhere, each once.
 fn asked(term: &Term, instructions: &[Instruction]) -> Vec<AttributeId> {
     let mut asked = Vec::new();
-    reachable(term, instructions, |instruction| {
+    each(term, instructions, |instruction| {
         if !asked.contains(&instruction.attribute) {
             asked.push(instruction.attribute);
         }
-        // Nothing is a hit here, so that all of it is seen.
-        (instruction.hit != HIT, instruction.miss != HIT)
     });
     asked
 }
@@ -701,7 +712,7 @@ fn asked(term: &Term, instructions: &[Instruction]) -> Vec<AttributeId> {
 /// Whether the values of the facts that a term asks for say exactly whether it holds.
 fn is_exact(term: &Term, sets: Option<&Sets>, instructions: &[Instruction]) -> bool {
     let mut is_exact = true;
-    reachable(term, instructions, |instruction| {
+    each(term, instructions, |instruction| {
         is_exact &= match &instruction.test {
             Test::Flag(_) | Test::Word(..) | Test::Never => true,
             Test::Address(_, _, networks) => networks.is_empty(),
@@ -713,7 +724,6 @@ fn is_exact(term: &Term, sets: Option<&Sets>, instructions: &[Instruction]) -> b
             }
             Test::Text(..) => false,
         };
-        (instruction.hit != HIT, instruction.miss != HIT)
     });
     is_exact
 }

@@ -312,11 +312,54 @@ fn narrow() -> impl Strategy<Value = Condition> {
             },
         )
     });
-    let one = prop_oneof![3 => peer, 1 => path, 1 => host];
-    (one, prop::bool::weighted(0.1)).prop_map(|(condition, is_not)| match is_not {
-        true => Condition::Not(Box::new(Spanned::new(condition, Span::default()))),
-        false => condition,
-    })
+    // A network and a part of it, a host and its kind: asked for together, in any way.
+    let parts = (0u8..4, 0u8..64, 0u64..64).prop_map(move |(a, b, codes)| {
+        let networks = |ip: [u8; 4], length| {
+            let whole = ipnet::IpNet::new(ip.into(), length).unwrap();
+            Members {
+                codes: 0,
+                networks: vec![whole.trunc()],
+                texts: Vec::new(),
+            }
+        };
+        let host = |codes, texts| Members {
+            codes,
+            networks: Vec::new(),
+            texts,
+        };
+        match b % 3 {
+            0 => [
+                test("host", host(codes, Vec::new())),
+                test("host", host(0, vec![format!("h{b}.example").into()])),
+            ],
+            _ => [
+                test("peer", networks([10, a, 0, 0], 12)),
+                test("peer", networks([10, a, b, 0], 24)),
+            ],
+        }
+    });
+    let signs = prop::array::uniform3(any::<bool>());
+    let joined = (parts, signs).prop_map(|(parts, [all, one, other])| {
+        let [first, second] = parts;
+        let both = vec![signed(first, one), signed(second, other)];
+        let both = both
+            .into_iter()
+            .map(|it| Spanned::new(it, Span::default()))
+            .collect();
+        match all {
+            true => Condition::All(both),
+            false => Condition::Any(both),
+        }
+    });
+    let one = prop_oneof![3 => peer, 1 => path, 1 => host, 2 => joined];
+    (one, prop::bool::weighted(0.1)).prop_map(|(condition, is_not)| signed(condition, !is_not))
+}
+
+fn signed(condition: Condition, holds: bool) -> Condition {
+    match holds {
+        true => condition,
+        false => Condition::Not(Box::new(Spanned::new(condition, Span::default()))),
+    }
 }
 
 /// Many clauses, mostly more than stand in a word, most of them about a network, a path or a host.
@@ -363,6 +406,50 @@ fn near() -> impl Strategy<Value = Facts> {
             }
             facts
         })
+}
+
+/// What a condition says of two networks, one in the other, or of a host and its kind is found out
+/// at the bounds of both, in whatever order it asks for them.
+#[test]
+fn a_part_of_a_network_is_told_from_the_rest() {
+    let mut others = String::new();
+    for at in 0..40 {
+        others += &format!(
+            "peer=198.18.{at}.0/25 and client=cli → reject(not-permitted)\n\
+             host=\"o{at}.example\" and client=cli → reject(not-permitted)\n"
+        );
+    }
+    for condition in [
+        "not (peer=10.0.0.0/8 and not peer=10.66.0.0/16)",
+        "(peer!=10.0.0.0/8 or peer=10.66.0.0/16)",
+        "(peer=10.66.0.0/16 or not peer=10.0.0.0/8)",
+        "(peer=10.0.0.0/8 and not peer=10.66.0.0/16)",
+        "(host!=\"h3.example\" or host=loopback)",
+        "not (host=\"h3.example\" and host!=loopback)",
+    ] {
+        let text =
+            format!("gw-policy 1\n{others}{condition} → approve\ndefault → require-pairing\n");
+        let policy = crate::Policy::parse("parts.policy", &text).unwrap();
+        for peer in [
+            "10.0.0.1",
+            "10.66.0.5",
+            "10.67.0.1",
+            "10.255.0.1",
+            "9.1.1.1",
+            "11.0.0.1",
+        ] {
+            for host in ["h3.example", "h4.example", "localhost"] {
+                let facts = Facts {
+                    peer: crate::facts::Address::new(peer.parse().unwrap()),
+                    host: crate::facts::Host::from_header(host),
+                    ..Facts::default()
+                };
+                let decision = decide(policy.program(), &facts);
+                let watched = traced(policy.program(), &facts).0;
+                assert_eq!(decision, watched, "{condition}: {peer}, {host}");
+            }
+        }
+    }
 }
 
 proptest! {

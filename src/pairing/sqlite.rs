@@ -205,9 +205,9 @@ impl Sqlite {
 
     /// What is kept of a device, from memory or else by a reader that has looked.
     fn entry(&self, reader: MutexGuard<'_, Reader>, device: &str) -> Result<Entry, StoreError> {
-        let (cached, commits) = {
+        let (cached, state) = {
             let mut cache = lock(&self.cache);
-            (cache.get(device), cache.commits())
+            (cache.get(device), cache.state())
         };
         if let Some(entry) = cached {
             drop(reader);
@@ -222,7 +222,7 @@ impl Sqlite {
         let read = row.read();
         let (standing, version) = read.map_err(|unread| StoreError::Failed(self.unread(unread)))?;
         let entry = (Arc::new(standing), version);
-        lock(&self.cache).read(device, &entry, commits);
+        lock(&self.cache).read(device, &entry, state);
         Ok(entry)
     }
 
@@ -290,18 +290,28 @@ impl Sqlite {
             lock(&self.cache).clear();
         }
         let mut devices = BTreeMap::new();
+        let mut damaged: BTreeMap<&str, Box<str>> = BTreeMap::new();
         for Waiting { change, .. } in waiting {
-            let device = &change.device_id;
-            if devices.contains_key(&**device) {
+            let device = &*change.device_id;
+            if devices.contains_key(device) || damaged.contains_key(device) {
                 continue;
             }
-            if let Some(entry) = self.before(connection, device, found.totals.commits)? {
-                devices.insert((&**device).into(), entry);
+            match self.before(connection, device, found.totals.commits) {
+                Ok(Some(entry)) => drop(devices.insert(device.into(), entry)),
+                Ok(None) => {}
+                // It is about this device alone: what others are promised is written.
+                Err(unread @ rows::Unread::Content(_)) => {
+                    damaged.insert(device, self.unread(unread));
+                }
+                Err(unread @ rows::Unread::Sqlite(_)) => return Err(self.unread(unread)),
             }
         }
         let kept = Kept::part(devices, found.totals);
         let mut batch = kept.batch();
         let answers = waiting.iter().map(|commit| {
+            if let Some(how) = damaged.get(&*commit.change.device_id) {
+                return Err(StoreError::Failed(how.clone()));
+            }
             // What it was worked out from may have been changed without another version: whoever
             // asks looks again, and nothing is written over.
             match found.is_uncounted && commit.expected != Version::NOTHING {
@@ -319,18 +329,16 @@ impl Sqlite {
         connection: &Connection,
         device: &str,
         commits: u64,
-    ) -> Result<Option<Entry>, Box<str>> {
+    ) -> Result<Option<Entry>, rows::Unread> {
         if let Some(entry) = lock(&self.cache).get(device) {
             return Ok(Some(entry));
         }
-        let row = rows::one(connection, device).map_err(|error| self.failed(&error))?;
-        row.map(|row| {
-            row.check(commits)
-                .and_then(|()| row.read())
-                .map(|(standing, version)| (Arc::new(standing), version))
-                .map_err(|unread| self.unread(unread))
-        })
-        .transpose()
+        let Some(row) = rows::one(connection, device)? else {
+            return Ok(None);
+        };
+        row.check(commits)?;
+        let (standing, version) = row.read()?;
+        Ok(Some((Arc::new(standing), version)))
     }
 
     /// Carries out commits with those that wait, and says of each what became of it.

@@ -206,15 +206,20 @@ pub(super) fn behind(
     };
     let options = upstream::options(&config.named(), configured, &config.state)?;
     let behind = Upstream::new(options);
+    // Others wait for the store meanwhile: what takes long comes after it.
+    let mut nodes = Vec::new();
     // While the store cannot be read nobody comes in anyway.
     let _ = store.visit(Among::Nodes, &mut |standing, _| {
         let node = |role: &str| role == Role::Node.name();
         let record = standing.record.as_ref();
         if let Some(record) = record.filter(|record| record.approved_roles().any(node)) {
-            behind.learn_node(&record.device_id);
+            nodes.push(record.device_id.clone());
         }
         ControlFlow::Continue(())
     });
+    for node in nodes {
+        behind.learn_node(&node);
+    }
     Ok(Some(behind))
 }
 
@@ -246,14 +251,28 @@ impl Fingerprints {
         if mem::replace(&mut finding.is_busy, true) {
             return;
         }
-        let all = Arc::clone(&self.0);
-        std::thread::spawn(move || {
+        let all = Finder(Arc::clone(&self.0));
+        let thread = std::thread::Builder::new().spawn(move || {
             give_way(GivesWay::Most);
-            while let Some(policy) = Finding::next(&all) {
+            while let Some(policy) = Finding::next(&all.0) {
                 // It keeps it.
                 let _ = policy.fingerprint();
             }
         });
+        // Without a thread it is tried again with the next policy.
+        finding.is_busy = thread.is_ok();
+    }
+}
+
+/// Whoever finds them.
+struct Finder(Arc<Mutex<Finding>>);
+
+impl Drop for Finder {
+    /// Should finding one end in a panic, the next one is found all the same.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            lock(&self.0).is_busy = false;
+        }
     }
 }
 

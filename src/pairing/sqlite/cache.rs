@@ -18,6 +18,15 @@ pub(super) struct Cache {
     old: HashMap<Box<str>, Entry>,
     /// Never behind what anybody was told.
     commits: u64,
+    /// How often all was forgotten.
+    clears: u64,
+}
+
+/// What is read from the file is of this moment or later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct State {
+    commits: u64,
+    clears: u64,
 }
 
 impl Cache {
@@ -27,6 +36,15 @@ impl Cache {
             young: HashMap::new(),
             old: HashMap::new(),
             commits,
+            clears: 0,
+        }
+    }
+
+    /// What is here now, for who reads what is not.
+    pub(super) fn state(&self) -> State {
+        State {
+            commits: self.commits,
+            clears: self.clears,
         }
     }
 
@@ -45,9 +63,10 @@ impl Cache {
         Some(entry)
     }
 
-    /// Keeps what was read after so many commits, unless there was one since: it may be older.
-    pub(super) fn read(&mut self, device: &str, entry: &Entry, commits: u64) {
-        if self.commits == commits {
+    /// Keeps what was read, unless there was a commit since, or something changed without one: it may
+    /// be older.
+    pub(super) fn read(&mut self, device: &str, entry: &Entry, since: State) {
+        if self.state() == since {
             self.put(device.into(), entry.clone());
         }
     }
@@ -81,6 +100,7 @@ impl Cache {
     pub(super) fn clear(&mut self) {
         self.young.clear();
         self.old.clear();
+        self.clears += 1;
     }
 
     fn put(&mut self, device: Box<str>, entry: Entry) {
@@ -103,9 +123,10 @@ mod tests {
     #[test]
     fn what_is_used_stays_and_there_is_never_more_than_two_generations() {
         let mut cache = Cache::new(7);
-        cache.read("used", &entry(1), 7);
+        let state = cache.state();
+        cache.read("used", &entry(1), state);
         for device in 0..10 * GENERATION {
-            cache.read(&device.to_string(), &entry(2), 7);
+            cache.read(&device.to_string(), &entry(2), state);
             if device % 1_000 == 0 {
                 assert_eq!(cache.get("used"), Some(entry(1)));
             }
@@ -115,14 +136,20 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_before_a_commit_is_not_kept_after_it() {
+    fn what_was_read_before_a_change_is_not_kept_after_it() {
         let mut cache = Cache::new(7);
-        cache.read("d", &entry(1), 6);
-        assert_eq!(cache.get("d"), None);
-        cache.read("d", &entry(1), 7);
+        let before = cache.state();
+        cache.read("d", &entry(1), before);
         cache.catch_up(7);
         assert_eq!(cache.get("d"), Some(entry(1)));
         cache.catch_up(8);
         assert_eq!((cache.get("d"), cache.commits()), (None, 8));
+        cache.read("d", &entry(1), before);
+        assert_eq!(cache.get("d"), None);
+        // Another program changed it without counting that.
+        let before = cache.state();
+        cache.clear();
+        cache.read("d", &entry(1), before);
+        assert_eq!(cache.get("d"), None);
     }
 }
