@@ -41,6 +41,10 @@ use gw::host::files::raise_limit;
 use rules::Rules;
 use subject::{Round, Subject};
 
+/// The bare server allocates with what the gateway does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long it takes.
 struct Effort {
     rounds: usize,

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -40,13 +40,15 @@ pub(crate) struct Round {
     pub(crate) latencies: Vec<Duration>,
 }
 
-/// Numbers that look random, the same each time.
+/// Numbers that look random.
 struct Random(u64);
 
 impl Random {
-    fn seeded(seed: usize) -> Self {
-        let seed = u64::try_from(seed).expect("not that many");
-        Random((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    /// Others than all that were drawn before: who comes again and again is known by then.
+    fn another() -> Self {
+        static DRAWN: AtomicU64 = AtomicU64::new(1);
+        let seed = DRAWN.fetch_add(1, Ordering::Relaxed);
+        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
     fn below(&mut self, end: u64) -> u64 {
@@ -203,8 +205,8 @@ impl Subject {
 
     /// So many clients knock for a while, each time as one of so many devices.
     pub(crate) fn knock_as_any(&self, clients: usize, devices: u64, during: Duration) -> Round {
-        self.round(clients, during, |number| {
-            let mut random = Random::seeded(number);
+        self.round(clients, during, |_| {
+            let mut random = Random::another();
             move || {
                 let device = usize::try_from(random.below(devices)).expect("not that many");
                 let client = Client::numbered(device);

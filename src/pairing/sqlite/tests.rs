@@ -449,6 +449,24 @@ fn what_another_program_changes_is_not_written_over() {
     }
 }
 
+/// What others are promised in the same batch is written all the same.
+#[test]
+fn a_row_that_cannot_be_read_fails_its_own_commits_only() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    let version = commit(&store, &pairs("d", "one")).unwrap();
+    let damage = "UPDATE standings SET record = '{}'";
+    place.other().execute_batch(damage).unwrap();
+    let changes = vec![
+        (pairs("d", "two"), version),
+        (pairs("e", "one"), Version::NOTHING),
+    ];
+    let says = "gw.sqlite is damaged: record of device d cannot be read (at character 2)";
+    let failed = Err(StoreError::Failed(says.into()));
+    assert_eq!(store.commit_all(changes), [failed, Ok(Version(2))]);
+    assert!(store.load("e").unwrap().0.record.is_some());
+}
+
 /// Whoever worked something out from what was there before looks again, once.
 #[test]
 fn what_was_changed_without_another_version_is_looked_at_again() {
