@@ -49,7 +49,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("lang", &["diagnostic", "facts", "source", "verdict"]),
-    ("compile", &["facts", "lang", "source"]),
+    ("compile", &["facts", "lang", "source", "verdict"]),
     ("decide", &["compile", "facts", "lang", "source", "verdict"]),
     (
         "claims",
