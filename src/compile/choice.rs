@@ -17,8 +17,10 @@ use crate::facts::{Address, AttributeId, Facts, Kind};
 
 /// Of how many ranges a term may be that is found by its classes.
 const MOST_RANGES: usize = 64;
-/// From how many classes on it is worth its while.
+/// From how many classes on it is worth its while, where more than so many tests tell them apart: a
+/// few are made as soon as they are found.
 const LEAST_CLASSES: usize = 24;
+const LEAST_TESTS: usize = 8;
 
 /// Clauses by the classes of one attribute, until all of them have their places.
 #[derive(Clone, Debug)]
@@ -136,9 +138,8 @@ impl Choice {
                 }
                 Kind::Flag { .. } | Kind::Enum { .. } | Kind::Set { .. } => continue,
             };
-            let count = classes.count();
-            // A few are tested as soon as they are found.
-            if count > LEAST_CLASSES && found.len() < MOST_CHOICES {
+            let is_worth = classes.count() > LEAST_CLASSES && tests().count() > LEAST_TESTS;
+            if is_worth && found.len() < MOST_CHOICES {
                 found.push(Choice {
                     attribute,
                     classes,
