@@ -3,9 +3,9 @@
 //!
 //! Each subject is a process of its own: `gw serve`, and this program again as [`bare`], which
 //! accepts, upgrades, sends a challenge, verifies the signature and answers with as many bytes,
-//! and does nothing else but say back what is said to it then. Clients here knock at each in turn, several rounds, so that whatever
-//! else the machine does falls on both. The ratios are what to look at; the absolute figures tell
-//! what the machine was like. Processor time and memory are the kernel's figures of the process,
+//! and does nothing else but say back what is said to it then. Clients here knock at each in turn,
+//! several rounds, so that whatever else the machine does falls on both. The ratios are what to look
+//! at; the absolute figures tell what the machine was like. Processor time and memory are the kernel's figures of the process,
 //! in `/proc`; where there is none those columns stay empty.
 //!
 //! The same is asked of a gateway that remembers many devices beside one that remembers few, of one
@@ -274,8 +274,8 @@ fn beside_openclaw(title: &str, effort: &Effort) {
     );
 }
 
-/// Measures two subjects in turn, by their places, and prints what they came to. A connection that is held to see
-/// what it takes has said so many bytes before.
+/// Measures two subjects in turn, by their places, and prints what they came to. A connection that is
+/// held to see what it takes has said so many bytes before.
 fn compare(
     title: &str,
     subjects: [&Subject; 2],

@@ -10,11 +10,13 @@ use std::net::IpAddr;
 
 use rustc_hash::FxHashMap;
 
-use super::index::{MOST_CHOICES, each, reachable};
 use super::networks::{V4_END, V4_START, number, of_number};
 use super::program::{Instruction, Term, Test, Texts};
+use super::reach::{each, reachable};
 use crate::facts::{Address, AttributeId, Facts, Kind};
 
+/// As many attributes as clauses are chosen by.
+pub(super) const MOST_CHOICES: usize = 4;
 /// Of how many ranges a term may be that is found by its classes.
 const MOST_RANGES: usize = 64;
 /// From how many classes on it is worth its while, where more than so many tests tell them apart: a
@@ -207,11 +209,14 @@ impl Choice {
     /// The ranges of classes for which a term can hold, where they are not too many.
     fn held(&self, term: &Term, instructions: &[Instruction]) -> Option<Vec<(usize, usize)>> {
         let mut ranges: Vec<(usize, usize)> = Vec::new();
-        // What is put in order of classes grows together.
-        let mut put = |from: usize, to: usize| match ranges.last_mut() {
-            Some((_, end)) if *end == from => *end = to,
-            _ if from < to => ranges.push((from, to)),
-            _ => {}
+        // What is put in order of classes grows together. Once they are too many no more is looked at.
+        let mut put = |from: usize, to: usize| {
+            match ranges.last_mut() {
+                Some((_, end)) if *end == from => *end = to,
+                _ if from < to => ranges.push((from, to)),
+                _ => {}
+            }
+            (ranges.len() <= MOST_RANGES).then_some(())
         };
         match &self.classes {
             Classes::Networks(_, starts, _) => {
@@ -230,11 +235,11 @@ impl Choice {
                 for (at, start) in own.iter().enumerate() {
                     if can_hold(Some(*start)) {
                         let end = own.get(at + 1).map_or(starts.len(), |end| class(*end));
-                        put(class(*start), end);
+                        put(class(*start), end)?;
                     }
                 }
                 if can_hold(None) {
-                    put(starts.len(), starts.len() + 1);
+                    put(starts.len(), starts.len() + 1)?;
                 }
             }
             Classes::Texts(_, texts) => {
@@ -254,19 +259,19 @@ impl Choice {
                 for text in own {
                     let class = texts.place(text)?;
                     if others {
-                        put(from, class);
+                        put(from, class)?;
                     }
                     if can_hold(Some(text)) {
-                        put(class, class + 1);
+                        put(class, class + 1)?;
                     }
                     from = class + 1;
                 }
                 if others {
-                    put(from, texts.places.len() + 1);
+                    put(from, texts.places.len() + 1)?;
                 }
             }
         }
-        (ranges.len() <= MOST_RANGES).then_some(ranges)
+        Some(ranges)
     }
 
     /// Whether any clause stands with some classes only.

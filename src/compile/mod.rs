@@ -4,10 +4,13 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod choice;
-pub(crate) mod index;
+mod columns;
+mod index;
 mod lists;
+pub(crate) mod narrowed;
 pub mod networks;
 pub mod program;
+mod reach;
 mod sets;
 mod tree;
 
@@ -22,12 +25,12 @@ use program::{HIT, Instruction, MISS, Term, Test, Texts, Unsettled};
 /// Compiles a policy.
 #[must_use]
 pub fn compile(checked: &Checked) -> Program {
-    // A mebibyte for small ones, and as much for each two thousand clauses.
+    // A mebibyte for each attribute of a small one, and as much for each two thousand clauses.
     let clauses = checked.guards.len() + checked.rules.len();
     compile_within(checked, (1 << 16) + (clauses << 5))
 }
 
-/// Compiles a policy; what is found by lists has no more entries in them than so many.
+/// Compiles a policy; the lists of an attribute have no more entries than so many.
 pub(crate) fn compile_within(checked: &Checked, most_entries: usize) -> Program {
     let mut lowering = Lowering::default();
     let guards: Vec<Block> = checked

@@ -79,15 +79,7 @@ pub struct Block {
     /// Its terms.
     pub terms: Range<u32>,
     /// The verdict, where it is the same for all facts.
-    pub(super) fixed: Option<Verdict>,
-}
-
-impl Block {
-    /// The verdict, where it is the same for all facts.
-    #[inline]
-    pub(crate) fn fixed(&self) -> Option<Verdict> {
-        self.fixed
-    }
+    pub(crate) fixed: Option<Verdict>,
 }
 
 /// One of the conditions that a clause joins with `and`.

@@ -20,7 +20,7 @@ pub(crate) mod naive;
 pub(crate) mod tests;
 pub mod trace;
 
-use crate::compile::index::{Everything, Narrowed};
+use crate::compile::narrowed::{Everything, Narrowed};
 use crate::compile::program::{HIT, MISS};
 use crate::compile::{Block, ClauseId, Program};
 use crate::facts::{Auth, DeviceProof, Facts, Pairing, PendingRequest, ScopeSet, Stage};
@@ -121,7 +121,8 @@ fn run<N: Narrowed>(
         watch.clause(rule.id, true);
     }
     let restriction = Restriction::of(program, narrowed, facts, watch);
-    if let (Some(verdict), None) = (rule.fixed(), trial)
+    // Of most connections a clause says all: its verdict is not worked out again.
+    if let (Some(verdict), None) = (rule.fixed, trial)
         && restriction.is_none()
         && is_plain(verdict, facts)
     {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde::{Serialize, Serializer};
 
 use super::address::{Address, AddressClass, parse_literal};
-use super::text::Text;
+use super::text::{Text, lower};
 use super::word::words;
 
 words! {
@@ -77,7 +77,7 @@ impl Host {
             Some(_) => name.trim_start_matches('[').trim_end_matches(']'),
             None => name,
         };
-        let name = Text::lower(bare);
+        let name = Text::from(lower(bare));
         Host {
             class: classify(&name, ip),
             name,

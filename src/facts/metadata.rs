@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::client::{Client, Mode};
-use super::text::Text;
+use super::text::{Text, lower};
 use super::word::words;
 
 words! {
@@ -20,12 +20,7 @@ words! {
 /// Unicode tables can disagree.
 #[must_use]
 pub fn normalize_metadata(text: &str) -> Cow<'_, str> {
-    let text = text.trim();
-    // As most clients spell it.
-    match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        true => text.to_ascii_lowercase().into(),
-        false => text.into(),
-    }
+    lower(text.trim())
 }
 
 /// The same of a text that is kept: itself, where it is so.

@@ -29,15 +29,13 @@ impl Text {
     pub const fn word(word: &'static str) -> Self {
         Text(Kept::Word(word))
     }
+}
 
-    /// A text with ASCII letters in lower case.
-    #[must_use]
-    pub fn lower(text: &str) -> Self {
-        // As nearly everybody writes what is compared so.
-        match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            true => text.to_ascii_lowercase().into(),
-            false => text.into(),
-        }
+/// A text with ASCII letters in lower case. Nearly everybody writes so what is compared.
+pub(super) fn lower(text: &str) -> Cow<'_, str> {
+    match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => text.to_ascii_lowercase().into(),
+        false => text.into(),
     }
 }
 

@@ -13,17 +13,13 @@ pub enum GivesWay {
 
 /// Has this thread give way to others until it ends; what it did before does not come back. Where
 /// the system knows this of whole processes only, nothing happens.
-#[cfg(target_os = "linux")]
 pub fn give_way(how_far: GivesWay) {
     let niceness = match how_far {
         GivesWay::Some => 5,
         GivesWay::Most => 19,
     };
-    // Without it there is what there was.
-    let _ = rustix::process::nice(niceness);
+    if cfg!(target_os = "linux") {
+        // Without it there is what there was.
+        let _ = rustix::process::nice(niceness);
+    }
 }
-
-/// Has this thread give way to others until it ends; what it did before does not come back. Where
-/// the system knows this of whole processes only, nothing happens.
-#[cfg(not(target_os = "linux"))]
-pub fn give_way(_: GivesWay) {}

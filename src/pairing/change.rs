@@ -40,9 +40,7 @@ impl<T> Write<T> {
             Write::Put(_) | Write::Remove => later,
         }
     }
-}
 
-impl<T> Write<T> {
     /// What there is when it has been written.
     pub(crate) fn after<'a>(&'a self, before: Option<&'a T>) -> Option<&'a T> {
         match self {

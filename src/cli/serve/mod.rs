@@ -1,5 +1,6 @@
 //! `gw serve`: the gateway, from a configuration to the last connection.
 
+mod fingerprints;
 mod loading;
 mod start;
 pub(super) mod state;

@@ -93,43 +93,38 @@ pub(super) struct Raw {
     parts: [Option<String>; 3],
 }
 
+/// The columns of rows, of those that fulfil a condition.
+macro_rules! standings {
+    ($($of:literal)?) => {
+        concat!(
+            "SELECT device_id, version, record, pending, node_pending FROM standings"
+            $(, " ", $of)?
+        )
+    };
+}
+
 /// What is kept of a device, where anything is.
 pub(super) fn one(connection: &Connection, device: &str) -> rusqlite::Result<Option<Raw>> {
     connection
-        .prepare_cached(
-            "SELECT device_id, version, record, pending, node_pending FROM standings
-             WHERE device_id = ?",
-        )?
+        .prepare_cached(standings!("WHERE device_id = ?"))?
         .query_row([device], Raw::of)
         .optional()
 }
 
 /// Those with a request that waits, in the order of device ids.
-const WAITING: &str = "SELECT device_id, version, record, pending, node_pending
-    FROM standings WHERE pending IS NOT NULL ORDER BY device_id";
+const WAITING: &str = standings!("WHERE pending IS NOT NULL ORDER BY device_id");
 
 /// All, in the same order.
-const LISTED: &str = "SELECT device_id, version, record, pending, node_pending
-    FROM standings ORDER BY device_id";
+const LISTED: &str = standings!("ORDER BY device_id");
 
 /// What is asked for these devices. Each but that for all devices is answered by an index of the
 /// same condition.
 pub(super) fn queries(among: Among) -> &'static [&'static str] {
     match among {
-        Among::All => &["SELECT device_id, version, record, pending, node_pending FROM standings"],
-        Among::Ending(_) => &[
-            WAITING,
-            "SELECT device_id, version, record, pending, node_pending FROM standings
-             WHERE ends_at <= ?",
-        ],
-        Among::Nodes => &[
-            "SELECT device_id, version, record, pending, node_pending FROM standings
-             WHERE is_node IS NOT NULL",
-        ],
-        Among::Approvers => &[
-            "SELECT device_id, version, record, pending, node_pending FROM standings
-             WHERE is_approver IS NOT NULL",
-        ],
+        Among::All => &[standings!()],
+        Among::Ending(_) => &[WAITING, standings!("WHERE ends_at <= ?")],
+        Among::Nodes => &[standings!("WHERE is_node IS NOT NULL")],
+        Among::Approvers => &[standings!("WHERE is_approver IS NOT NULL")],
     }
 }
 

@@ -89,7 +89,7 @@ pub(super) const MIGRATIONS: [&str; 3] = [
         WHERE instr(record, '"expiresAtMs"') > 0;
     UPDATE standings SET is_node = 1 WHERE instr(record, '"node"') > 0;
     UPDATE standings SET is_approver = 1
-        WHERE instr(record, '"operator.pairing"') > 0 OR instr(record, '"operator.admin"') > 0;
+        WHERE instr(record, 'operator.pairing') > 0 OR instr(record, 'operator.admin') > 0;
     CREATE INDEX waiting ON standings (device_id) WHERE pending IS NOT NULL;
     CREATE INDEX ending ON standings (ends_at) WHERE ends_at IS NOT NULL;
     CREATE INDEX nodes ON standings (device_id) WHERE is_node IS NOT NULL;

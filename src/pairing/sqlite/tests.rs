@@ -589,7 +589,8 @@ fn a_file_that_was_moved_away_is_not_written_to() {
 /// What each schema held, as its release wrote it.
 const OLDER: [(usize, &str); 2] = [(1, FIRST), (2, FIRST)];
 const FIRST: &str = r#"INSERT INTO standings VALUES
-        ('d', 3, '{"deviceId":"d","publicKey":"k","displayName":"one"}', NULL, NULL),
+        ('d', 3, '{"deviceId":"d","publicKey":"k","displayName":"one","roles":["node"],
+            "approvedScopes":[" operator.pairing"],"expiresAtMs":9}', NULL, NULL),
         ('e', 7, NULL, '{"requestId":"r","deviceId":"e","publicKey":"k","ts":1}',
             '{"requestId":"n","ts":1}');
     UPDATE store SET commits = 9;"#;
@@ -618,6 +619,15 @@ fn a_database_of_each_older_schema_is_brought_up_to_date() {
             requests: 1,
         };
         assert_eq!(store.count(), Ok(count));
+        for among in [Among::Ending(9), Among::Nodes, Among::Approvers] {
+            let mut has_one = false;
+            let visited = store.visit(among, &mut |standing, _| {
+                has_one |= standing.device_id() == Some("d");
+                ControlFlow::Continue(())
+            });
+            visited.unwrap();
+            assert!(has_one, "{among:?}");
+        }
         assert_eq!(commit(&store, &pairs("f", "new")), Ok(Version(10)));
         let version = schema::version(&lock(&store.writer).connection).unwrap();
         assert_eq!(usize::try_from(version).unwrap(), schema::NEWEST);
