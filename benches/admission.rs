@@ -209,10 +209,10 @@ mod of_a_login {
     }
 
     /// Frames in, frames out.
-    #[divan::bench(threads = [1, 2])]
+    #[divan::bench]
     fn whole(bencher: Bencher<'_, '_>) {
         let login = Login::new();
-        bencher.counter(ItemsCount::new(1_u8)).bench(|| {
+        bencher.counter(ItemsCount::new(1_u8)).bench_local(|| {
             let upgrade = login.upgrade();
             let admission = login.admission(&upgrade, &login.presented());
             let line = Line::decided(

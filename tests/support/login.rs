@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::hint::black_box;
 use std::io::Read as _;
+use std::sync::Arc;
 
 use gw::Policy;
 use gw::admission::{
@@ -133,7 +134,7 @@ const SERVER: Server<'static> = Server::new("bench", "bench");
 
 /// A device that is paired and proves its key, as it comes in every day, and what it may find.
 pub(crate) struct Login {
-    pub(crate) release: Release,
+    pub(crate) release: Arc<Release>,
     pub(crate) case: Case,
 }
 
@@ -160,7 +161,10 @@ impl Login {
         };
         let at = release.cases.iter().position(is_it);
         let case = release.cases.swap_remove(at.expect("some device logs in"));
-        Login { release, case }
+        Login {
+            release: Arc::new(release),
+            case,
+        }
     }
 
     pub(crate) fn gate(&self) -> Gate<'_> {
