@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 
 use super::clock::{NoRandomness, now_ms, uuid};
 use super::decision_log::DecisionLog;
+use super::fault::joined;
 use super::methods::{Methods, NoOther};
 use super::notes::Notes;
 use super::own_commits::OwnCommits;
@@ -310,7 +311,7 @@ impl Shared {
             }
         });
         let ended = || StoreError::Failed("the write was given up; try again".into());
-        written.await.unwrap_or_else(|_| Err(ended()))
+        joined(self, written).await.unwrap_or_else(|| Err(ended()))
     }
 
     /// Writes a change and tells of it. It waits for the disk.
@@ -349,7 +350,7 @@ impl Shared {
             committing.done(written);
             failed
         });
-        if let Ok(Err(error)) = written.await {
+        if let Some(Err(error)) = joined(self, written).await {
             tracing::error!(%error, "when devices were last there cannot be written");
         }
     }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use super::clock::{now_ms, with_fresh};
+use super::fault::joined;
 use super::gateway::Shared;
 use super::record::Recent;
 use super::sessions::Live;
@@ -471,8 +472,8 @@ async fn worked_out(
             Ok(Ok(vec![(Arc::unwrap_or_clone(standing), version)]))
         }
     });
-    let kept = kept.await;
-    let kept = kept.unwrap_or_else(|_| Err(StoreError::Failed("it was given up".into())));
+    let kept = joined(shared, kept).await;
+    let kept = kept.unwrap_or_else(|| Err(StoreError::Failed("it was given up".into())));
     let kept = kept.map_err(|error| failed(&error))?;
     let kept = kept.map_err(|devices| {
         invalid(format!(

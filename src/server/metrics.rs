@@ -74,6 +74,7 @@ pub struct Metrics {
     upstream: Two,
     log_lines_dropped: Counter<u64, AtomicU64>,
     log_lines_left_out: Counter<u64, AtomicU64>,
+    panics: Counter<u64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -101,6 +102,7 @@ impl Metrics {
             upstream: Family::default(),
             log_lines_dropped: Counter::default(),
             log_lines_left_out: Counter::default(),
+            panics: Counter::default(),
         };
         metrics.register();
         metrics.begin_at_zero();
@@ -172,6 +174,11 @@ impl Metrics {
             "decision_log_lines_left_out",
             "Connections that nothing was decided of, and that were too many for a line each",
             self.log_lines_left_out.clone(),
+        );
+        all.register(
+            "panics",
+            "Faults of gw's own, each of which ended a connection or had something begin again",
+            self.panics.clone(),
         );
     }
 
@@ -293,6 +300,11 @@ impl Metrics {
         self.log_lines_left_out.inc_by(count);
     }
 
+    /// Something of our own panicked.
+    pub(super) fn panicked(&self) {
+        self.panics.inc();
+    }
+
     /// All of it as text, of the type [`CONTENT_TYPE`].
     #[must_use]
     pub fn encode(&self) -> String {
@@ -337,6 +349,7 @@ mod tests {
         metrics.log_lines_dropped(7);
         metrics.log_lines_dropped(5);
         metrics.log_lines_left_out(9);
+        metrics.panicked();
         let page = metrics.encode();
         for line in [
             "gw_decisions_total{verdict=\"approve\",reason=\"none\"} 1",
@@ -359,6 +372,7 @@ mod tests {
             "gw_upstream_requests_total{over=\"http\",result=\"ok\"} 0",
             "gw_decision_log_lines_dropped_total 7",
             "gw_decision_log_lines_left_out_total 9",
+            "gw_panics_total 1",
         ] {
             assert!(page.lines().any(|told| told == line), "{line}\n{page}");
         }

@@ -15,6 +15,7 @@ mod behind;
 mod clock;
 mod connection;
 pub mod decision_log;
+mod fault;
 mod gateway;
 mod http;
 mod in_process;

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 use super::connection;
+use super::fault::{Noticed, Part, Parts};
 use super::gateway::{Gateway, Phase, Shared};
 use super::listener::Listener;
 use super::metrics::Limit;
 use super::sessions::End;
-use super::upkeep::keep_up;
+use super::upkeep::Duty;
 use super::waiting::{Address, Place};
 
 /// How a gateway ended.
@@ -46,16 +47,21 @@ pub async fn run(
 ) -> Drained {
     let shared = gateway.0;
     let room = Room::new(shared.options.limits.connections);
-    let mut accepting = JoinSet::new();
+    let mut parts = Parts::new(&shared);
     for listener in listeners {
         let room = Arc::clone(room.of(&listener));
-        accepting.spawn(accept(Arc::clone(&shared), listener, room));
+        parts.begin(Work::Accept(Arc::new(listener), room));
     }
-    accepting.spawn(keep_up(Arc::clone(&shared)));
-    stop.await;
+    for duty in Duty::ALL {
+        parts.begin(Work::KeepUp(duty));
+    }
+    tokio::select! {
+        () = stop => {}
+        () = parts.keep() => {}
+    }
     // First the doors, so that nobody comes in that is not counted, and who is admitted from then
     // on finds it out by himself.
-    accepting.shutdown().await;
+    parts.end().await;
     let open = room.taken();
     shared.phase.send_replace(Phase::Draining);
     shared.sessions.end_all(End::Shutdown);
@@ -67,6 +73,29 @@ pub async fn run(
     let recorder = Arc::clone(&shared);
     let _ = spawn_blocking(move || recorder.record.close(CLOSING)).await;
     Drained { open, cut }
+}
+
+/// What goes on until a gateway stops.
+#[derive(Clone)]
+enum Work {
+    Accept(Arc<Listener>, Arc<Semaphore>),
+    KeepUp(Duty),
+}
+
+impl Part for Work {
+    async fn go_on(self, shared: Arc<Shared>) {
+        match self {
+            Work::Accept(listener, room) => accept(shared, &listener, room).await,
+            Work::KeepUp(duty) => duty.fulfil(shared).await,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Work::Accept(..) => "accepting connections",
+            Work::KeepUp(duty) => duty.name(),
+        }
+    }
 }
 
 /// How many connections there may be at the gateway's own sockets.
@@ -111,7 +140,7 @@ impl Room {
 }
 
 /// Accepts connections at one listener. It never waits for a peer.
-async fn accept(shared: Arc<Shared>, listener: Listener, room: Arc<Semaphore>) {
+async fn accept(shared: Arc<Shared>, listener: &Listener, room: Arc<Semaphore>) {
     let mut back_off = BACK_OFF.0;
     let (mut told, mut refused) = (None, 0_u64);
     loop {
@@ -153,6 +182,7 @@ async fn accept(shared: Arc<Shared>, listener: Listener, room: Arc<Semaphore>) {
         });
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
+            let _noticed = Noticed(Arc::clone(&shared));
             let mut phase = shared.phase.subscribe();
             let cut = async { phase.wait_for(|phase| *phase == Phase::Cut).await.is_ok() };
             tokio::select! {

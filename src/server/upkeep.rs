@@ -8,6 +8,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::clock::now_ms;
+use super::fault::joined;
 use super::gateway::{Shared, lock};
 use super::own_commits::OwnCommits;
 use super::reload::aside;
@@ -17,14 +18,37 @@ use crate::pairing::store::{StoreError, sweep};
 /// How often what has ended is removed from the store.
 const SWEEP: Duration = Duration::from_secs(60);
 
-/// Keeps a gateway up, until it is dropped.
-pub(super) async fn keep_up(shared: Arc<Shared>) {
-    tokio::join!(
-        files(&shared),
-        others(&shared),
-        noted(&shared),
-        ended(&shared)
-    );
+/// What keeps a gateway up. Each goes on by itself, so that none ends with another one.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Duty {
+    Files,
+    Others,
+    Noted,
+    Ended,
+}
+
+impl Duty {
+    pub(super) const ALL: [Duty; 4] = [Duty::Files, Duty::Others, Duty::Noted, Duty::Ended];
+
+    /// What it is, for whoever reads of it in a log.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Duty::Files => "taking up what changed in files",
+            Duty::Others => "taking up what changed in the store",
+            Duty::Noted => "writing when devices were last there",
+            Duty::Ended => "removing what has ended",
+        }
+    }
+
+    /// Does it, until it is dropped.
+    pub(super) async fn fulfil(self, shared: Arc<Shared>) {
+        match self {
+            Duty::Files => files(&shared).await,
+            Duty::Others => others(&shared).await,
+            Duty::Noted => noted(&shared).await,
+            Duty::Ended => ended(&shared).await,
+        }
+    }
 }
 
 /// Loads policy, settings and certificate again when a file of theirs changes.
@@ -75,7 +99,7 @@ async fn others(shared: &Arc<Shared>) {
         }
         let store = Arc::clone(&shared.store);
         let waiting = spawn_blocking(move || Ok::<_, StoreError>(store.count()?.requests));
-        if let Ok(Ok(waiting)) = waiting.await {
+        if let Some(Ok(waiting)) = joined(shared, waiting).await {
             shared.record.metrics.requests_waiting(waiting);
         }
     }
@@ -96,18 +120,18 @@ async fn ended(shared: &Arc<Shared>) {
     often.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         often.tick().await;
-        let shared = Arc::clone(shared);
+        let sweeping = Arc::clone(shared);
         let swept = spawn_blocking(move || {
-            let snapshot = shared.snapshot();
+            let snapshot = sweeping.snapshot();
             let rules = &snapshot.settings.compatibility;
-            sweep(&*shared.store, now_ms(), rules)
+            sweep(&*sweeping.store, now_ms(), rules)
         });
-        match swept.await {
-            Ok(Ok(0)) | Err(_) => {}
-            Ok(Ok(count)) => {
+        match joined(shared, swept).await {
+            Some(Ok(0)) | None => {}
+            Some(Ok(count)) => {
                 tracing::info!(count, "devices or requests that had ended are removed")
             }
-            Ok(Err(error)) => tracing::error!(%error, "what has ended cannot be removed"),
+            Some(Err(error)) => tracing::error!(%error, "what has ended cannot be removed"),
         }
     }
 }

@@ -268,6 +268,8 @@ async fn a_thousand_handshakes_see_no_half_of_a_reload() {
             let mut swaps = 0;
             // One side is put in force, the other one loaded.
             while knocks.recv().await.is_some() {
+                // What was said meanwhile is no reason to change at once again: either side is to be seen.
+                while knocks.try_recv().is_ok() {}
                 match swaps % 2 {
                     0 => gateway.put(policy.clone(), settings.clone()),
                     _ => assert!(matches!(gateway.reload().await, Reloaded::Replaced { .. })),
@@ -278,23 +280,27 @@ async fn a_thousand_handshakes_see_no_half_of_a_reload() {
         }
     });
     let mut knocking = JoinSet::new();
+    let seen = Arc::new([const { AtomicBool::new(false) }; 2]);
     for _ in 0..8 {
         let (served, knocked) = (Arc::clone(&served), knocked.clone());
+        let seen = Arc::clone(&seen);
         knocking.spawn(async move {
-            let mut admitted = [0, 0];
-            for round in 0..125 {
+            let both = || seen.iter().all(|side| side.load(Ordering::SeqCst));
+            let mut round = 0;
+            while round < 125 || !both() {
                 // Not after each, so that there is time to see either side.
                 if round % 5 == 0 {
                     knocked.send(()).unwrap();
                 }
+                round += 1;
                 let asking = Asking::default().scopes(&["operator.read", "operator.write"]);
                 match served.knock(&asking).await {
                     Ok((_, hello)) if hello["auth"]["scopes"] == json!(["operator.read"]) => {
-                        admitted[0] += 1;
+                        seen[0].store(true, Ordering::SeqCst);
                     }
                     Ok((_, hello)) => {
                         assert_eq!(hello["auth"]["scopes"], json!(["operator.write"]));
-                        admitted[1] += 1;
+                        seen[1].store(true, Ordering::SeqCst);
                     }
                     // Admitted, and out again before it was told.
                     Err(out) => assert_eq!(
@@ -306,16 +312,11 @@ async fn a_thousand_handshakes_see_no_half_of_a_reload() {
                     ),
                 }
             }
-            admitted
         });
     }
     drop(knocked);
-    let admitted = knocking.join_all().await;
-    assert_eq!(swapping.await.unwrap(), 8 * 25);
-    for side in [0, 1] {
-        let admitted: u32 = admitted.iter().map(|admitted| admitted[side]).sum();
-        assert!(admitted > 0, "one side was in force all the time");
-    }
+    knocking.join_all().await;
+    assert!(swapping.await.unwrap() > 1);
     let served = Arc::into_inner(served).unwrap();
     let (_, lines) = served.end().await;
     let [(a, _), (b, _)] = sides();

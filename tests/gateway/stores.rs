@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use crate::client::{Asking, Closed, soon};
 use crate::handshakes::{DOOR, door, guest, http};
 use crate::served::{Plan, rules};
+use crate::sign;
 
 /// What becomes of commits that write something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub(crate) struct Watched {
     mood: Mutex<Mood>,
     /// Whether nothing can be read.
     pub(crate) blind: AtomicBool,
+    /// Whether whatever it is asked next ends in a panic, and everything after that.
+    broken: AtomicBool,
     loads: AtomicU64,
     loaded: Notify,
     looks: AtomicU64,
@@ -46,6 +49,7 @@ impl Default for Watched {
             inner: Memory::default(),
             mood: Mutex::new(Mood::Fine),
             blind: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
             loads: AtomicU64::new(0),
             loaded: Notify::new(),
             looks: AtomicU64::new(0),
@@ -114,6 +118,7 @@ impl Watched {
     }
 
     fn see(&self) -> Result<(), StoreError> {
+        assert!(!self.broken.load(Ordering::SeqCst), "broken on purpose");
         match self.blind.load(Ordering::SeqCst) {
             true => Err(StoreError::Failed("the disk is gone".into())),
             false => Ok(()),
@@ -165,9 +170,11 @@ impl Store for Watched {
     }
 
     fn revision(&self) -> Result<u64, StoreError> {
+        let broken = self.broken.load(Ordering::SeqCst);
         let revision = self.inner.revision();
         self.looks.fetch_add(1, Ordering::SeqCst);
         self.looked.notify_one();
+        assert!(!broken, "broken on purpose");
         revision
     }
 }
@@ -305,4 +312,43 @@ async fn requests_of_one_address_keep_out_nobody_else() {
     assert!(device.is_some(), "{waiting:?}");
     let is_kept = |device: &str| store.load(device).unwrap().0.pending.is_some();
     assert!(is_kept("honest") && !is_kept("loud 1") && is_kept("loud 2"));
+}
+
+/// A fault of our own, here of the store: whoever meets it is cut off and gets nothing, their places
+/// are free again, and whatever keeps the gateway up begins again.
+#[tokio::test]
+async fn a_panic_ends_its_connection_and_no_more() {
+    let store = Arc::new(Watched::default());
+    let mut plan = Plan {
+        store: Some(Arc::clone(&store) as _),
+        ..door()
+    };
+    plan.options.metrics = true;
+    plan.limits.unadmitted_per_address = 4;
+    let served = plan.serve();
+    let mut owner = served.admit(&Asking::device("owner")).await;
+    let before = store.looks();
+    store.broken.store(true, Ordering::SeqCst);
+    for _ in 0..10 {
+        let mut client = served.open().await;
+        let knocked = client.connect(&Asking::device("guest")).await;
+        assert_eq!(knocked.unwrap_err().closed, Closed::new(1006, ""));
+    }
+    store.looked_after(before).await;
+    let error = owner.call("device.pair.list", json!({})).await;
+    assert_eq!(error.unwrap_err()["code"], "UNAVAILABLE");
+    store.broken.store(false, Ordering::SeqCst);
+    served.admit(&Asking::device("guest")).await;
+    owner.call("health", json!({})).await.unwrap();
+    // What keeps the gateway up panicked too, and goes on: another process' commit is heard of.
+    store.remove(&sign::Identity::named("owner").id);
+    assert_eq!(
+        owner.closed().await,
+        Closed::new(1008, "device access revoked")
+    );
+    let page = http(&served, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    let panics = page
+        .lines()
+        .find_map(|line| line.strip_prefix("gw_panics_total "));
+    assert!(panics.unwrap().parse::<u32>().unwrap() >= 12, "{page}");
 }
