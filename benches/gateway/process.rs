@@ -58,19 +58,10 @@ impl Process {
         process
     }
 
-    /// Processor time of all its threads so far.
+    /// Processor time of all its threads so far, those that have ended among them, to a tick.
     pub(crate) fn cpu(&self) -> Option<Duration> {
-        if self.helped {
-            let ticks: u64 = self.tree().into_iter().filter_map(ticks).sum();
-            return (ticks > 0).then(|| Duration::from_millis(ticks * 1_000 / TICKS));
-        }
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()?;
-        let on_cpu = |task: std::fs::DirEntry| {
-            let told = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-            told.split(' ').next()?.parse::<u64>().ok()
-        };
-        let spent = tasks.flatten().filter_map(on_cpu).sum();
-        (spent > 0).then(|| Duration::from_nanos(spent))
+        let ticks: u64 = self.tree().into_iter().filter_map(ticks).sum();
+        (ticks > 0).then(|| Duration::from_millis(ticks * 1_000 / TICKS))
     }
 
     /// Resident memory, in bytes.

@@ -628,7 +628,7 @@ async fn a_commit_of_another_process_is_noticed_beside_ones_own() {
 #[tokio::test]
 async fn a_secret_is_in_no_answer_and_in_no_line() {
     let served = door().serve();
-    let folder = served.folder.path().to_owned();
+    let log = served.folder.path().join("decisions.jsonl");
     let asking = Asking {
         headers: vec![("x-token", TOKEN.to_owned())],
         ..Asking::device("owner")
@@ -646,8 +646,16 @@ async fn a_secret_is_in_no_answer_and_in_no_line() {
         said += &owner.call(method, params).await.unwrap().to_string();
     }
     drop(owner);
-    let _ = served.end().await;
-    said += &fs::read_to_string(folder.join("decisions.jsonl")).unwrap_or_default();
+    let kept = tempfile::tempdir().unwrap();
+    // Its folder goes with it.
+    let copy = kept.path().join("decisions.jsonl");
+    fs::hard_link(&log, &copy).unwrap();
+    let (_, lines) = served.end().await;
+    assert!(!lines.is_empty());
+    let logged = fs::read_to_string(&copy).unwrap();
+    let connection = hello["server"]["connId"].as_str().unwrap();
+    assert!(logged.contains(connection), "{logged}");
+    said += &logged;
     assert!(!said.contains(TOKEN));
     assert!(!said.contains(&device_token));
 }

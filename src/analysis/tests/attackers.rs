@@ -111,7 +111,12 @@ proptest! {
 fn nobody_gets_further_by_a_shipped_policy() {
     for text in [
         include_str!("../../../policies/default.policy"),
+        "gw-policy 1\nextends \"built-in:docker.policy\"\n",
+        "gw-policy 1\nextends \"built-in:lan.policy\"\n",
+        include_str!("../../../policies/openclaw/2026.3.23.policy"),
         include_str!("../../../policies/openclaw/2026.4.15.policy"),
+        include_str!("../../../policies/openclaw/2026.4.22.policy"),
+        include_str!("../../../policies/openclaw/2026.9.6.policy"),
     ] {
         let policy = crate::policy::Policy::parse("shipped.policy", text).unwrap();
         let tried = are_exact(policy.program(), Budget::default()).unwrap();
