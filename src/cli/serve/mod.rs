@@ -24,6 +24,8 @@ use crate::config::{Host, Level, Limits, Listen};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::host::claim::claim;
 use crate::host::files::raise_limit;
+#[cfg(unix)]
+use crate::host::files::too_large;
 use crate::host::identity::identity;
 use crate::host::interface::interfaces;
 use crate::host::peer::Peers;
@@ -121,6 +123,17 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         files,
         ..
     } = loaded;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::new(
+                format!("no threads can be had: {error}"),
+                "look at the host's limits",
+            )
+        })?;
+    // Before anything is written.
+    outlive_full_files(&runtime);
     let certificates = Certificates::open(&config.tls, &config.state, None, SystemTime::now())
         .map_err(|error| Failure::new(error.message(), error.remedy()))?;
     let mut made = None;
@@ -159,15 +172,6 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     output.complain(&no_way_in(&policy, &settings, &store));
     let behind = loading::behind(&config, &store)
         .map_err(|wrong| Failure::new(wrong.message, wrong.help.concat()))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            Failure::new(
-                format!("no threads can be had: {error}"),
-                "look at the host's limits",
-            )
-        })?;
     let container = container::detect(Path::new("/"), |name| std::env::var(name).ok());
     let host = host::listening(container.as_ref(), &interfaces());
     let listeners = listeners(&runtime, &config.listen, host, certificates.as_ref())?;
@@ -330,6 +334,21 @@ fn not_listening(address: SocketAddr, tls: bool, error: &io::Error) -> Failure {
     };
     Failure::new(format!("{address} cannot be listened at: {error}"), help)
 }
+
+/// A file that may grow no further (`ulimit -f`) is a full disk to whoever writes to it. A system ends
+/// the process for it, unless somebody hears the signal; there is nothing to be done about it then.
+#[cfg(unix)]
+fn outlive_full_files(runtime: &Runtime) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let _inside = runtime.enter();
+    // It is heard as long as the process lasts.
+    if let Err(error) = signal(SignalKind::from_raw(too_large())) {
+        tracing::debug!(%error, "a limit on the size of files would end this process");
+    }
+}
+
+#[cfg(not(unix))]
+fn outlive_full_files(_: &Runtime) {}
 
 /// Done when the process is told to stop. Told to look at its files again, it does.
 #[cfg(unix)]
