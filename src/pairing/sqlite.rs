@@ -141,7 +141,8 @@ impl Sqlite {
                 .map_err(&failed)?;
         }
         // What is read once from its beginning to its end is not read again soon.
-        all.execute_batch("PRAGMA cache_size = -256").map_err(&failed)?;
+        all.execute_batch("PRAGMA cache_size = -256")
+            .map_err(&failed)?;
         let reader = Reader {
             // Before the commits are counted: memory is not behind it.
             seen: data_version(&reader).map_err(&failed)?,

@@ -189,7 +189,11 @@ impl Loading {
 
     /// Commands that reach the gateway that serves this.
     pub(super) fn next(&self, config: &Config, urls: &[String]) -> Next {
-        Next::serving((self.config.as_deref(), self.overrides.state()), config, urls)
+        Next::serving(
+            (self.config.as_deref(), self.overrides.state()),
+            config,
+            urls,
+        )
     }
 
     /// Reads what may change while the gateway runs, of one that remembers what is in the store.

@@ -400,6 +400,9 @@ fn log_to_stderr(level: Level) {
         .with_target(false)
         .with_ansi(colour(io::stderr().is_terminal()))
         .with_writer(io::stderr)
+        // A line that cannot be written is lost. Told of it at the same place, whoever logged would
+        // end in a panic.
+        .log_internal_errors(false)
         .finish();
     // Whoever embeds the command line may have one already.
     let _ = tracing::subscriber::set_global_default(log);

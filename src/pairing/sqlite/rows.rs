@@ -189,8 +189,11 @@ fn each(
     };
     while let Some(row) = rows.next()? {
         match Raw::of(row)?.read() {
-            Ok(read) if look(read).is_break() => return Ok(ControlFlow::Break(())),
-            Ok(_) => {}
+            Ok(read) => {
+                if look(read).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
             Err(Unread::Content(how)) => {
                 damaged.get_or_insert(how);
             }

@@ -598,7 +598,11 @@ fn a_row_that_cannot_be_read_keeps_nothing_else_from_ending() {
     let done = store.commit_all(changes.collect());
     assert!(done.iter().all(Result::is_ok));
     for device in 0..3 {
-        commit(&store, &asks(&format!("asks {device}"), &device.to_string())).unwrap();
+        commit(
+            &store,
+            &asks(&format!("asks {device}"), &device.to_string()),
+        )
+        .unwrap();
     }
     let damage = "UPDATE standings SET record = '{}' WHERE device_id = 'd0007';
         UPDATE standings SET pending = '{}' WHERE device_id = 'asks 1'";
