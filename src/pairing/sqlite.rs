@@ -428,6 +428,14 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
         let path = path.to_owned();
         return Err(OpenError::Newer { path, found, known });
     }
+    // SQLite opens what it may not write as what it may read, and then no commit is kept.
+    if connection.is_readonly(rusqlite::MAIN_DB).map_err(&failed)? {
+        return Err(OpenError::Failed {
+            path: path.to_owned(),
+            how: "it may not be written to".into(),
+            remedy: error::WRITABLE,
+        });
+    }
     if is_looked_through(connection).map_err(&failed)? {
         let checked: String = connection
             .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))

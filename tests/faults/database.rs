@@ -1,6 +1,6 @@
-//! A store that is damaged, cut off, or held by another process. THE TABLE: what becomes of its files
-//! after a kill. A start then says what is wrong and leaves the files as they are; or it serves, and what
-//! it remembers is what was so at some time: it makes up nothing, and mixes nothing.
+//! A store that is damaged, cut off, taken away or held by another process. THE TABLE: what becomes of
+//! its files after a kill. A start then says what is wrong, and nothing begins anew in their place; or it
+//! serves, and what it remembers was so at some time.
 
 use std::fs;
 use std::path::Path;
@@ -29,98 +29,72 @@ enum After {
     Refused,
 }
 
-type Spoil = fn(&Place, &mut Chance);
+/// What becomes of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spoil {
+    Kept,
+    Gone,
+    Empty,
+    /// It is no database.
+    Foreign,
+    /// Less of it is there, to any byte.
+    Cut,
+    /// Some bits are others, in one place or in several.
+    Damaged,
+}
 
+/// Which file, by what its name ends with, what becomes of it, and what may be so then.
 const FAULTS: [(&str, Spoil, After); 12] = [
-    ("nothing", |_, _| (), After::All),
-    (
-        "the shared memory is gone",
-        |place, _| remove(&place.store("-shm")),
-        After::All,
-    ),
-    (
-        "the shared memory is damaged",
-        |place, chance| flip(&place.store("-shm"), chance),
-        After::All,
-    ),
-    (
-        "the shared memory is cut off",
-        |place, chance| cut(&place.store("-shm"), chance),
-        After::All,
-    ),
-    (
-        "the log is cut off",
-        |place, chance| cut(&place.store("-wal"), chance),
-        After::Earlier,
-    ),
-    (
-        "the log is damaged",
-        |place, chance| flip(&place.store("-wal"), chance),
-        After::Earlier,
-    ),
-    (
-        "the log is gone",
-        |place, _| remove(&place.store("-wal")),
-        After::Earlier,
-    ),
-    (
-        "the database is damaged",
-        |place, chance| flip(&place.store(""), chance),
-        After::NoMore,
-    ),
-    (
-        "the database is cut off",
-        |place, chance| cut(&place.store(""), chance),
-        After::NoMore,
-    ),
-    (
-        "the database is empty",
-        |place, _| put(&place.store(""), b""),
-        After::Refused,
-    ),
-    (
-        "the database is something else",
-        |place, _| put(&place.store(""), b"something else"),
-        After::Refused,
-    ),
-    (
-        "the database is gone",
-        |place, _| remove(&place.store("")),
-        After::Refused,
-    ),
+    ("", Spoil::Kept, After::All),
+    ("-shm", Spoil::Gone, After::All),
+    ("-shm", Spoil::Cut, After::All),
+    ("-shm", Spoil::Damaged, After::All),
+    ("-wal", Spoil::Gone, After::Earlier),
+    ("-wal", Spoil::Cut, After::Earlier),
+    ("-wal", Spoil::Damaged, After::Earlier),
+    ("", Spoil::Cut, After::NoMore),
+    ("", Spoil::Damaged, After::NoMore),
+    ("", Spoil::Empty, After::Refused),
+    ("", Spoil::Foreign, After::Refused),
+    ("", Spoil::Gone, After::Refused),
 ];
 
-fn put(path: &Path, bytes: &[u8]) {
-    fs::write(path, bytes).unwrap();
-}
-
-fn remove(path: &Path) {
-    fs::remove_file(path).unwrap();
-}
-
-/// Leaves less of a file, to any byte.
-fn cut(path: &Path, chance: &mut Chance) {
-    let bytes = fs::read(path).unwrap();
-    put(path, &bytes[..chance.below(bytes.len())]);
-}
-
-/// Changes some bits, in one place or in several.
-fn flip(path: &Path, chance: &mut Chance) {
-    let mut bytes = fs::read(path).unwrap();
-    for _ in 0..1 + chance.below(8) {
-        let at = chance.below(bytes.len());
-        bytes[at] ^= 1 << chance.below(8);
+impl Spoil {
+    fn depends_on_chance(self) -> bool {
+        matches!(self, Spoil::Cut | Spoil::Damaged)
     }
-    put(path, &bytes);
+
+    fn spoil(self, path: &Path, chance: &mut Chance) {
+        let mut bytes = fs::read(path).unwrap();
+        match self {
+            Spoil::Kept => {}
+            Spoil::Gone => return fs::remove_file(path).unwrap(),
+            Spoil::Empty => bytes.clear(),
+            Spoil::Foreign => bytes = b"something else".to_vec(),
+            Spoil::Cut => bytes.truncate(chance.below(bytes.len())),
+            Spoil::Damaged => {
+                for _ in 0..1 + chance.below(8) {
+                    let at = chance.below(bytes.len());
+                    bytes[at] ^= 1 << chance.below(8);
+                }
+            }
+        }
+        fs::write(path, bytes).unwrap();
+    }
 }
 
 fn named(device: usize) -> Asking {
     guest(&format!("device {device}"))
 }
 
-/// A place whose gateway was killed when so many devices were approved and the last of them was taken
-/// away again, with the tokens of all.
-async fn killed() -> (Place, Vec<String>) {
+/// The files of a store, by what their names end with.
+const FILES: [&str; 4] = ["", "-wal", "-shm", ".lock"];
+
+type Files = [Option<Vec<u8>>; 4];
+
+/// What a gateway leaves that was killed when so many devices were approved, one that was stopped
+/// then, whose database holds all that the log held, and the tokens of all.
+async fn left() -> (Files, Files, Vec<String>) {
     let place = Place::new("");
     let mut gateway = place.serve();
     let mut owner = gateway.owner().await;
@@ -128,58 +102,70 @@ async fn killed() -> (Place, Vec<String>) {
     for device in 0..DEVICES {
         tokens.push(gateway.pair(&mut owner, &named(device)).await);
     }
+    let read = || FILES.map(|name| fs::read(place.store(name)).ok());
     gateway.kill();
-    (place, tokens)
+    let killed = read();
+    place.serve().stop();
+    (killed, read(), tokens)
 }
 
 #[tokio::test]
 async fn what_is_damaged_is_refused_or_was_so_once() {
     let mut chance = Chance::new("damage");
-    let (whole, tokens) = killed().await;
-    let names = ["", "-wal", "-shm", ".lock"];
-    let files = names.map(|name| fs::read(whole.store(name)).unwrap());
-    for (fault, spoil, after) in FAULTS {
-        for round in 0..rounds() {
+    let (killed, stopped, tokens) = left().await;
+    for (file, spoil, after) in FAULTS {
+        let rounds = if spoil.depends_on_chance() {
+            rounds()
+        } else {
+            1
+        };
+        let files = match (file, spoil) {
+            ("", Spoil::Cut | Spoil::Damaged) => &stopped,
+            (_, _) => &killed,
+        };
+        for round in 0..rounds {
             let place = Place::new("");
             fs::create_dir(place.path("state")).unwrap();
             place.chmod("state", 0o700);
-            for (name, bytes) in names.iter().zip(&files) {
-                put(&place.store(name), bytes);
+            for (name, bytes) in FILES.iter().zip(files) {
+                let Some(bytes) = bytes else { continue };
+                fs::write(place.store(name), bytes).unwrap();
                 place.chmod(&format!("state/gw.sqlite{name}"), 0o600);
             }
-            spoil(&place, &mut chance);
+            spoil.spoil(&place.store(file), &mut chance);
             let before = fs::read(place.store("")).ok();
-            let context = format!("{fault}, round {round}");
+            let context = format!("gw.sqlite{file} {spoil:?}, round {round}");
             match place.start(&mut place.serving()) {
                 Ok(gateway) => {
                     assert_ne!(after, After::Refused, "{context}");
-                    look(&gateway, &tokens, after, &context).await;
+                    look(&gateway, &tokens, after, &context, &mut chance).await;
                 }
                 Err(status) => {
-                    assert_ne!(after, After::All, "{context}: {}", place.complaints());
-                    assert_eq!(status.code(), Some(1), "{context}");
                     let said = place.complaints();
-                    assert!(
-                        said.contains("gw.sqlite") && said.contains("help"),
-                        "{context}: {said}"
-                    );
-                    // Whoever brings a copy finds what was there, unless its own log was played in.
+                    assert_ne!(after, After::All, "{context}: {said}");
+                    assert_eq!(status.code(), Some(1), "{context}: {said}");
+                    let is_told = said.contains("gw.sqlite") && said.contains("help");
+                    assert!(is_told, "{context}: {said}");
+                    // Nothing begins anew in its place.
                     if after == After::Refused {
                         assert_eq!(fs::read(place.store("")).ok(), before, "{context}");
                     }
                 }
             }
-            assert!(
-                !place.complaints().contains("panicked"),
-                "{context}: {}",
-                place.complaints()
-            );
+            let said = place.complaints();
+            assert!(!said.contains("panicked"), "{context}: {said}");
         }
     }
 }
 
 /// Who is in, and with what.
-async fn look(gateway: &Gateway, tokens: &[String], after: After, context: &str) {
+async fn look(
+    gateway: &Gateway,
+    tokens: &[String],
+    after: After,
+    context: &str,
+    chance: &mut Chance,
+) {
     let mut is_in = Vec::new();
     for (device, token) in tokens.iter().enumerate() {
         let asking = named(device);
@@ -190,12 +176,12 @@ async fn look(gateway: &Gateway, tokens: &[String], after: After, context: &str)
             }
             Err(refused) => assert!(!refused.error.is_null(), "{context}: {refused:?}"),
         }
-        let other = &tokens[(device + 1) % tokens.len()];
-        gateway.refuse(&by_token(&asking, other)).await;
-        gateway
-            .refuse(&Asking::device(&format!("device {device}")))
-            .await;
     }
+    let device = chance.below(tokens.len());
+    let other = &tokens[(device + 1) % tokens.len()];
+    gateway.refuse(&by_token(&named(device), other)).await;
+    let wider = Asking::device(&format!("device {device}"));
+    gateway.refuse(&wider).await;
     gateway.refuse(&guest("nobody")).await;
     let first: Vec<usize> = (0..is_in.len()).collect();
     match after {

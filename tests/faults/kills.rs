@@ -510,7 +510,8 @@ async fn a_migration_outlasts_a_kill() {
                     _ => (Some(of_device(&device, number)), None),
                 };
                 let [record, pending] = [record, pending].map(|it| it.map(|it| it.to_string()));
-                put.execute((&device.id, number as i64, record, pending)).unwrap();
+                put.execute((&device.id, number as i64, record, pending))
+                    .unwrap();
             }
             let count = "UPDATE store SET commits = ?";
             all.execute(count, [DEVICES as i64]).unwrap();

@@ -32,7 +32,7 @@ const FAULTS: [(&str, &str, Spoil, &str); 17] = [
         "the policy is cut off within its default",
         "my.policy",
         cut,
-        "error",
+        "unknown-verdict",
     ),
     (
         "the policy has no default yet",
@@ -89,7 +89,12 @@ const FAULTS: [(&str, &str, Spoil, &str); 17] = [
         gone,
         "there is no such file",
     ),
-    ("the configuration is cut off", "gw.yaml", cut, "error"),
+    (
+        "the configuration is cut off",
+        "gw.yaml",
+        cut,
+        "this is not YAML",
+    ),
     (
         "the configuration is a pipe",
         "gw.yaml",

@@ -12,6 +12,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::client::{Asking, Client, Closed, Refused, TOKEN};
@@ -265,6 +266,16 @@ impl Gateway {
             Ok((_, hello)) => panic!("admitted: {hello}"),
             Err(refused) => refused,
         }
+    }
+
+    /// What it counts.
+    pub(crate) async fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let asked = "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+        stream.write_all(asked.as_bytes()).await.unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).await.unwrap();
+        said
     }
 
     /// The owner, at the gateway's own socket.
