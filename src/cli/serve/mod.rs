@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::runtime::Runtime;
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::loading::{Loaded, Loading, no_way_in};
 use self::start::Start;
@@ -204,6 +206,8 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         requests: kept.requests,
     };
     output.say(&start.to_string());
+    // Whoever reads where it listens may tell it something.
+    let signals = Signals::heard(&runtime);
     let store = Arc::new(store);
     let remembered = Arc::clone(&store);
     let mut about = vec![("stateDir", config.state.display().to_string())];
@@ -225,7 +229,7 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         .map_err(|error| Failure::new(error.to_string(), "look at the host"))?;
     output.flush();
     Ok(runtime.block_on(async {
-        let stop = stopped(gateway.clone());
+        let stop = stopped(signals, gateway.clone());
         serve(gateway, listeners, stop, PATIENCE).await
     }))
 }
@@ -339,7 +343,6 @@ fn not_listening(address: SocketAddr, tls: bool, error: &io::Error) -> Failure {
 /// the process for it, unless somebody hears the signal; there is nothing to be done about it then.
 #[cfg(unix)]
 fn outlive_full_files(runtime: &Runtime) {
-    use tokio::signal::unix::{SignalKind, signal};
     let _inside = runtime.enter();
     // It is heard as long as the process lasts.
     if let Err(error) = signal(SignalKind::from_raw(too_large())) {
@@ -350,10 +353,37 @@ fn outlive_full_files(runtime: &Runtime) {
 #[cfg(not(unix))]
 fn outlive_full_files(_: &Runtime) {}
 
+/// What a process is told: that it is to stop, twice, and to look at its files again.
+#[cfg(unix)]
+struct Signals([io::Result<Signal>; 3]);
+
+#[cfg(unix)]
+impl Signals {
+    /// From now on they are heard; what comes before somebody waits for them is kept.
+    fn heard(runtime: &Runtime) -> Self {
+        let _inside = runtime.enter();
+        let kinds = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ];
+        Signals(kinds.map(signal))
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn heard(_: &Runtime) -> Self {
+        Signals
+    }
+}
+
 /// Done when the process is told to stop. Told to look at its files again, it does.
 #[cfg(unix)]
-async fn stopped(gateway: Gateway) {
-    use tokio::signal::unix::{Signal, SignalKind, signal};
+async fn stopped(signals: Signals, gateway: Gateway) {
     async fn heard(signal: &mut io::Result<Signal>) {
         match signal {
             Ok(signal) => {
@@ -362,9 +392,7 @@ async fn stopped(gateway: Gateway) {
             Err(_) => std::future::pending().await,
         }
     }
-    let mut interrupt = signal(SignalKind::interrupt());
-    let mut terminate = signal(SignalKind::terminate());
-    let mut hang_up = signal(SignalKind::hangup());
+    let Signals([mut interrupt, mut terminate, mut hang_up]) = signals;
     loop {
         tokio::select! {
             () = heard(&mut interrupt) => return,
@@ -380,7 +408,7 @@ async fn stopped(gateway: Gateway) {
 }
 
 #[cfg(not(unix))]
-async fn stopped(_: Gateway) {
+async fn stopped(_: Signals, _: Gateway) {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending().await
     }
