@@ -140,12 +140,10 @@ impl Record {
     /// last longer by as much.
     #[must_use]
     pub fn holds(&self, now_ms: i64) -> bool {
-        !self.has_ended(now_ms) && !(self.expires_at_ms.is_some() && self.begins_after(now_ms))
-    }
-
-    fn begins_after(&self, now_ms: i64) -> bool {
         let begins_ms = self.approved_at_ms.unwrap_or(i64::MIN);
-        begins_ms.saturating_sub(SET_BACK_MS) > now_ms
+        let begins_ms = begins_ms.saturating_sub(SET_BACK_MS);
+        self.expires_at_ms
+            .is_none_or(|ends_ms| (begins_ms..ends_ms).contains(&now_ms))
     }
 
     /// The token of a role, unless it was revoked.

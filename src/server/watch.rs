@@ -76,10 +76,8 @@ impl Watch {
     pub(super) fn set(&mut self, files: impl IntoIterator<Item = PathBuf>) {
         let mut before = mem::take(&mut self.files);
         for file in files {
-            if !self.files.contains_key(&file) {
-                let seen = before.remove(&file).flatten();
-                self.files.insert(file, seen);
-            }
+            let seen = before.remove(&file).flatten();
+            self.files.entry(file).or_insert(seen);
         }
         let folders: BTreeSet<PathBuf> = self.files.keys().flat_map(|file| folders(file)).collect();
         if let Some(watcher) = &mut self.watcher {

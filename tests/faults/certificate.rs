@@ -45,8 +45,11 @@ impl Pair {
     }
 }
 
+/// What becomes of the files, which hold this pair.
+type Spoil = fn(&Place, &Pair);
+
 /// What becomes of the files of a pair, and what of it is told.
-const FAULTS: [(&str, fn(&Place, &Pair), &str); 12] = [
+const FAULTS: [(&str, Spoil, &str); 12] = [
     (
         "expired",
         |place, _| Pair::valid(2020, 2021).put(place),

@@ -10,7 +10,7 @@ use gw::audit::Comparison;
 use serde_json::{Value, json};
 
 use crate::certificate::pipe;
-use crate::client::{Asking, Client, Closed, TOKEN, soon};
+use crate::client::{Asking, Client, Closed, soon};
 use crate::process::{POLICY, Place, by_token, guest};
 
 type Spoil = fn(&Place, &str);
@@ -248,24 +248,21 @@ async fn a_policy_of_several_files_is_taken_up_once_all_are_there() {
 #[tokio::test]
 async fn a_configuration_that_appears_is_not_taken_up() {
     let place = Place::new("");
-    fs::rename(place.path("gw.yaml"), place.path("other.yaml")).unwrap();
+    fs::remove_file(place.path("gw.yaml")).unwrap();
     let mut command = place.serving();
-    command.args([
-        "--state",
-        "state",
-        "--policy",
-        "my.policy",
-        "--token-file",
-        "token",
-    ]);
+    command.args(["--state", "state", "--token-file", "token"]);
     let gateway = place.start(&mut command).unwrap();
-    let asking = Asking::default().auth(json!({ "token": TOKEN }));
+    let page = Asking {
+        headers: vec![("origin", "https://page.example".to_owned())],
+        ..Asking::default()
+    };
+    gateway.refuse(&page).await;
     let open = "gw-policy 1\nauth=token → approve\ndefault → require-pairing\n";
     place.write("open.policy", open);
     place.write("gw.yaml", "policy: open.policy\n");
     let (code, said) = place.gw(&["policy", "reload", "--state", "state"]);
     assert_eq!(code, Some(0), "{said}");
-    gateway.refuse(&asking).await;
+    gateway.refuse(&page).await;
 }
 
 /// However much of a shipped policy has been written: it does not load, or lets in no more than the
@@ -274,30 +271,34 @@ async fn a_configuration_that_appears_is_not_taken_up() {
 fn a_half_written_policy_is_no_wider() {
     const NODES: usize = 4_000_000;
     for name in ["default", "docker", "lan"] {
-        let text = fs::read_to_string(format!(
-            "{}/policies/{name}.policy",
-            env!("CARGO_MANIFEST_DIR")
-        ));
-        let text = text.unwrap();
+        let shipped = |name: &str| {
+            let folder = env!("CARGO_MANIFEST_DIR");
+            fs::read_to_string(format!("{folder}/policies/{name}")).unwrap()
+        };
+        let text = shipped(&format!("{name}.policy"));
         let load = |text: &str| {
-            let extends = |path: &str, _| {
+            let mut extended = |path: &str, _| {
                 let name = path.strip_prefix("built-in:").unwrap_or(path);
-                let path = format!("{}/policies/{name}", env!("CARGO_MANIFEST_DIR"));
-                Ok(fs::read_to_string(path).unwrap())
+                Ok(shipped(name))
             };
-            Policy::load(name, text, &mut { extends })
+            Policy::load(name, text, &mut extended)
         };
         let whole = load(&text).unwrap();
-        let ends = text.match_indices('\n').map(|(at, _)| at + 1);
-        let loaded = ends.filter_map(|end| load(&text[..end]).ok());
-        let mut compared = 0;
-        for part in loaded {
-            compared += 1;
-            if part.digest() != whole.digest() {
+        // Behind its last clause there are only its tests and claims.
+        let last = text.lines().rev().find(|line| {
+            let is_claim = ["#", "test", "never", "always"].map(|word| line.starts_with(word));
+            line.contains('→') && !is_claim.contains(&true)
+        });
+        let last = last.unwrap();
+        let written = text.find(last).unwrap() + last.len();
+        let ends = text.match_indices('\n').map(|(at, _)| at);
+        for end in ends.filter(|end| *end <= written) {
+            if let Ok(part) = load(&text[..end]) {
                 let compared = Comparison::new(&whole, &part, NODES).unwrap();
-                assert!(!compared.direction().unwrap().wider, "{name}");
+                let wider = compared.direction().unwrap().wider;
+                assert!(!wider, "{name}: {}", &text[..end]);
             }
         }
-        assert!(compared > 0, "the whole one loads");
+        load(&text[..written]).unwrap();
     }
 }
