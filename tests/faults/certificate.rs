@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use crate::client::{Asking, Client};
-use crate::process::{Gateway, Place, by_token, guest};
+use crate::process::{Gateway, Place, approve, by_token, guest};
 
 const CONFIG: &str = "tls: { certificate: gw.crt, key: gw.key }\n";
 
@@ -135,13 +135,18 @@ async fn tls(owner: &mut Client) -> Value {
     owner.call("status", json!({})).await.unwrap()["tls"].clone()
 }
 
-/// A client that takes the certificate with this fingerprint, and no other.
-async fn dial(gateway: &Gateway, asking: &Asking, pin: &Value) -> Option<Client> {
+/// A client that takes the certificate with this fingerprint, and no other; it is not admitted yet.
+async fn open(gateway: &Gateway, asking: &Asking, pin: &Value) -> Option<Client> {
     let pin = pin.as_str().unwrap().parse().unwrap();
     let connector = Connector::new(Trust::Fingerprint(pin)).unwrap();
     let stream = TcpStream::connect(gateway.address).await.unwrap();
     let stream = connector.connect("127.0.0.1", stream).await.ok()?;
-    let mut client = Client::open(stream, asking).await.unwrap();
+    Some(Client::open(stream, asking).await.unwrap())
+}
+
+/// The same, admitted.
+async fn dial(gateway: &Gateway, asking: &Asking, pin: &Value) -> Option<Client> {
+    let mut client = open(gateway, asking, pin).await?;
     client.connect(asking).await.unwrap();
     Some(client)
 }
@@ -149,19 +154,10 @@ async fn dial(gateway: &Gateway, asking: &Asking, pin: &Value) -> Option<Client>
 /// A device that is paired over TLS, by its token.
 async fn paired(gateway: &Gateway, owner: &mut Client, pin: &Value) -> Asking {
     let asking = guest("paired");
-    let parsed = pin.as_str().unwrap().parse().unwrap();
-    let connector = Connector::new(Trust::Fingerprint(parsed)).unwrap();
-    let stream = TcpStream::connect(gateway.address).await.unwrap();
-    let stream = connector.connect("127.0.0.1", stream).await.unwrap();
-    let mut client = Client::open(stream, &asking).await.unwrap();
+    let mut client = open(gateway, &asking, pin).await.unwrap();
     let refused = client.connect(&asking).await.unwrap_err();
-    let request = json!({ "requestId": refused.request_id() });
-    owner.call("device.pair.approve", request).await.unwrap();
-    let parsed = pin.as_str().unwrap().parse().unwrap();
-    let connector = Connector::new(Trust::Fingerprint(parsed)).unwrap();
-    let stream = TcpStream::connect(gateway.address).await.unwrap();
-    let stream = connector.connect("127.0.0.1", stream).await.unwrap();
-    let mut client = Client::open(stream, &asking).await.unwrap();
+    approve(owner, refused.request_id()).await.unwrap().unwrap();
+    let mut client = open(gateway, &asking, pin).await.unwrap();
     let hello = client.connect(&asking).await.unwrap();
     by_token(&asking, hello["auth"]["deviceToken"].as_str().unwrap())
 }

@@ -221,9 +221,8 @@ async fn a_policy_of_several_files_is_taken_up_once_all_are_there() {
     let place = Place::new("");
     let gateway = place.serve();
     let mut owner = gateway.owner().await;
-    let mut device = gateway.pair(&mut owner, &guest("paired")).await;
-    let (mut paired, _) = gateway.admit(&by_token(&guest("paired"), &device)).await;
-    device.clear();
+    let token = gateway.pair(&mut owner, &guest("paired")).await;
+    let (mut paired, _) = gateway.admit(&by_token(&guest("paired"), &token)).await;
     let including = POLICY
         .replace("guard", "include \"more.policy\"\nguard")
         .replace("pairing=paired", "pairing=paired and desk");
