@@ -5,10 +5,12 @@
 //! After each fault the same three things hold: what was answered is true, what was not answered is
 //! not half done, and nobody is let in who was not before.
 //!
+//! Files are limited, mounts hidden and processes watched as Linux does it, so it is tried there alone.
+//!
 //! `GW_FAULT_ROUNDS` says how often what depends on chance is tried, of each kind (4 without it), and
 //! `GW_FAULT_SEED` which numbers chance draws. A test that fails says which seed it had.
 
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
