@@ -11,6 +11,7 @@ use crate::decide::{self, decide};
 use crate::facts::{Auth, AuthFailure, Client, DeviceProof, Facts, Mode, Pairing, Role, Text};
 use crate::pairing::Standing;
 use crate::pairing::change::Change;
+use crate::pairing::record::SET_BACK_MS;
 use crate::secret::Secret;
 use crate::verdict::Verdict;
 use crate::wire::Close;
@@ -188,7 +189,7 @@ pub fn still_admitted(
     standing: &Standing,
     now_ms: i64,
 ) -> Result<(), Ended> {
-    if !permit.recorded && permit.until_ms.is_some_and(|until_ms| until_ms <= now_ms) {
+    if !permit.recorded && !permit.lasts(now_ms) {
         return Err(Ended::Expired);
     }
     let presented = Presented {
@@ -231,6 +232,14 @@ pub fn still_admitted(
 }
 
 impl Permit {
+    /// Whether the time that it was given is not over: neither by its end, nor because the clock was
+    /// set back to before its beginning.
+    fn lasts(&self, now_ms: i64) -> bool {
+        let begins_ms = self.presented.time_ms.saturating_sub(SET_BACK_MS);
+        self.until_ms
+            .is_none_or(|until_ms| (begins_ms..until_ms).contains(&now_ms))
+    }
+
     /// Whether a login holds that cannot be shown again: a setup code is spent by the session
     /// that it began, and a device token may have been replaced by its own admission.
     fn still_authenticated(&self, standing: &Standing) -> bool {

@@ -123,7 +123,7 @@ pub(super) fn read_with(file: Option<&str>, overrides: &Overrides) -> Result<Con
     let host = Local {
         built_in: load::built_in,
     };
-    read_over(file, overrides, &host)
+    read_over(file.or(here()), overrides, &host)
 }
 
 /// The configuration that is read where none is named, if it is there.
@@ -131,7 +131,7 @@ pub(super) fn here() -> Option<&'static str> {
     Path::new(FILE).exists().then_some(FILE)
 }
 
-/// The same, on a host.
+/// The configuration that is named, or none, on a host: what is in the folder counts for nothing.
 pub(super) fn read_on(
     file: Option<&str>,
     overrides: &OverrideArgs,
@@ -145,7 +145,6 @@ fn read_over(
     overrides: &Overrides,
     host: &dyn Surroundings,
 ) -> Result<Config, Unread> {
-    let file = file.or(here());
     let text = match file {
         Some(file) => Some(load::read(file, MAX_BYTES).map_err(|error| Unread {
             exit: Exit::Input,
@@ -186,21 +185,25 @@ impl Unread {
     }
 }
 
-/// The policy that a configuration names. Of one that is not there nothing but its name can be
-/// shown: the error has no texts then, and its place is in those of the configuration.
+/// The policy that a configuration names.
 pub(super) fn policy(named: &Named) -> Result<Policy, PolicyError> {
-    load::policy(&named.policy, true).map_err(|mut error| {
-        let unread = error.sources.iter().next().is_none();
-        if !unread || load::is_built_in(&named.policy) {
-            return error;
-        }
-        for diagnostic in &mut error.diagnostics.0 {
-            diagnostic.help.clear();
-            let told = named.at(diagnostic.clone(), "policy");
-            *diagnostic = told.help(format!("check it; {}", named.relative_to("policy")));
-        }
-        error
-    })
+    let policy = load::policy(&named.policy, true);
+    policy.map_err(|error| of_policy(named, error))
+}
+
+/// What is wrong with a policy. Of one that is not there nothing but its name can be shown: the error
+/// has no texts then, and its place is in those of the configuration.
+pub(super) fn of_policy(named: &Named, mut error: PolicyError) -> PolicyError {
+    let unread = error.sources.iter().next().is_none();
+    if !unread || load::is_built_in(&named.policy) {
+        return error;
+    }
+    for diagnostic in &mut error.diagnostics.0 {
+        diagnostic.help.clear();
+        let told = named.at(diagnostic.clone(), "policy");
+        *diagnostic = told.help(format!("check it; {}", named.relative_to("policy")));
+    }
+    error
 }
 
 /// What is wrong with a certificate, with its place.

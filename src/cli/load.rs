@@ -110,6 +110,7 @@ pub(super) fn unreadable(path: &str, error: &ReadError) -> Diagnostic {
         ReadError::NotFound
         | ReadError::NotBuiltIn(_)
         | ReadError::Folder
+        | ReadError::NoFile
         | ReadError::NotText(_)
         | ReadError::Refused(_) => Code::UnreadableFile,
     };
@@ -121,6 +122,7 @@ pub(super) fn unreadable(path: &str, error: &ReadError) -> Diagnostic {
         }
         ReadError::NotFound => "check the path; it is relative to the folder that you are in",
         ReadError::Folder => "name a file in it",
+        ReadError::NoFile => "put a file in its place",
         ReadError::TooLarge(_) => "is it the right file?",
         ReadError::NotText(_) => "is it the right file? policies and handshakes are UTF-8 text",
         ReadError::Outside | ReadError::Refused(_) => "check the file and its permissions",
@@ -137,6 +139,17 @@ pub(super) fn policy(path: &str, tested: bool) -> Result<Policy, PolicyError> {
     } else {
         Policy::load_untested(path, &text, &mut reader)
     }
+}
+
+/// The same, tested; says of each file that it is about to be read, whether or not it is there.
+pub(super) fn policy_of(path: &str, note: &dyn Fn(&str)) -> Result<Policy, PolicyError> {
+    note(path);
+    let text = own_text(path)?;
+    let mut reader = reader_of(path);
+    Policy::load(path, &text, &mut |named, purpose| {
+        note(named);
+        reader(named, purpose)
+    })
 }
 
 /// The same, tested, with what was looked at to prove its claims.
@@ -222,6 +235,10 @@ fn reader(path: &str, purpose: Read, root: &str) -> Result<String, ReadError> {
     if path.starts_with(BUILT_IN) {
         let found = built_in(path).map(str::to_owned);
         return found.ok_or_else(|| ReadError::NotBuiltIn(built_in_policies()));
+    }
+    // Opening a pipe would wait for somebody to write into it.
+    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return Err(ReadError::NoFile);
     }
     match purpose {
         Read::Handshake => read(path, MAX_HANDSHAKE_BYTES),

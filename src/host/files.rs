@@ -1,4 +1,4 @@
-//! How many files this process may have open: each connection is one.
+//! How many files this process may have open, since each connection is one, and how large one may be.
 
 /// Lets the process have as many files open as its host allows, and says how many that are;
 /// nothing where the system does not say.
@@ -22,4 +22,11 @@ pub fn raise_limit() -> Option<u64> {
 #[must_use]
 pub fn raise_limit() -> Option<u64> {
     None
+}
+
+/// The signal that a process gets when it writes to a file that may grow no further.
+#[cfg(unix)]
+#[must_use]
+pub fn too_large() -> i32 {
+    rustix::process::Signal::XFSZ.as_raw()
 }

@@ -40,6 +40,9 @@ pub enum ReadError {
     /// It is a folder.
     #[error("it is a folder")]
     Folder,
+    /// It is a pipe, a socket or a device.
+    #[error("it is no file")]
+    NoFile,
     /// It is a link that leads out of the policy's folder.
     #[error("it leads out of the policy's folder")]
     Outside,
@@ -312,6 +315,7 @@ impl Files<'_, '_> {
                     | ReadError::TooLarge(_)
                     | ReadError::NotFound
                     | ReadError::Folder
+                    | ReadError::NoFile
                     | ReadError::NotText(_)
                     | ReadError::Refused(_) => {
                         "paths are relative to the file that names them".to_owned()
@@ -323,6 +327,7 @@ impl Files<'_, '_> {
                     ReadError::NotFound
                     | ReadError::NotBuiltIn(_)
                     | ReadError::Folder
+                    | ReadError::NoFile
                     | ReadError::NotText(_)
                     | ReadError::Refused(_) => Code::UnreadableFile,
                 };

@@ -135,6 +135,17 @@ impl Record {
         self.expires_at_ms.is_some_and(|ends_ms| ends_ms <= now_ms)
     }
 
+    /// Whether it counts for anything at `now_ms`: it has not ended, and where it has an end it was not
+    /// approved later than now either. A clock that was ahead then and was set back since would make it
+    /// last longer by as much.
+    #[must_use]
+    pub fn holds(&self, now_ms: i64) -> bool {
+        let begins_ms = self.approved_at_ms.unwrap_or(i64::MIN);
+        let begins_ms = begins_ms.saturating_sub(SET_BACK_MS);
+        self.expires_at_ms
+            .is_none_or(|ends_ms| (begins_ms..ends_ms).contains(&now_ms))
+    }
+
     /// The token of a role, unless it was revoked.
     #[must_use]
     pub fn token(&self, role: &str) -> Option<&Token> {
@@ -144,6 +155,10 @@ impl Record {
             .filter(|token| token.revoked_at_ms.is_none() && &*token.role == role)
     }
 }
+
+/// By how much clocks are set back, in milliseconds, when they are only put right; and by how much
+/// what was given for a time may last longer for it.
+pub const SET_BACK_MS: i64 = 120_000;
 
 words! {
     /// Who or what approved a device.
@@ -328,6 +343,39 @@ mod tests {
         assert!(record.token("operator").is_some());
         assert!(record.token("node").is_none(), "revoked");
         assert!(!format!("{record:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn an_approval_for_a_time_holds_from_its_beginning_to_its_end() {
+        let record = |fields: &str| {
+            let text = format!(r#"{{"deviceId":"d","publicKey":"k"{fields}}}"#);
+            serde_json::from_str::<Record>(&text).unwrap()
+        };
+        let (approved, ends) = (1_000_000, 2_000_000);
+        let both = format!(r#","approvedAtMs":{approved},"expiresAtMs":{ends}"#);
+        for (now, holds, has_ended) in [
+            (i64::MIN, false, false),
+            (approved - SET_BACK_MS - 1, false, false),
+            (approved - SET_BACK_MS, true, false),
+            (ends - 1, true, false),
+            (ends, false, true),
+            (i64::MAX, false, true),
+        ] {
+            let record = record(&both);
+            assert_eq!(
+                (record.holds(now), record.has_ended(now)),
+                (holds, has_ended),
+                "{now}"
+            );
+        }
+        // What was not given for a time is not taken away by a clock.
+        for fields in ["", r#","approvedAtMs":9223372036854775807"#] {
+            for now in [i64::MIN, 0, i64::MAX] {
+                assert!(record(fields).holds(now));
+            }
+        }
+        let no_beginning = record(r#","expiresAtMs":7"#);
+        assert!(no_beginning.holds(i64::MIN) && !no_beginning.holds(7));
     }
 
     #[test]

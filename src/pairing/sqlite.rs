@@ -75,6 +75,8 @@ pub struct Sqlite {
     reader: Mutex<Reader>,
     /// Apart from the reader, so that nobody who asks for one device waits for who asks for many.
     many: Mutex<Connection>,
+    /// Apart from that, so that no new request waits for a list of all devices.
+    all: Mutex<Connection>,
 }
 
 /// The commits that nobody has carried out yet.
@@ -131,13 +133,16 @@ impl Sqlite {
         let failed = OpenError::sqlite(&files.path);
         let mut connection = files.open()?;
         prepare(&mut connection, &files.path)?;
-        let [reader, many] = [files.look()?, files.look()?];
-        for connection in [&reader, &many] {
+        let [reader, many, all] = [files.look()?, files.look()?, files.look()?];
+        for connection in [&reader, &many, &all] {
             connection
                 .execute_batch(GUARDS)
                 .and_then(|()| connection.execute_batch("PRAGMA query_only = ON"))
                 .map_err(&failed)?;
         }
+        // What is read once from its beginning to its end is not read again soon.
+        all.execute_batch("PRAGMA cache_size = -256")
+            .map_err(&failed)?;
         let reader = Reader {
             // Before the commits are counted: memory is not behind it.
             seen: data_version(&reader).map_err(&failed)?,
@@ -158,6 +163,7 @@ impl Sqlite {
             ended: Condvar::new(),
             reader: Mutex::new(reader),
             many: Mutex::new(many),
+            all: Mutex::new(all),
         })
     }
 
@@ -227,12 +233,13 @@ impl Sqlite {
     }
 
     /// Reads many devices, with all that others have committed so far.
-    fn read_many<T>(
+    fn read<T>(
         &self,
+        by: &Mutex<Connection>,
         what: impl FnOnce(&Connection) -> Result<T, rows::Unread>,
     ) -> Result<T, StoreError> {
         drop(self.current()?);
-        what(&lock(&self.many)).map_err(|unread| StoreError::Failed(self.unread(unread)))
+        what(&lock(by)).map_err(|unread| StoreError::Failed(self.unread(unread)))
     }
 
     /// Carries out commits, and tells each its answer. When the database fails, all of them
@@ -421,6 +428,14 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
         let path = path.to_owned();
         return Err(OpenError::Newer { path, found, known });
     }
+    // SQLite opens what it may not write as what it may read, and then no commit is kept.
+    if connection.is_readonly(rusqlite::MAIN_DB).map_err(&failed)? {
+        return Err(OpenError::Failed {
+            path: path.to_owned(),
+            how: "it may not be written to".into(),
+            remedy: error::WRITABLE,
+        });
+    }
     if is_looked_through(connection).map_err(&failed)? {
         let checked: String = connection
             .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
@@ -522,11 +537,15 @@ impl Store for Sqlite {
 
     fn visit(&self, among: Among, look: &mut Look<'_>) -> Result<(), StoreError> {
         let mut entry = |(standing, version)| look(&standing, version);
-        self.read_many(|connection| rows::visit(connection, among, &mut entry))
+        let by = match among {
+            Among::All => &self.all,
+            Among::Ending(_) | Among::Nodes | Among::Approvers => &self.many,
+        };
+        self.read(by, |connection| rows::visit(connection, among, &mut entry))
     }
 
     fn count(&self) -> Result<Count, StoreError> {
-        self.read_many(|connection| {
+        self.read(&self.many, |connection| {
             Ok(Count {
                 devices: rows::totals(connection)?.devices,
                 requests: rows::waiting(connection)?,
@@ -535,15 +554,17 @@ impl Store for Sqlite {
     }
 
     fn list(&self) -> Result<Vec<(Standing, Version)>, StoreError> {
-        self.read_many(rows::list)
+        self.read(&self.all, rows::list)
     }
 
     fn waiting(&self) -> Result<Vec<(Standing, Version)>, StoreError> {
-        self.read_many(rows::all_waiting)
+        self.read(&self.many, rows::all_waiting)
     }
 
     fn device_of_request(&self, request_id: &str) -> Result<Option<Box<str>>, StoreError> {
-        self.read_many(|connection| Ok(rows::of_request(connection, request_id)?))
+        self.read(&self.many, |connection| {
+            Ok(rows::of_request(connection, request_id)?)
+        })
     }
 
     /// Says too when the file was moved or replaced: a server that asks often hears of it.

@@ -133,29 +133,27 @@ impl Standing {
         record.or(pending)
     }
 
-    /// What of it has not ended, at `now_ms` in Unix milliseconds. A record that has ended is
+    /// What of it holds at `now_ms` in Unix milliseconds. A record that has ended is
     /// as good as none: a new approval does not bring back what it held.
     #[must_use]
     pub fn live(&self, now_ms: i64) -> Cow<'_, Standing> {
         match self
             .record
             .as_ref()
-            .is_some_and(|record| record.has_ended(now_ms))
+            .is_none_or(|record| record.holds(now_ms))
         {
-            false => Cow::Borrowed(self),
-            true => Cow::Owned(Standing {
+            true => Cow::Borrowed(self),
+            false => Cow::Owned(Standing {
                 record: None,
                 ..self.clone()
             }),
         }
     }
 
-    /// The record, unless it has ended at `now_ms`.
+    /// The record, if it holds at `now_ms`.
     #[must_use]
     pub fn live_record(&self, now_ms: i64) -> Option<&Record> {
-        self.record
-            .as_ref()
-            .filter(|record| !record.has_ended(now_ms))
+        self.record.as_ref().filter(|record| record.holds(now_ms))
     }
 
     /// How the request relates to the record and to the request that waits, at `now_ms` in

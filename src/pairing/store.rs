@@ -118,7 +118,8 @@ pub trait Store: Send + Sync {
     }
 
     /// Looks at what is kept of these devices, in no order, until told to stop. A store may show
-    /// more than these, and one twice: whoever looks finds out whether it is one.
+    /// more than these, and one twice: whoever looks finds out whether it is one. A device of which
+    /// nothing can be read any more is passed over, and told once all others were looked at.
     ///
     /// # Errors
     ///
@@ -155,7 +156,8 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Failed`].
     fn list(&self) -> Result<Vec<(Standing, Version)>, StoreError>;
 
-    /// What is kept of devices with a request that waits, in the same order.
+    /// What is kept of devices with a request that waits, in the same order, as far as it can be read:
+    /// nobody's request has to do with another one's.
     ///
     /// # Errors
     ///
@@ -181,25 +183,40 @@ pub trait Store: Send + Sync {
 /// Whoever looks at devices: says whether to go on.
 pub type Look<'a> = dyn FnMut(&Standing, Version) -> ControlFlow<()> + 'a;
 
+/// How many devices of which something has ended are looked at before they are removed: so many are
+/// in memory, however many there are.
+const SWEPT_AT_ONCE: usize = 512;
+
 /// Removes what has ended of all devices: requests that have waited too long, records whose
-/// time is over. Says of how many; one that changes meanwhile is left for the next time.
+/// time is over. Says of how many; one that changes meanwhile is left for the next time, and one that
+/// cannot be read is told when all others are removed.
 ///
 /// # Errors
 ///
 /// [`StoreError::Failed`].
 pub fn sweep(store: &dyn Store, now_ms: i64, rules: &Compatibility) -> Result<usize, StoreError> {
-    let mut ended = Vec::new();
-    store.visit(Among::Ending(now_ms), &mut |standing, version| {
-        ended.extend(expire(standing, now_ms, rules).map(|change| (change, version)));
-        ControlFlow::Continue(())
-    })?;
     let mut swept = 0;
-    for done in store.commit_all(ended) {
-        match done {
-            Ok(_) => swept += 1,
-            Err(StoreError::Conflict) => {}
-            Err(error) => return Err(error),
+    loop {
+        let mut ended = Vec::new();
+        let looked = store.visit(Among::Ending(now_ms), &mut |standing, version| {
+            ended.extend(expire(standing, now_ms, rules).map(|change| (change, version)));
+            match ended.len() < SWEPT_AT_ONCE {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
+        });
+        let are_all = ended.len() < SWEPT_AT_ONCE;
+        let before = swept;
+        for done in store.commit_all(ended) {
+            match done {
+                Ok(_) => swept += 1,
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // Where none of so many could be removed they would be found again.
+        if are_all || swept == before || looked.is_err() {
+            return looked.map(|()| swept);
         }
     }
-    Ok(swept)
 }

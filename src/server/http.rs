@@ -171,7 +171,7 @@ pub(super) fn page(shared: &Shared, socket: &Socket, request: &Request<Incoming>
         "/metrics" if metrics => body(
             StatusCode::OK,
             metrics::CONTENT_TYPE,
-            shared.record.metrics.encode(),
+            shared.record.metrics_page(),
         ),
         _ => nothing(),
     }

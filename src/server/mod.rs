@@ -47,5 +47,5 @@ pub use gateway::{Gateway, Options};
 pub use in_process::{Identity, InProcess, NotAnswered, NotConnected};
 pub use listener::Listener;
 pub use methods::{Answer, Caller, Methods, NoOther, is_ours, scopes_for};
-pub use reload::{Load, Loaded, Reloaded};
+pub use reload::{Load, Loaded, Reloaded, Unloaded};
 pub use run::{Drained, run};

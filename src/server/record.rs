@@ -91,11 +91,18 @@ impl Record {
         };
         if let Some(log) = &self.log {
             log.write_text(Arc::clone(&recent.text), share);
-            self.metrics.log_lines_dropped(log.dropped());
-            self.metrics.log_lines_left_out(log.take_left_out());
         }
         lock(&self.recent).keep(recent.clone(), share);
         recent
+    }
+
+    /// All that is counted, as text: the lines of the log as far as it has got.
+    pub(super) fn metrics_page(&self) -> String {
+        if let Some(log) = &self.log {
+            self.metrics.log_lines_dropped(log.dropped());
+            self.metrics.log_lines_left_out(log.take_left_out());
+        }
+        self.metrics.encode()
     }
 
     /// Writes a line of a connection that nothing was decided of, unless its address has as many

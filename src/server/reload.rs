@@ -17,9 +17,24 @@ use crate::policy::Policy;
 use crate::relay::Upstream;
 use crate::settings::Settings;
 
-/// Loads what is in [`Loaded`] from where it is kept; the error says what is wrong, with the
-/// place, for people. It may block.
-pub type Load = dyn Fn() -> Result<Loaded, String> + Send + Sync;
+/// Loads what is in [`Loaded`] from where it is kept. It may block.
+pub type Load = dyn Fn() -> Result<Loaded, Unloaded> + Send + Sync;
+
+/// Why nothing was loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unloaded {
+    /// What is wrong, with its place, for people.
+    pub why: String,
+    /// The files that were read, or were to be: what is missing may come yet.
+    pub files: Vec<PathBuf>,
+}
+
+impl From<String> for Unloaded {
+    fn from(why: String) -> Self {
+        let files = Vec::new();
+        Unloaded { why, files }
+    }
+}
 
 /// What was loaded.
 #[derive(Debug)]
@@ -119,7 +134,7 @@ impl Shared {
             return Reloaded::Unknown;
         };
         let loaded = aside(move || load()).await;
-        let loaded = loaded.unwrap_or_else(|| Err("loading was given up".to_owned()));
+        let loaded = loaded.unwrap_or_else(|| Err("loading was given up".to_owned().into()));
         let Loaded {
             policy,
             settings,
@@ -128,7 +143,7 @@ impl Shared {
             warnings,
         } = match loaded {
             Ok(loaded) => loaded,
-            Err(why) => {
+            Err(Unloaded { why, files: tried }) => {
                 self.record.metrics.policy_reloaded(false);
                 tracing::error!("policy or settings cannot be loaded; those in force stay\n{why}");
                 let mut files = lock(&self.files);
@@ -137,6 +152,7 @@ impl Shared {
                     .as_ref()
                     .map_or_else(now_ms, |(_, since)| *since);
                 files.wrong = Some((why.clone(), since_ms));
+                files.watch_too(tried);
                 return Reloaded::Kept(why);
             }
         };
@@ -266,6 +282,15 @@ impl Files {
         Files {
             watched: files.to_vec(),
             ..Files::default()
+        }
+    }
+
+    /// Watches more files, until something is loaded.
+    fn watch_too(&mut self, files: Vec<PathBuf>) {
+        for file in files {
+            if !self.watched.contains(&file) {
+                self.watched.push(file);
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::generated::{any_policy, connection, loaded, spec};
 use super::*;
 use crate::facts::PendingRequest;
+use crate::pairing::record::SET_BACK_MS;
 
 const TOKEN: &str = "plain-test-token-not-a-secret";
 
@@ -111,6 +112,11 @@ fn a_session_ends_with_what_let_it_in() {
     assert_eq!(ended(all, all, TOKEN, i64::from(u32::MAX)), Ok(()));
     assert_eq!(ended(hour, hour, TOKEN, 3_599_999), Ok(()));
     assert_eq!(ended(hour, hour, TOKEN, 3_600_000), Err(Ended::Expired));
+    // The clock was put right; and it was set back to before there was a session.
+    assert_eq!(ended(hour, hour, TOKEN, -SET_BACK_MS), Ok(()));
+    let before = -SET_BACK_MS - 1;
+    assert_eq!(ended(hour, hour, TOKEN, before), Err(Ended::Expired));
+    assert_eq!(ended(all, all, TOKEN, before), Ok(()));
     assert_eq!(ended(all, all, "another", 0), Err(Ended::AuthChanged));
     let narrower = "default → approve(scopes={ operator.read })";
     assert_eq!(ended(all, narrower, TOKEN, 0), Err(Ended::PolicyChanged));

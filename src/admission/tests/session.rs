@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::generated::spec;
 use super::*;
 use crate::auth::bootstrap::{Purpose, SetupCode};
+use crate::pairing::record::SET_BACK_MS;
 use crate::pairing::token::{revoke, rotate};
 
 /// What a session is judged by later on; at first as it was left by its admission.
@@ -262,6 +263,20 @@ fn cases() -> Vec<Case> {
             FOR_AN_HOUR,
             |later| later.now_ms = NOW + HOUR_MS - 1,
             ok,
+        ),
+        case(
+            "the clock was put right",
+            here(),
+            FOR_AN_HOUR,
+            |later| later.now_ms = NOW - SET_BACK_MS,
+            ok,
+        ),
+        case(
+            "the clock was set back to before its record",
+            here(),
+            FOR_AN_HOUR,
+            |later| later.now_ms = NOW - SET_BACK_MS - 1,
+            revoked,
         ),
         case(
             "the token of its role is revoked",

@@ -2,20 +2,22 @@
 //! while the gateway runs.
 
 use std::cell::RefCell;
+use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::super::config::{here, read_on};
+use super::super::config::{here, of_policy, read_on};
 use super::super::next::{Next, absolute, whole};
 use super::super::output::{Output, ReportFormat};
 use super::super::overrides::OverrideArgs;
-use super::super::{Exit, config, constants, load, owner, upstream};
+use super::super::{Exit, constants, load, owner, upstream};
 use super::fingerprints::Fingerprints;
 use super::state;
 use crate::config::{Config, SecretFile, Surroundings, Token};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::facts::Role;
 use crate::host::{Local, token};
+use crate::lang::ReadError;
 use crate::pairing::store::{Among, Store};
 use crate::policy::Policy;
 use crate::relay::Upstream;
@@ -25,6 +27,8 @@ use crate::source::Sources;
 
 /// Where what is served is read from.
 pub(super) struct Loading {
+    /// The file that was there at the start, if one was: one that is gone later is missing, and the
+    /// defaults do not take its place.
     config: Option<String>,
     overrides: OverrideArgs,
     fingerprints: Fingerprints,
@@ -53,14 +57,23 @@ pub(super) struct MadeToken {
 pub(super) struct Unloaded {
     pub(super) text: String,
     pub(super) exit: Exit,
+    /// The files that were read until then, or were to be.
+    files: Vec<PathBuf>,
 }
 
 impl Unloaded {
     fn new(exit: Exit, told: impl FnOnce(&mut Output)) -> Self {
         let mut output = Output::default();
         told(&mut output);
-        let text = output.complaints();
-        Unloaded { text, exit }
+        Unloaded::told(output, exit)
+    }
+
+    fn told(output: Output, exit: Exit) -> Self {
+        Unloaded {
+            text: output.complaints(),
+            exit,
+            files: Vec::new(),
+        }
     }
 
     fn failed(message: String, help: &str) -> Self {
@@ -74,21 +87,38 @@ impl Unloaded {
 impl Loading {
     pub(super) fn new(config: Option<String>, overrides: OverrideArgs) -> Self {
         Loading {
-            config,
+            config: config.or(here().map(str::to_owned)),
             overrides,
             fingerprints: Fingerprints::default(),
         }
     }
 
-    /// Reads all of it.
+    /// Reads all of it for the first time.
     pub(super) fn load(&self) -> Result<Loaded, Unloaded> {
+        self.load_from(&|_| Ok(()))
+    }
+
+    /// Reads all of it; the configuration and the policy are looked at before they are opened.
+    fn load_from(&self, look: &Look) -> Result<Loaded, Unloaded> {
         let host = Noting::default();
+        let loaded = self.load_on(&host, look);
+        let files = host.files.into_inner();
+        match loaded {
+            Ok(loaded) => Ok(Loaded { files, ..loaded }),
+            Err(unloaded) => Err(Unloaded { files, ..unloaded }),
+        }
+    }
+
+    fn load_on(&self, host: &Noting, look: &Look) -> Result<Loaded, Unloaded> {
+        if let Some(file) = &self.config {
+            host.note(file);
+            look(file)?;
+        }
         let file = self.config.as_deref();
-        let mut config = read_on(file, &self.overrides, &host).map_err(|unread| {
+        let mut config = read_on(file, &self.overrides, host).map_err(|unread| {
             let mut output = Output::default();
             let exit = unread.report(&mut output, ReportFormat::Human);
-            let text = output.complaints();
-            Unloaded { text, exit }
+            Unloaded::told(output, exit)
         })?;
         // What is told of them is read elsewhere, from another folder.
         if &*config.policy != "-" && !load::is_built_in(&config.policy) {
@@ -98,7 +128,12 @@ impl Loading {
         if let Some(decisions) = &mut config.log.decisions {
             decisions.file = absolute(&decisions.file);
         }
-        let policy = config::policy(&config.named()).map_err(|error| {
+        if !load::is_built_in(&config.policy) {
+            look(&config.policy).inspect_err(|_| host.note(&config.policy))?;
+        }
+        let policy = load::policy_of(&config.policy, &|path| host.note(path));
+        let policy = policy.map_err(|error| {
+            let error = of_policy(&config.named(), error);
             let texts = match error.sources.iter().next() {
                 Some(_) => &error.sources,
                 None => config.sources(),
@@ -137,17 +172,8 @@ impl Loading {
         let mut output = Output::default();
         output.report(config.warnings(), config.sources(), ReportFormat::Human);
         output.report(policy.warnings(), policy.sources(), ReportFormat::Human);
-        let mut files = host.files.into_inner();
-        files.extend(file.or(here()).map(PathBuf::from));
-        let texts = policy.sources().iter();
-        let texts = texts.map(|(_, source)| &*source.name);
-        files.extend(
-            texts
-                .filter(|name| load::built_in(name).is_none())
-                .map(PathBuf::from),
-        );
         Ok(Loaded {
-            files,
+            files: Vec::new(),
             policy,
             settings,
             token,
@@ -158,17 +184,20 @@ impl Loading {
 
     /// The configuration, as it is from any folder; nothing where there is none.
     pub(super) fn file(&self) -> Option<String> {
-        self.config.as_deref().or(here()).map(whole)
+        self.config.as_deref().map(whole)
     }
 
     /// Commands that reach the gateway that serves this.
     pub(super) fn next(&self, config: &Config, urls: &[String]) -> Next {
-        let file = self.config.as_deref().or(here());
-        Next::serving((file, self.overrides.state()), config, urls)
+        Next::serving(
+            (self.config.as_deref(), self.overrides.state()),
+            config,
+            urls,
+        )
     }
 
     /// Reads what may change while the gateway runs, of one that remembers what is in the store.
-    pub(super) fn again(&self, store: &dyn Store) -> Result<server::Loaded, String> {
+    pub(super) fn again(&self, store: &dyn Store) -> Result<server::Loaded, server::Unloaded> {
         let Loaded {
             config,
             policy,
@@ -176,12 +205,16 @@ impl Loading {
             files,
             mut warnings,
             ..
-        } = self.load().map_err(|unloaded| unloaded.text)?;
+        } = self.load_from(&is_a_file)?;
         warnings.push_str(&no_way_in(&policy, &settings, store));
         let upstream = behind(&config, store).map_err(|diagnostic| {
             let mut output = Output::default();
             output.report_one(*diagnostic, config.sources(), ReportFormat::Human);
-            output.complaints()
+            let why = output.complaints();
+            server::Unloaded {
+                why,
+                files: files.clone(),
+            }
         })?;
         Ok(server::Loaded {
             policy,
@@ -231,10 +264,43 @@ pub(super) fn no_way_in(policy: &Policy, settings: &Settings, store: &dyn Store)
     output.complaints()
 }
 
+impl From<Unloaded> for server::Unloaded {
+    fn from(unloaded: Unloaded) -> Self {
+        server::Unloaded {
+            why: unloaded.text,
+            files: unloaded.files,
+        }
+    }
+}
+
+/// Looks at a file before it is opened.
+type Look = dyn Fn(&str) -> Result<(), Unloaded>;
+
+/// At the start a pipe may bring a policy; later nobody writes into it any more, and whoever opened
+/// it would wait for ever.
+fn is_a_file(path: &str) -> Result<(), Unloaded> {
+    match fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        false => Ok(()),
+        true => Err(Unloaded::new(Exit::Input, |output| {
+            let diagnostic = load::unreadable(path, &ReadError::NoFile);
+            output.report_one(diagnostic, &Sources::default(), ReportFormat::Human);
+        })),
+    }
+}
+
 /// This host, with a note of the files that were asked for.
 #[derive(Default)]
 struct Noting {
     files: RefCell<Vec<PathBuf>>,
+}
+
+impl Noting {
+    /// A file is about to be read, unless it is part of the program, or no file.
+    fn note(&self, path: &str) {
+        if path != "-" && !load::is_built_in(path) {
+            self.files.borrow_mut().push(path.into());
+        }
+    }
 }
 
 const HOST: Local = Local {
@@ -256,9 +322,7 @@ impl Surroundings for Noting {
     }
 
     fn constants(&self, path: &str) -> Result<String, String> {
-        if load::built_in(path).is_none() {
-            self.files.borrow_mut().push(path.into());
-        }
+        self.note(path);
         HOST.constants(path)
     }
 }

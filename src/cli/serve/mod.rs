@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::runtime::Runtime;
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::loading::{Loaded, Loading, no_way_in};
 use self::start::Start;
@@ -24,6 +26,8 @@ use crate::config::{Host, Level, Limits, Listen};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::host::claim::claim;
 use crate::host::files::raise_limit;
+#[cfg(unix)]
+use crate::host::files::too_large;
 use crate::host::identity::identity;
 use crate::host::interface::interfaces;
 use crate::host::peer::Peers;
@@ -121,6 +125,17 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         files,
         ..
     } = loaded;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::new(
+                format!("no threads can be had: {error}"),
+                "look at the host's limits",
+            )
+        })?;
+    // Before anything is written.
+    outlive_full_files(&runtime);
     let certificates = Certificates::open(&config.tls, &config.state, None, SystemTime::now())
         .map_err(|error| Failure::new(error.message(), error.remedy()))?;
     let mut made = None;
@@ -159,15 +174,6 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     output.complain(&no_way_in(&policy, &settings, &store));
     let behind = loading::behind(&config, &store)
         .map_err(|wrong| Failure::new(wrong.message, wrong.help.concat()))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            Failure::new(
-                format!("no threads can be had: {error}"),
-                "look at the host's limits",
-            )
-        })?;
     let container = container::detect(Path::new("/"), |name| std::env::var(name).ok());
     let host = host::listening(container.as_ref(), &interfaces());
     let listeners = listeners(&runtime, &config.listen, host, certificates.as_ref())?;
@@ -200,6 +206,8 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         requests: kept.requests,
     };
     output.say(&start.to_string());
+    // Whoever reads where it listens may tell it something.
+    let signals = Signals::heard(&runtime);
     let store = Arc::new(store);
     let remembered = Arc::clone(&store);
     let mut about = vec![("stateDir", config.state.display().to_string())];
@@ -221,7 +229,7 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         .map_err(|error| Failure::new(error.to_string(), "look at the host"))?;
     output.flush();
     Ok(runtime.block_on(async {
-        let stop = stopped(gateway.clone());
+        let stop = stopped(signals, gateway.clone());
         serve(gateway, listeners, stop, PATIENCE).await
     }))
 }
@@ -331,10 +339,51 @@ fn not_listening(address: SocketAddr, tls: bool, error: &io::Error) -> Failure {
     Failure::new(format!("{address} cannot be listened at: {error}"), help)
 }
 
+/// A file that may grow no further (`ulimit -f`) is a full disk to whoever writes to it. A system ends
+/// the process for it, unless somebody hears the signal; there is nothing to be done about it then.
+#[cfg(unix)]
+fn outlive_full_files(runtime: &Runtime) {
+    let _inside = runtime.enter();
+    // It is heard as long as the process lasts.
+    if let Err(error) = signal(SignalKind::from_raw(too_large())) {
+        tracing::debug!(%error, "a limit on the size of files would end this process");
+    }
+}
+
+#[cfg(not(unix))]
+fn outlive_full_files(_: &Runtime) {}
+
+/// What a process is told: that it is to stop, twice, and to look at its files again.
+#[cfg(unix)]
+struct Signals([io::Result<Signal>; 3]);
+
+#[cfg(unix)]
+impl Signals {
+    /// From now on they are heard; what comes before somebody waits for them is kept.
+    fn heard(runtime: &Runtime) -> Self {
+        let _inside = runtime.enter();
+        let kinds = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ];
+        Signals(kinds.map(signal))
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn heard(_: &Runtime) -> Self {
+        Signals
+    }
+}
+
 /// Done when the process is told to stop. Told to look at its files again, it does.
 #[cfg(unix)]
-async fn stopped(gateway: Gateway) {
-    use tokio::signal::unix::{Signal, SignalKind, signal};
+async fn stopped(signals: Signals, gateway: Gateway) {
     async fn heard(signal: &mut io::Result<Signal>) {
         match signal {
             Ok(signal) => {
@@ -343,9 +392,7 @@ async fn stopped(gateway: Gateway) {
             Err(_) => std::future::pending().await,
         }
     }
-    let mut interrupt = signal(SignalKind::interrupt());
-    let mut terminate = signal(SignalKind::terminate());
-    let mut hang_up = signal(SignalKind::hangup());
+    let Signals([mut interrupt, mut terminate, mut hang_up]) = signals;
     loop {
         tokio::select! {
             () = heard(&mut interrupt) => return,
@@ -361,7 +408,7 @@ async fn stopped(gateway: Gateway) {
 }
 
 #[cfg(not(unix))]
-async fn stopped(_: Gateway) {
+async fn stopped(_: Signals, _: Gateway) {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending().await
     }
@@ -381,6 +428,9 @@ fn log_to_stderr(level: Level) {
         .with_target(false)
         .with_ansi(colour(io::stderr().is_terminal()))
         .with_writer(io::stderr)
+        // A line that cannot be written is lost. Told of it at the same place, whoever logged would
+        // end in a panic.
+        .log_internal_errors(false)
         .finish();
     // Whoever embeds the command line may have one already.
     let _ = tracing::subscriber::set_global_default(log);

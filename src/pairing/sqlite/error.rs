@@ -167,6 +167,9 @@ impl OpenError {
     }
 }
 
+/// What helps where nothing can be written.
+pub(super) const WRITABLE: &str = "make the file and its folder writable to gw";
+
 /// What helps against a failure of SQLite.
 pub(super) fn remedy(error: &rusqlite::Error) -> &'static str {
     use rusqlite::ErrorCode::{
@@ -175,9 +178,7 @@ pub(super) fn remedy(error: &rusqlite::Error) -> &'static str {
     };
     match error.sqlite_error_code() {
         Some(DiskFull) => "make room on its disk",
-        Some(ReadOnly | PermissionDenied | CannotOpen) => {
-            "make the file and its folder writable to gw"
-        }
+        Some(ReadOnly | PermissionDenied | CannotOpen) => WRITABLE,
         Some(SystemIoFailure) => "look at its disk",
         Some(DatabaseBusy | DatabaseLocked) => {
             "another program keeps it from being written; try again, or end that one"

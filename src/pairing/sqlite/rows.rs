@@ -128,46 +128,59 @@ pub(super) fn queries(among: Among) -> &'static [&'static str] {
     }
 }
 
-/// All with a request that waits, in the order of device ids.
+/// All with a request that waits, in the order of device ids, as far as they can be read: a damaged
+/// row keeps out its own device, and nobody else who asks.
 pub(super) fn all_waiting(connection: &Connection) -> Result<Vec<Read>, Unread> {
-    collected(connection, WAITING)
+    collected(connection, WAITING).map(|(entries, _)| entries)
 }
 
 /// All that is kept, in the same order.
 pub(super) fn list(connection: &Connection) -> Result<Vec<Read>, Unread> {
-    collected(connection, LISTED)
+    match collected(connection, LISTED)? {
+        (entries, None) => Ok(entries),
+        (_, Some(damaged)) => Err(Unread::Content(damaged)),
+    }
 }
 
-fn collected(connection: &Connection, query: &str) -> Result<Vec<Read>, Unread> {
-    let mut entries = Vec::new();
+/// What can be read, and why the first row cannot that is damaged.
+fn collected(
+    connection: &Connection,
+    query: &str,
+) -> Result<(Vec<Read>, Option<Box<str>>), Unread> {
+    let (mut entries, mut damaged) = (Vec::new(), None);
     let mut keep = |entry| {
         entries.push(entry);
         ControlFlow::Continue(())
     };
     // It has no end.
-    let _ = each(connection, query, Among::All, &mut keep)?;
-    Ok(entries)
+    let _ = each(connection, query, Among::All, &mut keep, &mut damaged)?;
+    Ok((entries, damaged))
 }
 
-/// Looks at these devices, one row at a time.
+/// Looks at these devices, one row at a time. Those that are damaged are passed over; when all others
+/// were looked at, they are told.
 pub(super) fn visit(
     connection: &Connection,
     among: Among,
     look: &mut dyn FnMut(Read) -> ControlFlow<()>,
 ) -> Result<(), Unread> {
+    let mut damaged = None;
     for query in queries(among) {
-        if each(connection, query, among, look)?.is_break() {
-            break;
+        if each(connection, query, among, look, &mut damaged)?.is_break() {
+            return Ok(());
         }
     }
-    Ok(())
+    damaged.map_or(Ok(()), |how| Err(Unread::Content(how)))
 }
 
+/// Looks at the rows that a query finds; puts into `damaged` why the first of them cannot be read that
+/// cannot.
 fn each(
     connection: &Connection,
     query: &str,
     among: Among,
     look: &mut dyn FnMut(Read) -> ControlFlow<()>,
+    damaged: &mut Option<Box<str>>,
 ) -> Result<ControlFlow<()>, Unread> {
     let mut asked = connection.prepare_cached(query)?;
     let mut rows = match among {
@@ -175,8 +188,16 @@ fn each(
         Among::All | Among::Ending(_) | Among::Nodes | Among::Approvers => asked.query([])?,
     };
     while let Some(row) = rows.next()? {
-        if look(Raw::of(row)?.read()?).is_break() {
-            return Ok(ControlFlow::Break(()));
+        match Raw::of(row)?.read() {
+            Ok(read) => {
+                if look(read).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            Err(Unread::Content(how)) => {
+                damaged.get_or_insert(how);
+            }
+            Err(error @ Unread::Sqlite(_)) => return Err(error),
         }
     }
     Ok(ControlFlow::Continue(()))

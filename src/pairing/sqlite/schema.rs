@@ -17,7 +17,10 @@ pub(super) const APPLICATION_ID: i32 = 0x6777_6476;
 /// rows: nothing that is done often looks at every device. What these indexes are of is written beside
 /// the record, because conditions on its text would be asked of each row whenever it is written, and
 /// that is what a connection costs most where there are many devices. Nobody is admitted by it.
-pub(super) const MIGRATIONS: [&str; 3] = [
+///
+/// Whoever edits rows by hand knows nothing of all that: triggers count it as a commit, with another
+/// version for the row, and put right what is kept beside it. Connections of `gw` fire none.
+pub(super) const MIGRATIONS: [&str; 4] = [
     "CREATE TABLE standings (
         device_id    TEXT PRIMARY KEY NOT NULL,
         version      INTEGER NOT NULL CHECK (version > 0),
@@ -94,6 +97,38 @@ pub(super) const MIGRATIONS: [&str; 3] = [
     CREATE INDEX ending ON standings (ends_at) WHERE ends_at IS NOT NULL;
     CREATE INDEX nodes ON standings (device_id) WHERE is_node IS NOT NULL;
     CREATE INDEX approvers ON standings (device_id) WHERE is_approver IS NOT NULL;"#,
+    r#"UPDATE store SET
+        devices = (SELECT count(*) FROM standings WHERE record IS NOT NULL),
+        requests = (SELECT count(*) FROM standings
+            WHERE pending IS NOT NULL OR node_pending IS NOT NULL);
+    CREATE TRIGGER edited AFTER UPDATE ON standings BEGIN
+        UPDATE store SET
+            commits = commits + 1,
+            devices = max(0, devices + (NEW.record IS NOT NULL) - (OLD.record IS NOT NULL)),
+            requests = max(0, requests
+                + (NEW.pending IS NOT NULL OR NEW.node_pending IS NOT NULL)
+                - (OLD.pending IS NOT NULL OR OLD.node_pending IS NOT NULL));
+        UPDATE standings SET
+            version = (SELECT commits FROM store),
+            ends_at = CASE json_type(record, '$.expiresAtMs')
+                WHEN 'integer' THEN json_extract(record, '$.expiresAtMs') END,
+            is_node = CASE WHEN instr(record, '"node"') > 0 THEN 1 END,
+            is_approver = CASE WHEN instr(record, 'operator.pairing') > 0
+                OR instr(record, 'operator.admin') > 0 THEN 1 END
+        WHERE device_id = NEW.device_id;
+    END;
+    CREATE TRIGGER added AFTER INSERT ON standings BEGIN
+        UPDATE store SET
+            devices = devices + (NEW.record IS NOT NULL),
+            requests = requests + (NEW.pending IS NOT NULL OR NEW.node_pending IS NOT NULL);
+        UPDATE standings SET version = version WHERE device_id = NEW.device_id;
+    END;
+    CREATE TRIGGER removed AFTER DELETE ON standings BEGIN
+        UPDATE store SET
+            commits = commits + 1,
+            devices = max(0, devices - (OLD.record IS NOT NULL)),
+            requests = max(0, requests - (OLD.pending IS NOT NULL OR OLD.node_pending IS NOT NULL));
+    END;"#,
 ];
 
 /// The schema of today.

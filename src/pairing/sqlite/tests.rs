@@ -13,6 +13,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -20,6 +21,8 @@ use super::*;
 use crate::pairing::Memory;
 use crate::pairing::change::Write;
 use crate::pairing::record::{Pending, Record};
+use crate::pairing::store::sweep;
+use crate::settings::Compatibility;
 
 const SECRET: &str = "device-token-not-a-secret";
 
@@ -51,8 +54,17 @@ impl Place {
         format!("{error}: {}", error.remedy()).replace(&folder, "")
     }
 
+    /// As whoever edits the file by hand has it open.
     fn other(&self) -> Connection {
         Connection::open(self.path()).unwrap()
+    }
+
+    /// As a program has it open that turns off what counts its edits.
+    fn uncounted(&self) -> Connection {
+        let other = self.other();
+        let off = other.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false);
+        off.unwrap();
+        other
     }
 }
 
@@ -428,7 +440,7 @@ fn what_another_program_changes_is_not_written_over() {
         let place = Place::new();
         let store = place.open().unwrap();
         let first = commit(&store, &pairs("d", "one")).unwrap();
-        place.other().execute_batch(change).unwrap();
+        place.uncounted().execute_batch(change).unwrap();
         let done = store.commit(&pairs("e", "two"), Version::NOTHING);
         match says {
             "" => assert_eq!(done, Ok(Version(commits)), "{change}"),
@@ -463,7 +475,7 @@ fn a_row_that_cannot_be_read_fails_its_own_commits_only() {
     ];
     let says = "gw.sqlite is damaged: record of device d cannot be read (at character 2)";
     let failed = Err(StoreError::Failed(says.into()));
-    assert_eq!(store.commit_all(changes), [failed, Ok(Version(2))]);
+    assert_eq!(store.commit_all(changes), [failed, Ok(Version(3))]);
     assert!(store.load("e").unwrap().0.record.is_some());
 }
 
@@ -477,13 +489,185 @@ fn what_was_changed_without_another_version_is_looked_at_again() {
         let (standing, _) = store.load("d").unwrap();
         standing.record.clone().unwrap().display_name
     };
-    let edit = "UPDATE standings SET record = json_set(record, '$.displayName', 'edited')";
-    place.other().execute_batch(edit).unwrap();
+    place.uncounted().execute_batch(EDIT).unwrap();
     let late = store.commit(&pairs("d", "two"), version);
     assert_eq!(late, Err(StoreError::Conflict));
     assert_eq!(named(&store).as_deref(), Some("edited"));
     commit(&store, &pairs("d", "two")).unwrap();
     assert_eq!(named(&store).as_deref(), Some("two"));
+}
+
+const EDIT: &str = "UPDATE standings SET record = json_set(record, '$.displayName', 'edited')";
+
+/// Also of whoever has just taken up what another process committed.
+#[test]
+fn an_edit_by_hand_counts_as_a_commit() {
+    let place = Place::new();
+    let [store, other] = [(); 2].map(|()| place.open().unwrap());
+    commit(&store, &pairs("d", "one")).unwrap();
+    commit(&other, &pairs("d", "two")).unwrap();
+    let (_, version) = store.load("d").unwrap();
+    place.other().execute_batch(EDIT).unwrap();
+    let (edited, now) = store.load("d").unwrap();
+    let name = edited.record.as_ref().unwrap().display_name.as_deref();
+    assert_eq!((name, now), (Some("edited"), Version(3)));
+    assert_eq!(store.revision(), Ok(3));
+    let late = store.commit(&leaves("d"), version);
+    assert_eq!(late, Err(StoreError::Conflict));
+}
+
+/// What is kept beside the rows follows, so that nothing has to be looked through for it.
+#[test]
+fn what_is_counted_follows_edits_by_hand() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    commit(&store, &pairs("d", "one")).unwrap();
+    commit(&store, &asks("e", "r")).unwrap();
+    for (edit, devices, requests) in [
+        ("DELETE FROM standings WHERE device_id = 'd'", 0, 1),
+        ("UPDATE standings SET pending = NULL", 0, 0),
+        (
+            r#"INSERT INTO standings (device_id, version, record) VALUES ('f', 1,
+                '{"deviceId":"f","publicKey":"k","roles":["node"],"expiresAtMs":7}')"#,
+            1,
+            0,
+        ),
+        ("DELETE FROM standings WHERE device_id = 'none'", 1, 0),
+    ] {
+        let before = totals(&place.other()).commits;
+        let rows = place.other().execute(edit, []).unwrap();
+        let counted = totals(&place.other());
+        assert_eq!((counted.devices, counted.requests), (devices, requests));
+        assert_eq!(counted.commits, before + u64::try_from(rows).unwrap());
+        assert_eq!(store.revision(), Ok(counted.commits), "{edit}");
+        let there = rows::look_through(&place.other(), counted.commits);
+        assert_eq!(there.unwrap(), counted, "{edit}");
+    }
+    for among in [Among::Ending(7), Among::Nodes] {
+        let mut found = 0;
+        let visited = store.visit(among, &mut |standing, _| {
+            found += usize::from(standing.device_id() == Some("f"));
+            ControlFlow::Continue(())
+        });
+        visited.unwrap();
+        assert_eq!(found, 1, "{among:?}");
+    }
+}
+
+/// However long a list of all takes, nobody who asks to come in waits for it.
+#[test]
+fn a_list_of_all_devices_holds_up_no_request() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    commit(&store, &pairs("d", "one")).unwrap();
+    commit(&store, &asks("e", "r")).unwrap();
+    let soon = std::time::Duration::from_secs(60);
+    let mut looked = 0;
+    std::thread::scope(|scope| {
+        let visited = store.visit(Among::All, &mut |_, _| {
+            let (answer, answered) = std::sync::mpsc::channel();
+            let store = &store;
+            scope.spawn(move || {
+                let waiting = store.waiting().unwrap().len();
+                commit(store, &asks("f", "r2")).unwrap();
+                let _ = answer.send((waiting, store.count().unwrap().devices));
+            });
+            let answer = answered.recv_timeout(soon);
+            looked += 1;
+            assert_eq!(answer.unwrap(), (looked, 1));
+            ControlFlow::Continue(())
+        });
+        visited.unwrap();
+    });
+    assert_eq!(looked, 2, "it sees what was there when it began");
+}
+
+/// Of the others each is removed, however many there are, and few are in memory at once.
+#[test]
+fn a_row_that_cannot_be_read_keeps_nothing_else_from_ending() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    let devices: Vec<String> = (0..1_300).map(|device| format!("d{device:04}")).collect();
+    let changes = devices.iter().map(|device| {
+        let mut change = pairs(device, "one");
+        if let Write::Put(record) = &mut change.record {
+            record.expires_at_ms = Some(7);
+        }
+        (change, Version::NOTHING)
+    });
+    let done = store.commit_all(changes.collect());
+    assert!(done.iter().all(Result::is_ok));
+    for device in ["asks 0", "asks 1"] {
+        commit(&store, &asks(device, device)).unwrap();
+    }
+    let damage = "UPDATE standings SET record = '{}' WHERE device_id = 'd0007';
+        UPDATE standings SET pending = '{}' WHERE device_id = 'asks 1'";
+    place.uncounted().execute_batch(damage).unwrap();
+    // Whoever writes first after that looks again.
+    commit(&store, &asks("asks 2", "asks 2")).unwrap();
+    let says = "gw.sqlite is damaged: pending of device asks 1 cannot be read (at character 2)";
+    let damaged = StoreError::Failed(says.into());
+
+    // Whoever asks for another one is answered.
+    assert_eq!(store.waiting().unwrap().len(), 2);
+    assert!(store.list().is_err());
+
+    let watched = Watched {
+        store: &store,
+        most: Mutex::default(),
+    };
+    let swept = sweep(&watched, 8, &Compatibility::default());
+    assert_eq!(swept, Err(damaged));
+    assert_eq!(*lock(&watched.most), 512);
+    let counted = totals(&place.other());
+    assert_eq!((counted.devices, counted.requests), (1, 3));
+    place
+        .other()
+        .execute_batch("DELETE FROM standings WHERE json_valid(record) OR device_id = 'asks 1'")
+        .unwrap();
+    assert_eq!(sweep(&store, 8, &Compatibility::default()), Ok(0));
+}
+
+/// A store that remembers how many commits it was given at once.
+struct Watched<'a> {
+    store: &'a Sqlite,
+    most: Mutex<usize>,
+}
+
+impl Store for Watched<'_> {
+    fn load(&self, device_id: &str) -> Result<(Arc<Standing>, Version), StoreError> {
+        self.store.load(device_id)
+    }
+
+    fn commit(&self, change: &Change, expected: Version) -> Result<Version, StoreError> {
+        self.store.commit(change, expected)
+    }
+
+    fn commit_all(&self, changes: Vec<(Change, Version)>) -> Vec<Result<Version, StoreError>> {
+        let mut most = lock(&self.most);
+        *most = changes.len().max(*most);
+        self.store.commit_all(changes)
+    }
+
+    fn visit(&self, among: Among, look: &mut Look<'_>) -> Result<(), StoreError> {
+        self.store.visit(among, look)
+    }
+
+    fn list(&self) -> Result<Vec<(Standing, Version)>, StoreError> {
+        self.store.list()
+    }
+
+    fn waiting(&self) -> Result<Vec<(Standing, Version)>, StoreError> {
+        self.store.waiting()
+    }
+
+    fn device_of_request(&self, request_id: &str) -> Result<Option<Box<str>>, StoreError> {
+        self.store.device_of_request(request_id)
+    }
+
+    fn revision(&self) -> Result<u64, StoreError> {
+        self.store.revision()
+    }
 }
 
 /// What is looked for among many is found by an index, and is the same as without.
@@ -557,7 +741,7 @@ fn what_is_counted_is_put_right_when_it_is_opened() {
     }
     drop(store);
     let edit = "DELETE FROM standings WHERE device_id = 'd'";
-    place.other().execute_batch(edit).unwrap();
+    place.uncounted().execute_batch(edit).unwrap();
     let store = place.open().unwrap();
     assert_eq!(store.count().unwrap().devices, 1);
     assert_eq!(store.revision(), Ok(2));
@@ -587,13 +771,20 @@ fn a_file_that_was_moved_away_is_not_written_to() {
 }
 
 /// What each schema held, as its release wrote it.
-const OLDER: [(usize, &str); 2] = [(1, FIRST), (2, FIRST)];
+const OLDER: [(usize, &str); 3] = [(1, FIRST), (2, FIRST), (3, THIRD)];
 const FIRST: &str = r#"INSERT INTO standings VALUES
         ('d', 3, '{"deviceId":"d","publicKey":"k","displayName":"one","roles":["node"],
             "approvedScopes":[" operator.pairing"],"expiresAtMs":9}', NULL, NULL),
         ('e', 7, NULL, '{"requestId":"r","deviceId":"e","publicKey":"k","ts":1}',
             '{"requestId":"n","ts":1}');
     UPDATE store SET commits = 9;"#;
+/// What is counted was wrong: somebody had edited it by hand.
+const THIRD: &str = r#"INSERT INTO standings VALUES
+        ('d', 3, '{"deviceId":"d","publicKey":"k","displayName":"one","roles":["node"],
+            "approvedScopes":[" operator.pairing"],"expiresAtMs":9}', NULL, NULL, 9, 1, 1),
+        ('e', 7, NULL, '{"requestId":"r","deviceId":"e","publicKey":"k","ts":1}',
+            '{"requestId":"n","ts":1}', NULL, NULL, NULL);
+    UPDATE store SET commits = 9, devices = 7, requests = 5;"#;
 
 #[test]
 fn a_database_of_each_older_schema_is_brought_up_to_date() {
