@@ -152,6 +152,7 @@ async fn accept(shared: Arc<Shared>, listener: Listener, room: Arc<Semaphore>) {
             seat
         });
         let shared = Arc::clone(&shared);
+        let served = shared.record.metrics.connection_began();
         tokio::spawn(async move {
             let mut phase = shared.phase.subscribe();
             let cut = async { phase.wait_for(|phase| *phase == Phase::Cut).await.is_ok() };
@@ -159,7 +160,7 @@ async fn accept(shared: Arc<Shared>, listener: Listener, room: Arc<Semaphore>) {
                 () = connection::serve(Arc::clone(&shared), accepted, place, seat) => {}
                 _ = cut => {}
             }
-            drop(permit);
+            drop((permit, served));
         });
     }
 }
