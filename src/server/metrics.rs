@@ -276,6 +276,7 @@ impl Metrics {
                 drop(family.get_or_create(&[(label, word.name)]));
             }
         }
+        self.limiter_remembers(&Remembered::default());
         for result in ["ok", "failed"] {
             drop(self.reloads.get_or_create(&[("result", result)]));
             for over in Over::WORDS {
