@@ -53,6 +53,9 @@ impl Counted {
     }
 }
 
+/// The file of what it tells its operator.
+const TOLD: &str = "told.log";
+
 /// How long what must come may take.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -84,9 +87,12 @@ impl Setup<'_> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gw"));
         command.args(["serve", "--config"]).arg(&config);
         command.env("BENCH_TOKEN", TOKEN);
+        let told = folder.path().join(TOLD);
+        command.stderr(fs::File::create(&told).expect("a file"));
         let (process, line) = Process::start(&mut command);
         let Some(Ok(at)) = line.trim().rsplit("://").next().map(str::parse) else {
-            panic!("it does not say where it listens: {line}");
+            let told = fs::read_to_string(told).unwrap_or_default();
+            panic!("it does not say where it listens: {line}{told}");
         };
         let tls = self.tls.then(|| {
             let certificate = CertificateDer::from_pem_file(state.join("tls.crt"));
@@ -187,10 +193,11 @@ impl Gateway {
         files.filter(is_log).collect()
     }
 
-    /// How many bytes its log of decisions has, in all files that are kept.
+    /// How many bytes its log of decisions has, in all files that are kept, and what it tells its
+    /// operator.
     pub(crate) fn log_bytes(&self) -> u64 {
         let lengths = self.logs().into_iter().map(|path| length(&path));
-        lengths.sum()
+        lengths.sum::<u64>() + length(&self.folder.path().join(TOLD))
     }
 
     /// Every line of its log of decisions that is kept.

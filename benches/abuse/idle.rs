@@ -33,6 +33,9 @@ const OF_ONE: usize = 5_000;
 /// what the allocator keeps.
 const MORE: u64 = 16 << 20;
 
+/// How many files may be open now and then: of whoever asks what is counted, and of the store.
+const FEW: usize = 4;
+
 /// How many devices they are of.
 const DEVICES: usize = 64;
 
@@ -87,7 +90,7 @@ pub(crate) fn run(effort: Effort, report: &mut Report) {
     );
     if let (Some(open), Some(end_open), Some(after)) = (open, end_open, gateway.files()) {
         row.must(
-            end_open == open + connections && after == open,
+            end_open <= open + connections + FEW && after <= open + FEW,
             format!("files {open} → {end_open} → {after}"),
         );
     }

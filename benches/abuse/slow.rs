@@ -34,6 +34,9 @@ const PLACES: u64 = 2_000;
 /// How much memory one of them may take.
 const OF_ONE: u64 = 32 << 10;
 
+/// How many bytes of log each may leave, on average: most of them have no line.
+const LOG_OF_ONE: u64 = 200;
+
 /// What is slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
@@ -59,7 +62,7 @@ fn run(what: &'static str, part: Part, effort: Effort, report: &mut Report) {
     let long = effort.of(Duration::from_secs(20), Duration::from_millis(300));
     let gateway = Setup {
         limits: "connections: 8000",
-        more: "trustedProxies: [127.0.0.0/8]",
+        more: "trustedProxies: [127.0.0.0/8]\nlog: { decisions: { maxBytes: 4294967296, keep: 0 } }",
         policy: Some("gw-policy 1\nauth=token → silent-approve\ndefault → require-pairing\n"),
         tls: part == Part::Tls,
         ..Setup::default()
@@ -103,8 +106,22 @@ fn run(what: &'static str, part: Part, effort: Effort, report: &mut Report) {
     ));
     row.memory(memory, most_memory, PLACES * OF_ONE);
     row.must(left, "none left open");
-    row.found(format!("{} bytes of log in all", gateway.log_bytes()));
+    let of_one = strangers_bytes(&gateway) / opened.max(1);
+    row.must_if_whole(
+        of_one <= LOG_OF_ONE,
+        format!("{of_one} bytes of log for each"),
+    );
     report.print(row);
+}
+
+/// How many bytes of the log are of connections that nothing was decided of.
+fn strangers_bytes(gateway: &Gateway) -> u64 {
+    let lines = gateway.log_lines();
+    let honest = |line: &&String| {
+        line.contains("\"kind\":\"decided\"") || line.contains("\"kind\":\"session-ended\"")
+    };
+    let honest: usize = lines.iter().filter(honest).map(|line| line.len() + 1).sum();
+    gateway.log_bytes().saturating_sub(honest as u64)
 }
 
 /// Slow connections.

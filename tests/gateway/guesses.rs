@@ -117,12 +117,11 @@ async fn a_known_device_guesses_no_secret_beside_its_own_token_without_end() {
 #[tokio::test]
 async fn guesses_flush_nothing_out_of_the_log() {
     let served = limited();
-    let many = 300;
+    let (many, admitted) = (300, 20);
+    paired(&served, "known").await;
     for _ in 0..many {
         served.refuse(&wrong("stranger")).await;
     }
-    let admitted = 20;
-    paired(&served, "known").await;
     for _ in 1..admitted {
         served.admit(&Asking::device("known")).await;
     }
