@@ -23,8 +23,9 @@ pub(crate) const ARGUMENT: &str = "--hold";
 /// How many connections there are to be.
 const MOST: usize = 20_000;
 
-/// How many of the files that a process may have are for other things than connections.
-const OTHER_FILES: usize = 128;
+/// How many of the files that a process may have are for other things than connections; the gateway
+/// keeps some hundreds back, too.
+const OTHER_FILES: usize = 512;
 
 /// How many one process holds: as many ports as one address has are some more.
 const OF_ONE: usize = 5_000;
