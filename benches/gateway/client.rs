@@ -14,7 +14,8 @@ use gw::secret::Secret;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::client::client_with_config;
+use tokio_tungstenite::tungstenite::client::{IntoClientRequest as _, client_with_config};
+use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Message, WebSocket};
 
@@ -28,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Client {
     device: Device,
     claims: Claims,
+    secret: String,
+    /// Sent with its request for a WebSocket.
+    headers: Vec<(&'static str, String)>,
 }
 
 /// A connection that was answered; it is open until it is dropped.
@@ -60,7 +64,31 @@ impl Client {
             credentials: Credentials::new(Some(TOKEN), None, None, None),
         };
         let device = Device::from_seed(&seed).expect("32 bytes");
-        Client { device, claims }
+        Client {
+            device,
+            claims,
+            secret: TOKEN.to_owned(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// The same with another secret.
+    pub(crate) fn with_secret(mut self, secret: &str) -> Self {
+        self.claims.credentials = Credentials::new(Some(secret), None, None, None);
+        self.secret = secret.to_owned();
+        self
+    }
+
+    /// The same, asking for other scopes.
+    pub(crate) fn with_scopes(mut self, scopes: &[&str]) -> Self {
+        self.claims.scopes = scopes.iter().map(|scope| (*scope).into()).collect();
+        self
+    }
+
+    /// The same behind a proxy that says whose it is.
+    pub(crate) fn forwarded_for(mut self, address: std::net::Ipv4Addr) -> Self {
+        self.headers = vec![("x-forwarded-for", address.to_string())];
+        self
     }
 
     /// Its id, and its public key as it is kept.
@@ -77,7 +105,20 @@ impl Client {
         let patient = stream.set_read_timeout(Some(PATIENCE));
         patient.expect("a socket");
         let answer = self.handshake(at, Box::new(stream));
-        answer.is_ok_and(|admitted| admitted.answer.get("ok") == Some(&Value::Bool(true)))
+        answer.is_ok_and(|admitted| admitted.is_admitted())
+    }
+
+    /// A whole handshake over a connection that is there, whatever it comes to.
+    pub(crate) fn try_knock(
+        &self,
+        at: SocketAddr,
+        stream: TcpStream,
+        tls: Option<&Arc<ClientConfig>>,
+    ) -> Result<Admitted, String> {
+        let ready = stream.set_nodelay(true);
+        let ready = ready.and_then(|()| stream.set_read_timeout(Some(PATIENCE)));
+        ready.map_err(|error| error.to_string())?;
+        self.handshake(at, wire(at, stream, tls))
     }
 
     /// A whole handshake.
@@ -85,15 +126,7 @@ impl Client {
         let stream = TcpStream::connect(at).expect("somebody listens");
         stream.set_nodelay(true).expect("a socket");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
-        let wire: Box<dyn Wire> = match tls {
-            None => Box::new(stream),
-            Some(config) => {
-                let name = ServerName::from(at.ip());
-                let tls = ClientConnection::new(Arc::clone(config), name).expect("it can begin");
-                Box::new(StreamOwned::new(tls, stream))
-            }
-        };
-        let admitted = self.handshake(at, wire);
+        let admitted = self.handshake(at, wire(at, stream, tls));
         let admitted = admitted.unwrap_or_else(|error| panic!("a handshake failed: {error}"));
         let Admitted { answer, .. } = &admitted;
         assert_eq!(answer.get("ok"), Some(&Value::Bool(true)), "{answer}");
@@ -104,8 +137,13 @@ impl Client {
         let config = WebSocketConfig::default()
             .read_buffer_size(4_096)
             .max_frame_size(None);
-        let url = format!("ws://{at}/");
-        let (mut socket, _) = client_with_config(url, wire, Some(config))
+        let url = format!("ws://{at}/").into_client_request();
+        let mut request = url.map_err(|error| error.to_string())?;
+        for (name, value) in &self.headers {
+            let value = HeaderValue::from_str(value).map_err(|error| error.to_string())?;
+            request.headers_mut().insert(*name, value);
+        }
+        let (mut socket, _) = client_with_config(request, wire, Some(config))
             .map_err(|error| format!("of the request for a WebSocket: {error}"))?;
         let challenge = read(&mut socket)?;
         let nonce = challenge.pointer("/payload/nonce").and_then(Value::as_str);
@@ -129,8 +167,8 @@ impl Client {
                     "id": "cli", "mode": "cli", "platform": "linux", "version": "2026.4.25",
                 },
                 "role": "operator",
-                "scopes": ["operator.read"],
-                "auth": { "token": TOKEN },
+                "scopes": self.claims.scopes,
+                "auth": { "token": self.secret },
                 "device": {
                     "id": device.id,
                     "publicKey": device.public_key,
@@ -144,7 +182,49 @@ impl Client {
     }
 }
 
+/// What a client speaks over.
+fn wire(at: SocketAddr, stream: TcpStream, tls: Option<&Arc<ClientConfig>>) -> Box<dyn Wire> {
+    match tls {
+        None => Box::new(stream),
+        Some(config) => {
+            let name = ServerName::from(at.ip());
+            let tls = ClientConnection::new(Arc::clone(config), name).expect("it can begin");
+            Box::new(StreamOwned::new(tls, stream))
+        }
+    }
+}
+
 impl Admitted {
+    /// Whether it is.
+    pub(crate) fn is_admitted(&self) -> bool {
+        self.answer.get("ok") == Some(&Value::Bool(true))
+    }
+
+    /// Calls a method, and waits for its answer; events are passed over.
+    pub(crate) fn call(&mut self, method: &str) -> Result<Value, String> {
+        let frame = json!({ "type": "req", "id": "2", "method": method, "params": {} });
+        let sent = self.socket.send(Message::text(frame.to_string()));
+        sent.map_err(|error| error.to_string())?;
+        loop {
+            let answer = read(&mut self.socket)?;
+            if answer.get("id").and_then(Value::as_str) == Some("2") {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// Calls a method again and again and takes no answer, until nothing more is taken of it or
+    /// the other end is gone. Says how many bytes were.
+    pub(crate) fn call_and_never_read(&mut self, method: &str, most: usize) -> usize {
+        let frame = json!({ "type": "req", "id": "3", "method": method, "params": {} });
+        let message = Message::text(frame.to_string());
+        let mut sent = 0;
+        while sent < most && self.socket.send(message.clone()).is_ok() {
+            sent += message.len();
+        }
+        sent
+    }
+
     /// Says something, and waits until it is said back.
     pub(crate) fn echo(&mut self, message: &Message) {
         self.socket.send(message.clone()).expect("it is sent");

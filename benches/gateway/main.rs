@@ -26,9 +26,11 @@
 )]
 
 mod bare;
+#[expect(dead_code, reason = "benches/abuse asks more of it")]
 mod client;
 mod devices;
 mod openclaw;
+#[expect(dead_code, reason = "benches/abuse asks more of it")]
 mod process;
 mod rules;
 mod subject;

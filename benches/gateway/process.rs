@@ -70,6 +70,18 @@ impl Process {
         each.sum()
     }
 
+    /// How many files it has open.
+    pub(crate) fn files(&self) -> Option<usize> {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).ok()?;
+        Some(files.count())
+    }
+
+    /// Closes what it reads, and waits until it has ended.
+    pub(crate) fn end(mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+
     /// It, and where helpers count all that were started by it and by them.
     fn tree(&self) -> Vec<u32> {
         let mut tree = vec![self.child.id()];

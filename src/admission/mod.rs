@@ -26,7 +26,6 @@
 //!     fresh: &mut Fresh<'_>,
 //! ) -> Result<Reply, Box<dyn std::error::Error>> {
 //!     let upgrade = at_upgrade(gate, socket, http)?; // else an HTTP response, and no WebSocket
-//!     let subject = upgrade.subject(gate.settings);
 //!     let presented = match present(gate.settings, message, challenged) {
 //!         Ok(presented) => presented,
 //!         Err(reply) => return Ok(reply),
@@ -37,6 +36,7 @@
 //!             Some(device) => store.load(device)?,
 //!             None => Default::default(), // nothing is remembered, and nothing is written
 //!         };
+//!         let subject = upgrade.subject(gate.settings, &presented, &standing);
 //!         let locks = limiter.locks(&subject, now_ms);
 //!         let remembered = Remembered { locks, ..Remembered::of(&standing) };
 //!         let admission = at_connect(gate, &upgrade, &presented, remembered, fresh);

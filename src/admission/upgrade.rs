@@ -3,12 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Gate;
+use super::{Gate, Presented};
 use crate::auth::limiter::Subject;
 use crate::compile::ClauseId;
 use crate::decide;
-use crate::facts::{AttributeId, Facts};
+use crate::facts::{AttributeId, DeviceProof, Facts, Text};
 use crate::handshake::{self, Head, Http, Socket};
+use crate::pairing::Standing;
+use crate::pairing::key::same_key;
 use crate::settings::Settings;
 use crate::verdict::Reason;
 use crate::wire::reply::{HttpReason, HttpRefusal};
@@ -108,12 +110,32 @@ impl Upgrade {
         handshake::beyond_facts_at_upgrade(head, &self.facts)
     }
 
-    /// Whose failures count against this connection, for the [`Limiter`](crate::auth::limiter::Limiter).
+    /// Whose failures count against this connection, for the [`Limiter`](crate::auth::limiter::Limiter):
+    /// those of its device, where that is known by what is remembered, or else those of where it
+    /// comes from.
     #[must_use]
-    pub fn subject(&self, settings: &Settings) -> Subject {
+    pub fn subject(
+        &self,
+        settings: &Settings,
+        presented: &Presented,
+        standing: &Standing,
+    ) -> Subject {
         let own = &self.request.socket.own_addresses;
         Subject::of(settings, self.facts.client_ip, &self.facts.origin, own)
+            .known_as(known_device(presented, standing), settings)
     }
+}
+
+/// The device that a client is known by: one that has proved its key, and whose record is of that key
+/// and has a token in force.
+fn known_device<'a>(presented: &'a Presented, standing: &Standing) -> Option<&'a Text> {
+    let device = presented.connect.claims().device.as_ref();
+    let device = device.filter(|_| presented.proof == DeviceProof::Proven)?;
+    let record = standing.live_record(presented.time_ms)?;
+    let known = *record.device_id == *device.id
+        && same_key(&record.public_key, &device.public_key)
+        && record.has_token();
+    known.then_some(&device.id)
 }
 
 /// A request that a guard refuses before there is a WebSocket, for whoever logs it.

@@ -3,15 +3,20 @@
 //! A server keeps one [`Limiter`], asks it for [`Locks`] before it verifies, and has it
 //! [`settle`](Limiter::settle) what became of the credentials. Nothing here waits, and no
 //! clock is read.
+//!
+//! Strangers are counted by where they come from, and so share what is left of their address with
+//! everybody there. A device that is known and has proved its key is counted by that key: nobody
+//! else can fail in its name, and it fails in nobody else's. What holds takes nothing away from what
+//! failed, or else whoever holds one credential could go on guessing another.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
 use super::verify::{Trial, Tried};
 use crate::facts::word::words;
-use crate::facts::{Address, Origin, OriginClass};
+use crate::facts::{Address, Origin, OriginClass, Text};
 use crate::settings::compatibility::{Compatibility, SharedFailures};
 use crate::settings::{RateLimit, Settings};
 
@@ -64,13 +69,29 @@ pub enum Source {
     Pages,
     /// Clients whose address cannot be known.
     Unknown,
+    /// A device that is known and has proved its key, wherever it comes from.
+    Device(Text),
+}
+
+words! {
+    /// What a source is told apart by.
+    By {
+        Address "address" "the address of a client or of a browser",
+        Network "network" "a network, where there is no room for the addresses in it",
+        Page "page" "the page that speaks, in a browser on this host",
+        Unknown "unknown" "nothing: the client's address is not known",
+        Device "device" "the key of a device that is known",
+    }
 }
 
 /// Sources that take room from each other, and from no others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
-    /// Clients on this host, pages that are not told apart, and those without an address.
+    /// Clients at the one loopback address that all use, pages that are not told apart, and those
+    /// without an address.
     Few,
+    /// Clients at one of the sixteen million other loopback addresses.
+    OtherLoopback,
     Clients {
         v6: bool,
     },
@@ -87,12 +108,14 @@ enum Kind {
     OwnPages,
     /// Pages from elsewhere in a browser on this host.
     OtherPages,
+    Devices,
 }
 
 impl Source {
     fn kind(&self) -> Kind {
         match self {
-            Source::Client(ip) if ip.is_loopback() => Kind::Few,
+            Source::Client(ip) if is_usual_loopback(*ip) => Kind::Few,
+            Source::Client(ip) if ip.is_loopback() => Kind::OtherLoopback,
             Source::Client(ip) => Kind::Clients { v6: ip.is_ipv6() },
             Source::Browser(ip) => Kind::Browsers { v6: ip.is_ipv6() },
             Source::Clients(ip) => Kind::ClientNetworks { v6: ip.is_ipv6() },
@@ -102,22 +125,43 @@ impl Source {
             }
             Source::Page(_) => Kind::OtherPages,
             Source::Pages | Source::Unknown => Kind::Few,
+            Source::Device(_) => Kind::Devices,
+        }
+    }
+
+    /// What it is told apart by.
+    fn by(&self) -> By {
+        match self {
+            Source::Client(_) | Source::Browser(_) => By::Address,
+            Source::Clients(_) | Source::Browsers(_) => By::Network,
+            Source::Page(_) | Source::Pages => By::Page,
+            Source::Unknown => By::Unknown,
+            Source::Device(_) => By::Device,
         }
     }
 
     /// Who it is counted with where there is no room for it.
     fn wider(&self) -> Option<Source> {
         match self {
-            Source::Client(ip) if ip.is_loopback() => None,
+            Source::Client(ip) if is_usual_loopback(*ip) => None,
+            Source::Client(ip) if ip.is_loopback() => Some(Source::Clients(LOOPBACK)),
             Source::Client(ip) => Some(Source::Clients(provider(*ip))),
             Source::Browser(ip) => Some(Source::Browsers(provider(*ip))),
             Source::Clients(_)
             | Source::Browsers(_)
             | Source::Page(_)
             | Source::Pages
-            | Source::Unknown => None,
+            | Source::Unknown
+            | Source::Device(_) => None,
         }
     }
+}
+
+/// All of 127.0.0.0/8.
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0));
+
+fn is_usual_loopback(ip: IpAddr) -> bool {
+    ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST
 }
 
 /// The address itself, or of IPv6 the network whose addresses one client may take in turn. In a
@@ -171,6 +215,10 @@ pub enum Check {
 pub struct Subject {
     source: Source,
     measure: Measure,
+    /// By whose key it is counted, in the place of where it comes from.
+    device: Option<Text>,
+    /// Whether what holds makes forgotten what failed.
+    forgives: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,6 +227,8 @@ enum Measure {
     Free,
     /// Failures make refusals slower.
     Delayed,
+    /// They would, but no more refusals can be held back: nothing is looked at.
+    Shut,
     /// Failures lock out.
     Locked,
 }
@@ -224,14 +274,56 @@ impl Subject {
             Some(ip) if !client_ip.is_loopback() => Source::Browser(one_client(ip, own_addresses)),
             Some(_) => page_source(origin, compatibility),
         };
-        Subject { source, measure }
+        Subject {
+            source,
+            measure,
+            device: None,
+            forgives: compatibility.success_forgives,
+        }
     }
 
+    /// The same of a client that is known by its device: one that has proved its key, and that a
+    /// record with tokens in force is remembered of.
+    ///
+    /// Where the settings say so (`countByDevice`) its guesses are counted by that key. Setup codes
+    /// are not: they are for those who are not known.
+    #[must_use]
+    pub fn known_as(self, device: Option<&Text>, settings: &Settings) -> Self {
+        let counts = settings.compatibility.count_by_device && self.measure != Measure::Free;
+        Subject {
+            device: device.filter(|_| counts).cloned(),
+            ..self
+        }
+    }
+
+    /// The same where no more refusals can be held back. A device that is known is locked out in
+    /// place of that; of strangers nothing is looked at until one of those that wait has gone.
+    #[must_use]
+    pub fn not_held(self) -> Self {
+        let measure = match (self.measure, &self.device) {
+            (Measure::Delayed, Some(_)) => Measure::Locked,
+            (Measure::Delayed, None) => Measure::Shut,
+            (measure, _) => measure,
+        };
+        Subject { measure, ..self }
+    }
+
+    /// What failures of where it comes from are counted under.
     fn key(&self, guess: Guess) -> Key {
         Key {
             guess,
             source: self.source.clone(),
         }
+    }
+
+    /// What those of its device are counted under.
+    fn device_key(&self, guess: Guess) -> Option<Key> {
+        let device = match guess {
+            Guess::Shared | Guess::DeviceToken => self.device.clone(),
+            Guess::SetupCode => None,
+        };
+        let source = Source::Device(device?);
+        Some(Key { guess, source })
     }
 }
 
@@ -256,27 +348,34 @@ pub struct Locks {
     pub setup_code: Option<i64>,
 }
 
-/// Which kinds of guesses failed and which are forgiven.
+/// What became of the guesses of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Steps {
     /// Those that failed.
     pub failed: [Option<Guess>; 3],
-    /// Those whose earlier failures are forgotten.
+    /// Those that held. Whose earlier failures are forgotten then, [`Limiter::settle`] knows.
     pub cleared: [Option<Guess>; 3],
+    /// Those that were not looked at, since too many had failed.
+    pub locked: [Option<Guess>; 3],
 }
 
 /// What is to be counted once the credentials of a connection were verified. Credentials that
 /// are missing are no guess.
 #[must_use]
 pub fn steps(tried: &Tried, compatibility: &Compatibility) -> Steps {
-    let failed = |trial, guess| (trial == Trial::Failed).then_some(guess);
-    let held = |trial, guess| (trial == Trial::Held).then_some(guess);
-    let device_token_follows = tried.device_token != Trial::None;
+    let is = |trial: Trial, what: Trial, guess| (trial == what).then_some(guess);
+    let failed = |trial, guess| is(trial, Trial::Failed, guess);
+    let held = |trial, guess| is(trial, Trial::Held, guess);
+    let locked = |trial, guess| is(trial, Trial::Locked, guess);
     let device_token_held = tried.device_token == Trial::Held;
+    let device_token_follows = device_token_held || tried.device_token == Trial::Failed;
     let shared_failed = tried.shared == Trial::Failed;
     let (counts, forgives) = match compatibility.shared_failures {
         SharedFailures::Hidden => (!device_token_follows, false),
-        SharedFailures::Counted => (true, device_token_held && shared_failed),
+        SharedFailures::Counted => {
+            let beside = device_token_held && shared_failed;
+            (true, beside && compatibility.success_forgives)
+        }
         SharedFailures::Settled => (!device_token_held, false),
     };
     let setup_codes = compatibility.count_setup_codes;
@@ -291,6 +390,11 @@ pub fn steps(tried: &Tried, compatibility: &Compatibility) -> Steps {
             held(tried.device_token, Guess::DeviceToken),
             held(tried.setup_code, Guess::SetupCode),
         ],
+        locked: [
+            locked(tried.shared, Guess::Shared),
+            locked(tried.device_token, Guess::DeviceToken),
+            locked(tried.setup_code, Guess::SetupCode),
+        ],
     }
 }
 
@@ -299,6 +403,36 @@ pub fn steps(tried: &Tried, compatibility: &Compatibility) -> Steps {
 pub struct Limiter {
     limit: RateLimit,
     kinds: BTreeMap<Kind, Table>,
+    counts: Counts,
+}
+
+/// How often something happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Wrong credentials that counted.
+    pub failed: BTreeMap<Guess, u64>,
+    /// Credentials that were not looked at.
+    pub locked: BTreeMap<Guess, u64>,
+    /// Sources that were locked out.
+    pub lockouts: BTreeMap<By, u64>,
+    /// Sources that were forgotten to make room for others.
+    pub forgotten: u64,
+    /// Failures of sources that there was no room for, and whose network there is none of.
+    pub no_room: u64,
+}
+
+/// What is remembered now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// Sources that failed.
+    pub sources: BTreeMap<By, u64>,
+    /// Those among them that are locked out.
+    pub locks: BTreeMap<By, u64>,
+}
+
+fn more<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K) {
+    let count = counts.entry(key).or_default();
+    *count = count.saturating_add(1);
 }
 
 /// The failures of the sources of one kind.
@@ -332,6 +466,7 @@ impl Limiter {
                 ..limit
             },
             kinds: BTreeMap::new(),
+            counts: Counts::default(),
         }
     }
 
@@ -344,12 +479,20 @@ impl Limiter {
     /// Which guesses the subject may not make, at `now_ms` in Unix milliseconds.
     #[must_use]
     pub fn locks(&self, subject: &Subject, now_ms: i64) -> Locks {
-        let lock = |guess| match subject.measure {
-            Measure::Free | Measure::Delayed => None,
-            Measure::Locked => match self.check(&subject.key(guess), now_ms) {
+        if subject.measure == Measure::Shut {
+            let soon = Some(LONGEST_DELAY_MS);
+            return Locks {
+                shared: soon,
+                device_token: soon,
+                setup_code: soon,
+            };
+        }
+        let lock = |guess| {
+            let key = self.counted_as(subject, guess)?;
+            match self.check(&key, now_ms) {
                 Check::Allowed => None,
                 Check::Locked { retry_after_ms } => Some(retry_after_ms),
-            },
+            }
         };
         Locks {
             shared: lock(Guess::Shared),
@@ -358,21 +501,58 @@ impl Limiter {
         }
     }
 
+    /// By what a guess may be locked: by its device, unless there is no room for that, or else by
+    /// where it comes from. Where failures only make refusals slower, a device is locked by what it
+    /// guessed beside a credential that held: no refusal slows that down.
+    fn counted_as(&self, subject: &Subject, guess: Guess) -> Option<Key> {
+        let of_device = subject.device_key(guess).filter(|key| {
+            let table = self.kinds.get(&Kind::Devices);
+            table.is_none_or(|table| !table.is_full() || table.keys.contains_key(key))
+        });
+        match subject.measure {
+            Measure::Free | Measure::Shut => None,
+            Measure::Delayed => of_device,
+            Measure::Locked => Some(of_device.unwrap_or_else(|| subject.key(guess))),
+        }
+    }
+
     /// Counts what became of the credentials of a connection, and says how long its refusal is
     /// to be held back, in milliseconds; 0 for none.
+    ///
+    /// What holds is forgiven to the device that proved itself, of the very kind that held: nobody
+    /// else's failures are among those, and what it proves of this kind it need not guess. To an
+    /// address it is forgiven where the settings say so (`successForgives`).
     pub fn settle(&mut self, subject: &Subject, steps: &Steps, now_ms: i64) -> i64 {
-        if subject.measure == Measure::Free {
+        for guess in steps.locked.into_iter().flatten() {
+            more(&mut self.counts.locked, guess);
+        }
+        if matches!(subject.measure, Measure::Free | Measure::Shut) {
             return 0;
         }
         for guess in steps.cleared.into_iter().flatten() {
-            self.succeeded(&subject.key(guess));
+            if let Some(key) = subject.device_key(guess) {
+                self.succeeded(&key);
+            }
+            if subject.forgives {
+                self.succeeded(&subject.key(guess));
+            }
         }
+        let by_own_token = steps.cleared.contains(&Some(Guess::DeviceToken));
         let mut delay_ms = 0;
         for guess in steps.failed.into_iter().flatten() {
-            let key = subject.key(guess);
-            match subject.measure {
-                Measure::Delayed => delay_ms = delay_ms.max(self.delayed(key, now_ms)),
-                Measure::Locked | Measure::Free => self.failed(key, now_ms),
+            more(&mut self.counts.failed, guess);
+            let beside = by_own_token && guess == Guess::Shared;
+            match (subject.measure, subject.device_key(guess)) {
+                (Measure::Delayed, Some(key)) if beside => self.failed(key, now_ms),
+                (Measure::Delayed, _) => {
+                    delay_ms = delay_ms.max(self.delayed(subject.key(guess), now_ms));
+                }
+                (Measure::Locked, Some(key)) if self.room_for(key.clone(), now_ms).is_some() => {
+                    self.failed(key, now_ms);
+                }
+                (Measure::Locked | Measure::Free | Measure::Shut, _) => {
+                    self.failed(subject.key(guess), now_ms)
+                }
             }
         }
         delay_ms
@@ -404,14 +584,19 @@ impl Limiter {
     /// network.
     pub fn failed(&mut self, key: Key, now_ms: i64) {
         let limit = self.limit;
-        let wider = key.wider();
-        match self.room_for(key, now_ms) {
+        let (wider, by) = (key.wider(), key.source.by());
+        let locks_out = match self.room_for(key, now_ms) {
             Some(failures) => failures.fail(now_ms, &limit),
             None => {
-                if let Some(wider) = wider {
-                    self.failed(wider, now_ms);
+                match wider {
+                    Some(wider) => self.failed(wider, now_ms),
+                    None => self.counts.no_room = self.counts.no_room.saturating_add(1),
                 }
+                false
             }
+        };
+        if locks_out {
+            more(&mut self.counts.lockouts, by);
         }
     }
 
@@ -428,6 +613,25 @@ impl Limiter {
         self.kinds.values().map(|table| table.keys.len()).sum()
     }
 
+    /// What is remembered, at `now_ms` in Unix milliseconds. It looks at all of it.
+    #[must_use]
+    pub fn remembered(&self, now_ms: i64) -> Remembered {
+        let mut remembered = Remembered::default();
+        let keys = self.kinds.values().flat_map(|table| &table.keys);
+        for (key, failures) in keys {
+            more(&mut remembered.sources, key.source.by());
+            if failures.is_locked(now_ms) {
+                more(&mut remembered.locks, key.source.by());
+            }
+        }
+        remembered
+    }
+
+    /// How often something happened since it was asked last.
+    pub fn take_counts(&mut self) -> Counts {
+        std::mem::take(&mut self.counts)
+    }
+
     /// Whether nobody is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -441,6 +645,7 @@ impl Limiter {
             ..self.limit
         };
         let Some(failures) = self.room_for(key, now_ms) else {
+            self.counts.no_room = self.counts.no_room.saturating_add(1);
             return LONGEST_DELAY_MS;
         };
         let earlier = failures.count(now_ms, &limit).saturating_sub(1);
@@ -453,7 +658,8 @@ impl Limiter {
         let window_ms = self.limit.window_ms;
         let table = self.kinds.entry(key.source.kind()).or_default();
         if table.is_full() && !table.keys.contains_key(&key) {
-            table.make_room(now_ms, window_ms);
+            let forgotten = table.make_room(now_ms, window_ms);
+            self.counts.forgotten = self.counts.forgotten.saturating_add(forgotten);
             if table.is_full() {
                 return None;
             }
@@ -478,11 +684,12 @@ impl Table {
     }
 
     /// Forgets the sources that no longer matter, or else those that failed longest ago; of
-    /// those that are locked out none, or else many could free each other.
-    fn make_room(&mut self, now_ms: i64, window_ms: i64) {
+    /// those that are locked out none, or else many could free each other. Says how many still
+    /// mattered.
+    fn make_room(&mut self, now_ms: i64, window_ms: i64) -> u64 {
         let recently = |swept_ms: i64| now_ms.abs_diff(swept_ms) < SWEEP_MS.unsigned_abs();
         if self.swept_ms.is_some_and(recently) {
-            return;
+            return 0;
         }
         self.swept_ms = Some(now_ms);
         self.keys.retain(|_, failures| {
@@ -495,8 +702,10 @@ impl Table {
             unlocked.extend(keys.map(|(key, failures)| (failures.newest_ms(), key.clone())));
             unlocked.sort_unstable();
         }
+        let mut forgotten = 0;
         for (_, key) in unlocked.iter().take(FORGOTTEN) {
             self.keys.remove(key);
+            forgotten += 1;
         }
         let locks = self.keys.values().map(|failures| failures.locked_until_ms);
         let soonest_ms = match self.is_full() {
@@ -504,18 +713,21 @@ impl Table {
             false => None,
         };
         self.full_until_ms = Some(now_ms.saturating_add(SWEEP_MS)).max(soonest_ms);
+        forgotten
     }
 }
 
 impl Failures {
-    /// Adds a failure, and locks out when it is one too many.
-    fn fail(&mut self, now_ms: i64, limit: &RateLimit) {
-        if !self.is_locked(now_ms) && self.count(now_ms, limit) >= limit.max_attempts {
+    /// Adds a failure, and locks out when it is one too many; says whether it was.
+    fn fail(&mut self, now_ms: i64, limit: &RateLimit) -> bool {
+        let locks_out = !self.is_locked(now_ms) && self.count(now_ms, limit) >= limit.max_attempts;
+        if locks_out {
             *self = Failures {
                 locked_until_ms: Some(now_ms.saturating_add(limit.lockout_ms)),
                 ..Failures::default()
             };
         }
+        locks_out
     }
 
     /// When it last failed, or before all time where nothing is counted.

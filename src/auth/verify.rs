@@ -92,6 +92,8 @@ pub enum Trial {
     Held,
     /// It was wrong.
     Failed,
+    /// It was sent, and not looked at: too many had failed.
+    Locked,
 }
 
 impl Trial {
@@ -281,7 +283,13 @@ fn by_secret(
         (Some(secret), Some(sent)) => (secret, sent),
     };
     if let Some(retry_after_ms) = memory.locks.shared {
-        return Verified::wrong(AuthReason::RateLimited { retry_after_ms });
+        return Verified {
+            tried: Tried {
+                shared: Trial::Locked,
+                ..Tried::default()
+            },
+            ..Verified::wrong(AuthReason::RateLimited { retry_after_ms })
+        };
     }
     let held = sent.matches(secret);
     let verified = match held {
@@ -309,6 +317,7 @@ fn by_setup_code(
         return;
     };
     if let Some(retry_after_ms) = memory.locks.setup_code {
+        verified.tried.setup_code = Trial::Locked;
         if verified.reason.is_some() {
             verified.fail(AuthReason::RateLimited { retry_after_ms });
         }
@@ -337,6 +346,7 @@ impl DeviceToken<'_> {
             return;
         };
         if let Some(retry_after_ms) = memory.locks.device_token {
+            verified.tried.device_token = Trial::Locked;
             return verified.fail(AuthReason::RateLimited { retry_after_ms });
         }
         let check = self.check(claims, candidate);

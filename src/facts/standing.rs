@@ -30,7 +30,7 @@ words! {
         PasswordMismatch "password-mismatch" "the password is wrong",
         PasswordMissing "password-missing" "no password was sent",
         PasswordNotConfigured "password-not-configured" "password mode without a password",
-        RateLimited "rate-limited" "too many failures from this address",
+        RateLimited "rate-limited" "too many failures from this address, or of this device",
         ScopeMismatch "scope-mismatch" "the device token does not carry the scopes asked for",
         TokenMismatch "token-mismatch" "the token is wrong",
         TokenMissing "token-missing" "no token was sent",

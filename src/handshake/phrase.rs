@@ -214,7 +214,7 @@ fn of_auth_failure(failure: AuthFailure) -> Option<&'static str> {
         AuthFailure::PasswordMismatch => "a wrong password was sent",
         AuthFailure::PasswordMissing => "no password was sent",
         AuthFailure::PasswordNotConfigured => "the mode is `password`, and none is configured",
-        AuthFailure::RateLimited => "too many failures from this address",
+        AuthFailure::RateLimited => "too many failures from this address, or of this device",
         AuthFailure::ScopeMismatch => {
             "the token of this device does not carry the scopes asked for"
         }

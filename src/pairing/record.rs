@@ -154,6 +154,13 @@ impl Record {
             .get(role)
             .filter(|token| token.revoked_at_ms.is_none() && &*token.role == role)
     }
+
+    /// Whether it has a token that is not revoked, of any role.
+    #[must_use]
+    pub fn has_token(&self) -> bool {
+        let mut tokens = self.tokens.iter().flat_map(|tokens| tokens.iter());
+        tokens.any(|(role, _)| self.token(role).is_some())
+    }
 }
 
 /// By how much clocks are set back, in milliseconds, when they are only put right; and by how much

@@ -204,11 +204,14 @@ impl State {
         let time_ms = self.now_ms;
         self.now_ms += 1;
         let (limiter, standings) = (&self.limiter, &self.standings);
+        let mut counted = None;
         let remember = |upgrade: &Upgrade, presented: &Presented| {
             let standing = presented.device_id().and_then(|id| standings.get(id));
-            let subject = upgrade.subject(gate.settings);
+            let standing = standing.cloned().unwrap_or_default();
+            let subject = upgrade.subject(gate.settings, presented, &standing);
             let locks = limiter.locks(&subject, time_ms);
-            (standing.cloned().unwrap_or_default(), locks)
+            counted = Some(subject);
+            (standing, locks)
         };
         let judged = with_fresh(&mut self.made, |fresh| {
             judge(gate, sent, time_ms, remember, fresh)
@@ -223,7 +226,7 @@ impl State {
                 let admission = *admission;
                 self.write(&admission.change);
                 let mut out = self.answer(gate, row, step, &admission.reply);
-                if self.held_back(gate.settings, &admission) {
+                if counted.is_some_and(|subject| self.held_back(&subject, &admission)) {
                     out = outcome::of_silence();
                 }
                 if let Some(permit) = &admission.permit {
@@ -246,10 +249,8 @@ impl State {
 
     /// Counts what became of the credentials; whether the answer comes too late for the
     /// recorder.
-    fn held_back(&mut self, settings: &Settings, admission: &Admission) -> bool {
-        let facts = &admission.facts;
-        let subject = Subject::of(settings, facts.client_ip, &facts.origin, &[]);
-        let delay_ms = self.limiter.settle(&subject, &admission.steps, self.now_ms);
+    fn held_back(&mut self, subject: &Subject, admission: &Admission) -> bool {
+        let delay_ms = self.limiter.settle(subject, &admission.steps, self.now_ms);
         self.now_ms += delay_ms.min(PATIENCE_MS);
         delay_ms >= PATIENCE_MS
     }

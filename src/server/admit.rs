@@ -118,7 +118,8 @@ pub(super) async fn admit(
             None => Ok(Default::default()),
         };
         let (standing, version) = loaded.map_err(|error| seen.failed(error))?;
-        let subject = upgrade.subject(&snapshot.settings);
+        let subject = upgrade.subject(&snapshot.settings, presented, &standing);
+        let subject = shared.held(subject, upgrade);
         let locks = lock(&shared.limiter).locks(&subject, steady_ms);
         let remembered = Remembered {
             locks,

@@ -60,7 +60,7 @@ struct Entered {
     /// When it is to be admitted at the latest.
     deadline: Instant,
     /// One of those that its client may have waiting.
-    _place: Place,
+    place: Place,
 }
 
 /// What a request for a WebSocket leaves for the connection that goes on with it.
@@ -252,7 +252,7 @@ async fn enter(
                 judged_by,
                 nonce,
                 deadline,
-                _place: place,
+                place,
             }))
         }
         Taken::Through(upgraded, through) => {
@@ -367,7 +367,7 @@ pub(super) fn guarded(
     let snapshot = shared.snapshot();
     let refuse = |reason: HttpReason, guard: Option<&RefusedUpgrade>| {
         let whose = Address::of_client(
-            socket,
+            socket.transport,
             handshake::at_upgrade(&snapshot.settings, socket, head).client_ip,
         );
         let agent = head.values("user-agent").next().map(|(_, agent)| agent);
@@ -407,7 +407,8 @@ pub(super) fn guarded(
 
 /// Whose connection it is.
 pub(super) fn whose(upgrade: &Upgrade) -> Address {
-    Address::of_client(upgrade.socket(), upgrade.facts().client_ip)
+    let facts = upgrade.facts();
+    Address::of_client(facts.transport, facts.client_ip)
 }
 
 /// A session, and what it is served over.
@@ -427,7 +428,7 @@ async fn be_admitted(shared: &Arc<Shared>, entered: Entered) -> Option<Admitted>
         connection,
         nonce,
         deadline,
-        _place,
+        place,
     } = entered;
     let asked = event("connect.challenge", &challenge(&nonce, now_ms(), &[]));
     let first = timeout_at(deadline, async {
@@ -448,6 +449,7 @@ async fn be_admitted(shared: &Arc<Shared>, entered: Entered) -> Option<Admitted>
                 connection,
                 nonce,
                 began,
+                place,
             };
             return decide(shared, entered, &message, deadline).await;
         }
@@ -474,6 +476,7 @@ struct Presenting {
     connection: Connection,
     nonce: Text,
     began: Instant,
+    place: Place,
 }
 
 /// Decision and answer.
@@ -490,6 +493,7 @@ async fn decide(
         connection,
         nonce,
         began,
+        place,
     } = presenting;
     let time_ms = now_ms();
     let arrived = Arrived {
@@ -550,13 +554,15 @@ async fn decide(
     let line = record.decided(&line, &admission, reply, &snapshot, took);
     if delay_ms > 0 {
         let delay = Duration::from_millis(delay_ms.unsigned_abs());
+        place.hold(delay);
         tokio::select! {
             () = sleep(delay) => {}
             // Without an answer: it is not to be had sooner by an end.
             () = shared.stops() => return None,
         }
     }
-    let (Reply::Admitted(admitted), Some(permit)) = (reply, admission.permit) else {
+    let (Reply::Admitted(admitted), Some(permit), Some(line)) = (reply, admission.permit, line)
+    else {
         refuse(websocket, reply, deadline).await;
         return None;
     };

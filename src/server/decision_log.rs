@@ -40,7 +40,8 @@ const STRANGERS_PART: u64 = 4;
 pub(super) enum Share {
     /// All of it.
     Whole,
-    /// A stranger's: it is of a connection that nothing was decided of.
+    /// A stranger's: it is of a connection that nothing was decided of, or that was refused and
+    /// proved no secret.
     Stranger,
     /// A stranger's: it says that so many had no line.
     LeftOut(u64),

@@ -10,7 +10,8 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{broadcast, watch};
 use tokio::task::spawn_blocking;
 
-use super::clock::{NoRandomness, now_ms, uuid};
+use super::clock::{NoRandomness, now_ms, steady_ms, uuid};
+use super::connection::whose;
 use super::decision_log::DecisionLog;
 use super::fault::joined;
 use super::methods::{Methods, NoOther};
@@ -23,7 +24,8 @@ use super::snapshot::Snapshot;
 use super::tls::Certificates;
 use super::unadmitted::Unadmitted;
 use super::waiting::Waiting;
-use crate::auth::limiter::{LONGEST_DELAY_MS, Limiter};
+use crate::admission::Upgrade;
+use crate::auth::limiter::{LONGEST_DELAY_MS, Limiter, Subject};
 use crate::config::Limits;
 use crate::facts::Text;
 use crate::host::interface::{interfaces, own_addresses};
@@ -209,7 +211,8 @@ impl Gateway {
     pub fn put(&self, policy: Policy, settings: Settings) {
         let shared = &self.0;
         if shared.snapshot.load().settings.auth.rate_limit != settings.auth.rate_limit {
-            *lock(&shared.limiter) = Limiter::of(&settings);
+            let mut before = std::mem::replace(&mut *lock(&shared.limiter), Limiter::of(&settings));
+            shared.record.metrics.limiter_counted(&before.take_counts());
         }
         let before = shared.snapshot.swap(Arc::new(Snapshot {
             policy,
@@ -270,6 +273,30 @@ impl Shared {
         let mut retired = lock(&self.retired);
         let gone = retired.extract_if(.., |snapshot| Arc::strong_count(snapshot) == 1);
         gone.collect()
+    }
+
+    /// How the guesses of a connection are counted, by how many refusals of its address are held
+    /// back already.
+    pub(super) fn held(&self, subject: Subject, upgrade: &Upgrade) -> Subject {
+        match self.waiting.holds_most(whose(upgrade)) {
+            true => subject.not_held(),
+            false => subject,
+        }
+    }
+
+    /// What is counted, as text.
+    pub(super) fn metrics_page(&self) -> String {
+        let metrics = &self.record.metrics;
+        let (counts, remembered) = {
+            let mut limiter = lock(&self.limiter);
+            (limiter.take_counts(), limiter.remembered(steady_ms()))
+        };
+        metrics.limiter_counted(&counts);
+        metrics.limiter_remembers(&remembered);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            metrics.tasks(runtime.metrics().num_alive_tasks());
+        }
+        self.record.metrics_page()
     }
 
     /// What connections are judged by now.

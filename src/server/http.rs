@@ -168,11 +168,7 @@ pub(super) fn page(shared: &Shared, socket: &Socket, request: &Request<Incoming>
                 &json!({ "ready": false, "why": why }),
             ),
         },
-        "/metrics" if metrics => body(
-            StatusCode::OK,
-            metrics::CONTENT_TYPE,
-            shared.record.metrics_page(),
-        ),
+        "/metrics" if metrics => body(StatusCode::OK, metrics::CONTENT_TYPE, shared.metrics_page()),
         _ => nothing(),
     }
 }

@@ -173,7 +173,7 @@ impl Gateway {
         };
         let record = &shared.record;
         let line = record.decided(&line, &admission, reply, &snapshot, took);
-        let (Reply::Admitted(_), Some(permit)) = (reply, admission.permit) else {
+        let (Reply::Admitted(_), Some(permit), Some(line)) = (reply, admission.permit, line) else {
             return Err(refused(reply));
         };
         let begun = Begun {

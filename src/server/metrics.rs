@@ -14,6 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::auth::limiter::{By, Counts, Guess, Remembered};
 use crate::facts::word::words;
 use crate::journal::{Finish, http_reason};
 use crate::verdict::{Verdict, VerdictKind};
@@ -56,6 +57,18 @@ words! {
 /// A family of counters with one label, or with two.
 type One = Family<[(&'static str, &'static str); 1], Counter>;
 type Two = Family<[(&'static str, &'static str); 2], Counter>;
+/// A family of gauges with one label.
+type Now = Family<[(&'static str, &'static str); 1], Gauge>;
+
+/// A connection that is served; it is no more when this is dropped.
+#[derive(Debug)]
+pub struct Served(Gauge);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
 
 /// All that is counted.
 #[derive(Debug)]
@@ -65,7 +78,16 @@ pub struct Metrics {
     handshakes: One,
     handshake_seconds: Histogram,
     http_refusals: Two,
+    connections: Gauge,
     connections_refused: One,
+    tasks: Gauge,
+    auth_failures: One,
+    auth_not_tried: One,
+    auth_lockouts: One,
+    auth_sources: Now,
+    auth_locks: Now,
+    auth_sources_forgotten: Counter,
+    auth_no_room: Counter,
     sessions: Gauge,
     sessions_ended: One,
     requests_waiting: Gauge,
@@ -93,7 +115,16 @@ impl Metrics {
             handshakes: Family::default(),
             handshake_seconds: Histogram::new(BOUNDS),
             http_refusals: Family::default(),
+            connections: Gauge::default(),
             connections_refused: Family::default(),
+            tasks: Gauge::default(),
+            auth_failures: Family::default(),
+            auth_not_tried: Family::default(),
+            auth_lockouts: Family::default(),
+            auth_sources: Family::default(),
+            auth_locks: Family::default(),
+            auth_sources_forgotten: Counter::default(),
+            auth_no_room: Counter::default(),
             sessions: Gauge::default(),
             sessions_ended: Family::default(),
             requests_waiting: Gauge::default(),
@@ -105,6 +136,7 @@ impl Metrics {
             panics: Counter::default(),
         };
         metrics.register();
+        metrics.register_limiter();
         metrics.begin_at_zero();
         metrics
     }
@@ -133,6 +165,16 @@ impl Metrics {
             "http_refusals",
             "Requests that were answered over HTTP in place of a WebSocket, by status and reason",
             self.http_refusals.clone(),
+        );
+        all.register(
+            "connections",
+            "Connections that are served, admitted or not",
+            self.connections.clone(),
+        );
+        all.register(
+            "tasks",
+            "Tasks of the runtime that are alive",
+            self.tasks.clone(),
         );
         all.register(
             "connections_refused",
@@ -182,6 +224,45 @@ impl Metrics {
         );
     }
 
+    fn register_limiter(&mut self) {
+        let all = &mut self.registry;
+        all.register(
+            "auth_failures",
+            "Wrong credentials that counted, by what was guessed",
+            self.auth_failures.clone(),
+        );
+        all.register(
+            "auth_not_tried",
+            "Credentials that were not looked at, since too many had failed, by what they were",
+            self.auth_not_tried.clone(),
+        );
+        all.register(
+            "auth_lockouts",
+            "Sources that were locked out, by what they are told apart by",
+            self.auth_lockouts.clone(),
+        );
+        all.register(
+            "auth_sources",
+            "Sources that failed and are remembered",
+            self.auth_sources.clone(),
+        );
+        all.register(
+            "auth_locks",
+            "Sources that are locked out now",
+            self.auth_locks.clone(),
+        );
+        all.register(
+            "auth_sources_forgotten",
+            "Sources that were forgotten early, to make room for others",
+            self.auth_sources_forgotten.clone(),
+        );
+        all.register(
+            "auth_no_room",
+            "Wrong credentials of sources that there was no room for",
+            self.auth_no_room.clone(),
+        );
+    }
+
     /// Families whose labels are few say all of them from the start, so that a rate is one.
     fn begin_at_zero(&self) {
         let admitting = VerdictKind::ALL.iter().filter(|kind| kind.admits());
@@ -193,12 +274,16 @@ impl Metrics {
             (&self.handshakes, "outcome", Outcome::WORDS),
             (&self.connections_refused, "limit", Limit::WORDS),
             (&self.sessions_ended, "reason", Finish::WORDS),
+            (&self.auth_failures, "guess", Guess::WORDS),
+            (&self.auth_not_tried, "guess", Guess::WORDS),
+            (&self.auth_lockouts, "by", By::WORDS),
         ];
         for (family, label, words) in families {
             for word in words {
                 drop(family.get_or_create(&[(label, word.name)]));
             }
         }
+        self.limiter_remembers(&Remembered::default());
         for result in ["ok", "failed"] {
             drop(self.reloads.get_or_create(&[("result", result)]));
             for over in Over::WORDS {
@@ -245,6 +330,54 @@ impl Metrics {
     pub fn limited(&self, limit: Limit) {
         let labels = [("limit", limit.name())];
         self.connections_refused.get_or_create(&labels).inc();
+    }
+
+    /// A connection is served, for as long as what this gives is kept.
+    #[must_use]
+    pub fn connection_began(&self) -> Served {
+        self.connections.inc();
+        Served(self.connections.clone())
+    }
+
+    /// So many tasks are alive now.
+    pub fn tasks(&self, count: usize) {
+        self.tasks.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// What became of credentials since this was told last.
+    pub fn limiter_counted(&self, counts: &Counts) {
+        let by_guess = [
+            (&self.auth_failures, &counts.failed),
+            (&self.auth_not_tried, &counts.locked),
+        ];
+        for (family, counts) in by_guess {
+            for (guess, count) in counts {
+                let labels = [("guess", guess.name())];
+                family.get_or_create(&labels).inc_by(*count);
+            }
+        }
+        for (by, count) in &counts.lockouts {
+            let labels = [("by", by.name())];
+            self.auth_lockouts.get_or_create(&labels).inc_by(*count);
+        }
+        self.auth_sources_forgotten.inc_by(counts.forgotten);
+        self.auth_no_room.inc_by(counts.no_room);
+    }
+
+    /// What the limiter remembers now.
+    pub fn limiter_remembers(&self, now: &Remembered) {
+        let all = [
+            (&self.auth_sources, &now.sources),
+            (&self.auth_locks, &now.locks),
+        ];
+        for (family, counts) in all {
+            for by in By::ALL {
+                let count = counts.get(by).copied().unwrap_or_default();
+                let labels = [("by", by.name())];
+                let gauge = family.get_or_create(&labels);
+                gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+            }
+        }
     }
 
     /// A session began.
@@ -350,6 +483,23 @@ mod tests {
         metrics.log_lines_dropped(5);
         metrics.log_lines_left_out(9);
         metrics.panicked();
+        let gone = metrics.connection_began();
+        let _served = metrics.connection_began();
+        drop(gone);
+        metrics.tasks(5);
+        let counts = Counts {
+            failed: [(Guess::Shared, 4)].into(),
+            locked: [(Guess::DeviceToken, 2)].into(),
+            lockouts: [(By::Address, 1)].into(),
+            forgotten: 6,
+            no_room: 8,
+        };
+        metrics.limiter_counted(&counts);
+        metrics.limiter_counted(&counts);
+        metrics.limiter_remembers(&Remembered {
+            sources: [(By::Address, 3)].into(),
+            locks: [(By::Address, 2)].into(),
+        });
         let page = metrics.encode();
         for line in [
             "gw_decisions_total{verdict=\"approve\",reason=\"none\"} 1",
@@ -373,6 +523,17 @@ mod tests {
             "gw_decision_log_lines_dropped_total 7",
             "gw_decision_log_lines_left_out_total 9",
             "gw_panics_total 1",
+            "gw_connections 1",
+            "gw_tasks 5",
+            "gw_auth_failures_total{guess=\"shared-secret\"} 8",
+            "gw_auth_failures_total{guess=\"bootstrap-token\"} 0",
+            "gw_auth_not_tried_total{guess=\"device-token\"} 4",
+            "gw_auth_lockouts_total{by=\"address\"} 2",
+            "gw_auth_sources{by=\"address\"} 3",
+            "gw_auth_sources{by=\"device\"} 0",
+            "gw_auth_locks{by=\"address\"} 2",
+            "gw_auth_sources_forgotten_total 12",
+            "gw_auth_no_room_total 16",
         ] {
             assert!(page.lines().any(|told| told == line), "{line}\n{page}");
         }
@@ -397,6 +558,6 @@ mod tests {
             .lines()
             .filter(|line| line.starts_with("# HELP gw_"))
             .count();
-        assert_eq!(help, 14);
+        assert_eq!(help, 23);
     }
 }

@@ -1,7 +1,7 @@
 //! A request for any WebSocket server behind the gateway: decided by its head, sent on there, and
 //! only then answered.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hyper::Request;
@@ -40,8 +40,8 @@ pub(super) struct Asking {
     connection: Connection,
     head: Head,
     bearer: Bearer,
-    /// One of those that its client may have waiting.
-    _place: Place,
+    /// One of those that its client may have waiting, until it waits for a refusal.
+    place: Mutex<Option<Place>>,
 }
 
 /// A client that is admitted, and its connection to the server behind.
@@ -125,7 +125,7 @@ impl Asking {
             upgrade,
             head,
             bearer,
-            _place: place,
+            place: Mutex::new(Some(place)),
         })
     }
 
@@ -178,13 +178,17 @@ impl Asking {
         untold.told = true;
         if delay_ms > 0 {
             let delay = Duration::from_millis(delay_ms.unsigned_abs());
+            if let Some(place) = lock(&self.place).take() {
+                place.hold(delay);
+            }
             tokio::select! {
                 () = sleep(delay) => {}
                 // It is not to be had sooner by an end.
                 () = shared.stops() => return Err(closed(&connection.id)),
             }
         }
-        let (Some(Ok(Passed { link, subprotocol })), Some(permit)) = (passed, admission.permit)
+        let (Some(Ok(Passed { link, subprotocol })), Some(permit), Some(line)) =
+            (passed, admission.permit, line)
         else {
             return Err(match reply {
                 Reply::Http(refusal) => http::refused(refusal, &connection.id),
@@ -219,7 +223,9 @@ impl Asking {
     /// The decision, counted; and how long its answer is to be held back.
     fn decided(&self, presented: &Presented) -> (Admission, i64) {
         let (gate, steady_ms) = (self.snapshot.gate(), steady_ms());
-        let subject = self.upgrade.subject(gate.settings);
+        let standing = Standing::default();
+        let subject = self.upgrade.subject(gate.settings, presented, &standing);
+        let subject = self.shared.held(subject, &self.upgrade);
         let limiter = &self.shared.limiter;
         let locks = lock(limiter).locks(&subject, steady_ms);
         let admission = admission::plain(gate, &self.upgrade, presented, locks);

@@ -1,7 +1,8 @@
 //! What is told of connections: lines of the log, counts, and the last of them to look at.
 //!
-//! Lines of connections that nothing was decided of are a stranger's to make. They are counted by
-//! address, and kept apart from the others, which stay as long as if there were none of them.
+//! Lines of connections that nothing was decided of are a stranger's to make, and so are those of
+//! connections that were refused and proved no secret. They are counted by address, and kept apart
+//! from the others, which stay as long as if there were none of them.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -15,6 +16,7 @@ use super::snapshot::Snapshot;
 use super::strangers::{LeftOut, Strangers};
 use super::waiting::Address;
 use crate::admission::{Admission, Reply};
+use crate::facts::Auth;
 use crate::journal::{Finish, Line, Unfinished, read};
 use crate::verdict::VerdictKind;
 use crate::wire::reply::HttpReason;
@@ -105,14 +107,19 @@ impl Record {
         self.metrics.encode()
     }
 
-    /// Writes a line of a connection that nothing was decided of, unless its address has as many
-    /// as may be.
-    fn put_strangers(&self, whose: Address, line: &Line, snapshot: Option<&Arc<Snapshot>>) {
+    /// Writes a line of a stranger's connection, unless its address has as many as may be.
+    fn put_strangers(
+        &self,
+        whose: Address,
+        line: &Line,
+        snapshot: Option<&Arc<Snapshot>>,
+    ) -> Option<Recent> {
         self.tell_left_out(false);
-        match lock(&self.strangers).admits(whose, steady_ms()) {
-            true => drop(self.put(line, snapshot, Share::Stranger)),
-            false => self.metrics.log_lines_left_out(1),
+        let admits = lock(&self.strangers).admits(whose, steady_ms());
+        if !admits {
+            self.metrics.log_lines_left_out(1);
         }
+        admits.then(|| self.put(line, snapshot, Share::Stranger))
     }
 
     /// Says how many lines were left out, once a second is over; or now, where it `ends`.
@@ -145,23 +152,24 @@ impl Record {
         if reason == HttpReason::WaitingSockets {
             self.metrics.limited(Limit::PerAddress);
         }
-        self.put_strangers(whose, line, Some(by));
+        let _ = self.put_strangers(whose, line, Some(by));
     }
 
     /// A first message was refused before any policy was asked.
     pub(super) fn frame_refused(&self, whose: Address, line: &Line) {
         self.metrics.handshake(Outcome::Invalid, None);
-        self.put_strangers(whose, line, None);
+        let _ = self.put_strangers(whose, line, None);
     }
 
     /// A connection ended before it was decided.
     pub(super) fn unfinished(&self, whose: Address, line: &Line, why: Unfinished) {
         tracing::debug!(connection = %line.connection, peer = ?line.remote, "closed before connect: {why}");
         self.metrics.handshake(Outcome::Unfinished, None);
-        self.put_strangers(whose, line, None);
+        let _ = self.put_strangers(whose, line, None);
     }
 
-    /// A connection was decided, and so answered.
+    /// A connection was decided, and so answered. Gives its line, which one that is admitted always
+    /// has.
     pub(super) fn decided(
         &self,
         line: &Line,
@@ -169,7 +177,7 @@ impl Record {
         reply: &Reply,
         by: &Arc<Snapshot>,
         took: Duration,
-    ) -> Recent {
+    ) -> Option<Recent> {
         let verdict = admission.decision.verdict;
         self.metrics.decided(verdict);
         let outcome = match (reply, verdict.kind()) {
@@ -200,7 +208,15 @@ impl Record {
             );
         }
         tracing::debug!(connection = %line.connection, "{}", admission.event);
-        self.write(line, Some(by))
+        let facts = &admission.facts;
+        let proved_nothing = matches!(facts.auth, Auth::None | Auth::Failed);
+        match proved_nothing && !verdict.admits() {
+            true => {
+                let whose = Address::of_client(facts.transport, facts.client_ip);
+                self.put_strangers(whose, line, Some(by))
+            }
+            false => Some(self.write(line, Some(by))),
+        }
     }
 
     /// A session ended.

@@ -181,6 +181,7 @@ async fn accept(shared: Arc<Shared>, listener: &Listener, room: Arc<Semaphore>) 
             seat
         });
         let shared = Arc::clone(&shared);
+        let served = shared.record.metrics.connection_began();
         tokio::spawn(async move {
             let _noticed = Noticed(Arc::clone(&shared));
             let mut phase = shared.phase.subscribe();
@@ -189,7 +190,7 @@ async fn accept(shared: Arc<Shared>, listener: &Listener, room: Arc<Semaphore>) 
                 () = connection::serve(Arc::clone(&shared), accepted, place, seat) => {}
                 _ = cut => {}
             }
-            drop(permit);
+            drop((permit, served));
         });
     }
 }

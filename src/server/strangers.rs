@@ -1,6 +1,6 @@
-//! Which lines are written of connections that nothing was decided of: a few of each address a
-//! second, and then how many were left out. Anybody can make such connections, as many as they
-//! like; what was decided is to stay in the log.
+//! Which lines are written of connections that nothing was decided of, or that were refused and
+//! proved no secret: a few of each address a second, and then how many were left out. Anybody can
+//! make such connections, as many as they like; what else was decided is to stay in the log.
 
 use std::collections::BTreeMap;
 

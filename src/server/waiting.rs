@@ -1,13 +1,20 @@
-//! How many connections of one address wait for their admission.
+//! How many connections of one address wait for their admission, and how many for a refusal that is
+//! held back.
+//!
+//! Those are counted apart: whoever fails on purpose, again and again, takes no place from others
+//! at its address. And they are counted for as long as they were to wait, however soon they go: who
+//! would not wait could guess as often as it can connect.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use super::gateway::lock;
 use crate::facts::{self, Transport};
-use crate::handshake::Socket;
 
 /// Whose connections are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,8 +39,8 @@ impl Address {
     }
 
     /// Whose a connection is: its client's, where that is known, or else its peer's.
-    pub(super) fn of_client(socket: &Socket, client: facts::Address) -> Self {
-        match (socket.transport, client.ip()) {
+    pub(super) fn of_client(transport: Transport, client: facts::Address) -> Self {
+        match (transport, client.ip()) {
             (Transport::Tcp, Some(ip)) => Address::of(ip),
             (Transport::Tcp, None) => Address::Unknown,
             (Transport::Unix | Transport::InProcess, _) => Address::Socket,
@@ -53,18 +60,44 @@ impl fmt::Display for Address {
     }
 }
 
+/// Of as many as may wait, how many refusals may be held back.
+const PART: usize = 2;
+
 /// Counts up to a limit for each address.
 #[derive(Debug)]
 pub(super) struct Waiting {
     most: usize,
-    counts: Arc<Mutex<HashMap<Address, usize>>>,
+    counts: Arc<Mutex<Counts>>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    waiting: HashMap<Address, usize>,
+    held: HashMap<Address, usize>,
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug)]
+enum What {
+    Waiting,
+    Held,
 }
 
 /// A place among those that wait; given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
+    what: What,
     address: Address,
-    counts: Arc<Mutex<HashMap<Address, usize>>>,
+    counts: Arc<Mutex<Counts>>,
+}
+
+impl Counts {
+    fn of(&mut self, what: What) -> &mut HashMap<Address, usize> {
+        match what {
+            What::Waiting => &mut self.waiting,
+            What::Held => &mut self.held,
+        }
+    }
 }
 
 impl Waiting {
@@ -78,21 +111,51 @@ impl Waiting {
     /// A place, unless as many as may have one already.
     pub(super) fn enter(&self, address: Address) -> Option<Place> {
         let mut counts = lock(&self.counts);
-        let count = counts.entry(address).or_default();
+        let count = counts.waiting.entry(address).or_default();
         if *count >= self.most {
             return None;
         }
         *count += 1;
         Some(Place {
+            what: What::Waiting,
             address,
             counts: Arc::clone(&self.counts),
         })
+    }
+
+    /// Whether as many refusals of an address are held back as may be.
+    pub(super) fn holds_most(&self, address: Address) -> bool {
+        let held = lock(&self.counts).held.get(&address).copied();
+        held.unwrap_or_default() >= (self.most / PART).max(1)
+    }
+}
+
+impl Place {
+    /// It waits for a refusal now, and counts among those for so long, whatever becomes of it. Only
+    /// from within a Tokio runtime.
+    pub(super) fn hold(self, delay: Duration) {
+        let held = self.held();
+        tokio::spawn(async move {
+            sleep(delay).await;
+            drop(held);
+        });
+    }
+
+    fn held(self) -> Place {
+        let held = Place {
+            what: What::Held,
+            address: self.address,
+            counts: Arc::clone(&self.counts),
+        };
+        *lock(&held.counts).held.entry(held.address).or_default() += 1;
+        held
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut counts = lock(&self.counts);
+        let counts = counts.of(self.what);
         let count = counts.entry(self.address).or_default();
         *count = count.saturating_sub(1);
         if *count == 0 {
@@ -119,6 +182,24 @@ mod tests {
         assert!(waiting.enter(ip("192.0.2.1")).is_none());
         drop((mapped, plain));
         assert!(waiting.enter(ip("2001:db8::4")).is_some());
-        assert_eq!(lock(&waiting.counts).len(), 1);
+        assert_eq!(lock(&waiting.counts).waiting.len(), 1);
+    }
+
+    #[test]
+    fn who_waits_for_a_refusal_takes_no_place_from_others() {
+        let waiting = Waiting::new(2);
+        let ip = |text: &str| Address::of(text.parse().unwrap());
+        let one = || waiting.enter(ip("192.0.2.1")).unwrap();
+        let (first, _second) = (one(), one());
+        assert!(waiting.enter(ip("192.0.2.1")).is_none());
+        let held = first.held();
+        assert!(waiting.holds_most(ip("192.0.2.1")));
+        assert!(!waiting.holds_most(ip("192.0.2.2")));
+        let third = one();
+        assert!(waiting.enter(ip("192.0.2.1")).is_none());
+        drop(held);
+        assert!(!waiting.holds_most(ip("192.0.2.1")));
+        drop(third);
+        assert!(lock(&waiting.counts).held.is_empty());
     }
 }

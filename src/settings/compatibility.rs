@@ -1,8 +1,9 @@
 //! `compatibility`: where releases read or answer the same request differently.
 //!
 //! A default is the newest release's value, or a stricter one; but protocol 3 is spoken too, a
-//! request waits a day, no build of the dashboard is asked for, and a page of this host that fails
-//! waits and is not locked out. A release's own values stand beside its policy, as `policies/openclaw/VERSION.yaml`; nothing here names a release in code.
+//! request waits a day, no build of the dashboard is asked for, a page of this host that fails waits
+//! and is not locked out, and a device that is known is counted by its key. A release's own values
+//! stand beside its policy, as `policies/openclaw/VERSION.yaml`; nothing here names a release in code.
 //! The tables of `docs/settings.md` are made of both.
 
 mod answers;
@@ -88,8 +89,14 @@ pub struct Compatibility {
     /// Whether each page on this host is counted by itself; else all are counted together
     /// (before 2026.4.5).
     pub count_by_origin: bool,
+    /// Whether a device that is known, and has proved its key, is counted by that key, wherever it
+    /// comes from: nobody else can keep it out, and it keeps nobody else out (no release).
+    pub count_by_device: bool,
     /// Whether wrong setup codes count (2026.9).
     pub count_setup_codes: bool,
+    /// Whether a credential that holds makes forgotten what failed before at the address that it
+    /// came from (every release); then whoever holds one can go on guessing another.
+    pub success_forgives: bool,
     /// Whether a loopback client that is never locked out has to wait for its refusal
     /// (2026.9).
     pub delay_loopback: bool,
@@ -150,9 +157,11 @@ impl Default for Compatibility {
             setup_code_first: true,
             discard_flagged_device: false,
             always_limited: true,
-            shared_failures: SharedFailures::Settled,
+            shared_failures: SharedFailures::Counted,
             count_by_origin: true,
+            count_by_device: true,
             count_setup_codes: true,
+            success_forgives: false,
             delay_loopback: true,
             delay_own_pages: true,
             scope_rule: ScopeRule::RoleBound,

@@ -25,7 +25,7 @@ words! {
         PasswordMissing "password-missing" "no password was sent",
         PasswordNotConfigured "password-not-configured" "the gateway asks for a password, and has none",
         ProxyAttributionRequired "proxy-attribution-required" "a proxy that the gateway does not trust sent this on",
-        RateLimited "rate-limited" "too many failed attempts from this address",
+        RateLimited "rate-limited" "too many failed attempts from this address, or of this device",
         RoleNotAllowed "role-not-allowed" "the role asked for may not be had this way",
         ScopeMismatch "scope-mismatch" "the device token does not carry the scopes asked for",
         ScopeNotAllowed "scope-not-allowed" "a scope asked for is unknown, or is not the role's",

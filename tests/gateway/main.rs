@@ -9,6 +9,7 @@
 )]
 
 mod ends;
+mod guesses;
 mod handshakes;
 mod lanes;
 mod limits;

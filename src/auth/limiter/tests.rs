@@ -347,8 +347,19 @@ fn times() -> impl Strategy<Value = i64> {
 fn failed_shared() -> Steps {
     Steps {
         failed: [Some(Guess::Shared), None, None],
-        cleared: [None; 3],
+        ..Steps::default()
     }
+}
+
+fn held(guess: Guess) -> Steps {
+    Steps {
+        cleared: [Some(guess), None, None],
+        ..Steps::default()
+    }
+}
+
+fn device(number: usize) -> Text {
+    format!("device {number}").as_str().into()
 }
 
 #[test]
@@ -387,12 +398,47 @@ fn a_refusal_on_this_host_comes_slower_each_time() {
         .collect();
     assert_eq!(delays, [250, 500, 1_000, 2_000, 4_000, 5_000, 5_000]);
     assert_eq!(limiter.locks(&subject, 7), Locks::default());
-    let right = Steps {
-        failed: [None; 3],
-        cleared: [Some(Guess::Shared), None, None],
-    };
+    let right = held(Guess::Shared);
     assert_eq!(limiter.settle(&subject, &right, 8), 0);
-    assert_eq!(limiter.settle(&subject, &failed, 9), 250);
+    assert_eq!(limiter.settle(&subject, &failed, 9), 5_000);
+    // As releases have it, what holds makes forgotten what failed.
+    let forgiving = self::settings(json!({}), json!({ "successForgives": true }));
+    let subject = Subject::of(&forgiving, ip([127, 0, 0, 1]), &Origin::absent(), &[]);
+    assert_eq!(limiter.settle(&subject, &right, 10), 0);
+    assert_eq!(limiter.settle(&subject, &failed, 11), 250);
+}
+
+/// A device is never slowed down by what it guesses beside its own token, since nothing is refused;
+/// that it cannot go on guessing is seen to otherwise.
+#[test]
+fn on_this_host_a_device_guesses_no_secret_beside_its_own_token_without_end() {
+    let settings = settings(json!({}), json!({}));
+    let local = || Subject::of(&settings, ip([127, 0, 0, 1]), &Origin::absent(), &[]);
+    let known = local().known_as(Some(&device(1)), &settings);
+    let beside = Steps {
+        failed: [Some(Guess::Shared), None, None],
+        ..held(Guess::DeviceToken)
+    };
+    let mut limiter = Limiter::new(LIMIT);
+    for _ in 0..LIMIT.max_attempts {
+        assert_eq!(limiter.locks(&known, 0), Locks::default());
+        assert_eq!(limiter.settle(&known, &beside, 0), 0);
+    }
+    let shared = Some(LIMIT.lockout_ms);
+    assert_eq!(
+        limiter.locks(&known, 0),
+        Locks {
+            shared,
+            ..Locks::default()
+        }
+    );
+    let other = local().known_as(Some(&device(2)), &settings);
+    for subject in [local(), other] {
+        assert_eq!(limiter.locks(&subject, 0), Locks::default());
+    }
+    // What it is refused for it waits for, as everybody here.
+    assert_eq!(limiter.settle(&known, &failed_shared(), 0), 250);
+    assert_eq!(limiter.settle(&local(), &failed_shared(), 0), 500);
 }
 
 #[test]
@@ -511,9 +557,10 @@ fn when_a_wrong_shared_secret_counts() {
         device_token,
         setup_code: Trial::None,
     };
-    let counted = |rule, tried: Tried| {
+    let counted = |rule, success_forgives, tried: Tried| {
         let compatibility = Compatibility {
             shared_failures: rule,
+            success_forgives,
             ..Compatibility::default()
         };
         let steps = steps(&tried, &compatibility);
@@ -523,10 +570,11 @@ fn when_a_wrong_shared_secret_counts() {
         )
     };
     use SharedFailures::{Counted, Hidden, Settled};
-    use Trial::{Failed, Held, None};
+    use Trial::{Failed, Held, Locked, None};
     for (rule, shared, device, expected) in [
         (Hidden, Failed, None, (true, false)),
         (Hidden, Failed, Failed, (false, false)),
+        (Hidden, Failed, Locked, (true, false)),
         (Counted, Failed, Failed, (true, false)),
         (Counted, Failed, Held, (false, true)),
         (Counted, None, Held, (false, false)),
@@ -537,8 +585,291 @@ fn when_a_wrong_shared_secret_counts() {
         (Settled, None, None, (false, false)),
     ] {
         let tried = tried(shared, device);
-        assert_eq!(counted(rule, tried), expected, "{rule} {tried:?}");
+        assert_eq!(counted(rule, true, tried), expected, "{rule} {tried:?}");
     }
+    let beside = tried(Failed, Held);
+    assert_eq!(counted(Counted, false, beside), (true, false));
+    let locked = steps(&tried(Locked, Locked), &Compatibility::default());
+    let both = [Some(Guess::Shared), Some(Guess::DeviceToken), Option::None];
+    assert_eq!(locked.locked, both);
+}
+
+/// Whoever is where, as whom, and what became of what it sent.
+#[derive(Clone, Debug)]
+struct Try {
+    address: u8,
+    /// By which device it is known.
+    device: Option<usize>,
+    shared: Trial,
+    device_token: Trial,
+    setup_code: Trial,
+    passed_ms: i64,
+}
+
+const DEVICES: usize = 3;
+const ADDRESSES: u8 = 3;
+
+fn tries() -> impl Strategy<Value = Vec<Try>> {
+    let trial = || {
+        prop_oneof![
+            2 => Just(Trial::None),
+            3 => Just(Trial::Failed),
+            1 => Just(Trial::Held),
+        ]
+    };
+    let device = proptest::option::of(0..DEVICES);
+    let one = (0..ADDRESSES, device, trial(), trial(), trial(), 0i64..40);
+    let one = one.prop_map(
+        |(address, device, shared, device_token, setup_code, passed_ms)| Try {
+            address,
+            device,
+            shared,
+            device_token,
+            setup_code,
+            passed_ms,
+        },
+    );
+    proptest::collection::vec(one, 0..80)
+}
+
+impl Try {
+    fn subject(&self, settings: &Settings) -> Subject {
+        let ip = ip([10, 0, 0, self.address]);
+        Subject::of(settings, ip, &Origin::absent(), &[])
+            .known_as(self.device.map(device).as_ref(), settings)
+    }
+
+    /// What a server would find: what is locked is not looked at.
+    fn tried(&self, locks: Locks) -> Tried {
+        let found = |sent: Trial, lock: Option<i64>| match (sent, lock) {
+            (Trial::None, _) => Trial::None,
+            (_, Some(_)) => Trial::Locked,
+            (sent, None) => sent,
+        };
+        Tried {
+            shared: found(self.shared, locks.shared),
+            device_token: found(self.device_token, locks.device_token),
+            setup_code: found(self.setup_code, locks.setup_code),
+        }
+    }
+}
+
+/// Everybody that there is: each stranger, and each device at each address.
+fn everybody(settings: &Settings) -> Vec<(u8, Option<usize>, Subject)> {
+    let devices = || (0..DEVICES).map(Some).chain([None]);
+    let all = (0..ADDRESSES).flat_map(|address| devices().map(move |device| (address, device)));
+    let one = |(address, device)| {
+        let nothing = Trial::None;
+        let (shared, device_token, setup_code) = (nothing, nothing, nothing);
+        let one = Try {
+            address,
+            device,
+            shared,
+            device_token,
+            setup_code,
+            passed_ms: 0,
+        };
+        (address, device, one.subject(settings))
+    };
+    all.map(one).collect()
+}
+
+/// Goes through them by a limiter; gives what everybody may not guess in the end.
+fn gone_through(tries: &[Try], settings: &Settings) -> Vec<(u8, Option<usize>, Locks)> {
+    let (mut limiter, mut now_ms) = (Limiter::new(LIMIT), 0);
+    for one in tries {
+        now_ms += one.passed_ms;
+        let subject = one.subject(settings);
+        let tried = one.tried(limiter.locks(&subject, now_ms));
+        limiter.settle(&subject, &steps(&tried, &settings.compatibility), now_ms);
+    }
+    let everybody = everybody(settings).into_iter();
+    let locks = |(address, device, subject)| (address, device, limiter.locks(&subject, now_ms));
+    everybody.map(locks).collect()
+}
+
+proptest! {
+    /// The whole of it against a list of all failures, each under the one name that it counts by.
+    #[test]
+    fn each_guess_counts_by_one_name(tries in tries()) {
+        let settings = settings(json!({}), json!({}));
+        let (mut limiter, mut twin) = (Limiter::new(LIMIT), Twin::default());
+        let mut now_ms = 0;
+        // A device by its name wherever it is, except for what strangers send.
+        let named = |address: u8, device: Option<usize>, guess| Key {
+            guess,
+            source: match device {
+                Some(number) if guess != Guess::SetupCode => Source::Device(self::device(number)),
+                _ => Source::Client([10, 0, 0, address].into()),
+            },
+        };
+        for one in tries {
+            now_ms += one.passed_ms;
+            let subject = one.subject(&settings);
+            let tried = one.tried(limiter.locks(&subject, now_ms));
+            limiter.settle(&subject, &steps(&tried, &settings.compatibility), now_ms);
+            let sent = [
+                (Guess::Shared, tried.shared),
+                (Guess::DeviceToken, tried.device_token),
+                (Guess::SetupCode, tried.setup_code),
+            ];
+            for (guess, became) in sent {
+                let key = named(one.address, one.device, guess);
+                match became {
+                    Trial::Failed => twin.failed(&key, now_ms),
+                    // Forgiven to a device only, and of what it proved.
+                    Trial::Held if matches!(key.source, Source::Device(_)) => twin.succeeded(&key),
+                    Trial::Held | Trial::Locked | Trial::None => {}
+                }
+            }
+            for (address, device, subject) in everybody(&settings) {
+                let locked = |guess| twin.locked_for(&named(address, device, guess), now_ms);
+                let expected = Locks {
+                    shared: locked(Guess::Shared),
+                    device_token: locked(Guess::DeviceToken),
+                    setup_code: locked(Guess::SetupCode),
+                };
+                prop_assert_eq!(limiter.locks(&subject, now_ms), expected);
+            }
+        }
+    }
+
+    /// Whatever anybody else does, a device may guess as if it were alone.
+    #[test]
+    fn nobody_locks_out_a_device_but_itself(tries in tries(), which in 0..DEVICES) {
+        let settings = settings(json!({}), json!({}));
+        let mut alone = tries.clone();
+        let mut waited_ms = 0;
+        alone.retain_mut(|one| {
+            waited_ms += one.passed_ms;
+            let stays = one.device == Some(which);
+            if stays {
+                one.passed_ms = std::mem::take(&mut waited_ms);
+            }
+            stays
+        });
+        // The time that passes last passes for it, too.
+        let last = Try { device: None, shared: Trial::None, device_token: Trial::None,
+            setup_code: Trial::None, address: 0, passed_ms: waited_ms };
+        alone.push(last);
+        let own = |all: Vec<(u8, Option<usize>, Locks)>| -> Vec<[Option<i64>; 2]> {
+            let own = all.into_iter().filter(|(_, device, _)| *device == Some(which));
+            own.map(|(.., locks)| [locks.shared, locks.device_token]).collect()
+        };
+        prop_assert_eq!(own(gone_through(&tries, &settings)), own(gone_through(&alone, &settings)));
+    }
+
+    /// What held, at any time and whoever's it was, makes no stranger's guess free again.
+    #[test]
+    fn a_success_washes_no_address(tries in tries()) {
+        let settings = settings(json!({}), json!({}));
+        let mut without = tries.clone();
+        for one in &mut without {
+            for trial in [&mut one.shared, &mut one.device_token, &mut one.setup_code] {
+                if *trial == Trial::Held {
+                    *trial = Trial::None;
+                }
+            }
+        }
+        let strangers = |all: Vec<(u8, Option<usize>, Locks)>| -> Vec<Locks> {
+            let strangers = all.into_iter().filter(|(_, device, _)| device.is_none());
+            strangers.map(|(.., locks)| locks).collect()
+        };
+        prop_assert_eq!(
+            strangers(gone_through(&tries, &settings)),
+            strangers(gone_through(&without, &settings))
+        );
+    }
+}
+
+/// Where there is no room to count another device by its key, it is counted by its address, and
+/// not locked out for want of room.
+#[test]
+fn a_device_too_many_is_counted_by_its_address() {
+    let settings = settings(json!({}), json!({}));
+    let of = |number, host| {
+        Subject::of(&settings, ip([192, 0, 2, host]), &Origin::absent(), &[])
+            .known_as(Some(&device(number)), &settings)
+    };
+    let mut limiter = Limiter::new(RateLimit {
+        window_ms: 10_000,
+        lockout_ms: 10_000,
+        ..LIMIT
+    });
+    for number in 0..MOST_KEYS {
+        for _ in 0..LIMIT.max_attempts {
+            limiter.settle(&of(number, 1), &failed_shared(), 0);
+        }
+    }
+    assert_eq!(limiter.len(), MOST_KEYS);
+    let late = of(MOST_KEYS, 1);
+    assert_eq!(limiter.locks(&late, 0), Locks::default());
+    for _ in 0..LIMIT.max_attempts {
+        limiter.settle(&late, &failed_shared(), 0);
+    }
+    assert!(limiter.locks(&late, 0).shared.is_some());
+    assert!(limiter.locks(&of(MOST_KEYS + 1, 1), 0).shared.is_some());
+    assert_eq!(limiter.locks(&of(MOST_KEYS + 1, 2), 0), Locks::default());
+    assert_eq!(limiter.len(), MOST_KEYS + 1);
+}
+
+/// This host has sixteen million loopback addresses; who fails from all of them locks out nobody who
+/// comes from the one that everybody uses, and no page.
+#[test]
+fn loopback_addresses_without_end_lock_out_no_one_else() {
+    let loopback = |number: usize| {
+        let number = u32::try_from(number).unwrap();
+        of(Source::Client(Ipv4Addr::from(0x7f00_0002 + number).into()))
+    };
+    let mut limiter = Limiter::new(RateLimit {
+        window_ms: 10_000,
+        lockout_ms: 10_000,
+        ..LIMIT
+    });
+    for number in 0..2 * MOST_KEYS {
+        lock(&mut limiter, &loopback(number), 0);
+    }
+    assert!(limiter.len() <= MOST_KEYS + 1);
+    let network = Check::Locked {
+        retry_after_ms: 10_000,
+    };
+    assert_eq!(limiter.check(&loopback(3 * MOST_KEYS), 0), network);
+    for key in bystanders() {
+        assert_eq!(limiter.check(&key, 0), Check::Allowed, "{key:?}");
+    }
+}
+
+/// What is counted is told once, and what is remembered as it is.
+#[test]
+fn what_happened_is_told() {
+    let settings = settings(json!({}), json!({}));
+    let stranger = Subject::of(&settings, ip([192, 0, 2, 1]), &Origin::absent(), &[]);
+    let known = stranger.clone().known_as(Some(&device(1)), &settings);
+    let mut limiter = Limiter::new(LIMIT);
+    for _ in 0..LIMIT.max_attempts {
+        limiter.settle(&stranger, &failed_shared(), 0);
+    }
+    limiter.settle(&known, &failed_shared(), 0);
+    let locked = Steps {
+        locked: [Some(Guess::Shared), None, None],
+        ..Steps::default()
+    };
+    limiter.settle(&stranger, &locked, 0);
+    let counts = Counts {
+        failed: [(Guess::Shared, 4)].into(),
+        locked: [(Guess::Shared, 1)].into(),
+        lockouts: [(By::Address, 1)].into(),
+        ..Counts::default()
+    };
+    assert_eq!(limiter.take_counts(), counts);
+    assert_eq!(limiter.take_counts(), Counts::default());
+    let remembered = Remembered {
+        sources: [(By::Address, 1), (By::Device, 1)].into(),
+        locks: [(By::Address, 1)].into(),
+    };
+    assert_eq!(limiter.remembered(0), remembered);
+    let later = limiter.remembered(LIMIT.lockout_ms);
+    assert_eq!(later.locks, [].into());
 }
 
 /// Who fails on purpose on the same link locks out himself, and not everybody there.

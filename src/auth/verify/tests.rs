@@ -350,7 +350,12 @@ fn what_is_locked_is_not_looked_at() {
     assert_eq!((open.auth, open.tried.shared), (Auth::Token, Trial::Held));
     let shut = found(&right, locked(Some(5), Some(5), None));
     assert_eq!(shut.reason, limited);
-    assert_eq!(shut.tried, Tried::default());
+    let unseen = Tried {
+        shared: Trial::Locked,
+        device_token: Trial::Locked,
+        setup_code: Trial::None,
+    };
+    assert_eq!(shut.tried, unseen);
 
     let device = sent(Some("dt"), None, None, None);
     assert_eq!(
