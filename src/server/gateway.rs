@@ -174,6 +174,7 @@ impl Gateway {
         mut options: Options,
     ) -> Result<Self, NoRandomness> {
         let limiter = Mutex::new(Limiter::of(&settings));
+        let record = Record::new(options.log.take(), &settings);
         let started_ms = now_ms();
         Ok(Gateway(Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(Snapshot {
@@ -196,7 +197,7 @@ impl Gateway {
             files: Mutex::new(Files::watching(&options.watched)),
             reloading: tokio::sync::Mutex::default(),
             own_addresses: own_addresses(&interfaces()).into(),
-            record: Record::new(options.log.take()),
+            record,
             options,
             boot_id: uuid()?,
             started_ms,
@@ -210,6 +211,7 @@ impl Gateway {
         if shared.snapshot.load().settings.auth.rate_limit != settings.auth.rate_limit {
             *lock(&shared.limiter) = Limiter::of(&settings);
         }
+        shared.record.covers(&settings);
         let before = shared.snapshot.swap(Arc::new(Snapshot {
             policy,
             settings,

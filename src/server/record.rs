@@ -7,7 +7,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use super::clock::{now_ms, steady_ms};
+use super::covered::Covered;
 use super::decision_log::{DecisionLog, Share};
 use super::gateway::lock;
 use super::metrics::{Limit, Metrics, Outcome};
@@ -16,6 +19,7 @@ use super::strangers::{LeftOut, Strangers};
 use super::waiting::Address;
 use crate::admission::{Admission, Reply};
 use crate::journal::{Finish, Line, Unfinished, read};
+use crate::settings::Settings;
 use crate::verdict::VerdictKind;
 use crate::wire::reply::HttpReason;
 
@@ -32,6 +36,8 @@ pub(super) struct Record {
     pub(super) metrics: Metrics,
     strangers: Mutex<Strangers>,
     recent: Mutex<Lines>,
+    /// What no line has.
+    covered: ArcSwap<Covered>,
 }
 
 /// The last lines, each with its number, the oldest first.
@@ -72,11 +78,18 @@ impl Recent {
 }
 
 impl Record {
-    pub(super) fn new(log: Option<DecisionLog>) -> Self {
-        Record {
+    pub(super) fn new(log: Option<DecisionLog>, settings: &Settings) -> Self {
+        let record = Record {
             log,
             ..Record::default()
-        }
+        };
+        record.covers(settings);
+        record
+    }
+
+    /// No line has the secrets of these settings from now on.
+    pub(super) fn covers(&self, settings: &Settings) {
+        self.covered.store(Arc::new(Covered::of(settings)));
     }
 
     /// Writes a line, and gives it back.
@@ -86,7 +99,7 @@ impl Record {
 
     fn put(&self, line: &Line, snapshot: Option<&Arc<Snapshot>>, share: Share) -> Recent {
         let recent = Recent {
-            text: line.text().into(),
+            text: self.covered.load().cover(line.text()).into(),
             snapshot: snapshot.cloned(),
         };
         if let Some(log) = &self.log {

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
@@ -207,6 +207,17 @@ impl Client {
             calls: 0,
             nonce: String::new(),
         })
+    }
+
+    /// A WebSocket whose request was made and answered already, with what was read behind that.
+    pub(crate) async fn over(stream: impl Io + 'static, read: Vec<u8>) -> Self {
+        let stream: Box<dyn Io> = Box::new(stream);
+        Client {
+            socket: WebSocketStream::from_partially_read(stream, read, Role::Client, None).await,
+            events: VecDeque::new(),
+            calls: 0,
+            nonce: String::new(),
+        }
     }
 
     /// Waits for the challenge.
