@@ -81,9 +81,15 @@ mod tests {
     fn what_only_seems_to_be_there_is_escaped() {
         for (written, shown) in [
             // Letters that show nothing.
-            ("Kim\u{200b}\u{3164}\u{2800}", r"Kim\u{200b}\u{3164}\u{2800}"),
+            (
+                "Kim\u{200b}\u{3164}\u{2800}",
+                r"Kim\u{200b}\u{3164}\u{2800}",
+            ),
             // Cyrillic, Greek and wide letters in Latin words, and by themselves.
-            ("\u{43e}perator l\u{3b1}ptop", r"\u{43e}perator l\u{3b1}ptop"),
+            (
+                "\u{43e}perator l\u{3b1}ptop",
+                r"\u{43e}perator l\u{3b1}ptop",
+            ),
             ("\u{ff4b}im \u{1d5aa}im", r"\u{ff4b}im \u{1d5aa}im"),
             ("Оля laptop", "Оля laptop"),
             ("東京 laptop-2", "東京 laptop-2"),

@@ -27,7 +27,9 @@ impl Covered {
     pub(super) fn of(settings: &Settings) -> Self {
         let auth = &settings.auth;
         let secrets = [auth.token(), auth.password()].into_iter().flatten();
-        let long = secrets.map(Secret::expose).filter(|text| text.len() >= SHORTEST);
+        let long = secrets
+            .map(Secret::expose)
+            .filter(|text| text.len() >= SHORTEST);
         let written = long.filter_map(|text| serde_json::to_string(text).ok());
         let inside = written.filter_map(|text| {
             let inside = text.strip_prefix('"')?.strip_suffix('"')?;
@@ -38,15 +40,15 @@ impl Covered {
 
     /// A line of JSON without them.
     pub(super) fn cover(&self, line: String) -> String {
-        self.0.iter().fold(line, |line, secret| {
-            match secret.find(line.as_bytes()) {
+        self.0
+            .iter()
+            .fold(line, |line, secret| match secret.find(line.as_bytes()) {
                 None => line,
                 Some(_) => {
                     let needle = String::from_utf8_lossy(secret.needle());
                     line.replace(&*needle, COVER)
                 }
-            }
-        })
+            })
     }
 }
 

@@ -4,8 +4,6 @@
 //! `fixtures/attacks/README.md` explains the format to whoever writes a case.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::{fs, str};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -279,15 +277,13 @@ fn root() -> String {
 }
 
 impl Attack {
-    /// Reads a file.
-    pub(crate) fn read(path: &Path) -> Result<Self, String> {
-        let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    /// Reads a file's text.
+    pub(crate) fn parse(name: &str, text: &str) -> Result<Self, String> {
         // By way of JSON, whose words for a step are the keys of a map.
-        let value: Value = serde_yaml::from_str(&text).map_err(|error| error.to_string())?;
-        let mut attack: Attack = serde_json::from_value(value).map_err(|error| error.to_string())?;
-        let name = path.file_stem().and_then(|name| name.to_str());
-        attack.name = name.unwrap_or_default().to_owned();
-        attack.checked()
+        let value: Value = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
+        let attack: Attack = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        let name = name.to_owned();
+        Attack { name, ..attack }.checked()
     }
 
     /// The file, if what it says can fail and can be told.
@@ -340,7 +336,10 @@ impl Attack {
     /// All of these that a case speaks of, as far as they are known before it runs.
     pub(crate) fn specs(&self, case: &Case) -> Result<Vec<Spec>, String> {
         let later = |words: &str| Ok(constant(words).unwrap_or_default());
-        let own = case.holds.iter().chain(case.steps.iter().filter_map(Step::spec));
+        let own = case
+            .holds
+            .iter()
+            .chain(case.steps.iter().filter_map(Step::spec));
         own.map(|own| self.spec(case, own, &later)).collect()
     }
 

@@ -21,7 +21,11 @@ pub(crate) fn page(attacks: &[Attack]) -> String {
                 Beside::Stricter => "stricter",
                 Beside::Alike | Beside::Otherwise => "otherwise",
             };
-            text.push_str(&format!("| {} | {beside} | {} |\n", link(attack), cell(why)));
+            text.push_str(&format!(
+                "| {} | {beside} | {} |\n",
+                link(attack),
+                cell(why)
+            ));
         }
     }
     text.push_str("\n## What the addresses stand for\n\n");
@@ -52,7 +56,9 @@ fn table(attacks: &[&Attack]) -> String {
         for case in &attack.cases {
             let (answers, places) = comes_to(case);
             let what = cell(&case.what);
-            text.push_str(&format!("| {head} | {newest} | {what} | {answers} | {places} |\n"));
+            text.push_str(&format!(
+                "| {head} | {newest} | {what} | {answers} | {places} |\n"
+            ));
             head.clear();
             newest.clear();
         }
@@ -77,7 +83,10 @@ fn comes_to(case: &Case) -> (String, String) {
             Step::Call(call) => (of_call(call), format!("`{}`", call.method)),
             Step::Closed(closed) => of_close(closed),
             Step::Gw(gw) => of_command(gw),
-            Step::Dial(_) | Step::Connect(_) | Step::Knock(_) | Step::Send(_)
+            Step::Dial(_)
+            | Step::Connect(_)
+            | Step::Knock(_)
+            | Step::Send(_)
             | Step::Settings(_) => match step.expected() {
                 Some(expect) => (of_attempt(expect), place(expect.log.as_ref())),
                 None => continue,

@@ -4,6 +4,7 @@
 //! was not to have one, and no secret that was used stands in any log.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -20,7 +21,7 @@ use serde_json::{Map, Value};
 use tokio::net::{TcpSocket, UnixStream};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::case::{Attack, Case, Call, Connect, Dial, Expect, Gw, Knock, Logged, Step};
+use crate::case::{Attack, Call, Case, Connect, Dial, Expect, Gw, Knock, Logged, Step};
 use crate::client::{Client, Closed, Io, Refused, soon};
 use crate::head::{self, Answer};
 use crate::scenario::{Moment, PASSWORD, Spec, TOKEN, WRONG, device_token};
@@ -134,7 +135,9 @@ impl<'a> Run<'a> {
     /// Puts into the store what is remembered before.
     fn hold(&self, specs: &[Spec]) -> Result<(), Wrong> {
         for spec in specs {
-            let remembered = spec.remembered_at(now_ms()).ok_or("a device that is held")?;
+            let remembered = spec
+                .remembered_at(now_ms())
+                .ok_or("a device that is held")?;
             let held: Standing =
                 serde_json::from_value(remembered).map_err(|error| error.to_string())?;
             let id = Identity::named(spec.device.as_deref().unwrap_or_default()).id;
@@ -219,7 +222,8 @@ impl<'a> Run<'a> {
                 self.told(&name, expect);
                 continue;
             }
-            self.present(&name, &spec, None, &knock.more, expect).await?;
+            self.present(&name, &spec, None, &knock.more, expect)
+                .await?;
         }
         Ok(())
     }
@@ -227,7 +231,12 @@ impl<'a> Run<'a> {
     async fn connect(&mut self, connect: &Connect) -> Result<(), Wrong> {
         let spec = self.spec(&connect.spec)?;
         let replayed = match &connect.replays {
-            Some(from) => Some(self.connection(from)?.frame.clone().ok_or("nothing was sent")?),
+            Some(from) => Some(
+                self.connection(from)?
+                    .frame
+                    .clone()
+                    .ok_or("nothing was sent")?,
+            ),
             None => None,
         };
         self.present(&connect.on, &spec, replayed, &connect.more, &connect.expect)
@@ -284,7 +293,9 @@ impl<'a> Run<'a> {
         };
         let socket = socket.unwrap();
         let from = SocketAddr::new(spec.peer, 0);
-        socket.bind(from).map_err(|error| format!("{from}: {error}"))?;
+        socket
+            .bind(from)
+            .map_err(|error| format!("{from}: {error}"))?;
         let stream = socket.connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         match &self.tls {
@@ -292,7 +303,7 @@ impl<'a> Run<'a> {
                 let stream = connector.connect("127.0.0.1", stream).await;
                 Ok(Box::new(stream.map_err(|error| error.to_string())?))
             }
-            _ => Ok(Box::new(stream)),
+            Some(_) | None => Ok(Box::new(stream)),
         }
     }
 
@@ -381,7 +392,8 @@ impl<'a> Run<'a> {
         let code = details["code"].as_str().or(error["code"].as_str());
         let met = match expect {
             Expect {
-                asked: Some(reason), ..
+                asked: Some(reason),
+                ..
             } => code == Some("PAIRING_REQUIRED") && details["reason"] == **reason,
             Expect {
                 refused: Some(expected),
@@ -393,7 +405,9 @@ impl<'a> Run<'a> {
             } => error.is_null() && closed.code == *expected,
             _ => false,
         };
-        wrong_unless(met, || format!("kept out by {error}, closed with {closed:?}"))?;
+        wrong_unless(met, || {
+            format!("kept out by {error}, closed with {closed:?}")
+        })?;
         let close = match code {
             Some("PROTOCOL_MISMATCH") => 1002,
             Some(_) => 1008,
@@ -426,11 +440,15 @@ impl<'a> Run<'a> {
                     self.secrets.insert(token.to_owned());
                 }
                 let expected = self.named_in(expected)?;
-                wrong_unless(holds(&answer, &expected), || format!("answered with {answer}"))
+                wrong_unless(holds(&answer, &expected), || {
+                    format!("answered with {answer}")
+                })
             }
             (Err(error), None, Some(expected)) => {
                 let expected = self.named(expected)?;
-                wrong_unless(error["message"] == *expected, || format!("fails with {error}"))
+                wrong_unless(error["message"] == *expected, || {
+                    format!("fails with {error}")
+                })
             }
             (Ok(answer), _, _) => Err(format!("answered with {answer}")),
             (Err(error), _, _) => Err(format!("fails with {error}")),
@@ -441,6 +459,7 @@ impl<'a> Run<'a> {
         let arguments: Result<Vec<String>, Wrong> =
             gw.run.iter().map(|word| self.named(word)).collect();
         let folder = self.served.folder.path().to_owned();
+        soon("lines of the log", self.written()).await;
         let mut command = Command::new(env!("CARGO_BIN_EXE_gw"));
         command
             .args(arguments?)
@@ -456,22 +475,44 @@ impl<'a> Run<'a> {
         wrong_unless(output.status.code() == Some(gw.exits), || {
             format!("ended with {:?}: {said}", output.status.code())
         })?;
-        let hidden = said.chars().find(|shown| gw::source::is_hidden(*shown) && *shown != '\n');
-        wrong_unless(hidden.is_none(), || format!("it prints {hidden:?}: {said:?}"))?;
+        let hidden = said
+            .chars()
+            .find(|shown| gw::source::is_hidden(*shown) && *shown != '\n');
+        wrong_unless(hidden.is_none(), || {
+            format!("it prints {hidden:?}: {said:?}")
+        })?;
         for secret in &self.secrets {
             wrong_unless(!said.contains(secret), || format!("it prints {secret}"))?;
         }
         self.says(&said, &gw.says, &gw.says_not)
     }
 
+    /// Done when the log has a line of each connection that was answered.
+    async fn written(&self) {
+        let answered = self.connections.values().filter(|one| one.frame.is_some());
+        let ids: Vec<&str> = answered.filter_map(|one| one.id.as_deref()).collect();
+        let file = self.served.folder.path().join("decisions.jsonl");
+        loop {
+            let text = fs::read_to_string(&file).unwrap();
+            if ids.iter().all(|id| text.contains(id)) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     fn says(&self, said: &str, says: &[String], says_not: &[String]) -> Result<(), Wrong> {
         for text in says {
             let text = self.named(text)?;
-            wrong_unless(said.contains(&text), || format!("it does not say `{text}`: {said}"))?;
+            wrong_unless(said.contains(&text), || {
+                format!("it does not say `{text}`: {said}")
+            })?;
         }
         for text in says_not {
             let text = self.named(text)?;
-            wrong_unless(!said.contains(&text), || format!("it says `{text}`: {said}"))?;
+            wrong_unless(!said.contains(&text), || {
+                format!("it says `{text}`: {said}")
+            })?;
         }
         Ok(())
     }
@@ -485,26 +526,37 @@ impl<'a> Run<'a> {
                 tokio::task::yield_now().await;
             }
         };
-        if tokio::time::timeout(crate::client::PATIENCE, settled).await.is_err() {
+        if tokio::time::timeout(crate::client::PATIENCE, settled)
+            .await
+            .is_err()
+        {
             let found = gateway.sessions();
             return Err(format!("{found} sessions in the place of {sessions}"));
         }
         let (waiting, paired) = self.remembered()?;
         let after = &self.case.after;
-        wrong_unless(waiting == after.waiting, || format!("there wait {waiting:?}"))?;
+        wrong_unless(waiting == after.waiting, || {
+            format!("there wait {waiting:?}")
+        })?;
         let expected = after.paired.as_ref().unwrap_or(&before);
         wrong_unless(paired == *expected, || format!("paired are {paired:?}"))?;
         for (standing, _) in self.listed()? {
             let tokens = standing.record.and_then(|record| record.tokens);
             for token in tokens.unwrap_or_default().values() {
                 let carried = token.scopes.iter().find(|scope| {
-                    after.no_token.iter().any(|forbidden| ***scope == **forbidden)
+                    after
+                        .no_token
+                        .iter()
+                        .any(|forbidden| ***scope == **forbidden)
                 });
                 wrong_unless(carried.is_none(), || format!("a token carries {carried:?}"))?;
             }
         }
-        let further: Result<Vec<String>, Wrong> =
-            after.not_logged.iter().map(|text| self.named(text)).collect();
+        let further: Result<Vec<String>, Wrong> = after
+            .not_logged
+            .iter()
+            .map(|text| self.named(text))
+            .collect();
         let mut secrets = std::mem::take(&mut self.secrets);
         secrets.extend(further?);
         let logged = std::mem::take(&mut self.logged);
@@ -533,13 +585,11 @@ impl<'a> Run<'a> {
         for (standing, _) in self.listed()? {
             let name = |id: &str| names.get(id).cloned().unwrap_or_else(|| id.to_owned());
             if let Some(pending) = &standing.pending {
-                let roles: Vec<&str> = pending.asked_roles().collect();
-                let asked = told_scopes(&roles, pending.asked_scopes());
+                let asked = told_scopes(pending.asked_roles(), pending.asked_scopes());
                 waiting.insert(name(&pending.device_id), asked);
             }
             if let Some(record) = &standing.record {
-                let roles: Vec<&str> = record.approved_roles().collect();
-                let has = told_scopes(&roles, record.baseline());
+                let has = told_scopes(record.approved_roles(), record.baseline());
                 paired.insert(name(&record.device_id), has);
             }
         }
@@ -550,7 +600,9 @@ impl<'a> Run<'a> {
     fn names(&self) -> Result<BTreeMap<String, String>, Wrong> {
         let specs = self.attack.specs(self.case)?;
         let names = specs.into_iter().filter_map(|spec| spec.device);
-        Ok(names.map(|name| (Identity::named(&name).id, name)).collect())
+        Ok(names
+            .map(|name| (Identity::named(&name).id, name))
+            .collect())
     }
 
     fn connection(&mut self, name: &str) -> Result<&mut Connection, Wrong> {
@@ -614,7 +666,8 @@ fn settings(all: Map<String, Value>) -> Result<gw::settings::Settings, Wrong> {
         settings: all,
         ..Spec::default()
     };
-    serde_json::from_value(substituted_in(&spec.settings(), &constant)?).map_err(|error| error.to_string())
+    serde_json::from_value(substituted_in(&spec.settings(), &constant)?)
+        .map_err(|error| error.to_string())
 }
 
 fn numbered(name: &str, at: usize, times: usize) -> String {
@@ -624,10 +677,14 @@ fn numbered(name: &str, at: usize, times: usize) -> String {
     }
 }
 
-fn told_scopes(roles: &[&str], scopes: &[Box<str>]) -> String {
-    let mut scopes: Vec<&str> = scopes.iter().map(|scope| &**scope).collect();
-    scopes.sort_unstable();
-    format!("{}: {}", roles.join(" "), scopes.join(" "))
+fn told_scopes<'r>(roles: impl Iterator<Item = &'r str>, scopes: &[Box<str>]) -> String {
+    let in_order = |names: BTreeSet<&str>| names.into_iter().collect::<Vec<_>>().join(" ");
+    let scopes = scopes.iter().map(|scope| &**scope);
+    format!(
+        "{}: {}",
+        in_order(roles.collect()),
+        in_order(scopes.collect())
+    )
 }
 
 /// Whether a value has all that another says: of an array the same elements in the same order.
@@ -649,10 +706,17 @@ fn is_logged(lines: &[Line], id: Option<&str>, expected: &Logged) -> Result<(), 
     let id = id.ok_or("it was told no id")?;
     let kind = expected.kind.as_deref().unwrap_or("decided");
     let named = |line: &&Line| &*line.connection == id;
-    let mut of_kind = lines.iter().filter(named).filter(|line| line.kind.name() == kind);
+    let mut of_kind = lines
+        .iter()
+        .filter(named)
+        .filter(|line| line.kind.name() == kind);
     let (line, more) = (of_kind.next(), of_kind.next());
     let line = line.ok_or_else(|| {
-        let kinds: Vec<_> = lines.iter().filter(named).map(|line| line.kind.name()).collect();
+        let kinds: Vec<_> = lines
+            .iter()
+            .filter(named)
+            .map(|line| line.kind.name())
+            .collect();
         format!("no line `{kind}`, but {kinds:?}")
     })?;
     wrong_unless(more.is_none(), || format!("two lines `{kind}`"))?;
@@ -675,7 +739,9 @@ fn is_logged(lines: &[Line], id: Option<&str>, expected: &Logged) -> Result<(), 
     for (name, expected) in &expected.facts {
         let mut found = groups.into_iter().flatten().map(|(_, group)| &group[name]);
         let found = found.find(|value| !value.is_null()).unwrap_or(&Value::Null);
-        wrong_unless(found == expected, || format!("`{name}` is {found} in {shown}"))?;
+        wrong_unless(found == expected, || {
+            format!("`{name}` is {found} in {shown}")
+        })?;
     }
     Ok(())
 }

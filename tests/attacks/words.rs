@@ -38,7 +38,9 @@ pub(crate) fn substituted_in(value: &Value, known: Known<'_>) -> Result<Value, S
     Ok(match value {
         Value::String(text) => substituted(text, known)?.into(),
         Value::Array(elements) => {
-            let each = elements.iter().map(|element| substituted_in(element, known));
+            let each = elements
+                .iter()
+                .map(|element| substituted_in(element, known));
             Value::Array(each.collect::<Result<_, _>>()?)
         }
         Value::Object(properties) => {
