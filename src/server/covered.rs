@@ -38,7 +38,7 @@ impl Covered {
         Covered(inside.collect())
     }
 
-    /// A line of JSON without them.
+    /// A line without them.
     pub(super) fn cover(&self, line: String) -> String {
         self.0
             .iter()

@@ -199,13 +199,17 @@ impl Record {
                 roleFrom = list(&upgrade.roles_from),
                 roleTo = %upgrade.role_to,
                 scopesFrom = list(&upgrade.scopes_from),
-                scopesTo = list(&upgrade.scopes_to),
+                scopesTo = self.covered.load().cover(list(&upgrade.scopes_to)),
                 client = %event.client,
                 conn = %line.connection,
                 "device access upgrade requested"
             );
         }
-        tracing::debug!(connection = %line.connection, "{}", admission.event);
+        tracing::debug!(
+            connection = %line.connection,
+            "{}",
+            self.covered.load().cover(admission.event.to_string())
+        );
         self.write(line, Some(by))
     }
 
