@@ -1,5 +1,7 @@
 //! `docs/attacks.md`: what each attack comes to, as the cases have it.
 
+use std::collections::BTreeMap;
+
 use crate::case::{Attack, Beside, Call, Case, Closed, Expect, Gw, Logged, Step};
 
 const HEAD: &str = include_str!("page.md");
@@ -29,10 +31,14 @@ pub(crate) fn page(attacks: &[Attack]) -> String {
         }
     }
     text.push_str("\n## What the addresses stand for\n\n");
+    let mut stands: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for attack in attacks {
-        if let Some(stands) = &attack.stands {
-            text.push_str(&format!("- {}: {}\n", link(attack), stands.trim()));
+        if let Some(said) = &attack.stands {
+            stands.entry(said.trim()).or_default().push(link(attack));
         }
+    }
+    for (said, links) in stands {
+        text.push_str(&format!("- {said}: {}\n", links.join(", ")));
     }
     text
 }
@@ -103,7 +109,7 @@ fn comes_to(case: &Case) -> (String, String) {
 
 fn of_call(call: &Call) -> String {
     match &call.fails {
-        Some(message) => format!("fails: {}", cell(message)),
+        Some(message) => format!("fails: `{}`", cell(message)),
         None => "answered".to_owned(),
     }
 }
@@ -120,9 +126,14 @@ fn of_command(gw: &Gw) -> (String, String) {
         .map(String::as_str)
         .take_while(|word| !word.starts_with(['-', '<']))
         .collect();
+    let said = gw
+        .says
+        .first()
+        .map(|said| format!("prints `{}`", cell(said)));
+    let said = said.unwrap_or_else(|| "prints nothing that is hidden".to_owned());
     let answer = match gw.exits {
-        0 => "told plainly".to_owned(),
-        code => format!("exit {code}"),
+        0 => said,
+        code => format!("exit {code}, {said}"),
     };
     (answer, format!("`gw {}`", verb.join(" ")))
 }
@@ -152,12 +163,19 @@ fn place(log: Option<&Logged>) -> String {
     };
     let reason = log.reason.as_deref().unwrap_or_default();
     match (&log.by, &log.law, log.kind.as_deref()) {
-        (Some(by), Some(law), _) => format!("`[{by}]`, law `{law}`"),
-        (Some(by), None, _) if by.contains(':') => format!("`{by}`"),
-        (Some(by), None, _) => format!("`[{by}]`"),
+        (Some(by), Some(law), _) => format!("{}, law `{law}`", line(by)),
+        (Some(by), None, _) => line(by),
         (None, _, Some("frame-refused" | "closed-before-connect")) => format!("wire: `{reason}`"),
         (None, _, Some("upgrade-refused")) => format!("limit: `{reason}`"),
         (None, _, Some("session-ended")) => format!("session: `{reason}`"),
         (None, _, Some(_) | None) => format!("`{reason}`"),
+    }
+}
+
+/// A line of a policy: its label, or its place.
+fn line(by: &str) -> String {
+    match by.contains(':') {
+        true => format!("`{by}`"),
+        false => format!("`[{by}]`"),
     }
 }

@@ -19,7 +19,9 @@ use gw::server::tls::Certificates;
 use gw::server::{Listener, Options};
 use serde_json::{Map, Value};
 use tokio::net::{TcpSocket, UnixStream};
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::case::{Attack, Call, Case, Connect, Dial, Expect, Gw, Knock, Logged, Step};
 use crate::client::{Client, Closed, Io, Refused, soon};
@@ -271,7 +273,9 @@ impl<'a> Run<'a> {
             admitted: false,
         };
         if answer.status == 101 {
-            let mut client = Client::over(stream, std::mem::take(&mut answer.rest)).await;
+            let read = std::mem::take(&mut answer.rest);
+            let socket = WebSocketStream::from_partially_read(stream, read, Role::Client, None);
+            let mut client = Client::of(socket.await);
             let challenged = client.challenge().await;
             challenged.map_err(|closed| format!("closed with {closed:?}"))?;
             connection.client = Some(client);

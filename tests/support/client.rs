@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
@@ -201,19 +201,13 @@ impl Client {
         let stream: Box<dyn Io> = Box::new(stream);
         let opened = client_async_with_config(request, stream, Some(config));
         let (socket, _) = soon("the upgrade", opened).await?;
-        Ok(Client {
-            socket,
-            events: VecDeque::new(),
-            calls: 0,
-            nonce: String::new(),
-        })
+        Ok(Client::of(socket))
     }
 
-    /// A WebSocket whose request was made and answered already, with what was read behind that.
-    pub(crate) async fn over(stream: impl Io + 'static, read: Vec<u8>) -> Self {
-        let stream: Box<dyn Io> = Box::new(stream);
+    /// A WebSocket that is there already.
+    pub(crate) fn of(socket: WebSocketStream<Box<dyn Io>>) -> Self {
         Client {
-            socket: WebSocketStream::from_partially_read(stream, read, Role::Client, None).await,
+            socket,
             events: VecDeque::new(),
             calls: 0,
             nonce: String::new(),
