@@ -63,6 +63,9 @@ const ADVISORIES: [&str; 10] = [
     "GHSA-xwx2-ppv2-wx98",
 ];
 
+/// What is held of all attacks together.
+type Test = fn(&[Attack]) -> Result<(), Failed>;
+
 fn main() {
     let arguments = Arguments::from_args();
     told::listen();
@@ -78,7 +81,7 @@ fn main() {
             }));
         }
     }
-    let every: [(&str, fn(&[Attack]) -> Result<(), Failed>); 3] = [
+    let every: [(&str, Test); 3] = [
         ("every row has its cases", complete),
         ("what is not so is found", found_out),
         ("the page", written),

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::SinkExt as _;
@@ -35,7 +36,13 @@ use crate::words::{constant, substituted, substituted_in};
 /// What is wrong, in a sentence.
 type Wrong = String;
 
-const DEFAULT: &str = include_str!("../../policies/default.policy");
+static DEFAULT: LazyLock<Policy> = LazyLock::new(|| {
+    Policy::parse(
+        "default.policy",
+        include_str!("../../policies/default.policy"),
+    )
+    .unwrap()
+});
 
 /// The gateway's own socket, in its folder.
 const SOCKET: &str = "gw.sock";
@@ -67,10 +74,17 @@ struct Connection {
     admitted: bool,
 }
 
+/// What is remembered of devices, by their names: roles and scopes.
+#[derive(Default)]
+struct Remembered {
+    waiting: BTreeMap<String, String>,
+    paired: BTreeMap<String, String>,
+}
+
 /// Runs a case from its beginning to its end.
 pub(crate) async fn run(attack: &Attack, case: &Case) -> Result<(), Wrong> {
     let mut run = Run::begin(attack, case).await?;
-    let before = run.remembered()?.1;
+    let before = run.remembered()?.paired;
     for (at, step) in case.steps.iter().enumerate() {
         let place = |wrong: Wrong| format!("step {}: {wrong}", at + 1);
         run.step(step).await.map_err(place)?;
@@ -537,7 +551,7 @@ impl<'a> Run<'a> {
             let found = gateway.sessions();
             return Err(format!("{found} sessions in the place of {sessions}"));
         }
-        let (waiting, paired) = self.remembered()?;
+        let Remembered { waiting, paired } = self.remembered()?;
         let after = &self.case.after;
         wrong_unless(waiting == after.waiting, || {
             format!("there wait {waiting:?}")
@@ -583,21 +597,21 @@ impl<'a> Run<'a> {
     }
 
     /// The requests that wait and the devices that are paired, by the names of devices.
-    fn remembered(&self) -> Result<(BTreeMap<String, String>, BTreeMap<String, String>), Wrong> {
-        let (mut waiting, mut paired) = (BTreeMap::new(), BTreeMap::new());
+    fn remembered(&self) -> Result<Remembered, Wrong> {
+        let mut found = Remembered::default();
         let names = self.names()?;
         for (standing, _) in self.listed()? {
             let name = |id: &str| names.get(id).cloned().unwrap_or_else(|| id.to_owned());
             if let Some(pending) = &standing.pending {
                 let asked = told_scopes(pending.asked_roles(), pending.asked_scopes());
-                waiting.insert(name(&pending.device_id), asked);
+                found.waiting.insert(name(&pending.device_id), asked);
             }
             if let Some(record) = &standing.record {
                 let has = told_scopes(record.approved_roles(), record.baseline());
-                paired.insert(name(&record.device_id), has);
+                found.paired.insert(name(&record.device_id), has);
             }
         }
-        Ok((waiting, paired))
+        Ok(found)
     }
 
     /// The names of devices by their ids.
@@ -658,11 +672,10 @@ impl<'a> Run<'a> {
 }
 
 fn policy(case: &Case) -> Result<Policy, Wrong> {
-    let policy = match &case.policy {
-        Some(text) => Policy::parse("case.policy", text),
-        None => Policy::parse("default.policy", DEFAULT),
-    };
-    policy.map_err(|error| error.to_string())
+    match &case.policy {
+        Some(text) => Policy::parse("case.policy", text).map_err(|error| error.to_string()),
+        None => Ok(DEFAULT.clone()),
+    }
 }
 
 fn settings(all: Map<String, Value>) -> Result<gw::settings::Settings, Wrong> {
