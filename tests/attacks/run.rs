@@ -60,6 +60,8 @@ struct Run<'a> {
     logged: Vec<(String, Option<String>, Logged)>,
     /// What was sent that proves something, and what was handed out.
     secrets: BTreeSet<String>,
+    /// What had been told when it began.
+    began: usize,
 }
 
 /// A connection, by its name in the case.
@@ -140,6 +142,7 @@ impl<'a> Run<'a> {
             tls,
             connections: BTreeMap::new(),
             logged: Vec::new(),
+            began: told::so_far(),
             secrets: [TOKEN, PASSWORD, WRONG, &device_token("")]
                 .map(str::to_owned)
                 .into(),
@@ -585,7 +588,10 @@ impl<'a> Run<'a> {
             is_logged(&lines, id.as_deref(), &expected)
                 .map_err(|wrong| format!("the log, of {name}: {wrong}"))?;
         }
-        for (place, told) in [("the log of decisions", text), ("the log", told::all())] {
+        for (place, told) in [
+            ("the log of decisions", text),
+            ("the log", told::since(self.began)),
+        ] {
             let found = secrets.iter().find(|secret| told.contains(&***secret));
             wrong_unless(found.is_none(), || format!("{place} has {found:?}"))?;
         }

@@ -37,7 +37,12 @@ pub(crate) fn listen() {
         .init();
 }
 
-/// What was told so far, by whichever case.
-pub(crate) fn all() -> String {
-    String::from_utf8_lossy(&TOLD.lock().unwrap()).into_owned()
+/// How much was told so far.
+pub(crate) fn so_far() -> usize {
+    TOLD.lock().unwrap().len()
+}
+
+/// What was told since then: by this case, and by those that run beside it.
+pub(crate) fn since(then: usize) -> String {
+    String::from_utf8_lossy(&TOLD.lock().unwrap()[then..]).into_owned()
 }
