@@ -118,6 +118,9 @@ pub(crate) struct Dial {
     pub(crate) page: bool,
     #[serde(default)]
     pub(crate) expect: Option<Expect>,
+    /// The attack is decided here, though nothing is logged of it.
+    #[serde(default)]
+    pub(crate) decides: bool,
 }
 
 #[derive(Deserialize)]
@@ -384,6 +387,7 @@ impl Step {
     /// Whether the case is about what comes of this step.
     pub(crate) fn decides(&self) -> bool {
         match self {
+            Step::Dial(Dial { decides: true, .. }) => true,
             Step::Dial(_) | Step::Connect(_) | Step::Knock(_) => {
                 self.expected().is_some_and(|expect| expect.log.is_some())
             }

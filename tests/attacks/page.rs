@@ -140,9 +140,13 @@ fn of_command(gw: &Gw) -> (String, String) {
 
 fn of_attempt(expect: &Expect) -> String {
     if let Some(scopes) = &expect.admitted {
+        let token = match expect.token.as_ref().is_some_and(Vec::is_empty) {
+            true => ", and no device token",
+            false => "",
+        };
         return match scopes.is_empty() {
-            true => "let in without scopes".to_owned(),
-            false => format!("let in with {}", scopes.join(", ")),
+            true => format!("let in without scopes{token}"),
+            false => format!("let in with {}{token}", scopes.join(", ")),
         };
     }
     if let Some(reason) = &expect.asked {
@@ -159,7 +163,7 @@ fn of_attempt(expect: &Expect) -> String {
 
 fn place(log: Option<&Logged>) -> String {
     let Some(log) = log else {
-        return "–".to_owned();
+        return "plain HTTP".to_owned();
     };
     let reason = log.reason.as_deref().unwrap_or_default();
     match (&log.by, &log.law, log.kind.as_deref()) {
