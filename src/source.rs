@@ -313,8 +313,27 @@ pub fn shell_file(name: &str) -> String {
 pub fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180e}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Whether a letter is of an alphabet, or in a style, in which some pass for Latin ones. Within a
+/// Latin word it is there to be taken for one.
+#[must_use]
+pub fn may_pass_for_latin(character: char) -> bool {
+    matches!(character,
+        '\u{250}'..='\u{2af}' // phonetic
+        | '\u{370}'..='\u{3ff}' | '\u{1f00}'..='\u{1fff}' // Greek
+        | '\u{400}'..='\u{52f}' | '\u{1c80}'..='\u{1c8f}' | '\u{a640}'..='\u{a69f}' // Cyrillic
+        | '\u{530}'..='\u{58f}' // Armenian
+        | '\u{13a0}'..='\u{13ff}' | '\u{ab70}'..='\u{abbf}' // Cherokee
+        | '\u{1d00}'..='\u{1dbf}' // small capitals
+        | '\u{2100}'..='\u{218f}' | '\u{2460}'..='\u{24ff}' // symbols and numerals
+        | '\u{2c80}'..='\u{2cff}' // Coptic
+        | '\u{a4d0}'..='\u{a4ff}' // Lisu
+        | '\u{ff00}'..='\u{ffef}' // of full width
+        | '\u{10400}'..='\u{1044f}' | '\u{1d400}'..='\u{1d7ff}') // Deseret, mathematical
 }
 
 #[cfg(test)]

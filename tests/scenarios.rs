@@ -15,6 +15,7 @@
 #![expect(clippy::print_stdout, reason = "how many agreed is worth saying")]
 
 #[path = "support/scenario.rs"]
+#[expect(dead_code, reason = "no frame is sent over a socket here")]
 mod scenario;
 #[path = "support/sign.rs"]
 mod sign;

@@ -12,7 +12,7 @@ use miette::{
 use serde_json::{Value, json};
 
 use super::{Diagnostic, Diagnostics, Fix, Label, Severity};
-use crate::source::{Source, Sources, Span, printable};
+use crate::source::{Source, Sources, Span, is_hidden, printable};
 
 /// Diagnostics beyond this number are counted, not shown.
 pub const SHOWN: usize = 20;
@@ -63,8 +63,9 @@ pub fn pretty(value: &Value) -> String {
     let text = serde_json::to_string_pretty(value).unwrap_or_default();
     let mut shown = String::with_capacity(text.len() + 1);
     for character in text.chars() {
-        let hides =
-            character == '\u{7f}' || !character.is_ascii() && character.escape_debug().len() > 1;
+        let hides = character == '\u{7f}'
+            || !character.is_ascii()
+                && (is_hidden(character) || character.escape_debug().len() > 1);
         if hides {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 let _ = write!(shown, "\\u{unit:04x}");

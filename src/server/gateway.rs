@@ -177,6 +177,7 @@ impl Gateway {
         mut options: Options,
     ) -> Result<Self, NoRandomness> {
         let limiter = Mutex::new(Limiter::of(&settings));
+        let record = Record::new(options.log.take(), &settings);
         let started_ms = now_ms();
         Ok(Gateway(Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(Snapshot {
@@ -199,7 +200,7 @@ impl Gateway {
             files: Mutex::new(Files::watching(&options.watched)),
             reloading: tokio::sync::Mutex::default(),
             own_addresses: own_addresses(&interfaces()).into(),
-            record: Record::new(options.log.take()),
+            record,
             options,
             boot_id: uuid()?,
             started_ms,
@@ -214,6 +215,7 @@ impl Gateway {
             let mut before = std::mem::replace(&mut *lock(&shared.limiter), Limiter::of(&settings));
             shared.record.metrics.limiter_counted(&before.take_counts());
         }
+        shared.record.covers(&settings);
         let before = shared.snapshot.swap(Arc::new(Snapshot {
             policy,
             settings,

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use http_body_util::{Either, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName,
     HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
@@ -60,6 +60,10 @@ pub(super) fn asked(request: &Request<Incoming>) -> Asked {
     let empty = lengths.iter().all(|length| length == "0");
     if headers.contains_key(TRANSFER_ENCODING) || !empty {
         return broken(StatusCode::BAD_REQUEST, "a WebSocket begins without a body");
+    }
+    // Each reader on the way could take another one (RFC 9112, 3.2).
+    if headers.get_all(HOST).iter().count() > 1 {
+        return broken(StatusCode::BAD_REQUEST, "a request names one host");
     }
     if !websocket {
         return broken(

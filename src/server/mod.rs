@@ -14,6 +14,7 @@ mod ahead;
 mod behind;
 mod clock;
 mod connection;
+mod covered;
 pub mod decision_log;
 mod fault;
 mod gateway;

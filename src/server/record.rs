@@ -8,7 +8,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use super::clock::{now_ms, steady_ms};
+use super::covered::Covered;
 use super::decision_log::{DecisionLog, Share};
 use super::gateway::lock;
 use super::metrics::{Limit, Metrics, Outcome};
@@ -18,6 +21,7 @@ use super::waiting::Address;
 use crate::admission::{Admission, Reply};
 use crate::facts::Auth;
 use crate::journal::{Finish, Line, Unfinished, read};
+use crate::settings::Settings;
 use crate::verdict::VerdictKind;
 use crate::wire::reply::HttpReason;
 
@@ -34,6 +38,8 @@ pub(super) struct Record {
     pub(super) metrics: Metrics,
     strangers: Mutex<Strangers>,
     recent: Mutex<Lines>,
+    /// What no line has.
+    covered: ArcSwap<Covered>,
 }
 
 /// The last lines, each with its number, the oldest first.
@@ -74,11 +80,18 @@ impl Recent {
 }
 
 impl Record {
-    pub(super) fn new(log: Option<DecisionLog>) -> Self {
-        Record {
+    pub(super) fn new(log: Option<DecisionLog>, settings: &Settings) -> Self {
+        let record = Record {
             log,
             ..Record::default()
-        }
+        };
+        record.covers(settings);
+        record
+    }
+
+    /// No line has the secrets of these settings from now on.
+    pub(super) fn covers(&self, settings: &Settings) {
+        self.covered.store(Arc::new(Covered::of(settings)));
     }
 
     /// Writes a line, and gives it back.
@@ -88,7 +101,7 @@ impl Record {
 
     fn put(&self, line: &Line, snapshot: Option<&Arc<Snapshot>>, share: Share) -> Recent {
         let recent = Recent {
-            text: line.text().into(),
+            text: self.covered.load().cover(line.text()).into(),
             snapshot: snapshot.cloned(),
         };
         if let Some(log) = &self.log {
@@ -201,13 +214,17 @@ impl Record {
                 roleFrom = list(&upgrade.roles_from),
                 roleTo = %upgrade.role_to,
                 scopesFrom = list(&upgrade.scopes_from),
-                scopesTo = list(&upgrade.scopes_to),
+                scopesTo = self.covered.load().cover(list(&upgrade.scopes_to)),
                 client = %event.client,
                 conn = %line.connection,
                 "device access upgrade requested"
             );
         }
-        tracing::debug!(connection = %line.connection, "{}", admission.event);
+        tracing::debug!(
+            connection = %line.connection,
+            "{}",
+            self.covered.load().cover(admission.event.to_string())
+        );
         let facts = &admission.facts;
         let proved_nothing = matches!(facts.auth, Auth::None | Auth::Failed);
         match proved_nothing && !verdict.admits() {

@@ -201,12 +201,17 @@ impl Client {
         let stream: Box<dyn Io> = Box::new(stream);
         let opened = client_async_with_config(request, stream, Some(config));
         let (socket, _) = soon("the upgrade", opened).await?;
-        Ok(Client {
+        Ok(Client::of(socket))
+    }
+
+    /// A WebSocket that is there already.
+    pub(crate) fn of(socket: WebSocketStream<Box<dyn Io>>) -> Self {
+        Client {
             socket,
             events: VecDeque::new(),
             calls: 0,
             nonce: String::new(),
-        })
+        }
     }
 
     /// Waits for the challenge.

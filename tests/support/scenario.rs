@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::sign::{self, Identity, NOW, signed_handshake};
+use super::sign::{self, Identity, NONCE, NOW, signed_handshake};
 
 /// The shared token of test settings.
 pub(crate) const TOKEN: &str = "test-token-not-a-secret";
@@ -150,6 +150,7 @@ pub(crate) struct Spec {
     pub(crate) client: String,
     pub(crate) platform: String,
     pub(crate) device_family: Option<String>,
+    pub(crate) display_name: Option<String>,
     pub(crate) role: Option<String>,
     pub(crate) scopes: Option<Vec<String>>,
     /// `shared`, `wrong`, `device-token`, `none`, or the object as it is sent.
@@ -177,6 +178,7 @@ impl Default for Spec {
             client: "cli/cli".to_owned(),
             platform: "linux".to_owned(),
             device_family: None,
+            display_name: None,
             role: None,
             scopes: Some(vec![
                 "operator.read".to_owned(),
@@ -199,8 +201,8 @@ pub(crate) struct Proof {
     pub(crate) signed_before_ms: i64,
     /// It answers the challenge of another connection.
     pub(crate) of_another_connection: bool,
-    /// The signature is over these scopes.
-    pub(crate) over_scopes: Option<Vec<String>>,
+    /// The signature is over a frame that says these instead.
+    pub(crate) over: Over,
     /// The signature is by this device.
     pub(crate) by: Option<String>,
     /// The id is that of this device.
@@ -208,6 +210,30 @@ pub(crate) struct Proof {
     /// `v3` unless said.
     pub(crate) version: Option<String>,
 }
+
+/// What a signature is over, where that is not what is sent.
+#[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Over {
+    pub(crate) scopes: Option<Vec<String>>,
+    pub(crate) role: Option<String>,
+    pub(crate) platform: Option<String>,
+    pub(crate) auth: Option<Value>,
+}
+
+/// When a handshake is made, and for which challenge.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment<'a> {
+    /// Unix milliseconds.
+    pub(crate) time: i64,
+    pub(crate) nonce: &'a str,
+}
+
+/// The moment of handshakes that are committed.
+const RECORDED: Moment<'static> = Moment {
+    time: NOW,
+    nonce: NONCE,
+};
 
 /// A pairing record.
 #[derive(Clone, Default, Deserialize)]
@@ -247,36 +273,61 @@ impl Spec {
 
     /// The recorded handshake.
     pub(crate) fn handshake(&self) -> Value {
-        let name = self.device.as_deref();
-        let mut handshake = signed_handshake(&self.signed(name, &self.scopes));
-        handshake["note"] = self.note.clone().into();
-        let Some(name) = name else { return handshake };
-        let params = &mut handshake["connect"]["params"];
-        if self.proof.over_scopes.is_some() {
-            let other = signed_handshake(&self.signed(Some(name), &self.proof.over_scopes));
-            params["device"] = other["connect"]["params"]["device"].clone();
-        }
-        if let Some(by) = &self.proof.by {
-            let other = signed_handshake(&self.signed(Some(by), &self.scopes));
-            params["device"]["signature"] =
-                other["connect"]["params"]["device"]["signature"].clone();
-        }
-        if let Some(other) = &self.proof.id_of {
-            params["device"]["id"] = Identity::named(other).id.into();
-        }
+        let mut handshake = self.handshake_at(RECORDED);
         if self.proof.of_another_connection {
             handshake["challenge"]["nonce"] = OTHER_NONCE.into();
         }
         handshake
     }
 
-    fn signed<'a>(
-        &'a self,
-        device: Option<&'a str>,
-        scopes: &'a Option<Vec<String>>,
-    ) -> sign::Spec<'a> {
+    /// The connect frame that answers a challenge over a socket.
+    pub(crate) fn frame_at(&self, at: Moment<'_>) -> Value {
+        let nonce = match self.proof.of_another_connection {
+            true => OTHER_NONCE,
+            false => at.nonce,
+        };
+        self.handshake_at(Moment { nonce, ..at })["connect"].clone()
+    }
+
+    /// What is remembered of the device: its record, and its request.
+    pub(crate) fn remembered_at(&self, time: i64) -> Option<Value> {
+        self.pairing(time)
+    }
+
+    fn handshake_at(&self, at: Moment<'_>) -> Value {
+        let name = self.device.as_deref();
+        let mut handshake = signed_handshake(&self.signed(name, at));
+        handshake["note"] = self.note.clone().into();
+        let Some(name) = name else { return handshake };
+        let proof_of = |spec: &Spec, name: &str| {
+            signed_handshake(&spec.signed(Some(name), at))["connect"]["params"]["device"].clone()
+        };
+        let params = &mut handshake["connect"]["params"];
+        params["device"] = proof_of(&self.signed_over(), name);
+        if let Some(by) = &self.proof.by {
+            params["device"]["signature"] = proof_of(self, by)["signature"].clone();
+        }
+        if let Some(other) = &self.proof.id_of {
+            params["device"]["id"] = Identity::named(other).id.into();
+        }
+        handshake
+    }
+
+    /// What the signature is over.
+    fn signed_over(&self) -> Spec {
+        let over = self.proof.over.clone();
+        Spec {
+            scopes: over.scopes.or(self.scopes.clone()),
+            role: over.role.or(self.role.clone()),
+            platform: over.platform.unwrap_or(self.platform.clone()),
+            auth: over.auth.unwrap_or(self.auth.clone()),
+            ..self.clone()
+        }
+    }
+
+    fn signed<'a>(&'a self, device: Option<&'a str>, at: Moment<'a>) -> sign::Spec<'a> {
         let (id, mode) = self.client.split_once('/').unwrap();
-        let scopes = scopes.as_ref();
+        let scopes = self.scopes.as_ref();
         sign::Spec {
             settings: self.settings(),
             socket: self.socket(),
@@ -284,18 +335,20 @@ impl Spec {
             client: (id, mode),
             platform: &self.platform,
             device_family: self.device_family.as_deref(),
+            display_name: self.display_name.as_deref(),
             role: self.role.as_deref(),
             scopes: scopes.map(|scopes| scopes.iter().map(String::as_str).collect()),
             auth: self.credentials(),
             device,
             version: self.proof.version.as_deref().unwrap_or("v3"),
             signed_before_ms: self.proof.signed_before_ms,
-            pairing: self.pairing(),
-            time: NOW,
+            pairing: self.pairing(at.time),
+            time: at.time,
+            nonce: at.nonce,
         }
     }
 
-    fn settings(&self) -> Value {
+    pub(crate) fn settings(&self) -> Value {
         let mut settings = self.settings.clone();
         let auth = || json!({ "token": TOKEN });
         settings.entry("auth").or_insert_with(auth);
@@ -358,7 +411,7 @@ impl Spec {
         self.role.as_deref().unwrap_or("operator")
     }
 
-    fn pairing(&self) -> Option<Value> {
+    fn pairing(&self, time: i64) -> Option<Value> {
         let identity = Identity::named(self.device.as_deref()?);
         let mut pairing = Map::new();
         if let Some(record) = &self.record {
@@ -371,7 +424,7 @@ impl Spec {
                 "deviceId": identity.id, "publicKey": identity.public_key,
                 "platform": self.platform, "clientId": id, "clientMode": mode,
                 "role": self.role(), "roles": [self.role()], "scopes": pending.scopes,
-                "silent": pending.silent, "isRepair": self.record.is_some(), "ts": NOW - 1000,
+                "silent": pending.silent, "isRepair": self.record.is_some(), "ts": time - 1000,
             });
             pairing.insert("pending".into(), request);
         }

@@ -168,11 +168,17 @@ impl Served {
     }
 
     /// Stops it, waits for its end, and reads what it logged.
-    pub(crate) async fn end(mut self) -> (Drained, Vec<Line>) {
+    pub(crate) async fn end(self) -> (Drained, Vec<Line>) {
+        let (drained, text) = self.end_with_text().await;
+        let lines = text.lines().map(|text| read::line(text).unwrap());
+        (drained, lines.collect())
+    }
+
+    /// The same, with the log as it stands in its file.
+    pub(crate) async fn end_with_text(mut self) -> (Drained, String) {
         self.stop();
         let drained = soon("the end of the gateway", self.task).await.unwrap();
         let text = fs::read_to_string(self.folder.path().join("decisions.jsonl")).unwrap();
-        let lines = text.lines().map(|text| read::line(text).unwrap());
-        (drained, lines.collect())
+        (drained, text)
     }
 }

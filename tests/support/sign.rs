@@ -87,6 +87,8 @@ pub(crate) struct Spec<'a> {
     pub(crate) platform: &'a str,
     /// `client.deviceFamily`.
     pub(crate) device_family: Option<&'a str>,
+    /// `client.displayName`.
+    pub(crate) display_name: Option<&'a str>,
     /// `role`, when it is sent.
     pub(crate) role: Option<&'a str>,
     /// `scopes`, when they are sent.
@@ -103,6 +105,8 @@ pub(crate) struct Spec<'a> {
     pub(crate) pairing: Option<Value>,
     /// `time`, in Unix milliseconds.
     pub(crate) time: i64,
+    /// The nonce of the challenge, which is signed.
+    pub(crate) nonce: &'a str,
 }
 
 impl Default for Spec<'_> {
@@ -114,6 +118,7 @@ impl Default for Spec<'_> {
             client: ("cli", "cli"),
             platform: "linux",
             device_family: None,
+            display_name: None,
             role: None,
             scopes: Some(vec!["operator.read", "operator.write"]),
             auth: None,
@@ -122,6 +127,7 @@ impl Default for Spec<'_> {
             signed_before_ms: 0,
             pairing: None,
             time: NOW,
+            nonce: NONCE,
         }
     }
 }
@@ -135,6 +141,7 @@ pub(crate) fn signed_handshake(spec: &Spec<'_>) -> Value {
         ("platform", Some(spec.platform.into())),
         ("mode", Some(spec.client.1.into())),
         ("deviceFamily", spec.device_family.map(Value::from)),
+        ("displayName", spec.display_name.map(Value::from)),
     ]);
     let params = object([
         ("minProtocol", Some(3.into())),
@@ -152,7 +159,7 @@ pub(crate) fn signed_handshake(spec: &Spec<'_>) -> Value {
         ("http", spec.http.clone()),
         (
             "challenge",
-            Some(json!({ "nonce": NONCE, "ts": spec.time })),
+            Some(json!({ "nonce": spec.nonce, "ts": spec.time })),
         ),
         (
             "connect",
@@ -186,7 +193,7 @@ fn device(identity: &Identity, spec: &Spec<'_>) -> Value {
         spec.scopes.clone().unwrap_or_default().join(","),
         signed_at.to_string(),
         token.unwrap_or_default().to_owned(),
-        NONCE.to_owned(),
+        spec.nonce.to_owned(),
     ];
     if spec.version == "v3" {
         fields.push(spec.platform.trim().to_ascii_lowercase());
@@ -202,6 +209,6 @@ fn device(identity: &Identity, spec: &Spec<'_>) -> Value {
         "publicKey": identity.public_key,
         "signature": identity.sign(&fields.join("|")),
         "signedAt": signed_at,
-        "nonce": NONCE,
+        "nonce": spec.nonce,
     })
 }

@@ -183,12 +183,15 @@ impl<'a> Entry<'a> {
         shown.collect::<Vec<_>>().join(", ")
     }
 
-    /// Who it says it is: its name in quotes, client, mode, platform.
+    /// Who it says it is: its name in quotes, which end where they seem to; client, mode,
+    /// platform.
     pub(super) fn who(self) -> String {
         let mut who = Vec::new();
         for name in ["operatorLabel", "displayName"] {
             if !self.text(name).is_empty() && who.is_empty() {
-                who.push(format!("“{}”", self.shown(name)));
+                let inside = self.shown(name);
+                let inside = inside.replace('“', r"\u{201c}").replace('”', r"\u{201d}");
+                who.push(format!("“{inside}”"));
             }
         }
         let client = [self.shown("clientId"), self.shown("clientMode")];
