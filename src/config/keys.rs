@@ -434,7 +434,7 @@ pub const GROUPS: &[(&str, &str)] = &[
     ("auth.trustedProxy", "What a proxy says of the user."),
     (
         "auth.rateLimit",
-        "When an address that fails to authenticate is locked out, or a device that is known by its key. Without any of these only browsers are limited, unless `compatibility` says otherwise.",
+        "When an address that fails to authenticate is locked out, or a device that is known by its key. Without any of these their defaults hold for everybody; for browsers only with `compatibility.alwaysLimited: false`, as releases before 2026.7 had it.",
     ),
     ("controlUi", "The browser dashboard."),
     ("nodes", "Devices that serve commands."),
