@@ -63,7 +63,7 @@ pub(super) fn asked(request: &Request<Incoming>) -> Asked {
     }
     // Each reader on the way could take another one (RFC 9112, 3.2).
     if headers.get_all(HOST).iter().count() > 1 {
-        return broken(StatusCode::BAD_REQUEST, "a request names one host");
+        return broken(StatusCode::BAD_REQUEST, "a request has one `Host`");
     }
     if !websocket {
         return broken(
