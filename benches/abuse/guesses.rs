@@ -124,7 +124,9 @@ pub(crate) fn run(effort: Effort, report: &mut Report) {
 /// How many bytes of the log are of connections that nobody admitted.
 fn guesses_bytes(gateway: &Gateway) -> u64 {
     let lines = gateway.log_lines();
-    let honest = |line: &&String| line.contains("\"admitted\":true");
+    let honest = |line: &&String| {
+        line.contains("\"admitted\":true") || line.contains("\"kind\":\"session-ended\"")
+    };
     let honest: usize = lines.iter().filter(honest).map(|line| line.len() + 1).sum();
     gateway.log_bytes().saturating_sub(honest as u64)
 }

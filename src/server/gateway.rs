@@ -142,6 +142,8 @@ pub(super) struct Shared {
     /// The commits of the store that are this gateway's.
     pub(super) own_commits: Mutex<OwnCommits>,
     pub(super) limiter: Mutex<Limiter>,
+    /// One new request at a time: room is made for it by what waits, and it is then one of those.
+    asking: Mutex<()>,
     /// Connections whose head was not read yet, by peer.
     pub(super) arriving: Waiting,
     /// WebSockets that are not admitted yet, by client.
@@ -191,6 +193,7 @@ impl Gateway {
             notes: Notes::default(),
             own_commits: Mutex::default(),
             limiter,
+            asking: Mutex::default(),
             arriving: Waiting::new(options.limits.unadmitted_per_address),
             waiting: Waiting::new(options.limits.unadmitted_per_address),
             unadmitted: Unadmitted::of(options.limits.connections),
@@ -331,6 +334,7 @@ impl Shared {
                     return shared.write(&change, expected);
                 }
             };
+            let _asking = lock(&shared.asking);
             shared.make_room(asks, false)?;
             match shared.write(&change, expected) {
                 Err(StoreError::TooManyRequests) if shared.make_room(asks, true)? => {

@@ -589,3 +589,22 @@ async fn an_upgrade_with_a_body_is_refused() {
         assert!(head.starts_with(answer), "{headers}{head}");
     }
 }
+
+/// Each makes room for itself and is then one of them: two that do so at once make it for two.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_of_one_address_keep_to_its_share_however_many_ask_at_once() {
+    let served = Arc::new(door().serve());
+    let mut asking = JoinSet::new();
+    for part in 0..16 {
+        let served = Arc::clone(&served);
+        asking.spawn(async move {
+            for number in 0..24 {
+                let refused = served.refuse(&guest(&format!("{part}-{number}"))).await;
+                assert!(!refused.request_id().is_empty());
+            }
+        });
+    }
+    asking.join_all().await;
+    let waiting = served.store.count().unwrap().requests;
+    assert_eq!(waiting, gw::pairing::room::MOST_OF_ONE);
+}
