@@ -61,8 +61,11 @@ impl Effort {
     }
 }
 
+/// Does something, and reports what came of it.
+type Deed = fn(Effort, &mut Report);
+
 /// Everything that is done, by name.
-const ALL: [(&str, fn(Effort, &mut Report)); 8] = [
+const ALL: [(&str, Deed); 8] = [
     ("idle", idle::run),
     ("slow-head", slow::heads),
     ("slow-frame", slow::frames),
