@@ -88,7 +88,12 @@ const LAYERS: &[(&str, &[&str])] = &[
             "source",
         ],
     ),
-    ("audit", &["analysis", "policy", "verdict"]),
+    (
+        "audit",
+        &[
+            "analysis", "compile", "decide", "facts", "policy", "verdict",
+        ],
+    ),
     (
         "lint",
         &[
@@ -364,7 +369,7 @@ fn names_of_the_world_stay_where_they_belong() {
 
 #[test]
 fn every_file_says_what_it_holds() {
-    for folder in ["src", "tests", "benches"] {
+    for folder in ["src", "tests", "benches", "fuzz"] {
         for (file, text) in files(folder, ".rs") {
             assert!(text.starts_with("//! "), "{file} does not begin with `//!`");
         }

@@ -12,6 +12,8 @@
 
 #[path = "support/golden.rs"]
 mod golden;
+#[path = "support/layout.rs"]
+mod layout;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -20,12 +22,10 @@ use std::path::{Path, PathBuf};
 use gw::Policy;
 use gw::diagnostic::Code;
 use gw::diagnostic::render::{Format, render};
-use gw::lang::ast::Ast;
-use gw::lang::parse::{MAX_BYTES, parse};
-use gw::lang::tokens::{TokenKind, tokens};
+use gw::lang::parse::MAX_BYTES;
 use gw::lang::{ReadError, format};
 use gw::policy::PolicyError;
-use gw::source::{Source, Sources};
+use layout::{laid_out, tree};
 use libtest_mimic::{Arguments, Failed, Trial};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -174,53 +174,6 @@ fn folder(path: &Path) -> Result<(), Failed> {
 }
 
 // -- How a policy is laid out ------------------------------------------------------------------
-
-fn tree(text: &str) -> Result<Ast, String> {
-    let source = Source::new("x.policy", text);
-    let mut sources = Sources::default();
-    let id = sources.add(source.clone());
-    let (ast, diagnostics) = parse(id, &source);
-    if diagnostics.is_empty() {
-        Ok(ast)
-    } else {
-        Err(render(
-            &diagnostics,
-            &sources,
-            Format::Human { colour: false },
-        ))
-    }
-}
-
-fn comments(text: &str) -> Vec<&str> {
-    let mut comments: Vec<&str> = tokens(text)
-        .into_iter()
-        .filter(|token| token.kind == TokenKind::Comment)
-        .map(|token| token.text.trim_end())
-        .collect();
-    comments.sort_unstable();
-    comments
-}
-
-/// Lays a text out: the tree and the comments stay, and a second time changes nothing.
-fn laid_out(text: &str) -> Result<String, String> {
-    let once = format(text);
-    let before = tree(text)?;
-    let after =
-        tree(&once).map_err(|error| format!("laid out, it does not parse:\n{once}\n{error}"))?;
-    if before != after {
-        return Err(format!("laid out, it says something else:\n{once}"));
-    }
-    if comments(text) != comments(&once) {
-        return Err(format!("a comment was changed:\n{once}"));
-    }
-    let twice = format(&once);
-    if once != twice {
-        return Err(format!(
-            "laid out twice, it changes again:\n{once}\n--\n{twice}"
-        ));
-    }
-    Ok(once)
-}
 
 fn accepted(path: &Path) -> Result<(), Failed> {
     let text = read(path);

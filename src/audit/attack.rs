@@ -2,6 +2,8 @@
 
 use crate::analysis::attacker::{Intruder, Siege};
 use crate::analysis::{Budget, OverBudget};
+use crate::compile::Lone;
+use crate::facts::Facts;
 use crate::policy::Policy;
 use crate::verdict::Verdict;
 
@@ -10,6 +12,8 @@ use crate::verdict::Verdict;
 pub struct Attack {
     siege: Siege,
     names: Vec<String>,
+    /// The connections of each.
+    own: Vec<Lone>,
 }
 
 /// How far an attacker gets.
@@ -43,8 +47,17 @@ impl Attack {
         let all: Vec<Intruder> = everybody.flat_map(|(_, own)| own).collect();
         Ok(Attack {
             siege: Siege::new(policy.program(), &all, budget)?,
+            own: all.iter().map(Intruder::lone).collect(),
             names: all.into_iter().map(|it| it.name).collect(),
         })
+    }
+
+    /// Who of them can make a connection of these facts: none gets it further than
+    /// [`attacked`](Self::attacked) says.
+    pub fn who_could<'a>(&'a self, facts: &'a Facts) -> impl Iterator<Item = &'a str> {
+        let all = self.names.iter().zip(&self.own);
+        all.filter(|(_, own)| own.holds(facts))
+            .map(|(name, _)| name.as_str())
     }
 
     /// How far each of them gets.

@@ -14,6 +14,7 @@ mod reach;
 mod sets;
 mod tree;
 
+use crate::facts::Facts;
 use crate::facts::attributes::Kind;
 use crate::lang::checked::{self, Checked, Comparison, Condition, Predicate};
 use crate::source::{Span, Spanned};
@@ -71,6 +72,20 @@ pub(crate) fn compile_within(checked: &Checked, most_entries: usize) -> Program 
 pub(crate) struct Lone {
     pub(crate) instructions: Vec<Instruction>,
     pub(crate) entry: u32,
+}
+
+impl Lone {
+    /// Whether it holds, test by test.
+    pub(crate) fn holds(&self, facts: &Facts) -> bool {
+        let mut at = self.entry;
+        while let Some(instruction) = self.instructions.get(at as usize) {
+            at = match instruction.test.holds(facts) {
+                true => instruction.hit,
+                false => instruction.miss,
+            };
+        }
+        at == HIT
+    }
 }
 
 /// Compiles a condition that is no clause of a policy.

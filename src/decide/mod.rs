@@ -7,6 +7,7 @@
 
 mod decision;
 #[cfg(test)]
+#[path = "../../tests/support/naive.rs"]
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "the twin says only what it is about"

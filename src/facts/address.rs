@@ -130,10 +130,14 @@ impl Literal {
         })
     }
 
-    /// One entry of `X-Forwarded-For`: an address, perhaps with a port.
+    /// One entry of `X-Forwarded-For`: an address, perhaps with a port. A list is none, also where
+    /// its first entry has a port: whoever repeats a header would choose by it who the client is.
     fn parse_hop(text: &str) -> Option<Self> {
         Literal::parse(text).or_else(|| {
             let (ip, _port) = text.trim().rsplit_once(':')?;
+            if text.contains(',') {
+                return None;
+            }
             let bracketed = ip.starts_with('[') && ip.ends_with(']');
             (bracketed || !ip.contains(':')).then(|| Literal::parse(ip))?
         })
@@ -404,6 +408,7 @@ mod tests {
             "2001:db8::5:::80",
             "unknown",
             "_hidden:1",
+            "1.2.3.4:80, 10.0.0.1",
         ] {
             assert_eq!(hop(text), None, "{text}");
         }

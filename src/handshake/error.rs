@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::locate::{locate, token_at};
 use crate::diagnostic::suggest::did_you_mean;
+use crate::source::visible;
 
 /// Why a text is no recorded handshake.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +60,8 @@ impl HandshakeError {
             (format!("this is not JSON: {said}"), None)
         };
         HandshakeError {
-            message,
+            // The name of a field is the recording's own.
+            message: visible(&message),
             help,
             range,
         }
@@ -185,6 +187,13 @@ mod tests {
         ] {
             assert_eq!(of_shape(said).0, message);
         }
+    }
+
+    #[test]
+    fn the_name_of_a_field_commands_no_terminal() {
+        let text = "{ \"gw-handshake\": 1, \"so\\u001b[2J\": {} }";
+        let error = super::super::parse(text).unwrap_err();
+        assert_eq!(error.message, "`so\\u{1b}[2J` is no field here");
     }
 
     #[test]

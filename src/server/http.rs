@@ -282,9 +282,11 @@ fn body(status: StatusCode, content_type: &'static str, body: String) -> Answer 
     answer
 }
 
-/// The head of a request as it is judged. A header is bytes; each is taken for the character of
+/// The head of a request as it is judged: for an embedder too, who serves HTTP and asks
+/// [`at_upgrade`](crate::admission::at_upgrade). A header is bytes; each is taken for the character of
 /// its number, as Node does, so that rules read what OpenClaw's would.
-pub(super) fn head(request: &Request<Incoming>) -> Http {
+#[must_use]
+pub fn head<B>(request: &Request<B>) -> Http {
     Http {
         path: request.uri().to_string().into(),
         headers: headers(request.headers()),

@@ -45,6 +45,7 @@ mod websocket;
 
 pub use clock::NoRandomness;
 pub use gateway::{Gateway, Options};
+pub use http::head;
 pub use in_process::{Identity, InProcess, NotAnswered, NotConnected};
 pub use listener::Listener;
 pub use methods::{Answer, Caller, Methods, NoOther, is_ours, scopes_for};

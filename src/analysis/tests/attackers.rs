@@ -5,8 +5,7 @@ use proptest::test_runner::RngSeed;
 
 use crate::analysis::attacker::{ATTACKERS, Gain, Intruder, Siege, most};
 use crate::analysis::diagram::Budget;
-use crate::compile::program::{HIT, MISS};
-use crate::compile::{Lone, Program, compile};
+use crate::compile::{Program, compile};
 use crate::decide::decide;
 use crate::decide::tests::policy;
 use crate::decide::tests::walk::Walk;
@@ -15,19 +14,6 @@ use crate::facts::{Facts, Role, Scope, ScopeSet};
 
 /// How many of an attacker's connections are tried.
 const TRIED: usize = 150;
-
-/// Whether a condition holds, test by test.
-fn holds(lone: &Lone, facts: &Facts) -> bool {
-    let mut at = lone.entry;
-    while at < MISS {
-        let instruction = &lone.instructions[at as usize];
-        at = match instruction.test.holds(facts) {
-            true => instruction.hit,
-            false => instruction.miss,
-        };
-    }
-    at == HIT
-}
 
 /// Each of the table, and some together.
 fn intruders() -> Vec<Intruder> {
@@ -49,7 +35,7 @@ fn are_exact(program: &Program, budget: Budget) -> Result<usize, TestCaseError> 
     let mut tried = 0;
     for (intruder, reach) in intruders.iter().zip(found) {
         let lone = intruder.lone();
-        let is_theirs = |facts: &Facts| holds(&lone, facts) && broken(facts).next().is_none();
+        let is_theirs = |facts: &Facts| lone.holds(facts) && broken(facts).next().is_none();
         let Some(reach) = reach else {
             let any = Walk::new(Facts::default(), 1).take(TRIED).find(is_theirs);
             prop_assert!(any.is_none(), "{}: {:#?}", intruder.name, any);

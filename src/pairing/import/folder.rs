@@ -22,6 +22,9 @@ use serde_json::{Map, Value};
 use super::{Found, Import, ImportError, Reason, Source, entries, sort};
 use crate::settings::Compatibility;
 
+/// What helps where a database is damaged.
+const MEND: &str = "put a copy in its place";
+
 /// Where newer releases keep devices, in the state folder.
 const DATABASE: &str = "state/openclaw.sqlite";
 
@@ -167,7 +170,11 @@ fn read_database(path: &Path) -> Result<Vec<Found>, ImportError> {
             .query_row(&check, [], |row| row.get(0))
             .map_err(failed)?;
         if checked != "ok" {
-            return Err(database(format!("{checked}; put a copy in its place")));
+            return Err(database(format!("{checked}; {MEND}")));
+        }
+        if !has_names(&connection, source).map_err(failed)? {
+            let how = format!("a column of {source} has a name that is no text; {MEND}");
+            return Err(database(how));
         }
         found.extend(read_table(&connection, source, key).map_err(failed)?);
     }
@@ -187,6 +194,19 @@ fn tables(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
     let mut query = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
     let names = query.query_map([], |row| row.get(0))?;
     names.collect()
+}
+
+/// Whether every column of a table has a name that is text: what reads names below takes it for
+/// granted.
+fn has_names(connection: &Connection, source: Source) -> rusqlite::Result<bool> {
+    let mut query = connection.prepare(&format!("PRAGMA table_xinfo({source})"))?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        if row.get_ref(1)?.as_str().is_err() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn read_table(connection: &Connection, source: Source, key: &str) -> rusqlite::Result<Vec<Found>> {

@@ -212,7 +212,7 @@ type Spoil = fn(&Path);
 
 #[test]
 fn a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one() {
-    let cases: [(Spoil, &str); 6] = [
+    let cases: [(Spoil, &str); 7] = [
         (
             |_| {},
             " holds neither devices/paired.json nor state/openclaw.sqlite: name the folder that \
@@ -240,6 +240,22 @@ fn a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one() {
             },
             "/state/openclaw.sqlite cannot be read: its tables of devices are others than gw \
              knows; use a gw that knows them, or pair the devices anew",
+        ),
+        (
+            |folder| {
+                let path = folder.join("state/openclaw.sqlite");
+                let sql = "CREATE TABLE device_pairing_paired (device_id TEXT, spoiled TEXT);
+                           CREATE TABLE device_pairing_pending (request_id TEXT)";
+                let made = Connection::open(&path).and_then(|made| made.execute_batch(sql));
+                made.unwrap();
+                let mut bytes = fs::read(&path).unwrap();
+                let name = b"spoiled";
+                let at = bytes.windows(name.len()).position(|it| it == name);
+                bytes[at.unwrap()] = 0xff;
+                fs::write(path, bytes).unwrap();
+            },
+            "/state/openclaw.sqlite cannot be read: a column of device_pairing_paired has a name \
+             that is no text; put a copy in its place",
         ),
         (
             |folder| fs::create_dir(folder.join("devices/paired.json")).unwrap(),

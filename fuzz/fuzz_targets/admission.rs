@@ -1,0 +1,4 @@
+//! The target `admission`, for libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| gw_fuzz::admission::run(data));

@@ -1,0 +1,4 @@
+//! The target `connect`, for libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| gw_fuzz::connect::run(data));
