@@ -61,8 +61,11 @@ impl Effort {
     }
 }
 
+/// What is done under a name.
+type Named = (&'static str, fn(Effort, &mut Report));
+
 /// Everything that is done, by name.
-const ALL: [(&str, fn(Effort, &mut Report)); 8] = [
+const ALL: [Named; 8] = [
     ("idle", idle::run),
     ("slow-head", slow::heads),
     ("slow-frame", slow::frames),
