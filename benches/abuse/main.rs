@@ -61,11 +61,11 @@ impl Effort {
     }
 }
 
-/// Does something, and reports what came of it.
-type Deed = fn(Effort, &mut Report);
+/// What is done under a name.
+type Named = (&'static str, fn(Effort, &mut Report));
 
 /// Everything that is done, by name.
-const ALL: [(&str, Deed); 8] = [
+const ALL: [Named; 8] = [
     ("idle", idle::run),
     ("slow-head", slow::heads),
     ("slow-frame", slow::frames),

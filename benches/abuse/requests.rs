@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use gw::pairing::room::MOST_OF_ONE;
 use serde_json::Value;
 
 use crate::Effort;
@@ -97,7 +98,11 @@ fn flood(
     ask_all(devices);
     let after = ids("after");
     let waiting = "gw_pairing_requests_waiting";
-    let bounded = gateway.comes_to(|counted| (1..=KEPT).contains(&counted.of(waiting)));
+    let most = match addresses {
+        1 => (MOST_OF_ONE + honest.len()) as u64,
+        _ => KEPT,
+    };
+    let bounded = gateway.comes_to(|counted| (1..=most).contains(&counted.of(waiting)));
     let counted = gateway.counted();
 
     let mut row = report.row(what, format!("{devices} devices, {addresses} addresses"));
