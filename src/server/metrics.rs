@@ -558,6 +558,6 @@ mod tests {
             .lines()
             .filter(|line| line.starts_with("# HELP gw_"))
             .count();
-        assert_eq!(help, 23);
+        assert_eq!(help, 24);
     }
 }

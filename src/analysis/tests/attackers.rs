@@ -11,6 +11,8 @@ use crate::decide::tests::policy;
 use crate::decide::tests::walk::Walk;
 use crate::facts::assumptions::broken;
 use crate::facts::{Facts, Role, Scope, ScopeSet};
+use crate::lang::ReadError;
+use crate::policy::Policy;
 
 /// How many of an attacker's connections are tried.
 const TRIED: usize = 150;
@@ -93,18 +95,24 @@ proptest! {
     }
 }
 
+const DEFAULT: &str = include_str!("../../../policies/default.policy");
+
 #[test]
 fn nobody_gets_further_by_a_shipped_policy() {
     for text in [
-        include_str!("../../../policies/default.policy"),
-        "gw-policy 1\nextends \"built-in:docker.policy\"\n",
-        "gw-policy 1\nextends \"built-in:lan.policy\"\n",
+        DEFAULT,
+        include_str!("../../../policies/docker.policy"),
+        include_str!("../../../policies/lan.policy"),
         include_str!("../../../policies/openclaw/2026.3.23.policy"),
         include_str!("../../../policies/openclaw/2026.4.15.policy"),
         include_str!("../../../policies/openclaw/2026.4.22.policy"),
         include_str!("../../../policies/openclaw/2026.9.6.policy"),
     ] {
-        let policy = crate::policy::Policy::parse("shipped.policy", text).unwrap();
+        let policy = Policy::load("shipped.policy", text, &mut |path, _| match path {
+            "default.policy" => Ok(DEFAULT.into()),
+            _ => Err(ReadError::NotFound),
+        });
+        let policy = policy.unwrap();
         let tried = are_exact(policy.program(), Budget::default()).unwrap();
         assert!(tried > 100, "{tried}");
     }
