@@ -14,7 +14,7 @@ use futures_util::SinkExt as _;
 use gw::Policy;
 use gw::client::tls::{Connector, Trust};
 use gw::config::Tls;
-use gw::journal::{Line, read};
+use gw::journal::{Kind, Line, read};
 use gw::pairing::{Change, Standing, Version, Write};
 use gw::server::tls::Certificates;
 use gw::server::{Listener, Options};
@@ -584,7 +584,16 @@ impl<'a> Run<'a> {
         self.connections.clear();
         let (_, text) = self.served.end_with_text().await;
         let lines: Vec<Line> = text.lines().map(|line| read::line(line).unwrap()).collect();
+        // Refusals of who proved no secret have a few lines a second, and then the log says how many have
+        // none.
+        let left_out = lines.iter().filter(|line| line.kind == Kind::LinesLeftOut);
+        let mut left_out: u64 = left_out.filter_map(|line| line.dropped).sum();
         for (name, id, expected) in logged {
+            let has_line = |line: &Line| id.as_deref() == Some(&*line.connection);
+            if left_out > 0 && id.is_some() && !lines.iter().any(has_line) {
+                left_out -= 1;
+                continue;
+            }
             is_logged(&lines, id.as_deref(), &expected)
                 .map_err(|wrong| format!("the log, of {name}: {wrong}"))?;
         }
