@@ -339,7 +339,7 @@ impl Gateway {
             18 => json!({ "ofAnotherConnection": true }),
             19 => json!({ "by": "two" }),
             20 => json!({ "idOf": "two" }),
-            21 => json!({ "overScopes": ["operator.admin"] }),
+            21 => json!({ "over": { "scopes": ["operator.admin"] } }),
             22 => json!({ "signedBeforeMs": 200_000 }),
             // Signed now, however late that is.
             _ => json!({ "signedBeforeMs": NOW - self.now_ms }),
