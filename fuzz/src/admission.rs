@@ -98,17 +98,9 @@ struct Session {
 
 /// Reads the bytes as events.
 pub fn run(data: &[u8]) {
-    let (first, rest) = match data.starts_with(b"gw-policy") {
-        true => {
-            let end = data
-                .iter()
-                .position(|byte| *byte == 0)
-                .unwrap_or(data.len());
-            let (text, rest) = data.split_at(end);
-            let text = String::from_utf8_lossy(text).into_owned();
-            (Some(text), rest.get(1..).unwrap_or_default())
-        }
-        false => (None, data),
+    let (first, rest) = match written::as_it_is(data) {
+        Some((text, rest)) => (Some(text), rest),
+        None => (None, data),
     };
     let mut choices = Choices::new(rest);
     let is_read = first.is_some();

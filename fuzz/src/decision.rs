@@ -104,23 +104,13 @@ fn facts(choices: &mut Choices<'_>, start: &Facts) -> Facts {
 
 /// Reads the bytes as a policy and connections.
 pub fn run(data: &[u8]) {
-    let (text, rest, is_made) = match data.starts_with(b"gw-policy") {
-        true => {
-            let end = data
-                .iter()
-                .position(|byte| *byte == 0)
-                .unwrap_or(data.len());
-            let (text, rest) = data.split_at(end);
-            let text = String::from_utf8_lossy(text).into_owned();
-            (text, rest.get(1..).unwrap_or_default(), false)
-        }
-        false => (String::new(), data, true),
+    let (text, rest) = match written::as_it_is(data) {
+        Some((text, rest)) => (Some(text), rest),
+        None => (None, data),
     };
+    let is_made = text.is_none();
     let mut choices = Choices::new(rest);
-    let text = match is_made {
-        true => written::policy(&mut choices, About::Anything),
-        false => text,
-    };
+    let text = text.unwrap_or_else(|| written::policy(&mut choices, About::Anything));
     let nothing = &mut |_: &str, _| Err(lang::ReadError::NotFound);
     let policy = match Policy::load_untested("some.policy", &text, nothing) {
         Ok(policy) => policy,

@@ -237,3 +237,14 @@ pub(crate) fn policy(choices: &mut Choices<'_>, about: About) -> String {
     };
     text + &format!("default → {default}\n")
 }
+
+/// The policy that bytes begin with as it is written, up to a zero byte, and what follows that; none
+/// where they begin otherwise.
+pub(crate) fn as_it_is(data: &[u8]) -> Option<(String, &[u8])> {
+    if !data.starts_with(b"gw-policy") {
+        return None;
+    }
+    let mut parts = data.splitn(2, |byte| *byte == 0);
+    let text = String::from_utf8_lossy(parts.next()?).into_owned();
+    Some((text, parts.next().unwrap_or_default()))
+}

@@ -15,7 +15,7 @@ words! {
         SessionEnded "session-ended" "the session of an admitted connection ended",
         PairingChanged "pairing-changed" "somebody who may manage devices changed what is remembered",
         LinesDropped "lines-dropped" "lines before this one could not be written",
-        LinesLeftOut "lines-left-out" "connections that nothing was decided of have no line of their own: they were too many",
+        LinesLeftOut "lines-left-out" "connections that nothing was decided of, or that were refused and proved no secret, have no line of their own: they were too many",
     }
 }
 

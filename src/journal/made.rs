@@ -334,8 +334,8 @@ impl Line {
         }
     }
 
-    /// Connections that nothing was decided of, which have no line of their own: those of one
-    /// address or network, or of several.
+    /// Connections of strangers, which have no line of their own: those of one address or network,
+    /// or of several.
     #[must_use]
     pub fn lines_left_out(time_ms: i64, from: Option<&str>, count: u64) -> Self {
         Line {

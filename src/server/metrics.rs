@@ -214,7 +214,7 @@ impl Metrics {
         );
         all.register(
             "decision_log_lines_left_out",
-            "Connections that nothing was decided of, and that were too many for a line each",
+            "Connections of strangers, that nothing was decided of or that proved no secret, too many for a line each",
             self.log_lines_left_out.clone(),
         );
         all.register(
@@ -428,7 +428,7 @@ impl Metrics {
             .fetch_max(total, Ordering::Relaxed);
     }
 
-    /// So many more connections that nothing was decided of have no line.
+    /// So many more connections of strangers have no line.
     pub fn log_lines_left_out(&self, count: u64) {
         self.log_lines_left_out.inc_by(count);
     }
