@@ -3,7 +3,10 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use super::*;
+use crate::facts::{Address, Origin, Text};
 
 const LIMIT: RateLimit = RateLimit {
     max_attempts: 3,
