@@ -1,9 +1,9 @@
 //! The limiter against a list of all failures, and the rules of who is counted.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
-
-use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
 use crate::facts::{Address, Origin, Text};
