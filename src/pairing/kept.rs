@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::change::{Change, Write};
 use super::standing::Standing;
-use super::store::{Limits, StoreError, Version};
+use super::store::{Limits, Look, StoreError, Version};
 
 /// What is remembered, by device id: of all devices, or of those that a batch is about.
 #[derive(Debug, Default)]
@@ -55,11 +55,12 @@ impl Kept {
         self.devices.values().map(unshared).collect()
     }
 
-    /// Of it what has a request that waits, in the same order.
-    pub(super) fn waiting(&self) -> Vec<(Standing, Version)> {
+    /// Looks at what has a request that waits, in the same order.
+    pub(super) fn waiting(&self, look: &mut Look<'_>) {
         let all = self.devices.values();
-        let waiting = all.filter(|(standing, _)| standing.pending.is_some());
-        waiting.map(unshared).collect()
+        let mut waiting = all.filter(|(standing, _)| standing.pending.is_some());
+        // Whoever looks may have seen enough.
+        let _ = waiting.try_for_each(|(standing, version)| look(standing, *version));
     }
 
     /// The device whose request waits by this id.

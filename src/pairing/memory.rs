@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::change::Change;
 use super::kept::Kept;
 use super::standing::Standing;
-use super::store::{Limits, Store, StoreError, Version};
+use super::store::{Limits, Look, Store, StoreError, Version};
 
 /// Keeps devices until it is dropped.
 #[derive(Debug)]
@@ -58,8 +58,9 @@ impl Store for Memory {
         Ok(self.kept().list())
     }
 
-    fn waiting(&self) -> Result<Vec<(Standing, Version)>, StoreError> {
-        Ok(self.kept().waiting())
+    fn waiting(&self, look: &mut Look<'_>) -> Result<(), StoreError> {
+        self.kept().waiting(look);
+        Ok(())
     }
 
     fn device_of_request(&self, request_id: &str) -> Result<Option<Box<str>>, StoreError> {

@@ -3,6 +3,7 @@
 //! waits on, by its id.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::IpAddr;
 
 use super::change::{Change, Decision, Event, Write};
@@ -45,50 +46,97 @@ impl From {
     }
 }
 
-/// Takes away the request that gives way to one more, if one has to: the oldest of the same
-/// address, once that has its share. Where all places are taken (`is_full`), it is the oldest of
-/// the address that has most, and none where the asker's would then have more than that. `waiting`
-/// is all that is kept of devices with a request. Devices that have a record give way last.
-#[must_use]
-pub fn gives_way(
-    waiting: &[(Standing, Version)],
-    asks: &Pending,
-    is_full: bool,
-    now_ms: i64,
-) -> Option<(Change, Version)> {
-    let mut of: BTreeMap<From, Vec<(bool, i64, &Pending, Version)>> = BTreeMap::new();
-    for (standing, version) in waiting {
-        let other = standing.pending.as_ref();
-        if let Some(pending) = other.filter(|pending| pending.device_id != asks.device_id) {
-            let known = standing.record.is_some();
-            let one = (known, pending.ts, pending, *version);
-            of.entry(From::of(pending)).or_default().push(one);
+/// The requests that wait, counted by address for one more that asks for a place.
+#[derive(Debug)]
+pub struct Room<'a> {
+    asks: &'a Pending,
+    of: BTreeMap<From, Waiting>,
+}
+
+/// Those of an address: how many, and which gives way first.
+#[derive(Debug)]
+struct Waiting {
+    count: usize,
+    first: First,
+}
+
+#[derive(Debug)]
+struct First {
+    /// Devices that have a record give way last.
+    is_known: bool,
+    ts: i64,
+    device_id: Box<str>,
+    request_id: Box<str>,
+    version: Version,
+}
+
+impl<'a> Room<'a> {
+    /// Nothing is counted yet.
+    #[must_use]
+    pub fn new(asks: &'a Pending) -> Self {
+        Room {
+            asks,
+            of: BTreeMap::new(),
         }
     }
-    let own = of.remove(&From::of(asks)).unwrap_or_default();
-    let most = of.into_values().max_by_key(Vec::len).unwrap_or_default();
-    let from = if own.len() >= MOST_OF_ONE {
-        own
-    } else if !is_full {
-        return None;
-    } else if most.len() > own.len() + 1 {
-        most
-    } else {
-        own
-    };
-    let oldest = from.into_iter().min_by_key(|(known, ts, ..)| (*known, *ts));
-    let (_, _, pending, version) = oldest?;
-    let change = Change {
-        pending: Write::Remove,
-        events: vec![Event::Resolved {
-            request_id: pending.request_id.clone(),
+
+    /// Counts the request of a device, where one waits: each is to be counted once, in any order.
+    pub fn count(&mut self, standing: &Standing, version: Version) {
+        let other = |pending: &&Pending| pending.device_id != self.asks.device_id;
+        let Some(pending) = standing.pending.as_ref().filter(other) else {
+            return;
+        };
+        let (is_known, ts) = (standing.record.is_some(), pending.ts);
+        let first = || First {
+            is_known,
+            ts,
             device_id: pending.device_id.clone(),
+            request_id: pending.request_id.clone(),
+            version,
+        };
+        match self.of.entry(From::of(pending)) {
+            Entry::Vacant(of) => drop(of.insert(Waiting {
+                count: 1,
+                first: first(),
+            })),
+            Entry::Occupied(of) => {
+                let of = of.into_mut();
+                of.count += 1;
+                if (is_known, ts) < (of.first.is_known, of.first.ts) {
+                    of.first = first();
+                }
+            }
+        }
+    }
+
+    /// Takes away the request that gives way to the one more, if one has to: the oldest of the same
+    /// address, once that has its share. Where all places are taken (`is_full`), it is the oldest
+    /// of the address that has most, and none where the asker's would then have more than that.
+    #[must_use]
+    pub fn gives_way(mut self, is_full: bool, now_ms: i64) -> Option<(Change, Version)> {
+        let own = self.of.remove(&From::of(self.asks));
+        let count = |of: &Option<Waiting>| of.as_ref().map_or(0, |of| of.count);
+        let most = self.of.into_values().max_by_key(|of| of.count);
+        let from = if count(&own) >= MOST_OF_ONE {
+            own
+        } else if !is_full {
+            None
+        } else if count(&most) > count(&own) + 1 {
+            most
+        } else {
+            own
+        };
+        let first = from?.first;
+        let mut change = Change::none(&*first.device_id);
+        change.pending = Write::Remove;
+        change.events.push(Event::Resolved {
+            request_id: first.request_id,
+            device_id: first.device_id,
             decision: Decision::Rejected,
             at_ms: now_ms,
-        }],
-        ..Change::none(&*pending.device_id)
-    };
-    Some((change, version))
+        });
+        Some((change, first.version))
+    }
 }
 
 #[cfg(test)]
@@ -123,7 +171,11 @@ mod tests {
 
     /// The device whose request gives way.
     fn gone(waiting: &[(Standing, Version)], asks: &Pending, is_full: bool) -> Option<String> {
-        let (change, _) = gives_way(waiting, asks, is_full, 9)?;
+        let mut room = Room::new(asks);
+        for (standing, version) in waiting {
+            room.count(standing, *version);
+        }
+        let (change, _) = room.gives_way(is_full, 9)?;
         assert_eq!(change.pending, Write::Remove);
         assert_eq!(change.events.len(), 1);
         Some(change.device_id.to_string())

@@ -557,8 +557,11 @@ impl Store for Sqlite {
         self.read(&self.all, rows::list)
     }
 
-    fn waiting(&self) -> Result<Vec<(Standing, Version)>, StoreError> {
-        self.read(&self.many, rows::all_waiting)
+    fn waiting(&self, look: &mut Look<'_>) -> Result<(), StoreError> {
+        let mut entry = |(standing, version)| look(&standing, version);
+        self.read(&self.many, |connection| {
+            rows::all_waiting(connection, &mut entry)
+        })
     }
 
     fn device_of_request(&self, request_id: &str) -> Result<Option<Box<str>>, StoreError> {

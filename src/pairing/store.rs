@@ -156,13 +156,13 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Failed`].
     fn list(&self) -> Result<Vec<(Standing, Version)>, StoreError>;
 
-    /// What is kept of devices with a request that waits, in the same order, as far as it can be read:
-    /// nobody's request has to do with another one's.
+    /// Looks at what is kept of devices with a request that waits, in the same order, until told to
+    /// stop, as far as it can be read: nobody's request has to do with another one's.
     ///
     /// # Errors
     ///
     /// [`StoreError::Failed`].
-    fn waiting(&self) -> Result<Vec<(Standing, Version)>, StoreError>;
+    fn waiting(&self, look: &mut Look<'_>) -> Result<(), StoreError>;
 
     /// The device whose request waits by this id.
     ///

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -34,7 +35,7 @@ use crate::pairing::Standing;
 use crate::pairing::change::{Change, Event, Write};
 use crate::pairing::key::PublicKey;
 use crate::pairing::record::Pending;
-use crate::pairing::room::gives_way;
+use crate::pairing::room::Room;
 use crate::pairing::rpc::Ends;
 use crate::pairing::store::{Store, StoreError, Version};
 use crate::policy::Policy;
@@ -359,8 +360,12 @@ impl Shared {
     /// Takes away a request that gives way to another one, if one has to; says whether one went.
     /// It waits for the disk.
     fn make_room(&self, asks: &Pending, is_full: bool) -> Result<bool, StoreError> {
-        let waiting = self.store.waiting()?;
-        let Some((change, version)) = gives_way(&waiting, asks, is_full, now_ms()) else {
+        let mut room = Room::new(asks);
+        self.store.waiting(&mut |standing, version| {
+            room.count(standing, version);
+            ControlFlow::Continue(())
+        })?;
+        let Some((change, version)) = room.gives_way(is_full, now_ms()) else {
             return Ok(false);
         };
         tracing::debug!(

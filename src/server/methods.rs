@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -466,7 +467,14 @@ async fn worked_out(
             devices if devices > MOST_LISTED => Err(devices),
             _ => Ok(store.list()?),
         }),
-        About::Waiting => store.waiting().map(Ok),
+        About::Waiting => {
+            let mut waiting = Vec::new();
+            store.waiting(&mut |standing, version| {
+                waiting.push((standing.clone(), version));
+                ControlFlow::Continue(())
+            })?;
+            Ok(Ok(waiting))
+        }
         About::Device(device) => {
             let (standing, version) = store.load(&device)?;
             Ok(Ok(vec![(Arc::unwrap_or_clone(standing), version)]))

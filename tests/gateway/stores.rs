@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use gw::facts::Scope;
 use gw::journal::Kind;
+use gw::pairing::store::Look;
 use gw::pairing::{Change, Memory, Standing, Store, StoreError, Version, Write};
 use gw::server::Identity;
 use serde_json::{Value, json};
@@ -160,9 +161,9 @@ impl Store for Watched {
         self.inner.list()
     }
 
-    fn waiting(&self) -> Result<Vec<(Standing, Version)>, StoreError> {
+    fn waiting(&self, look: &mut Look<'_>) -> Result<(), StoreError> {
         self.see()?;
-        self.inner.waiting()
+        self.inner.waiting(look)
     }
 
     fn device_of_request(&self, request_id: &str) -> Result<Option<Box<str>>, StoreError> {

@@ -128,33 +128,27 @@ pub(super) fn queries(among: Among) -> &'static [&'static str] {
     }
 }
 
-/// All with a request that waits, in the order of device ids, as far as they can be read: a damaged
-/// row keeps out its own device, and nobody else who asks.
-pub(super) fn all_waiting(connection: &Connection) -> Result<Vec<Read>, Unread> {
-    collected(connection, WAITING).map(|(entries, _)| entries)
+/// Looks at all with a request that waits, in the order of device ids, as far as they can be read: a
+/// damaged row keeps out its own device, and nobody else who asks.
+pub(super) fn all_waiting(
+    connection: &Connection,
+    look: &mut dyn FnMut(Read) -> ControlFlow<()>,
+) -> Result<(), Unread> {
+    // Whoever looks may have seen enough.
+    let _ = each(connection, WAITING, Among::All, look, &mut None)?;
+    Ok(())
 }
 
 /// All that is kept, in the same order.
 pub(super) fn list(connection: &Connection) -> Result<Vec<Read>, Unread> {
-    match collected(connection, LISTED)? {
-        (entries, None) => Ok(entries),
-        (_, Some(damaged)) => Err(Unread::Content(damaged)),
-    }
-}
-
-/// What can be read, and why the first row cannot that is damaged.
-fn collected(
-    connection: &Connection,
-    query: &str,
-) -> Result<(Vec<Read>, Option<Box<str>>), Unread> {
     let (mut entries, mut damaged) = (Vec::new(), None);
     let mut keep = |entry| {
         entries.push(entry);
         ControlFlow::Continue(())
     };
-    // It has no end.
-    let _ = each(connection, query, Among::All, &mut keep, &mut damaged)?;
-    Ok((entries, damaged))
+    // It looks at all of them.
+    let _ = each(connection, LISTED, Among::All, &mut keep, &mut damaged)?;
+    damaged.map_or(Ok(entries), |how| Err(Unread::Content(how)))
 }
 
 /// Looks at these devices, one row at a time. Those that are damaged are passed over; when all others
