@@ -13,6 +13,9 @@ use crate::report::Report;
 /// How many honest clients knock meanwhile.
 const HONEST: usize = 4;
 
+/// How long they knock before: then what a gateway keeps ready for them is there.
+const WARM: Duration = Duration::from_secs(10);
+
 /// How many never read at once.
 const AT_ONCE: usize = 32;
 
@@ -35,7 +38,7 @@ pub(crate) fn run(effort: Effort, report: &mut Report) {
     .start();
     let honest: Vec<Client> = (0..HONEST).map(Client::numbered).collect();
     let _ = beside(&gateway, &honest, || {
-        thread::sleep(Duration::from_millis(200))
+        thread::sleep(effort.of(WARM, WARM / 50))
     });
     let memory = gateway.resident();
     let (knocks, (sent, most)) = beside(&gateway, &honest, || {
