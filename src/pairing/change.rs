@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::record::{NodePending, Pending, Record};
 use super::standing::Standing;
+use super::store::Version;
 use crate::facts::word::words;
 use crate::facts::{Role, Text};
 use crate::secret::Secret;
@@ -117,6 +118,9 @@ pub struct Change {
     pub node_pending: Write<NodePending>,
     /// What to tell those who may manage devices, once it is committed, in this order.
     pub events: Vec<Event>,
+    /// The device of whoever asks for it, where that is another one, as it was when that was found to
+    /// be allowed. When it is not at this version any more, nothing is written.
+    pub asked_by: Option<(Text, Version)>,
 }
 
 impl Change {
@@ -173,6 +177,7 @@ impl Change {
             pending: self.pending.then(later.pending),
             node_pending: self.node_pending.then(later.node_pending),
             events: self.events,
+            asked_by: self.asked_by.or(later.asked_by),
         }
     }
 }

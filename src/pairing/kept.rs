@@ -127,16 +127,15 @@ impl Batch<'_> {
         if change.device_id.is_empty() {
             return Ok(expected);
         }
-        let before = match self.written.get(&*change.device_id) {
-            Some(written) => written.as_ref(),
-            None => self.kept.devices.get(&*change.device_id),
-        };
+        let before = self.entry(&change.device_id);
         let nothing = Standing::default();
         let (before, version) = before
             .map_or((&nothing, Version::NOTHING), |(standing, version)| {
                 (&**standing, *version)
             });
-        if version != expected {
+        let by = change.asked_by.as_ref();
+        let asked = by.is_none_or(|(device, then)| self.version(device) == *then);
+        if version != expected || !asked {
             return Err(StoreError::Conflict);
         }
         if change.is_empty() {
@@ -168,6 +167,18 @@ impl Batch<'_> {
         self.totals = totals;
         self.written.insert((&change.device_id).into(), entry);
         Ok(version)
+    }
+
+    /// What is kept of a device after the commits that it holds.
+    fn entry(&self, device: &str) -> Option<&Entry> {
+        match self.written.get(device) {
+            Some(written) => written.as_ref(),
+            None => self.kept.devices.get(device),
+        }
+    }
+
+    fn version(&self, device: &str) -> Version {
+        self.entry(device).map_or(Version::NOTHING, |entry| entry.1)
     }
 
     /// What there is to write.

@@ -30,6 +30,7 @@ use super::change::Change;
 use super::kept::{Entry, Kept, Totals, Written};
 use super::standing::Standing;
 use super::store::{Among, Count, Limits, Look, Store, StoreError, Version};
+use crate::facts::Text;
 
 pub use self::error::{Access, OpenError};
 
@@ -298,8 +299,11 @@ impl Sqlite {
         }
         let mut devices = BTreeMap::new();
         let mut damaged: BTreeMap<&str, Box<str>> = BTreeMap::new();
-        for Waiting { change, .. } in waiting {
-            let device = &*change.device_id;
+        let concerned = waiting.iter().flat_map(|Waiting { change, .. }| {
+            let by = change.asked_by.as_ref().map(|(device, _)| device);
+            std::iter::once(&change.device_id).chain(by)
+        });
+        for device in concerned.map(|device| &**device) {
             if devices.contains_key(device) || damaged.contains_key(device) {
                 continue;
             }
@@ -316,7 +320,9 @@ impl Sqlite {
         let kept = Kept::part(devices, found.totals);
         let mut batch = kept.batch();
         let answers = waiting.iter().map(|commit| {
-            if let Some(how) = damaged.get(&*commit.change.device_id) {
+            let by = commit.change.asked_by.as_ref().map(|(device, _)| device);
+            let how = |device: &Text| damaged.get(&**device);
+            if let Some(how) = how(&commit.change.device_id).or_else(|| by.and_then(how)) {
                 return Err(StoreError::Failed(how.clone()));
             }
             // What it was worked out from may have been changed without another version: whoever

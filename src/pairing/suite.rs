@@ -22,6 +22,7 @@ pub(crate) fn check(make: Make<'_>) {
     an_empty_change_leaves_the_version(&*make(Limits::default()));
     of_two_that_race_one_is_told(&*make(Limits::default()));
     a_removed_device_is_a_stranger_again(&*make(Limits::default()));
+    nothing_is_written_for_who_has_changed(&*make(Limits::default()));
     requests_end_at_the_limit(&*make(Limits {
         requests: 2,
         devices: 9,
@@ -133,6 +134,30 @@ fn of_two_that_race_one_is_told(store: &dyn Store) {
         Err(StoreError::Conflict)
     );
     assert_eq!(store.load("e").unwrap().1, Version::NOTHING);
+}
+
+fn nothing_is_written_for_who_has_changed(store: &dyn Store) {
+    let asker = store
+        .commit(&pairs("asker", "one"), Version::NOTHING)
+        .unwrap();
+    let asked = |device: &str| Change {
+        asked_by: Some(("asker".into(), asker)),
+        ..pairs(device, "one")
+    };
+    store.commit(&asked("d"), Version::NOTHING).unwrap();
+    let gone = Change {
+        record: Write::Remove,
+        ..Change::none("asker")
+    };
+    // Of both in one batch the removal comes first, and counts.
+    let done = store.commit_all(vec![(gone, asker), (asked("e"), Version::NOTHING)]);
+    assert!(done[0].is_ok());
+    assert_eq!(done[1], Err(StoreError::Conflict));
+    let later = store.commit(&asked("f"), Version::NOTHING);
+    assert_eq!(later, Err(StoreError::Conflict));
+    for device in ["e", "f"] {
+        assert_eq!(store.load(device).unwrap().1, Version::NOTHING);
+    }
 }
 
 fn a_removed_device_is_a_stranger_again(store: &dyn Store) {

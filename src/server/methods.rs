@@ -17,10 +17,11 @@ use super::clock::{now_ms, with_fresh};
 use super::fault::joined;
 use super::gateway::Shared;
 use super::record::Recent;
-use super::sessions::Live;
+use super::session::Session;
+use super::sessions::{End, Live};
 use crate::explain::{self, explain};
 use crate::facts::scopes::covers;
-use crate::facts::{Auth, Role, Scope};
+use crate::facts::{Auth, Role, Scope, Text};
 use crate::journal::{Line, read};
 use crate::pairing::Standing;
 use crate::pairing::rpc::{self, About, Call, RpcError, View};
@@ -59,6 +60,7 @@ impl Methods for NoOther {
 pub struct Caller<'a> {
     pub(super) shared: &'a Arc<Shared>,
     pub(super) live: &'a Live,
+    pub(super) session: &'a Session,
     pub(super) settings: &'a Settings,
 }
 
@@ -91,6 +93,17 @@ impl Caller<'_> {
     #[must_use]
     pub fn device_id(&self) -> Option<&str> {
         self.live.device.as_deref()
+    }
+
+    /// Its device, at the version by which it is still admitted.
+    fn asks(&self) -> Result<Option<(Text, Version)>, CallError> {
+        let (_, version) = self.session.look_at_version().map_err(|end| {
+            // It may not have heard of it yet.
+            self.live.ask();
+            ended(end)
+        })?;
+        let device = self.live.device.clone();
+        Ok(device.map(|device| (device, version)))
     }
 
     /// Whether the session may do what needs a scope.
@@ -439,7 +452,11 @@ async fn devices(caller: &Caller<'_>, method: &str, params: &Value) -> Result<Va
     caller.shared.write_notes().await;
     for _ in 0..MOST_CONFLICTS {
         let shared = caller.shared;
-        let (reply, before, version) = worked_out(caller, &call).await?;
+        let (mut reply, before, version) = worked_out(caller, &call).await?;
+        if !reply.change.is_empty() {
+            let by = caller.asks()?;
+            reply.change.asked_by = by.filter(|(device, _)| *device != reply.change.device_id);
+        }
         match shared.commit(&reply.change, &before, version).await {
             Ok(_) => {
                 caller.changed(&call, &reply);
@@ -509,6 +526,16 @@ async fn worked_out(
     let before = at.and_then(|at| Some((standings.get(at)?.clone(), *versions.get(at)?)));
     let (before, version) = before.unwrap_or_default();
     Ok((reply, before, version))
+}
+
+/// What a client is told whose session is over.
+fn ended(end: End) -> CallError {
+    CallError {
+        code: ErrorCode::Unavailable,
+        message: end.close().reason.into(),
+        details: None,
+        retryable: None,
+    }
 }
 
 /// What a client is told that calls what cannot be done now.

@@ -144,13 +144,18 @@ impl Session {
 
     /// The same; gives when it ends by itself.
     pub(super) fn look(&self) -> Result<Option<i64>, End> {
+        self.look_at_version().map(|(until_ms, _)| until_ms)
+    }
+
+    /// The same; with the version of its device that this is so by.
+    pub(super) fn look_at_version(&self) -> Result<(Option<i64>, Version), End> {
         if let Some(end) = self.live.ending() {
             return Err(end);
         }
-        let (standing, _) = self.remembered(Default::default(), <dyn Store>::load)?;
+        let (standing, version) = self.remembered(Default::default(), <dyn Store>::load)?;
         let snapshot = self.shared.snapshot();
         still_admitted(snapshot.gate(), &self.permit, &standing, now_ms()).map_err(End::Ended)?;
-        Ok(self.permit.until_ms_by(&standing))
+        Ok((self.permit.until_ms_by(&standing), version))
     }
 
     /// What a store says of its device, or what of none.
@@ -213,6 +218,7 @@ impl Session {
         Caller {
             shared: &self.shared,
             live: &self.live,
+            session: self,
             settings,
         }
     }

@@ -38,6 +38,8 @@ pub(crate) struct Watched {
     loaded: Notify,
     looks: AtomicU64,
     looked: Notify,
+    /// The device that another process removes right before the next commit.
+    gone: Mutex<Option<String>>,
     /// Until its other end is dropped, the next commit is not answered.
     held: Mutex<Option<Receiver<()>>>,
     commits: AtomicU64,
@@ -55,6 +57,7 @@ impl Default for Watched {
             loaded: Notify::new(),
             looks: AtomicU64::new(0),
             looked: Notify::new(),
+            gone: Mutex::default(),
             held: Mutex::default(),
             commits: AtomicU64::new(0),
             committed: Notify::new(),
@@ -141,6 +144,10 @@ impl Store for Watched {
         match mood {
             _ if change.is_empty() => self.inner.commit(change, expected),
             Mood::Fine => {
+                let gone = self.gone.lock().unwrap().take();
+                if let Some(gone) = gone {
+                    self.remove(&gone);
+                }
                 let committed = self.inner.commit(change, expected);
                 self.commits.fetch_add(1, Ordering::SeqCst);
                 self.committed.notify_one();
@@ -237,6 +244,31 @@ async fn a_call_that_cannot_be_kept_fails() {
     assert_eq!(list["pending"][0]["requestId"], request["requestId"]);
     owner.call("device.pair.approve", request).await.unwrap();
     served.admit(&guest("guest")).await;
+}
+
+/// A call that is under way does nothing any more once its caller is removed.
+#[tokio::test]
+async fn nothing_is_done_for_a_caller_that_is_removed_meanwhile() {
+    let store = Arc::new(Watched::default());
+    let plan = Plan {
+        store: Some(Arc::clone(&store) as _),
+        ..door()
+    };
+    let served = plan.serve();
+    let mut manager = served.admit(&Asking::device("manager")).await;
+    let waiting = served.refuse(&guest("guest")).await;
+    let request = json!({ "requestId": waiting.request_id() });
+    *store.gone.lock().unwrap() = Some(sign::Identity::named("manager").id);
+    let called = manager.try_call("device.pair.approve", request).await;
+    assert!(!matches!(called, Ok(Ok(_))), "{called:?}");
+    assert!(store.gone.lock().unwrap().is_none());
+    served.refuse(&guest("guest")).await;
+    soon("its end", async {
+        while served.gateway.sessions() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 /// What cannot be looked at lets nobody in, and ends who is in when he is looked after.
