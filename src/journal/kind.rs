@@ -51,6 +51,7 @@ words! {
         ClosedByClient "closed-by-client" "the client closed it",
         Lost "lost" "the socket broke",
         TooMuch "too-much" "it sent more than may wait before a decision",
+        GaveWay "gave-way" "it said nothing, and others of its address came, of which no more may wait",
         Shutdown "shutdown" "the gateway ended",
     }
 }

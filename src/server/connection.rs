@@ -1,7 +1,7 @@
 //! One connection, from the socket to its end: TLS, HTTP head, challenge, connect frame, answer,
 //! session. One task, and one deadline at a time.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,7 +23,7 @@ use super::gateway::{Phase, Shared, lock};
 use super::http::{self, Asked};
 use super::listener::Accepted;
 use super::methods;
-use super::metrics::Over;
+use super::metrics::{Limit, Over};
 use super::page;
 use super::plain::{self, Asking, Through};
 use super::relayed::{self, Relayed};
@@ -32,7 +32,7 @@ use super::sessions::End;
 use super::snapshot::Snapshot;
 use super::stream::Stream;
 use super::unadmitted::Seat;
-use super::waiting::{Address, Place};
+use super::waiting::{self, Address, By, Place};
 use super::websocket::{Gone, WebSocket};
 use crate::admission::{
     self, Admission, Challenged, RefusedUpgrade, Reply, Upgrade, at_upgrade, refused_page,
@@ -105,6 +105,14 @@ async fn taken(seat: Option<&Seat>) {
     }
 }
 
+/// Done when another connection of the same address has the place.
+async fn gave_way(place: Option<&Place>) {
+    match place {
+        Some(place) => place.gave_way().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// A session that is served until it ends.
 type Conversation = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -117,6 +125,7 @@ async fn admitted(
     let deadline = Instant::now() + patience(&shared);
     let entered = tokio::select! {
         entered = enter(&shared, accepted, seat, deadline) => entered,
+        () = gave_way(arriving.as_ref()) => None,
         () = shared.stops() => None,
     };
     drop(arriving);
@@ -320,6 +329,7 @@ fn upgraded(
     if let Some(seat) = door.seat {
         seat.is_of(whose(&upgrade));
     }
+    place.silent();
     let upgraded = hyper::upgrade::on(&mut request);
     *lock(taken) = Some(Taken::Entered(upgraded, Box::new(upgrade), snapshot, place));
     http::switching(accept, door.id, None)
@@ -399,9 +409,13 @@ pub(super) fn guarded(
     if let Some(guard) = refused {
         return refuse(guard.http(), Some(&guard));
     }
-    let Some(place) = shared.waiting.enter(whose(&upgrade)) else {
+    let by = By::of(upgrade.facts().origin.class());
+    let Ok(waiting::Entered { place, instead }) = shared.waiting.enter(whose(&upgrade), by) else {
         return refuse(HttpReason::WaitingSockets, None);
     };
+    if instead {
+        shared.record.metrics.limited(Limit::PerAddress);
+    }
     Ok((upgrade, snapshot, place))
 }
 
@@ -437,8 +451,10 @@ async fn be_admitted(shared: &Arc<Shared>, entered: Entered) -> Option<Admitted>
     });
     let first = tokio::select! {
         first = first => first.map_err(|_| Unfinished::TimedOut),
+        () = place.gave_way() => Err(Unfinished::GaveWay),
         () = shared.stops() => Err(Unfinished::Shutdown),
     };
+    place.heard();
     let (why, close) = match first {
         Ok(Ok(message)) => {
             let began = Instant::now();
@@ -457,6 +473,13 @@ async fn be_admitted(shared: &Arc<Shared>, entered: Entered) -> Option<Admitted>
         Ok(Err(Gone::Lost)) => (Unfinished::Lost, None),
         Ok(Err(Gone::Broke(close))) => (Unfinished::TooMuch, Some(close)),
         Err(Unfinished::Shutdown) => (Unfinished::Shutdown, Some(End::Shutdown.close())),
+        Err(Unfinished::GaveWay) => (
+            Unfinished::GaveWay,
+            Some(Close::new(
+                1013,
+                "too many connections of this address wait",
+            )),
+        ),
         Err(why) => (why, Some(Close::new(1000, ""))),
     };
     let code = close.as_ref().map(|close| close.code);
@@ -731,7 +754,7 @@ async fn converse(mut websocket: Box<WebSocket>, mut session: Box<Session>) {
     // Whoever does not take what it is sent for two ticks in a row will not take it any more.
     let patience = tick * 2;
     let mut next_tick = Instant::now() + tick;
-    let (why, close) = loop {
+    let (why, close, is_whole) = loop {
         let deadline = session.deadline(next_tick);
         let live = Arc::clone(&session.live);
         // In this order: who is to end is not answered first, however much it has sent.
@@ -739,52 +762,103 @@ async fn converse(mut websocket: Box<WebSocket>, mut session: Box<Session>) {
             biased;
             end = live.called() => match end.map_or_else(|| session.check(), Err) {
                 Ok(()) => continue,
-                Err(end) => {
-                    if end == End::Shutdown {
-                        let _ = timeout(patience, websocket.send(shutdown())).await;
-                    }
-                    break (end.finish(), Some(end.close()));
+                Err(end) => Sent::Ends { end, is_whole: true },
+            },
+            () = tokio::time::sleep_until(deadline) => match session.check() {
+                Err(end) => Sent::Ends { end, is_whole: true },
+                Ok(()) if Instant::now() < next_tick => continue,
+                Ok(()) => {
+                    next_tick += tick;
+                    let text = event("tick", &json!({ "ts": now_ms() }));
+                    Box::pin(sent(&mut websocket, &session, patience, text)).await
                 }
             },
-            () = tokio::time::sleep_until(deadline) => {
-                if let Err(end) = session.check() {
-                    break (end.finish(), Some(end.close()));
-                }
-                if Instant::now() < next_tick {
-                    continue;
-                }
-                next_tick += tick;
-                let text = event("tick", &json!({ "ts": now_ms() }));
-                timeout(patience, websocket.send(text)).await
+            event = heard(&mut session.events) => {
+                Box::pin(sent(&mut websocket, &session, patience, event)).await
             }
-            event = heard(&mut session.events) => timeout(patience, websocket.send(event)).await,
             message = websocket.next() => match message {
                 Ok(message) => {
                     let (text, close) = Box::pin(session.answer(&message)).await;
                     let sent = match text {
-                        Some(text) => timeout(patience, websocket.send(text)).await,
-                        None => Ok(Ok(())),
+                        Some(text) => Box::pin(sent(&mut websocket, &session, patience, text)).await,
+                        None => Sent::Taken,
                     };
-                    if let Some(close) = close {
-                        break (Finish::Misbehaved, Some(close));
+                    match (sent, close) {
+                        (Sent::Taken, Some(close)) => {
+                            break (Finish::Misbehaved, Some(close), true);
+                        }
+                        (sent, _) => sent,
                     }
-                    sent
                 }
-                Err(Gone::Left) => break (Finish::ClosedByClient, None),
-                Err(Gone::Lost) => break (Finish::Lost, None),
-                Err(Gone::Broke(close)) => break (Finish::Misbehaved, Some(close)),
+                Err(Gone::Left) => break (Finish::ClosedByClient, None, true),
+                Err(Gone::Lost) => break (Finish::Lost, None, true),
+                Err(Gone::Broke(close)) => break (Finish::Misbehaved, Some(close), true),
             },
         };
         match sent {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => break (Finish::Lost, None),
-            Err(_) => break (Finish::Slow, Some(Close::new(1008, "slow consumer"))),
+            Sent::Taken => {}
+            Sent::Lost => break (Finish::Lost, None, true),
+            Sent::Slow => break (Finish::Slow, Some(Close::new(1008, "slow consumer")), true),
+            Sent::Ends { end, is_whole } => {
+                if end == End::Shutdown {
+                    let _ = timeout(patience, websocket.send(shutdown())).await;
+                }
+                break (end.finish(), Some(end.close()), is_whole);
+            }
         }
     };
     session.ends(why, close.as_ref().map(|close| close.code));
     drop(session);
-    if let Some(close) = close {
+    // Behind half a message nothing can be said, and the rest of it is nobody's any more.
+    if let Some(close) = close.filter(|_| is_whole) {
         Box::pin(websocket.close(&close)).await;
+    }
+}
+
+/// What became of a text for a client.
+enum Sent {
+    Taken,
+    Lost,
+    /// The client took none of it for too long.
+    Slow,
+    /// The session is to end; whether no text was left half sent.
+    Ends {
+        end: End,
+        is_whole: bool,
+    },
+}
+
+/// Sends a text, for as long as the session lasts.
+async fn sent(
+    websocket: &mut WebSocket,
+    session: &Session,
+    patience: Duration,
+    text: String,
+) -> Sent {
+    let mut sending = std::pin::pin!(timeout(patience, websocket.send(text)));
+    let mut begun = false;
+    loop {
+        let sent = tokio::select! {
+            biased;
+            end = session.live.called() => match end.map_or_else(|| session.check(), Err) {
+                Ok(()) => continue,
+                // Whoever stays until the gateway stops may have what was on its way.
+                Err(End::Shutdown) => {
+                    let _ = sending.await;
+                    return Sent::Ends { end: End::Shutdown, is_whole: true };
+                }
+                Err(end) => return Sent::Ends { end, is_whole: !begun },
+            },
+            sent = poll_fn(|context| {
+                begun = true;
+                sending.as_mut().poll(context)
+            }) => sent,
+        };
+        return match sent {
+            Ok(Ok(())) => Sent::Taken,
+            Ok(Err(_)) => Sent::Lost,
+            Err(_) => Sent::Slow,
+        };
     }
 }
 

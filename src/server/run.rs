@@ -16,7 +16,7 @@ use super::listener::Listener;
 use super::metrics::Limit;
 use super::sessions::End;
 use super::upkeep::Duty;
-use super::waiting::{Address, Place};
+use super::waiting::{Address, By, Entered, Full, Place};
 
 /// How a gateway ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,7 +206,13 @@ fn arriving(shared: &Shared, peer: Option<IpAddr>) -> Result<Option<Place>, TooM
         Some(ip) if is_proxy(shared, ip) => return Ok(None),
         Some(ip) => Address::of(ip),
     };
-    shared.arriving.enter(address).map(Some).ok_or(TooMany)
+    let arriving = shared.arriving.enter(address, By::Program);
+    let Entered { place, instead } = arriving.map_err(|Full| TooMany)?;
+    place.silent();
+    if instead {
+        shared.record.metrics.limited(Limit::PerAddress);
+    }
+    Ok(Some(place))
 }
 
 fn is_proxy(shared: &Shared, ip: IpAddr) -> bool {

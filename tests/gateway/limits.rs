@@ -11,15 +11,15 @@ use gw::journal::{Kind, Line};
 use gw::pairing::Memory;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
-use tokio_tungstenite::tungstenite::Error;
 
 use crate::client::{Asking, Client, Closed, soon};
 use crate::handshakes::{door, guest};
 use crate::raw::{CLOSE, PING, Raw, TEXT, UPGRADE, frame};
 use crate::served::{Plan, Served, rules};
+use crate::sign;
 
 fn reasons(lines: &[Line], kind: Kind) -> Vec<&str> {
     let lines = lines.iter().filter(|line| line.kind == kind);
@@ -36,78 +36,69 @@ fn open_door() -> Plan {
     }
 }
 
-fn status(refused: Result<Client, Error>) -> u16 {
-    match refused {
-        Err(Error::Http(answer)) => answer.status().as_u16(),
-        Err(other) => panic!("{other}"),
-        Ok(_) => 101,
-    }
-}
-
+/// Of an address 32 wait at most, and whoever has said nothing for longest gives way: so nobody
+/// there is kept out by who says nothing.
 #[tokio::test]
 async fn an_address_may_have_32_sockets_that_wait() {
     let served = door().serve();
-    let mut waiting = Vec::new();
+    let mut waiting = std::collections::VecDeque::new();
     for _ in 0..32 {
-        waiting.push(served.open().await);
+        waiting.push_back(served.open().await);
     }
-    let asking = Asking::default();
-    assert_eq!(status(served.try_open(&asking).await), 503);
-
-    // One that is admitted waits no longer.
-    let mut first = waiting.remove(0);
-    first.connect(&Asking::default()).await.unwrap();
-    let open = async || {
-        soon("a place", async {
-            loop {
-                if let Ok(client) = served.try_open(&asking).await {
-                    return client;
-                }
-            }
-        })
-        .await
-    };
-    waiting.push(open().await);
-    assert_eq!(status(served.try_open(&asking).await), 503);
-
-    // One that goes away does not either, however it goes.
-    let mut second = waiting.remove(0);
-    second.socket.close(None).await.unwrap();
-    waiting.push(open().await);
-    drop(waiting.remove(0));
-    waiting.push(open().await);
-    assert_eq!(status(served.try_open(&asking).await), 503);
+    for _ in 0..8 {
+        waiting.push_back(served.open().await);
+        let mut oldest = waiting.pop_front().unwrap();
+        let told = "too many connections of this address wait";
+        assert_eq!(oldest.closed().await, Closed::new(1013, told));
+    }
+    // Who is admitted waits no longer, and takes nobody's place.
+    let mut admitted = waiting.pop_front().unwrap();
+    admitted.connect(&Asking::default()).await.unwrap();
+    waiting.push_back(served.open().await);
+    for client in &mut waiting {
+        client.connect(&Asking::default()).await.unwrap();
+    }
+    admitted.call("health", Value::Null).await.unwrap();
     let (_, lines) = served.end().await;
-    let refused = lines
-        .iter()
-        .filter(|line| line.kind == Kind::UpgradeRefused);
-    assert!(refused.count() >= 3);
+    let gave_way = reasons(&lines, Kind::Unfinished);
+    assert_eq!(gave_way, ["gave-way"; 8]);
 }
 
-/// Before they have said anything, too; and they keep nobody out for good.
+/// A page that a browser has open keeps nobody out who is no page.
+#[tokio::test]
+async fn pages_take_no_place_from_programs() {
+    let mut plan = open_door();
+    plan.limits.unadmitted_per_address = 2;
+    let served = plan.serve();
+    let mut program = served.open().await;
+    let page = Asking {
+        headers: vec![("origin", "https://evil.example".to_owned())],
+        ..Asking::default()
+    };
+    let mut pages = Vec::new();
+    for _ in 0..6 {
+        pages.push(served.try_open(&page).await.unwrap());
+    }
+    program.connect(&Asking::default()).await.unwrap();
+    assert_eq!(pages[0].closed().await.code, 1013);
+}
+
+/// Before they have said anything, too.
 #[tokio::test]
 async fn an_address_may_have_32_sockets_that_say_nothing() {
     let served = door().serve();
-    let mut silent = Vec::new();
+    let mut silent = std::collections::VecDeque::new();
     for _ in 0..32 {
-        silent.push(Raw::new(served.tcp().await));
+        silent.push_back(Raw::new(served.tcp().await));
     }
-    let one_more = Raw::new(served.tcp().await);
-    assert!(one_more.end().await.is_empty());
     // This host has many addresses, and is one.
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind(([127, 0, 0, 2], 0).into()).unwrap();
-    let other = Raw::new(socket.connect(served.address).await.unwrap());
-    assert!(other.end().await.is_empty());
-    silent.clear();
-    let admitted = async {
-        loop {
-            if let Ok(mut client) = served.try_open(&Asking::default()).await {
-                return client.connect(&Asking::default()).await;
-            }
-        }
-    };
-    soon("an admission", admitted).await.unwrap();
+    for last in 1..4 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, last], 0).into()).unwrap();
+        silent.push_back(Raw::new(socket.connect(served.address).await.unwrap()));
+        assert!(silent.pop_front().unwrap().end().await.is_empty());
+    }
+    served.admit(&Asking::default()).await;
 }
 
 /// Those that are not admitted have a part of the places; whoever comes is not kept out by them.
@@ -369,12 +360,20 @@ async fn a_call_right_behind_connect_is_answered_after_hello() {
 
 /// A client with a small buffer, so that what it does not read is soon too much.
 async fn reluctant(served: &Served, asking: &Asking) -> Client {
+    watched(served, asking).await.0
+}
+
+/// The same, and its socket, to see what comes in.
+async fn watched(served: &Served, asking: &Asking) -> (Client, TcpStream) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4_096).unwrap();
     let stream = socket.connect(served.address).await.unwrap();
+    let stream = stream.into_std().unwrap();
+    let [stream, watched] =
+        [stream.try_clone().unwrap(), stream].map(|stream| TcpStream::from_std(stream).unwrap());
     let mut client = Client::open(stream, asking).await.unwrap();
     client.connect(asking).await.unwrap();
-    client
+    (client, watched)
 }
 
 /// Requests that are as large as they may be.
@@ -458,6 +457,31 @@ async fn who_does_not_take_an_answer_is_closed() {
     drop((owner, other));
     let (_, lines) = Arc::into_inner(served).unwrap().end().await;
     assert!(reasons(&lines, Kind::SessionEnded).contains(&"slow-reader"));
+}
+
+/// A removal ends a session in the middle of an answer, however slowly that is read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removed_session_does_not_last_for_who_reads_slowly() {
+    let served = Arc::new(in_memory().serve());
+    ask_much(&served, 160).await;
+    let mut other = served.admit(&Asking::device("other")).await;
+    let (mut slow, comes) = watched(&served, &Asking::device("slow")).await;
+    slow.send(&json!({ "type": "req", "id": "list", "method": "device.pair.list", "params": {} }))
+        .await;
+    soon("an answer's beginning", comes.peek(&mut [0]))
+        .await
+        .unwrap();
+    let removed = json!({ "deviceId": sign::Identity::named("slow").id });
+    other.call("device.pair.remove", removed).await.unwrap();
+    soon("the end of a session", async {
+        while served.gateway.sessions() > 1 {
+            other.call("health", Value::Null).await.unwrap();
+        }
+    })
+    .await;
+    drop((slow, other));
+    let (_, lines) = Arc::into_inner(served).unwrap().end().await;
+    assert_eq!(reasons(&lines, Kind::SessionEnded)[0], "revoked");
 }
 
 /// Counts panics of all threads, those of the gateway's tasks among them.
