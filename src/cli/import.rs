@@ -167,7 +167,7 @@ fn plan(args: &Args, output: &mut Output) -> Result<Plan, Refused> {
     let theirs = theirs.to_string_lossy();
     let text = match args.devices_only {
         true => None,
-        false => match load::read(&theirs, MAX_BYTES) {
+        false => match load::read_file(&theirs, MAX_BYTES) {
             Ok(text) => Some(text),
             Err(ReadError::NotFound) => None,
             Err(error) => {
