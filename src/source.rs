@@ -260,6 +260,12 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
+/// The same on one line: what others wrote does not pass for a line of its own.
+#[must_use]
+pub fn printable_line(text: &str) -> String {
+    printable(text).replace(['\n', '\t'], " ")
+}
+
 /// How many characters are shown of what a peer says.
 pub const MOST_WORDS: usize = 400;
 
@@ -267,12 +273,11 @@ pub const MOST_WORDS: usize = 400;
 #[must_use]
 pub fn one_line(text: &str, most: usize) -> String {
     let text = text.trim();
-    let line = text.chars().take(most);
-    let mut line: String = line.map(|c| if c == '\n' { ' ' } else { c }).collect();
+    let mut line: String = text.chars().take(most).collect();
     if text.chars().nth(most).is_some() {
         line.push('…');
     }
-    printable(&line)
+    printable_line(&line)
 }
 
 /// The text with every character escaped that a terminal or a log would act upon: a peer may
@@ -356,6 +361,7 @@ mod tests {
         assert_eq!(printable(hostile), "a?[2Jb\u{fffd}c·d \n");
         assert_eq!(printable(hostile).len(), hostile.len());
         assert_eq!(printable("plain → text"), "plain → text");
+        assert_eq!(printable_line("a\tb\r\nerror: c"), "a b  error: c");
     }
 
     #[test]

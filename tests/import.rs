@@ -294,6 +294,42 @@ fn what_cannot_be_read_is_named_and_nothing_is_written() {
     nothing("this is not JSON5");
     write("openclaw.json", &" ".repeat(2 << 20));
     nothing("larger than 1048576 bytes");
+    fs::remove_file(theirs.join("openclaw.json")).unwrap();
+    let pipe = Command::new("mkfifo")
+        .arg(theirs.join("openclaw.json"))
+        .status();
+    assert!(pipe.unwrap().success());
+    nothing("openclaw.json cannot be read: it is no file");
     fs::remove_dir_all(&theirs).unwrap();
     nothing("name the folder that OPENCLAW_STATE_DIR names");
+}
+
+/// What the other gateway's clients and its owner called something is no word of ours.
+#[test]
+fn no_name_is_told_as_a_line_of_its_own() {
+    let place = Place::new();
+    let theirs = place.theirs();
+    let hostile =
+        "x\r\ntaken devices/paired.json: 0000: a laptop: operator; operator.admin\t\u{1b}[2J";
+    let device = Identity::named("one");
+    let mut taken = record(&device, hostile);
+    taken["scopes"] = json!([hostile]);
+    let other = Identity::named("two");
+    let mut unknown = record(&other, "two");
+    unknown[hostile] = json!(1);
+    let mut bad = record(&Identity::named("three"), "three");
+    bad["tokens"] = json!({ hostile: hostile });
+    let devices = json!({ device.id: taken, other.id: unknown, hostile: bad });
+    fs::write(theirs.join("devices/paired.json"), devices.to_string()).unwrap();
+    let config = json!({ "gateway": { "bind": "loopback", hostile: hostile } });
+    fs::write(theirs.join("openclaw.json"), config.to_string()).unwrap();
+    for format in ["human", "plain"] {
+        let output = place.import(&["--dry-run", "--format", format]);
+        let told = said(&output);
+        assert_eq!(code(&output), Some(0), "{told}");
+        let forged = "taken devices/paired.json: 0000";
+        assert!(told.contains(forged), "{told}");
+        assert!(!told.lines().any(|line| line.starts_with(forged)), "{told}");
+        assert!(!told.contains(['\r', '\t', '\u{1b}']), "{told}");
+    }
 }

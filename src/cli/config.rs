@@ -377,14 +377,14 @@ fn show(args: &ShowArgs, output: &mut Output) -> Exit {
                     shown.from.to_string()
                 };
                 let line = format!("{:keys$}  {:values$}  {from}", shown.key, shown.value);
-                output.say(crate::source::printable(line.trim_end()).as_str());
+                output.say(crate::source::printable_line(line.trim_end()).as_str());
                 output.say("\n");
             }
         }
         AnswerFormat::Plain => {
             for shown in config.shown() {
                 let line = format!("{}: {} ({})", shown.key, shown.value, shown.from);
-                output.say(&crate::source::printable(&line));
+                output.say(&crate::source::printable_line(&line));
                 output.say("\n");
             }
         }

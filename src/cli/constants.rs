@@ -61,7 +61,7 @@ fn beside(policy: &str) -> Result<Option<Compatibility>, Problem> {
     }
     let text = match load::built_in(&path) {
         Some(text) => Ok(text.to_owned()),
-        None => load::read(&path, MAX_BYTES),
+        None => load::read_file(&path, MAX_BYTES),
     };
     match text {
         Ok(text) => parse(&path, &text).map(Some),

@@ -17,7 +17,7 @@ use crate::facts::{AttributeId, Facts};
 use crate::journal::Line;
 use crate::lang::check::settle;
 use crate::policy::{Policy, PolicyError};
-use crate::source::printable;
+use crate::source::printable_line;
 
 /// Says what a policy answers to a connection, and why
 ///
@@ -595,7 +595,7 @@ fn list(args: &Args, path: &str, start: &str, output: &mut Output) -> Exit {
         }
         Ok(rows) => {
             for row in rows {
-                output.say(&format!("{}\n", printable(&row)));
+                output.say(&format!("{}\n", printable_line(&row)));
             }
             Exit::Success
         }

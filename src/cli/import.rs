@@ -17,6 +17,7 @@ use super::output::{AnswerFormat, Output};
 use super::{Exit, load};
 use crate::config::openclaw::{self, Options, Outcome};
 use crate::config::{Config, ConfigError, FILE, Overrides, SecretFile, Surroundings};
+use crate::handshake::clean;
 use crate::host::{Local, token};
 use crate::lang::ReadError;
 use crate::pairing::Sqlite;
@@ -25,7 +26,7 @@ use crate::pairing::store::Limits;
 use crate::policy::Policy;
 use crate::secret::Secret;
 use crate::settings::Compatibility;
-use crate::source::printable;
+use crate::source::visible;
 
 /// The configuration in an OpenClaw state folder.
 const THEIRS: &str = "openclaw.json";
@@ -167,7 +168,7 @@ fn plan(args: &Args, output: &mut Output) -> Result<Plan, Refused> {
     let theirs = theirs.to_string_lossy();
     let text = match args.devices_only {
         true => None,
-        false => match load::read(&theirs, MAX_BYTES) {
+        false => match load::read_file(&theirs, MAX_BYTES) {
             Ok(text) => Some(text),
             Err(ReadError::NotFound) => None,
             Err(error) => {
@@ -184,7 +185,7 @@ fn plan(args: &Args, output: &mut Output) -> Result<Plan, Refused> {
         // A gateway to which nothing was ever paired.
         Err(ImportError::NoState { .. }) if text.is_some() => import::Import::default(),
         Err(error) => {
-            output.complain(&format!("error: {error}\n"));
+            output.complain(&format!("error: {}\n", visible(&error.to_string())));
             return Err(Refused(Exit::Input));
         }
     };
@@ -455,7 +456,7 @@ fn tell(plan: &Plan, args: &Args, output: &mut Output) {
         )),
     }
     let mut say = |line: &str| {
-        output.say(&printable(line));
+        output.say(&visible(line));
         output.say("\n");
     };
     for taken in &plan.devices.taken {
@@ -468,15 +469,16 @@ fn tell(plan: &Plan, args: &Args, output: &mut Output) {
         let what = match &taken.standing.record {
             Some(_) => format!(
                 "{}: {}; {}",
-                name.unwrap_or("without a name"),
-                roles.join(" "),
-                scopes.join(" ")
+                name.map_or_else(|| "without a name".to_owned(), clean),
+                words(&roles),
+                words(&scopes)
             ),
             None => "it is not paired yet".to_owned(),
         };
-        let asks = request.map_or_else(String::new, |id| format!("; asks by {id}"));
+        let asks = request.map_or_else(String::new, |id| format!("; asks by {}", clean(id)));
         let Taken { source, .. } = taken;
-        say(&format!("taken {source}: {}: {what}{asks}", taken.device()));
+        let device = clean(taken.device());
+        say(&format!("taken {source}: {device}: {what}{asks}"));
     }
     for left in &plan.devices.left {
         say(&format!("left {left}"));
@@ -509,6 +511,12 @@ fn tell(plan: &Plan, args: &Args, output: &mut Output) {
             args.config
         ));
     }
+}
+
+/// Names that a client chose, each fit for a terminal.
+fn words(names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|name| clean(name)).collect();
+    names.join(" ")
 }
 
 /// What is told of a device that is taken.

@@ -102,6 +102,20 @@ pub(super) fn read_bytes(path: &str, limit: u64) -> Result<Vec<u8>, ReadError> {
     Ok(bytes)
 }
 
+/// The same of a file that nobody named on the command line, where a pipe brings nothing.
+pub(super) fn read_file(path: &str, limit: u64) -> Result<String, ReadError> {
+    match is_endless(path) {
+        true => Err(ReadError::NoFile),
+        false => read(path, limit),
+    }
+}
+
+/// Whether a path leads to a pipe, a socket or a device: opening a pipe would wait for somebody to
+/// write into it.
+pub(super) fn is_endless(path: &str) -> bool {
+    fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
 /// The diagnostic for a file that was named on the command line and cannot be read.
 pub(super) fn unreadable(path: &str, error: &ReadError) -> Diagnostic {
     let code = match error {
@@ -236,8 +250,7 @@ fn reader(path: &str, purpose: Read, root: &str) -> Result<String, ReadError> {
         let found = built_in(path).map(str::to_owned);
         return found.ok_or_else(|| ReadError::NotBuiltIn(built_in_policies()));
     }
-    // Opening a pipe would wait for somebody to write into it.
-    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+    if is_endless(path) {
         return Err(ReadError::NoFile);
     }
     match purpose {

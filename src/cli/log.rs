@@ -11,7 +11,7 @@ use crate::facts::Text;
 use crate::journal::read::line;
 use crate::journal::{Kind, Line, LineError, Upgraded};
 use crate::lang::ReadError;
-use crate::source::{Sources, printable, visible};
+use crate::source::{Sources, printable_line, visible};
 
 /// The longest line that is read, in bytes; those that are written have a few thousand.
 pub(super) const MAX_LINE: u64 = 1 << 18;
@@ -98,7 +98,7 @@ pub(super) fn lines(
             // The file itself may be away for the moment in which another one is begun.
             Err(ReadError::NotFound) if newest > 0 => {}
             Err(error) if number == newest => return Err(error),
-            Err(error) => warn(format!("{} cannot be read: {error}", printable(name))),
+            Err(error) => warn(format!("{} cannot be read: {error}", printable_line(name))),
             Ok(()) => {}
         }
     }
@@ -149,7 +149,7 @@ pub(super) fn one(
                     match too_long {
                         true => warn(format!(
                             "{}:{at} is longer than {MAX_LINE} bytes, and passed over",
-                            printable(name)
+                            printable_line(name)
                         )),
                         false => warn(bad_line(name, at, &error, ended)),
                     }
@@ -159,14 +159,17 @@ pub(super) fn one(
     }
     if bad > MOST_TOLD {
         let more = bad - MOST_TOLD;
-        warn(format!("{} has {more} more such lines", printable(name)));
+        warn(format!(
+            "{} has {more} more such lines",
+            printable_line(name)
+        ));
     }
     Ok(())
 }
 
 /// What is said of a line that cannot be read.
 pub(super) fn bad_line(name: &str, at: usize, error: &LineError, ended: bool) -> String {
-    let name = printable(name);
+    let name = printable_line(name);
     let place = match error.column {
         0 => format!("{name}:{at}"),
         column => format!("{name}:{at}:{column}"),
@@ -230,7 +233,9 @@ pub(super) fn said(line: &Line) -> String {
     }
     match (line.kind, line.dropped) {
         (Kind::LinesLeftOut, Some(count)) => {
-            words.push(format!("{count} more that nothing was decided of"));
+            words.push(format!(
+                "{count} more without a line: undecided, or refused with no right secret"
+            ));
         }
         (_, Some(count)) => words.push(format!("{count} lines are missing here")),
         (_, None) => {}

@@ -18,7 +18,7 @@ use crate::lang::check::settle;
 use crate::lang::checked::NamedFact;
 use crate::logline::{self, KINDS, Told};
 use crate::policy::Policy;
-use crate::source::{Sources, Span, printable, shell_file, shell_word};
+use crate::source::{Sources, Span, printable_line, shell_file, shell_word};
 
 /// How many connections of a pasted text are told of.
 const MOST: usize = 8;
@@ -74,7 +74,7 @@ fn own(text: &str) -> Option<String> {
     let line: Value = serde_json::from_str(text.lines().next()?).ok()?;
     line.get("gw-log")?;
     let connection = line.get("connection")?.as_str()?;
-    Some(shell_word(&printable(connection)))
+    Some(shell_word(&printable_line(connection)))
 }
 
 /// What a policy says to each connection that was told of, and how many it was not asked about.
@@ -202,7 +202,7 @@ impl Account {
         }
         out += &answers::possible(policy, self.possible.as_ref(), style);
         let mut say = |heading: &str, told: String| {
-            let told = printable(&told).replace(['\n', '\t'], " ");
+            let told = printable_line(&told);
             let _ = match style.drawn {
                 true => writeln!(out, "  {heading:<13} {told}"),
                 false => writeln!(out, "{heading}: {told}"),
@@ -239,7 +239,7 @@ impl Account {
         let values = rows.iter().map(|(_, value, _)| value.chars().count());
         let values = values.max().unwrap_or(0).min(34);
         for (name, value, says) in &rows {
-            let value = printable(value);
+            let value = printable_line(value);
             let _ = match style.drawn {
                 true => writeln!(out, "  {name:<names$}  {value:<values$}  {says}"),
                 false => writeln!(out, "fact: {name} is {value}: {says}"),
@@ -263,12 +263,12 @@ impl Account {
         if let Some(approved) = &self.told.approved_scopes {
             let approved = match approved.is_empty() {
                 true => "no scopes".to_owned(),
-                false => printable(&approved.join(", ")),
+                false => printable_line(&approved.join(", ")),
             };
             say("approved", approved);
         }
         if let Some(request) = &self.told.request {
-            say("request", request.clone());
+            say("request", printable_line(request));
         }
     }
 

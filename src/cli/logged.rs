@@ -15,7 +15,7 @@ use crate::explain::{self, Explanation, facts_alone};
 use crate::facts::{Facts, Text};
 use crate::journal::{Explained, Kind, Line};
 use crate::policy::Policy;
-use crate::source::{Sources, printable, visible};
+use crate::source::{Sources, printable_line, visible};
 use crate::verdict::{Reason, Verdict, VerdictKind};
 use crate::wire::reply::RequestRefusal;
 
@@ -109,7 +109,11 @@ pub(super) fn find(
             (true, false) => format!("the last ones are\n{}", last.join("\n")),
             (true, true) => "the log names no connection".to_owned(),
         };
-        let message = format!("no connection `{}` in {}", visible(wanted), printable(path));
+        let message = format!(
+            "no connection `{}` in {}",
+            visible(wanted),
+            printable_line(path)
+        );
         return Err(missing(message, help));
     }
     let main = own.remove(at.unwrap_or(0));
@@ -265,7 +269,7 @@ impl Logged {
             same_policy,
             then_policy: then
                 .map(|then| format!("{} {}", visible(&then.file), visible(&then.digest))),
-            now_policy: format!("{} {}", printable(policy.name()), policy.digest()),
+            now_policy: format!("{} {}", printable_line(policy.name()), policy.digest()),
             same_answer: shown == self.verdict(),
             same_clause: line.clause.as_deref() == Some(&*clause),
             then_answer: self.verdict(),
@@ -339,7 +343,7 @@ impl Logged {
             if drawn { "" } else { "log: " },
             visible(&line.connection),
             line.time,
-            printable(&self.main.file),
+            printable_line(&self.main.file),
             self.main.at
         );
         if let Some(compared) = compared {

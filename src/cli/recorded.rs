@@ -14,7 +14,7 @@ use crate::handshake::Handshake;
 use crate::policy::Policy;
 use crate::recorded::{Level, Recording, Replayed, Row, RowError, Signature, replay};
 use crate::settings::Compatibility;
-use crate::source::{Sources, printable};
+use crate::source::{Sources, printable_line};
 
 /// The largest recording, in bytes, as it is stored and when it is unpacked.
 const MAX_BYTES: u64 = 256 << 20;
@@ -65,9 +65,9 @@ impl Told {
     /// As text, ending with a line break.
     pub(super) fn text(&self) -> String {
         let (theirs, ours) = (answer(&self.theirs), answer(&self.ours));
-        let release = printable(&self.release);
+        let release = printable_line(&self.release);
         let by = self.policy.rsplit(['/', '\\', ':']).next();
-        let by = printable(by.unwrap_or_default());
+        let by = printable_line(by.unwrap_or_default());
         let mut text = match (self.supposed, self.agree) {
             (true, _) => format!(
                 "\nThe facts given by --fact are supposed; what {release} answered is of the connection as it was:\n  {theirs}\n"
@@ -100,7 +100,7 @@ impl Told {
 
     /// What is said of a connection that was answered before any policy was asked, as text.
     pub(super) fn early_text(&self, drawn: bool) -> String {
-        let (reads, helps) = (printable(&self.reads()), self.helps());
+        let (reads, helps) = (printable_line(&self.reads()), self.helps());
         let told = self.text();
         match drawn {
             true => format!(
@@ -169,7 +169,7 @@ fn answer(out: &Value) -> String {
     if let Some(code) = signature.close {
         text += &format!(" (closed {code})");
     }
-    printable(&text)
+    printable_line(&text)
 }
 
 /// The rows of a recording, as they are asked for: all, or those that begin with a text.
@@ -178,7 +178,7 @@ pub(super) fn rows(path: &str, start: &str) -> Result<Vec<String>, Problem> {
     let names = recording.rows.iter().map(Row::name);
     let names: Vec<String> = names.filter(|name| name.starts_with(start)).collect();
     if names.is_empty() {
-        let start = printable(start);
+        let start = printable_line(start);
         return Err(
             no_row(format!("{path} has no row that begins with `{start}`"))
                 .map_help(listing(path, None)),
@@ -203,7 +203,7 @@ pub(super) fn read(
         policy: by.policy,
         settings: &settings,
     };
-    let name = printable(place.row);
+    let name = printable_line(place.row);
     let at = place.step.wrapping_sub(1);
     let Some(step) = row.steps().get(at) else {
         let help = match row.steps().len() {
@@ -243,7 +243,7 @@ fn row<'a>(recording: &'a Recording, place: Place<'_>) -> Result<&'a Row, Proble
     if let Some(row) = found.and_then(|(cfg, id)| recording.row(cfg, id)) {
         return Ok(row);
     }
-    let (path, name) = (place.path, printable(place.row));
+    let (path, name) = (place.path, printable_line(place.row));
     if let Some((cfg, _)) = found.filter(|(cfg, id)| recording.is_start(cfg, id)) {
         let message = format!("`{name}` is the line of a configuration, not a connection");
         return Err(no_row(message).map_help(listing(path, Some(cfg))));
@@ -260,7 +260,9 @@ fn row<'a>(recording: &'a Recording, place: Place<'_>) -> Result<&'a Row, Proble
 
 /// How the rows of a recording are listed.
 fn listing(path: &str, cfg: Option<&str>) -> String {
-    let rows = cfg.map_or_else(String::new, |cfg| format!(" --row '{}/*'", printable(cfg)));
+    let rows = cfg.map_or_else(String::new, |cfg| {
+        format!(" --row '{}/*'", printable_line(cfg))
+    });
     format!("`gw explain --recorded {path}{rows}` lists its rows")
 }
 

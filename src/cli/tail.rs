@@ -15,7 +15,7 @@ use super::log::{self, LogArgs, MAX_LINE};
 use super::output::{Output, ReportFormat};
 use crate::journal::{Moment, read};
 use crate::lang::ReadError;
-use crate::source::{Sources, printable, visible};
+use crate::source::{Sources, printable_line, visible};
 
 /// Where the file system tells of no changes, it is looked at this often.
 const LOOK: Duration = Duration::from_secs(2);
@@ -115,7 +115,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             );
             return Exit::Input;
         }
-        printer.note(&format!("{} is not there yet", printable(&path)));
+        printer.note(&format!("{} is not there yet", printable_line(&path)));
     }
     let Some(watched) = watcher else {
         return Exit::Success;
@@ -152,7 +152,7 @@ fn begin(
     for name in follower.older() {
         let mut take = |placed: log::Placed| keep(placed.text, Some(placed.line.time));
         if let Err(error) = log::one(&name, &mut warn, &mut take) {
-            warn(format!("{} cannot be read: {error}", printable(&name)));
+            warn(format!("{} cannot be read: {error}", printable_line(&name)));
         }
     }
     let mut at = 0;

@@ -7,7 +7,7 @@ use crate::client::tls::ConnectError;
 use crate::client::{ClientError, Refusal};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::handshake::clean;
-use crate::source::{MOST_WORDS, Sources, one_line, printable, shell_word};
+use crate::source::{MOST_WORDS, Sources, one_line, printable_line, shell_word};
 use serde_json::json;
 use std::io::ErrorKind;
 
@@ -203,7 +203,7 @@ pub(super) fn diagnostic(error: &ClientError, advice: &Advice) -> Diagnostic {
     };
     let mut message = match (error, &advice.state) {
         (ClientError::Nobody(place), Some(state)) => {
-            let state = printable(state);
+            let state = printable_line(state);
             match place.is_empty() {
                 true => format!("no gateway runs in {state}"),
                 false => format!("no gateway runs in {state}: nobody listens at {place}"),

@@ -12,7 +12,7 @@ use miette::{
 use serde_json::{Value, json};
 
 use super::{Diagnostic, Diagnostics, Fix, Label, Severity};
-use crate::source::{Source, Sources, Span, is_hidden, printable};
+use crate::source::{Source, Sources, Span, is_hidden, printable_line};
 
 /// Diagnostics beyond this number are counted, not shown.
 pub const SHOWN: usize = 20;
@@ -207,8 +207,8 @@ fn wrapped(text: &str) -> Vec<String> {
 fn shown(text: &str) -> String {
     let cut = text.char_indices().nth(LONGEST_MESSAGE).map(|(at, _)| at);
     match cut.and_then(|at| text.get(..at)) {
-        Some(start) => format!("{}…", printable(start)),
-        None => printable(text),
+        Some(start) => format!("{}…", printable_line(start)),
+        None => printable_line(text),
     }
 }
 
@@ -261,7 +261,7 @@ fn plain(diagnostics: &Diagnostics, sources: &Sources) -> String {
 fn at(sources: &Sources, span: Span) -> String {
     sources.get(span.source).map_or_else(String::new, |source| {
         let (line, column) = source.position(span.start);
-        format!("{}:{line}:{column}", printable(&source.name))
+        format!("{}:{line}:{column}", printable_line(&source.name))
     })
 }
 
@@ -514,12 +514,40 @@ impl SourceCode for Text<'_> {
         let data = text.get(start..end).ok_or(MietteError::OutOfBounds)?;
         let (line, column) = source.position(u32::try_from(start).unwrap_or(u32::MAX));
         Ok(Box::new(MietteSpanContents::new_named(
-            printable(&source.name),
+            printable_line(&source.name),
             data.as_bytes(),
             (start, end - start).into(),
             line - 1,
             column - 1,
             data.matches('\n').count(),
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Code;
+
+    /// A value that is quoted may hold anything.
+    #[test]
+    fn nothing_that_is_quoted_is_told_as_a_line_of_its_own() {
+        let hostile = "x\u{1b}[2J\u{202e}\r\nerror: another\tone";
+        let diagnostic = Diagnostic::error(Code::UnreadableFile, hostile).help(hostile);
+        let found = Diagnostics(vec![diagnostic]);
+        let sources = Sources::default();
+        let plain = render(&found, &sources, Format::Plain);
+        assert_eq!(plain.lines().count(), 2, "{plain}");
+        for text in [
+            plain,
+            render(&found, &sources, Format::Human { colour: false }),
+        ] {
+            assert!(!text.contains(['\u{1b}', '\u{202e}', '\r', '\t']), "{text}");
+            assert!(
+                !text
+                    .lines()
+                    .any(|line| line.trim_start().starts_with("error: a"))
+            );
+        }
     }
 }

@@ -108,11 +108,8 @@ impl ClientAccount {
             let head = if self.admitted { "ADMITTED" } else { "REFUSED" };
             let codes = [&self.code, &self.details];
             let codes: Vec<&str> = codes.into_iter().flatten().map(String::as_str).collect();
-            let _ = writeln!(
-                out,
-                "{}",
-                format!("{head}   {}", codes.join(" ")).trim_end()
-            );
+            let codes = line(&codes.join(" "));
+            let _ = writeln!(out, "{}", format!("{head}   {codes}").trim_end());
             out.extend(self.message.iter().map(|text| line(text) + "\n"));
             out.push('\n');
         } else {
@@ -170,4 +167,36 @@ fn remedy(verdict: Verdict, facts: &Facts, subject: &Subject) -> Option<String> 
         ),
         false => ASK_THE_OWNER.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A line of the log may say anything, wherever it came from.
+    #[test]
+    fn no_field_is_told_as_a_line_of_its_own() {
+        let hostile = || Some("x\u{1b}[2J\u{7}\u{202e}\r\nADMITTED".to_owned());
+        let account = ClientAccount {
+            code: hostile(),
+            details: hostile(),
+            reason: hostile(),
+            message: hostile(),
+            remedy: hostile(),
+            told: hostile().into_iter().collect(),
+            ..ClientAccount::default()
+        };
+        for drawn in [true, false] {
+            let text = account.text(drawn);
+            assert!(
+                !text.contains(['\u{1b}', '\u{7}', '\u{202e}', '\r']),
+                "{text}"
+            );
+            assert!(
+                !text.lines().any(|line| line.starts_with("ADMITTED")),
+                "{text}"
+            );
+            assert_eq!(text.matches("ADMITTED").count(), 6, "{text}");
+        }
+    }
 }

@@ -4,12 +4,7 @@ use std::fmt::Write as _;
 
 use super::{ClauseAccount, Explanation, FactAccount};
 use crate::lang::checked::Role;
-use crate::source::printable;
-
-/// Text from outside on one line, so that it cannot pass for a line of its own.
-pub(super) fn line(text: &str) -> String {
-    printable(text).replace(['\n', '\t'], " ")
-}
+pub(super) use crate::source::printable_line as line;
 
 /// What to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

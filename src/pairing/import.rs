@@ -177,6 +177,20 @@ pub enum ImportError {
         /// Which.
         folder: std::path::PathBuf,
     },
+    /// There is something else than a file under its name.
+    #[error("{} is no file: put a copy of the file in its place", .path.display())]
+    NoFile {
+        /// Where.
+        path: std::path::PathBuf,
+    },
+    /// A file, or a database's tables, with more than any gateway writes.
+    #[error("{} holds more than {most} bytes of devices: is it the right file?", .path.display())]
+    TooLarge {
+        /// Which.
+        path: std::path::PathBuf,
+        /// As many bytes are read.
+        most: u64,
+    },
     /// A file cannot be read.
     #[error("{} cannot be read: {source}", .path.display())]
     Unreadable {

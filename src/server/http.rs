@@ -19,7 +19,7 @@ use super::metrics;
 use super::page::Passing;
 use crate::facts::{HostClass, Ingress, OriginClass};
 use crate::handshake::{Http, Socket, at_upgrade};
-use crate::relay::http::{NoAnswer, Stays};
+use crate::relay::http::{NoAnswer, Stays, has_one_host};
 use crate::wire::reply::{CONNECTION_ID, HttpRefusal};
 
 /// An answer: one of ours, whole, or one of the upstream.
@@ -228,11 +228,13 @@ pub(super) fn no_answer(why: &NoAnswer) -> Answer {
 }
 
 /// Whether whoever asks is on this host, by the facts that a policy would judge: no proxy asks for
-/// somebody else, and no page does, by whatever name it got here.
+/// somebody else, and no page does, by whatever name it got here. A request that names two hosts
+/// may be another one to whoever passed it on.
 fn is_of_this_host(shared: &Shared, socket: &Socket, request: &Request<Incoming>) -> bool {
     let settings = &shared.snapshot().settings;
     let facts = at_upgrade(settings, socket, &head(request));
-    facts.same_host
+    has_one_host(request.uri(), request.headers())
+        && facts.same_host
         && !facts.forwarded
         && !facts.proxy_trace
         && facts.ingress == Ingress::Direct

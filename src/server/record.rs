@@ -226,7 +226,7 @@ impl Record {
             self.covered.load().cover(admission.event.to_string())
         );
         let facts = &admission.facts;
-        let proved_nothing = matches!(facts.auth, Auth::None | Auth::Failed);
+        let proved_nothing = matches!(facts.auth, Auth::None | Auth::Failed | Auth::Open);
         match proved_nothing && !verdict.admits() {
             true => {
                 let whose = Address::of_client(facts.transport, facts.client_ip);

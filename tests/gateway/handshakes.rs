@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::client::{Asking, Client, Closed};
-use crate::served::{Plan, Served, rules};
+use crate::raw::{Raw, UPGRADE};
+use crate::served::{Plan, Served, rules, settings};
 
 /// Owners come in by the command line and the token; anybody else waits until he is approved.
 pub(crate) const DOOR: &str = "[known] pairing=paired → approve
@@ -384,6 +385,10 @@ async fn pages_and_broken_upgrades_are_answered_over_http() {
             "",
         ),
         ("GET /metrics", "Via: 1.1 proxy\r\n".into(), 404, ""),
+        // Two readers on the way could take it for two requests.
+        ("GET /metrics", "Host: 127.0.0.1\r\n".into(), 404, ""),
+        ("GET http://gw.example/metrics", String::new(), 404, ""),
+        ("GET http://127.0.0.1/metrics", String::new(), 200, "gw_"),
         ("GET /", String::new(), 404, "/healthz"),
         ("GET /?token=hunter2", String::new(), 404, ""),
         ("GET /", upgrade.to_owned(), 400, "Sec-WebSocket-Key"),
@@ -470,4 +475,45 @@ async fn a_session_is_logged_from_its_beginning_to_its_end() {
             .as_deref(),
         Some("closed-by-client")
     );
+}
+
+/// What a client says is cut before it is written down, wherever a secret stands in it.
+#[tokio::test]
+async fn no_part_of_the_shared_secret_is_in_the_log_wherever_a_client_puts_it() {
+    let token = "pQ7-xW2_mZ9kLr4TtYb8VhNc3sDfGj6aEoUi1Iw5Bq0";
+    let plan = Plan {
+        policy: rules("auth=token → approve\ndefault → require-pairing"),
+        settings: settings(json!({ "auth": { "token": token } })),
+        ..Plan::default()
+    };
+    let served = plan.serve();
+    for before in [0, 7, 22, 30, 47, 118, 140] {
+        let put = format!("{}{token}", "~".repeat(before));
+        let encoded = put.replace('Q', "%51");
+        let asking = Asking {
+            headers: vec![
+                ("user-agent", put.clone()),
+                ("x-forwarded-for", put.clone()),
+                ("origin", format!("http://{token}.example")),
+            ],
+            more: json!({ "client": {
+                "id": "cli", "mode": "cli", "version": put, "platform": put, "displayName": encoded,
+            } }),
+            ..Asking::device(&before.to_string())
+        };
+        let asking = asking.auth(json!({ "token": token }));
+        served.admit(&asking).await;
+        let head = UPGRADE.replace("GET / ", &format!("GET /{encoded}?{encoded} "));
+        let mut raw = Raw::new(served.tcp().await);
+        raw.send(head.as_bytes()).await;
+        raw.head().await;
+    }
+    let (_, text) = served.end_with_text().await;
+    let text = text.to_lowercase().replace("%51", "q");
+    let lines = text.lines().filter(|line| line.contains('…')).count();
+    assert_eq!(lines, 2 * 7, "{text}");
+    for part in token.to_lowercase().as_bytes().windows(16) {
+        let part = std::str::from_utf8(part).unwrap();
+        assert!(!text.contains(part), "{part} in {text}");
+    }
 }

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use crate::client::{Asking, Client, Closed, soon};
 use crate::handshakes::{door, guest};
 use crate::raw::{CLOSE, PING, Raw, TEXT, UPGRADE, frame};
-use crate::served::{Plan, Served, rules};
+use crate::served::{Plan, Served, rules, settings};
 use crate::sign;
 
 fn reasons(lines: &[Line], kind: Kind) -> Vec<&str> {
@@ -594,6 +594,46 @@ async fn strangers_flush_no_decision_out_of_the_log() {
         line.dropped.unwrap()
     });
     assert_eq!(refused + left_out.sum::<u64>(), many);
+    assert!(refused <= many / 2, "{refused}");
+}
+
+/// Where no secret is asked for, whoever is refused has shown none.
+#[tokio::test]
+async fn strangers_that_are_refused_flush_no_decision_out_of_an_open_gateways_log() {
+    let plan = Plan {
+        policy: rules("client=cli → approve\ndefault → reject(origin-not-allowed)"),
+        settings: settings(json!({ "auth": { "mode": "none" } })),
+        ..Plan::default()
+    };
+    let served = plan.serve();
+    let admitted = 20;
+    for _ in 0..admitted {
+        served.admit(&Asking::default()).await;
+    }
+    let many = 300;
+    let stranger = Asking {
+        client: ("gateway-client", "backend"),
+        ..Asking::default()
+    };
+    for _ in 0..many {
+        served.refuse(&stranger).await;
+    }
+    let mut owner = served.admit(&Asking::default()).await;
+    let recent = owner
+        .call("admission.recent", json!({ "limit": 1_000 }))
+        .await
+        .unwrap();
+    let lines = recent["lines"].as_array().unwrap().iter();
+    let approved = lines.filter(|line| line["verdict"] == "approve").count();
+    assert_eq!(approved, admitted + 1);
+    let (_, lines) = served.end().await;
+    let refused = lines
+        .iter()
+        .filter(|line| line.verdict.as_deref() == Some("reject"));
+    let refused = refused.count() as u64;
+    let left_out = lines.iter().filter(|line| line.kind == Kind::LinesLeftOut);
+    let left_out: u64 = left_out.map(|line| line.dropped.unwrap()).sum();
+    assert_eq!(refused + left_out, many);
     assert!(refused <= many / 2, "{refused}");
 }
 

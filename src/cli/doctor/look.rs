@@ -335,7 +335,7 @@ fn openclaw(
         || named("OPENCLAW_STATE_DIR").or_else(|| Some(std::env::home_dir()?.join(".openclaw")));
     let file = named("OPENCLAW_CONFIG_PATH").or_else(|| Some(folder()?.join("openclaw.json")));
     let text = file.as_deref().and_then(|file| {
-        let text = load::read(&file.to_string_lossy(), MAX_BYTES);
+        let text = load::read_file(&file.to_string_lossy(), MAX_BYTES);
         text.ok()
     });
     let found = CommandLine::read(text.as_deref(), &variable)?;

@@ -12,7 +12,7 @@ use super::check::count;
 use super::output::{AnswerFormat, Output};
 use super::overrides::OverrideArgs;
 use super::reach;
-use crate::source::printable;
+use crate::source::printable_line;
 use checks::{CHECKS, Finding, Level};
 
 /// Looks at a set-up as it runs, and says what to change
@@ -73,27 +73,33 @@ fn drawn(found: &[(&str, Finding)]) -> String {
     let mut text = String::new();
     for (name, finding) in found {
         let level = finding.level.name();
-        text.push_str(&format!("{level:<7}{name:<widest$}  {}\n", finding.found));
-        if let Some(next) = &finding.next {
+        text.push_str(&format!(
+            "{level:<7}{name:<widest$}  {}\n",
+            printable_line(&finding.found)
+        ));
+        if let Some(next) = finding.next.as_deref().map(printable_line) {
             let under = 7 + widest + 2;
             text.push_str(&format!("{:under$}→ {next}\n", ""));
         }
     }
     text.push_str(&format!("\n{}\n", sum(found)));
-    printable(&text)
+    text
 }
 
 fn told(found: &[(&str, Finding)]) -> String {
     let mut text = String::new();
     for (name, finding) in found {
         let next = finding.next.as_ref();
-        let next = next.map(|next| format!("; next: {next}"));
+        let next = next.map(|next| format!("; next: {}", printable_line(next)));
         let level = finding.level.name();
         let next = next.unwrap_or_default();
-        text.push_str(&format!("{name}: {level}: {}{next}\n", finding.found));
+        text.push_str(&format!(
+            "{name}: {level}: {}{next}\n",
+            printable_line(&finding.found)
+        ));
     }
     text.push_str(&format!("{}\n", sum(found)));
-    printable(&text)
+    text
 }
 
 /// What it all comes to.

@@ -2,7 +2,6 @@
 //! while the gateway runs.
 
 use std::cell::RefCell;
-use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -279,7 +278,7 @@ type Look = dyn Fn(&str) -> Result<(), Unloaded>;
 /// At the start a pipe may bring a policy; later nobody writes into it any more, and whoever opened
 /// it would wait for ever.
 fn is_a_file(path: &str) -> Result<(), Unloaded> {
-    match fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+    match load::is_endless(path) {
         false => Ok(()),
         true => Err(Unloaded::new(Exit::Input, |output| {
             let diagnostic = load::unreadable(path, &ReadError::NoFile);

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::facts::word::words;
-use crate::source::printable;
+use crate::source::visible;
 
 words! {
     /// What became of a value.
@@ -47,8 +47,8 @@ impl fmt::Display for Report {
                 } else {
                     ""
                 };
-                let line = format!("{outcome} {}: {}{wider}", item.pointer, item.text);
-                writeln!(f, "{}", printable(&line))?;
+                let (pointer, text) = (visible(&item.pointer), visible(&item.text));
+                writeln!(f, "{outcome} {pointer}: {text}{wider}")?;
             }
         }
         Ok(())

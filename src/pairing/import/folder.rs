@@ -5,18 +5,22 @@
 //! and rename a file to `*.migrated` once they have taken it over. So a file that has its name is
 //! not in the database yet, and is read too. What is read stays as it is; SQLite may put the
 //! `-wal` and `-shm` files beside a database that it needs to read one.
+//!
+//! Whoever has a copy to pass on may have made it: only files are opened, and of each no more is
+//! read than any gateway would have written.
 #![expect(
     clippy::disallowed_methods,
     reason = "another gateway's files are read; nothing is decided here"
 )]
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::io;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::Path;
 
+use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row};
 use serde_json::{Map, Value};
 
 use super::{Found, Import, ImportError, Reason, Source, entries, sort};
@@ -28,6 +32,18 @@ const MEND: &str = "put a copy in its place";
 /// Where newer releases keep devices, in the state folder.
 const DATABASE: &str = "state/openclaw.sqlite";
 
+/// What SQLite opens beside a database, by the ends of their names.
+const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// The most that is read of a file, and of the tables together, in bytes: thousands of devices.
+const MOST: usize = 8 << 20;
+
+/// The longest row, and the longest text in one, in bytes: a record has a few thousand.
+const LONGEST_ROW: i32 = 1 << 20;
+
+/// As many bytes count as read of each row, beside its texts.
+const OF_ROW: usize = 64;
+
 /// Sorts what a state folder remembers of devices, at `now_ms` in Unix milliseconds. Its gateway
 /// should be stopped: what it writes afterwards is not seen.
 ///
@@ -38,8 +54,11 @@ pub fn read(folder: &Path, now_ms: i64, rules: &Compatibility) -> Result<Import,
     let database = folder.join(DATABASE);
     let mut found = Vec::new();
     let mut any = false;
-    if is_there(&database)? {
+    if file_at(&database)? {
         any = true;
+        for end in BESIDE {
+            file_at(&folder.join(format!("{DATABASE}{end}")))?;
+        }
         found.extend(read_database(&database)?);
     }
     for source in [Source::PairedFile, Source::PendingFile] {
@@ -70,18 +89,33 @@ fn counted(source: Source, count: usize) -> Option<Found> {
     })
 }
 
-fn is_there(path: &Path) -> Result<bool, ImportError> {
-    path.try_exists().map_err(|source| ImportError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })
+/// Whether there is a file. What else is there under its name is not opened: a pipe would wait for
+/// somebody to write into it, and a device has no end.
+fn file_at(path: &Path) -> Result<bool, ImportError> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => Ok(true),
+        Ok(_) => Err(ImportError::NoFile {
+            path: path.to_owned(),
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(ImportError::Unreadable {
+            path: path.to_owned(),
+            source,
+        }),
+    }
 }
 
 fn read_file(folder: &Path, file: Source) -> Result<Option<String>, ImportError> {
     let path = folder.join(file.name());
-    match fs::read_to_string(&path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+    if !file_at(&path)? {
+        return Ok(None);
+    }
+    let mut text = String::new();
+    let most = MOST as u64;
+    let read = File::open(&path).and_then(|file| file.take(most + 1).read_to_string(&mut text));
+    match read {
+        Ok(_) if text.len() > MOST => Err(ImportError::TooLarge { path, most }),
+        Ok(_) => Ok(Some(text)),
         Err(source) => Err(ImportError::Unreadable { path, source }),
     }
 }
@@ -133,23 +167,39 @@ const COLUMNS: [(&str, &str, Column); 27] = [
     ("refreshed_at_ms", "refreshedAtMs", Column::Plain),
 ];
 
+/// What the connection is told before anything is read: the schema is another's, and none of its
+/// expressions is evaluated.
+const GUARDS: &str = "PRAGMA busy_timeout = 5000;
+    PRAGMA trusted_schema = OFF;
+    PRAGMA ignore_check_constraints = ON;
+    BEGIN;";
+
 fn read_database(path: &Path) -> Result<Vec<Found>, ImportError> {
     let database = |how: String| ImportError::Database {
         path: path.to_owned(),
         how: how.into(),
     };
-    let failed = |error: rusqlite::Error| {
-        database(format!(
+    let failed = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(ErrorCode::TooBig) => {
+            database(format!("a row has more than {LONGEST_ROW} bytes; {MEND}"))
+        }
+        _ => database(format!(
             "{error}; stop its gateway, or read a copy of the folder"
-        ))
+        )),
     };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection
-        .execute_batch("PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF; BEGIN;")
+        .set_limit(Limit::SQLITE_LIMIT_LENGTH, LONGEST_ROW)
         .map_err(failed)?;
+    connection.execute_batch(GUARDS).map_err(failed)?;
     let tables = tables(&connection).map_err(failed)?;
-    let has = |source: Source| tables.contains(source.name());
+    let has = |source: Source| tables.contains_key(source.name());
+    for (table, stored) in &tables {
+        if !stored {
+            return Err(database(format!("{table} is no table; {MEND}")));
+        }
+    }
     let mut found = Vec::new();
     match (has(Source::PairedTable), has(Source::PendingTable)) {
         // Releases before they kept devices here.
@@ -161,10 +211,15 @@ fn read_database(path: &Path) -> Result<Vec<Found>, ImportError> {
             return Err(database(how.to_owned()));
         }
     }
+    let mut left = MOST;
     for (source, key) in [
         (Source::PairedTable, "device_id"),
         (Source::PendingTable, "request_id"),
     ] {
+        let columns = columns(&connection, source).map_err(failed)?;
+        if let Some(why) = columns {
+            return Err(database(format!("a column of {source} {why}; {MEND}")));
+        }
         let check = format!("PRAGMA quick_check({source})");
         let checked: String = connection
             .query_row(&check, [], |row| row.get(0))
@@ -172,11 +227,12 @@ fn read_database(path: &Path) -> Result<Vec<Found>, ImportError> {
         if checked != "ok" {
             return Err(database(format!("{checked}; {MEND}")));
         }
-        if !has_names(&connection, source).map_err(failed)? {
-            let how = format!("a column of {source} has a name that is no text; {MEND}");
-            return Err(database(how));
-        }
-        found.extend(read_table(&connection, source, key).map_err(failed)?);
+        let Some(rows) = read_table(&connection, source, key, &mut left).map_err(failed)? else {
+            let path = path.to_owned();
+            let most = MOST as u64;
+            return Err(ImportError::TooLarge { path, most });
+        };
+        found.extend(rows);
     }
     for source in [Source::CodeTable, Source::NodeTable] {
         if has(source) {
@@ -190,38 +246,75 @@ fn read_database(path: &Path) -> Result<Vec<Found>, ImportError> {
     Ok(found)
 }
 
-fn tables(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
-    let mut query = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
-    let names = query.query_map([], |row| row.get(0))?;
-    names.collect()
+/// What goes by the name of a table that is read, and whether it is stored as a table: a view and
+/// a virtual table compute what they hold.
+fn tables(connection: &Connection) -> rusqlite::Result<BTreeMap<&'static str, bool>> {
+    let mut query = connection.prepare(
+        "SELECT type = 'table' AND rootpage > 0 FROM sqlite_schema
+         WHERE name = ?1 AND type IN ('table', 'view')",
+    )?;
+    let mut tables = BTreeMap::new();
+    for source in [
+        Source::PairedTable,
+        Source::PendingTable,
+        Source::CodeTable,
+        Source::NodeTable,
+    ] {
+        for stored in query.query_map([source.name()], |row| row.get(0))? {
+            let stored: bool = stored?;
+            *tables.entry(source.name()).or_insert(true) &= stored;
+        }
+    }
+    Ok(tables)
 }
 
-/// Whether every column of a table has a name that is text: what reads names below takes it for
-/// granted.
-fn has_names(connection: &Connection, source: Source) -> rusqlite::Result<bool> {
+/// What is wrong with a column of a table: what reads names below takes them for text, and what
+/// computes its values could compute any amount.
+fn columns(connection: &Connection, source: Source) -> rusqlite::Result<Option<&'static str>> {
     let mut query = connection.prepare(&format!("PRAGMA table_xinfo({source})"))?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         if row.get_ref(1)?.as_str().is_err() {
-            return Ok(false);
+            return Ok(Some("has a name that is no text"));
+        }
+        if row.get::<_, i64>("hidden")? != 0 {
+            return Ok(Some("is computed from others, which no release has"));
         }
     }
-    Ok(true)
+    Ok(None)
 }
 
-fn read_table(connection: &Connection, source: Source, key: &str) -> rusqlite::Result<Vec<Found>> {
-    let mut query = connection.prepare(&format!("SELECT * FROM {source} ORDER BY 1"))?;
+/// The rows of a table, in the order of their ids; nothing where there is more to read of them than
+/// is `left`. SQLite would sort them on the disk, as a whole.
+fn read_table(
+    connection: &Connection,
+    source: Source,
+    key: &str,
+    left: &mut usize,
+) -> rusqlite::Result<Option<Vec<Found>>> {
+    let mut query = connection.prepare(&format!("SELECT * FROM {source}"))?;
     let columns: Vec<String> = query.column_names().map(Into::into).collect();
     let mut rows = query.query([])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
+        let mut size = OF_ROW;
+        for index in 0..columns.len() {
+            if let ValueRef::Text(bytes) | ValueRef::Blob(bytes) = row.get_ref(index)? {
+                size += bytes.len();
+            }
+        }
+        let Some(rest) = left.checked_sub(size) else {
+            return Ok(None);
+        };
+        *left = rest;
         let value = fields(row, &columns)?;
         let id = columns.iter().position(|column| column == key);
         let id = id.map_or(Ok(ValueRef::Null), |index| row.get_ref(index))?;
-        let id = id.as_str().unwrap_or("a row without an id").into();
+        let id: Box<str> = id.as_str().unwrap_or("a row without an id").into();
         found.push(Found { source, id, value });
     }
-    Ok(found)
+    found.sort_by(|one, other| one.id.cmp(&other.id));
+    Ok(Some(found))
 }
 
 /// A row as the object that the files would hold. What is null is not there.

@@ -5,6 +5,7 @@
 )]
 
 use std::fmt::Write as _;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -210,9 +211,24 @@ fn a_store_that_is_full_says_so() {
 /// Makes a state folder that cannot be read.
 type Spoil = fn(&Path);
 
+/// Makes a database with tables of devices, and changes it.
+fn database(folder: &Path, change: &str) {
+    let tables = "CREATE TABLE device_pairing_paired (device_id TEXT);
+                  CREATE TABLE device_pairing_pending (request_id TEXT);";
+    let made = Connection::open(folder.join("state/openclaw.sqlite"));
+    made.and_then(|made| made.execute_batch(&format!("{tables} {change}")))
+        .unwrap();
+}
+
+/// Makes a pipe that nobody writes into.
+fn pipe(path: &Path) {
+    let made = std::process::Command::new("mkfifo").arg(path).status();
+    assert!(made.unwrap().success());
+}
+
 #[test]
 fn a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one() {
-    let cases: [(Spoil, &str); 7] = [
+    let cases: [(Spoil, &str); 16] = [
         (
             |_| {},
             " holds neither devices/paired.json nor state/openclaw.sqlite: name the folder that \
@@ -259,7 +275,79 @@ fn a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one() {
         ),
         (
             |folder| fs::create_dir(folder.join("devices/paired.json")).unwrap(),
-            "/devices/paired.json cannot be read: Is a directory (os error 21)",
+            "/devices/paired.json is no file: put a copy of the file in its place",
+        ),
+        // Without an end, and without a beginning.
+        (
+            |folder| symlink("/dev/zero", folder.join("devices/paired.json")).unwrap(),
+            "/devices/paired.json is no file: put a copy of the file in its place",
+        ),
+        (
+            |folder| {
+                fs::write(folder.join("devices/paired.json"), "{}").unwrap();
+                pipe(&folder.join("nodes/paired.json"));
+            },
+            "/nodes/paired.json is no file: put a copy of the file in its place",
+        ),
+        (
+            |folder| pipe(&folder.join("state/openclaw.sqlite")),
+            "/state/openclaw.sqlite is no file: put a copy of the file in its place",
+        ),
+        (
+            |folder| {
+                database(folder, "");
+                pipe(&folder.join("state/openclaw.sqlite-wal"));
+            },
+            "/state/openclaw.sqlite-wal is no file: put a copy of the file in its place",
+        ),
+        (
+            |folder| {
+                let file = fs::File::create(folder.join("devices/pending.json")).unwrap();
+                file.set_len(1 << 40).unwrap();
+            },
+            "/devices/pending.json holds more than 8388608 bytes of devices: is it the right file?",
+        ),
+        (
+            |folder| {
+                let computed = "ALTER TABLE device_pairing_paired
+                                ADD COLUMN note TEXT AS (hex(zeroblob(100000000)));
+                                INSERT INTO device_pairing_paired VALUES ('a')";
+                database(folder, computed);
+            },
+            "/state/openclaw.sqlite cannot be read: a column of device_pairing_paired is computed \
+             from others, which no release has; put a copy in its place",
+        ),
+        (
+            |folder| {
+                let view = "DROP TABLE device_pairing_paired;
+                            CREATE VIEW device_pairing_paired AS
+                            SELECT hex(zeroblob(100000000)) AS device_id";
+                database(folder, view);
+            },
+            "/state/openclaw.sqlite cannot be read: device_pairing_paired is no table; put a copy \
+             in its place",
+        ),
+        (
+            |folder| {
+                let row = "INSERT INTO device_pairing_paired VALUES (zeroblob(2000000))";
+                database(folder, row);
+            },
+            "/state/openclaw.sqlite cannot be read: a row has more than 1048576 bytes; put a copy \
+             in its place",
+        ),
+        // A default stands once in the file, and in every row that was there before it.
+        (
+            |folder| {
+                let many = "INSERT INTO device_pairing_paired
+                            WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 99)
+                            SELECT n FROM n;";
+                let default = "x".repeat(100_000);
+                let column = format!(
+                    "ALTER TABLE device_pairing_paired ADD COLUMN x TEXT DEFAULT '{default}'"
+                );
+                database(folder, &format!("{many} {column}"));
+            },
+            "/state/openclaw.sqlite holds more than 8388608 bytes of devices: is it the right file?",
         ),
     ];
     for (spoil, says) in cases {

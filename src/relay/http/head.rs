@@ -92,7 +92,9 @@ pub(super) fn request(
         Passage::OtherMethod(methods) => return Err(Stays::Method(methods)),
         Passage::Not => return Err(Stays::NotListed),
     }
-    host(asked)?;
+    if !has_one_host(&asked.uri, &asked.headers) {
+        return Err(Stays::Host);
+    }
     body(asked, paths.most_body)?;
     let query = asked.uri.query().map(without_secrets).unwrap_or_default();
     let uri = match query.is_empty() {
@@ -117,17 +119,17 @@ pub(super) fn request(
     Ok(head)
 }
 
-/// One that is named, and that is the one that the request line names, if it names one.
-fn host(asked: &request::Parts) -> Result<(), Stays> {
-    let mut hosts = asked.headers.get_all(HOST).iter();
+/// Whether a host is named once, and is the one that the request line names, if it names one: any
+/// other head is read in two ways.
+pub(crate) fn has_one_host(uri: &Uri, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
-        return Err(Stays::Host);
+        return false;
     };
-    let authority = asked.uri.authority().map(|authority| authority.as_str());
-    match authority {
-        Some(named) if !host.as_bytes().eq_ignore_ascii_case(named.as_bytes()) => Err(Stays::Host),
-        Some(_) | None => Ok(()),
-    }
+    uri.authority().is_none_or(|named| {
+        host.as_bytes()
+            .eq_ignore_ascii_case(named.as_str().as_bytes())
+    })
 }
 
 /// A body is where there may be one, with its length, and not too large. Where a length and an

@@ -9,5 +9,6 @@ mod paths;
 
 pub use fetch::{FromBehind, NoAnswer};
 pub use head::Stays;
+pub(crate) use head::has_one_host;
 pub use pace::{Pace, Paced};
 pub use paths::{CONTROL_UI, NoRule, OddPath, Passage, Path, Paths};
