@@ -1008,6 +1008,44 @@ cli/cli  operator  –       its own socket  [..]
     assert_eq!(after["differs"], json!(false));
 }
 
+/// What is read at the start alone does not count by halves meanwhile: a token is not made anew in
+/// another state folder, and a policy asks for the addresses that the gateway listens at.
+#[test]
+fn what_counts_from_the_next_start_is_named() {
+    let place = Place::new("");
+    let policy = "gw-policy 1\n[owner] transport=unix → approve\n\
+                  default → require-pairing\n";
+    let config = |more: &str| {
+        place.write("gw.yaml", &format!("policy: my.policy\n{more}"));
+    };
+    place.write("my.policy", policy);
+    config("state: state\n");
+    let (_gateway, _) = place.serve();
+    let at_state = |words: &[&str]| place.gw(&[words, &["--state", "state"]].concat());
+    let said = at_state(&["policy", "reload"]);
+    assert!(said.out.starts_with("unchanged: the files say"), "{said:?}");
+    config("state: another\nmetrics: true\nlisten: { bind: lan }\n");
+    let said = at_state(&["policy", "reload"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let unchanged = "unchanged: what counts at once is in force already\n";
+    assert!(said.out.starts_with(unchanged), "{said:?}");
+    let named = "`listen.bind`, `state`, `metrics` are other in the file than at the start: they \
+                 count from the next one\n";
+    assert!(said.out.contains(named), "{said:?}");
+    assert!(!place.path("another").exists());
+    let said = at_state(&["status"]);
+    assert!(said.out.contains(named), "{said:?}");
+    config("state: state\nmetrics: true\n");
+    at_state(&["policy", "reload"]);
+    assert_eq!(
+        unwell(&place, &[]),
+        ["next-start: look: restart the gateway"]
+    );
+    config("state: state\n");
+    let said = at_state(&["policy", "reload"]);
+    assert!(said.out.starts_with("unchanged: the files say"), "{said:?}");
+}
+
 #[test]
 fn nobody_there_is_told_with_what_to_run() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -8,6 +8,7 @@ use super::Exit;
 use super::output::{AnswerFormat, Output};
 use super::reach::{self, AskArgs};
 use super::trouble::clean_line;
+use crate::config::keys::from_the_next_start;
 use crate::facts::Scope;
 use crate::handshake::clean;
 use crate::source::printable;
@@ -45,7 +46,8 @@ struct StatusArgs {
 ///
 /// They are read, checked and tested first. What cannot be loaded changes nothing, and is told.
 /// Sessions that another policy would not admit end; those at a server behind that is another one
-/// now go on there. Where to listen, limits and logs are taken from the start.
+/// now go on there. Where to listen, TLS, the state folder, limits, logs and metrics are taken from
+/// the start: what is other in the file is named, and counts from the next one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -127,7 +129,18 @@ pub(super) fn told(status: &Value) -> String {
             told.push('\n');
         }
     }
+    let keys = next_start(status);
+    if !keys.is_empty() {
+        told.push_str(&format!("          {}\n", from_the_next_start(&keys)));
+    }
     told
+}
+
+/// The keys that count from the gateway's next start, and are other than at this one.
+pub(super) fn next_start(status: &Value) -> Vec<String> {
+    let keys = status.get("nextStart").and_then(Value::as_array);
+    let keys = keys.into_iter().flatten().filter_map(Value::as_str);
+    keys.map(clean_line).collect()
 }
 
 fn reload(ask: &AskArgs, output: &mut Output) -> Exit {
@@ -152,6 +165,9 @@ fn reload(ask: &AskArgs, output: &mut Output) -> Exit {
                      one for whoever comes now"
                 }
                 Some(true) => "reloaded: it decides from now on",
+                _ if in_force && !next_start(&reloaded).is_empty() => {
+                    "unchanged: what counts at once is in force already"
+                }
                 _ if in_force => "unchanged: the files say what is in force already",
                 _ => text("reason").unwrap_or("not reloaded"),
             };

@@ -1,6 +1,7 @@
 //! The table of checks, and how each judges what was seen. Nothing is looked at here.
 
 use super::seen::{Gateway, Place, Seen, Shows};
+use crate::config::keys::from_the_next_start;
 use crate::host::own::Readers;
 use crate::settings::Compatibility;
 use crate::source::shell_word;
@@ -49,6 +50,7 @@ pub(super) const CHECKS: &[Check] = &[
     check("configuration", configuration),
     check("gateway", gateway),
     check("policy", policy),
+    check("next-start", next_start),
     check("listeners", listeners),
     check("pages", pages),
     check("upstream", upstream),
@@ -154,6 +156,19 @@ fn policy(seen: &Seen) -> Option<Finding> {
         format!("{in_force} is in force, and the file says {file}"),
         seen.next.command("policy reload"),
     )
+}
+
+fn next_start(seen: &Seen) -> Option<Finding> {
+    let Gateway::Serves(serving) = seen.gateway.as_ref()? else {
+        return None;
+    };
+    match serving.next_start.is_empty() {
+        true => None,
+        false => look(
+            from_the_next_start(&serving.next_start),
+            "restart the gateway",
+        ),
+    }
 }
 
 fn listeners(seen: &Seen) -> Option<Finding> {

@@ -15,7 +15,7 @@ use super::super::overrides::OverrideArgs;
 use super::super::reach::{GatewayArgs, Outside, Way, of_gateway};
 use super::super::table::now_ms;
 use super::super::trouble::clean_line;
-use super::super::{load, upstream};
+use super::super::{load, policy, upstream};
 use super::seen::{
     Answer, Behind, Configuration, Doors, Gateway, OpenClaw, Place, Seen, Serving, Shows,
 };
@@ -180,6 +180,7 @@ fn serving(status: &Value) -> Serving {
         at: text("/url").unwrap_or_default(),
         digest: text("/policy/digest").unwrap_or_default(),
         stays: status.pointer("/policy/differs") == Some(&Value::Bool(true)),
+        next_start: policy::next_start(status.get("policy").unwrap_or(&Value::Null)),
         upstream: text("/upstream/url"),
         trouble: text("/upstream/trouble/what"),
         connections: status

@@ -55,6 +55,8 @@ pub(super) struct Serving {
     pub(super) digest: String,
     /// Whether the file of the policy cannot be loaded.
     pub(super) stays: bool,
+    /// The keys that count from its next start, and are other in the file than at this one.
+    pub(super) next_start: Vec<String>,
     /// The server behind that it was started with.
     pub(super) upstream: Option<String>,
     /// Why the last client was not taken there.

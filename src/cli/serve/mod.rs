@@ -22,6 +22,7 @@ use super::check::count;
 use super::next::whole;
 use super::output::{Output, ReportFormat, colour};
 use super::overrides::OverrideArgs;
+use crate::config::keys::from_the_next_start;
 use crate::config::{Host, Level, Limits, Listen};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::host::claim::claim;
@@ -399,8 +400,11 @@ async fn stopped(signals: Signals, gateway: Gateway) {
             () = heard(&mut terminate) => return,
             () = heard(&mut hang_up) => {
                 // Whoever sends the signal sees nothing else of it; of all others the log tells.
-                if let Reloaded::Unchanged { .. } = gateway.reload().await {
+                if let Reloaded::Unchanged { next_start, .. } = gateway.reload().await {
                     tracing::info!("told to load again: policy and settings are unchanged");
+                    if !next_start.is_empty() {
+                        tracing::warn!("{}", from_the_next_start(&next_start));
+                    }
                 }
             }
         }
