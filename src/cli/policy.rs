@@ -1,12 +1,11 @@
 //! `gw policy`: which policy a running gateway has, and loading it again.
 
-use std::time::{Duration, UNIX_EPOCH};
-
 use serde_json::{Value, json};
 
 use super::Exit;
 use super::output::{AnswerFormat, Output};
 use super::reach::{self, AskArgs};
+use super::table::moment;
 use super::trouble::clean_line;
 use crate::config::keys::from_the_next_start;
 use crate::facts::Scope;
@@ -94,17 +93,7 @@ pub(super) fn differs(status: &Value) -> bool {
 /// A policy's status, in lines.
 pub(super) fn told(status: &Value) -> String {
     let text = |name: &str| status.get(name).and_then(Value::as_str).unwrap_or_default();
-    let since = |name: &str| {
-        let ms = status.get(name).and_then(Value::as_i64);
-        let time = ms
-            .and_then(|ms| u64::try_from(ms).ok())
-            .map(Duration::from_millis);
-        let time = time.and_then(|time| UNIX_EPOCH.checked_add(time));
-        time.map_or_else(
-            || "–".to_owned(),
-            |time| humantime::format_rfc3339_seconds(time).to_string(),
-        )
-    };
+    let since = |name: &str| moment(status.get(name).and_then(Value::as_i64));
     let digest: String = text("digest").chars().take(12).collect();
     let mut told = format!(
         "policy    {} {}, in force since {}\n",

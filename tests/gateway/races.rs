@@ -449,6 +449,7 @@ async fn an_edited_policy_is_in_force_and_a_broken_one_is_told() {
                 upstream: None,
                 files: vec![file.clone()],
                 warnings: "mind this\n".to_owned(),
+                next_start: Vec::new(),
             })
         }
     };

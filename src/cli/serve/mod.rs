@@ -23,13 +23,13 @@ use super::next::whole;
 use super::output::{Output, ReportFormat, colour};
 use super::overrides::OverrideArgs;
 use crate::config::keys::from_the_next_start;
-use crate::config::{Host, Level, Limits, Listen};
+use crate::config::{Config, Host, Level, Limits, Listen};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::host::claim::claim;
 use crate::host::files::raise_limit;
 #[cfg(unix)]
 use crate::host::files::too_large;
-use crate::host::identity::identity;
+use crate::host::identity::{self, identity};
 use crate::host::interface::interfaces;
 use crate::host::peer::Peers;
 use crate::host::unavailable::Situation;
@@ -156,8 +156,9 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
             format!("`{status}` asks whether it serves"),
         )
     })?;
+    output.complain(&anew(&config));
     let identity = identity(&config.state)
-        .map_err(|error| Failure::new(error, "the gateway's own key is kept there"))?;
+        .map_err(|error| Failure::new(error, "`gateway.identity.get` tells clients who it is"))?;
     let log = match &config.log.decisions {
         Some(decisions) => Some(DecisionLog::open(decisions).map_err(|error| {
             Failure::new(
@@ -195,6 +196,7 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     let situation = Situation::of(&peers, container.clone(), socket);
     let start = Start {
         config: &config,
+        file: loading.file(),
         policy: &policy,
         token: token.as_ref(),
         next: loading.next(&config, &urls).command("devices list"),
@@ -233,6 +235,21 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         let stop = stopped(signals, gateway.clone());
         serve(gateway, listeners, stop, PATIENCE).await
     }))
+}
+
+/// That what was remembered here is gone, for people; empty where nothing is. The gateway makes its own
+/// key right before the database, so that a folder with one and without the other had both.
+fn anew(config: &Config) -> String {
+    let devices = config.devices_file();
+    let served = config.state.join(identity::FILE).exists() && !devices.exists();
+    match served {
+        false => String::new(),
+        true => format!(
+            "warning: {} is gone, and a gateway has served from this folder: devices that were \
+             paired are not known any more. Stop it and put a copy back, or let them ask again\n",
+            devices.display()
+        ),
+    }
 }
 
 /// A URL, or the path of a socket as it is from any folder.
