@@ -607,7 +607,8 @@ fn the_handshake_of_the_readme_is_current() {
 fn the_configuration_page_is_current() {
     use gw::config::keys::{GROUPS, KEYS, Kind};
     let mut table = String::from(
-        "| name | what may stand there | default | what it says |\n| --- | --- | --- | --- |\n",
+        "| name | what may stand there | default | what it says | counts |\n\
+         | --- | --- | --- | --- | --- |\n",
     );
     for key in KEYS {
         let default = match key.default {
@@ -615,7 +616,8 @@ fn the_configuration_page_is_current() {
             default => format!("`{default}`"),
         };
         let values = key.kind.values();
-        table += &format!("| `{}` | {values} | {default} | {} |\n", key.path, key.doc);
+        let (path, doc, counts) = (key.path, key.doc, key.counts.name());
+        table += &format!("| `{path}` | {values} | {default} | {doc} | {counts} |\n");
     }
     let mut groups = String::from("| group | what it is about |\n| --- | --- |\n");
     for (path, doc) in GROUPS {

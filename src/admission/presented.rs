@@ -7,7 +7,7 @@ use crate::auth;
 use crate::facts::{DeviceProof, Text};
 use crate::pairing::store::StoreError;
 use crate::settings::Settings;
-use crate::wire::reply::{connect_error, mismatch, unkept};
+use crate::wire::reply::{connect_error, mismatch, unkept, unread};
 use crate::wire::{Connect, Limits, Schema, connect, frame, negotiate};
 
 /// The challenge that a connection was sent, and when its answer arrived.
@@ -70,6 +70,12 @@ impl Presented {
     #[must_use]
     pub fn unkept(&self, error: &StoreError) -> Reply {
         Reply::to(&self.connect, unkept(error))
+    }
+
+    /// The answer when nothing can be decided, since the device cannot be looked up.
+    #[must_use]
+    pub fn unread(&self, error: &StoreError) -> Reply {
+        Reply::to(&self.connect, unread(error))
     }
 
     /// What the device proof showed.

@@ -26,6 +26,8 @@ pub const MOST_KEYS: usize = 10_000;
 const FORGOTTEN: usize = 1_000;
 /// Room is not made more often, in milliseconds, since that looks at all sources of a kind.
 const SWEEP_MS: i64 = 1_000;
+/// Of those that are locked out at most so many are listed.
+const MOST_LISTED: usize = 8;
 /// At most so many moments are remembered of each: where more failures are allowed, those of
 /// one stretch of the window are remembered together.
 const MOST_MOMENTS: u32 = 64;
@@ -140,6 +142,15 @@ pub struct Remembered {
     pub locks: BTreeMap<By, u64>,
 }
 
+/// Those that are locked out now: some of them, the soonest to be let go first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LockedOut {
+    /// What each is counted under, and until when it is locked out, in milliseconds.
+    pub listed: Vec<(Key, i64)>,
+    /// How many others there are.
+    pub more: usize,
+}
+
 fn more<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K) {
     let count = counts.entry(key).or_default();
     *count = count.saturating_add(1);
@@ -167,14 +178,8 @@ impl Limiter {
     /// so that no limit is lifted by mistake; with 0 attempts the first failure locks out.
     #[must_use]
     pub fn new(limit: RateLimit) -> Self {
-        let usual = RateLimit::default();
-        let time = |ms: i64, usual_ms| if ms > 0 { ms } else { usual_ms };
         Limiter {
-            limit: RateLimit {
-                window_ms: time(limit.window_ms, usual.window_ms),
-                lockout_ms: time(limit.lockout_ms, usual.lockout_ms),
-                ..limit
-            },
+            limit: usable(limit),
             kinds: BTreeMap::new(),
             counts: Counts::default(),
         }
@@ -184,6 +189,12 @@ impl Limiter {
     #[must_use]
     pub fn of(settings: &Settings) -> Self {
         Limiter::new(settings.auth.rate_limit.unwrap_or_default())
+    }
+
+    /// Goes on by another limit. What failed stays counted, and who is locked out stays so for as
+    /// long as it was to last.
+    pub fn limited(&mut self, limit: RateLimit) {
+        self.limit = usable(limit);
     }
 
     /// Which guesses the subject may not make, at `now_ms` in Unix milliseconds.
@@ -337,6 +348,30 @@ impl Limiter {
         remembered
     }
 
+    /// Who is locked out, at `now_ms` in Unix milliseconds. It looks at all that is remembered.
+    #[must_use]
+    pub fn locked_out(&self, now_ms: i64) -> LockedOut {
+        let keys = self.kinds.values().flat_map(|table| &table.keys);
+        let locked = keys.filter(|(_, failures)| failures.is_locked(now_ms));
+        let until = locked.filter_map(|(key, failures)| Some((failures.locked_until_ms?, key)));
+        let (mut listed, mut many) = (Vec::new(), 0_usize);
+        for one in until {
+            many = many.saturating_add(1);
+            let at = listed.partition_point(|before| *before <= one);
+            if at < MOST_LISTED {
+                listed.insert(at, one);
+                listed.truncate(MOST_LISTED);
+            }
+        }
+        LockedOut {
+            more: many.saturating_sub(listed.len()),
+            listed: listed
+                .into_iter()
+                .map(|(until_ms, key)| (key.clone(), until_ms))
+                .collect(),
+        }
+    }
+
     /// How often something happened since it was asked last.
     pub fn take_counts(&mut self) -> Counts {
         std::mem::take(&mut self.counts)
@@ -375,6 +410,17 @@ impl Limiter {
             }
         }
         Some(table.keys.entry(key).or_default())
+    }
+}
+
+/// A limit whose times are some.
+fn usable(limit: RateLimit) -> RateLimit {
+    let usual = RateLimit::default();
+    let time = |ms: i64, usual_ms| if ms > 0 { ms } else { usual_ms };
+    RateLimit {
+        window_ms: time(limit.window_ms, usual.window_ms),
+        lockout_ms: time(limit.lockout_ms, usual.lockout_ms),
+        ..limit
     }
 }
 

@@ -1,6 +1,6 @@
 //! `gw config`: what is wrong with a configuration, and what counts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde_json::json;
@@ -9,6 +9,7 @@ use super::check::count;
 use super::output::{AnswerFormat, Output, ReportFormat};
 use super::overrides::OverrideArgs;
 use super::serve::state;
+use super::trouble::clean_line;
 use super::{Exit, constants, load, owner, upstream};
 use crate::config::{
     Config, ConfigError, FILE, Named, Origin, Overrides, Surroundings, TOKEN, Token,
@@ -178,6 +179,26 @@ pub(super) struct Unread {
 }
 
 impl Unread {
+    /// The state folder that it names, where it could be read so far.
+    pub(super) fn state(&self) -> Option<PathBuf> {
+        self.named.as_ref().map(|named| named.state.clone())
+    }
+
+    /// That it does not count, for people who go on with what is there without it.
+    pub(super) fn warning(&self, goes_on: &str, there: &str) -> String {
+        let mut output = Output::default();
+        let mut diagnostics = self.diagnostics.clone();
+        for diagnostic in &mut diagnostics.0 {
+            diagnostic.severity = Severity::Warning;
+        }
+        output.report(&diagnostics, &self.sources, ReportFormat::Human);
+        format!(
+            "{}warning: the configuration does not load; {goes_on}: {}\n",
+            output.complaints(),
+            clean_line(there)
+        )
+    }
+
     /// Tells it.
     pub(super) fn report(&self, output: &mut Output, format: ReportFormat) -> Exit {
         output.report(&self.diagnostics, &self.sources, format);

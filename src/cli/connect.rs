@@ -16,8 +16,13 @@ const MOST_SENT: usize = 4_000;
 
 /// Knocks at a gateway as a client does, and shows each step of it
 ///
-/// What is sent is shown in short; `--frame` shows it whole, without its secrets. The answer is told in full: what it was admitted
-/// with, or why not and what helps. The session ends at once.
+/// What is sent is shown in short; `--frame` shows it whole, without its secrets. The answer is told
+/// in full: what it was admitted with, or why not and what helps. The session ends at once.
+///
+/// Over TCP it comes as the device that these tools are, unless `--no-device` is said. That one is
+/// paired by it where the policy pairs without asking, and else leaves a request that waits for the
+/// owner. Its key is made when it is first needed, and kept as `gw/device.key` in `XDG_CONFIG_HOME`,
+/// or else in `~/.config`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -2,16 +2,19 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _};
+use std::path::PathBuf;
 
 use super::output::{Output, ReportFormat};
 use super::{Exit, config, load};
-use crate::config::Overrides;
+use crate::config::{DECISIONS, Overrides};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::facts::Text;
 use crate::journal::read::line;
 use crate::journal::{Kind, Line, LineError, Upgraded};
 use crate::lang::ReadError;
 use crate::source::{Sources, printable_line, visible};
+
+const GOES_ON: &str = "the log is read that is in the state folder";
 
 /// The longest line that is read, in bytes; those that are written have a few thousand.
 pub(super) const MAX_LINE: u64 = 1 << 18;
@@ -39,8 +42,20 @@ impl LogArgs {
             state: self.state.clone(),
             ..Overrides::default()
         };
-        let config = config::read_with(self.config.as_deref(), &overrides)
-            .map_err(|unread| unread.report(output, format))?;
+        let config = match config::read_with(self.config.as_deref(), &overrides) {
+            Ok(config) => config,
+            Err(unread) => {
+                // Of one that was edited the log is where the folder has it, as a rule.
+                let state = self.state.clone().map(PathBuf::from);
+                let state = state.or_else(|| unread.state());
+                let usual = state.map(|state| state.join(DECISIONS));
+                let Some(usual) = usual.filter(|file| file.is_file()) else {
+                    return Err(unread.report(output, format));
+                };
+                output.complain(&unread.warning(GOES_ON, &usual.to_string_lossy()));
+                return Ok(usual.to_string_lossy().into_owned());
+            }
+        };
         if let Some(decisions) = &config.log.decisions {
             return Ok(decisions.file.to_string_lossy().into_owned());
         }

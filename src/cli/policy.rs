@@ -1,13 +1,13 @@
 //! `gw policy`: which policy a running gateway has, and loading it again.
 
-use std::time::{Duration, UNIX_EPOCH};
-
 use serde_json::{Value, json};
 
 use super::Exit;
 use super::output::{AnswerFormat, Output};
 use super::reach::{self, AskArgs};
+use super::table::moment;
 use super::trouble::clean_line;
+use crate::config::keys::from_the_next_start;
 use crate::facts::Scope;
 use crate::handshake::clean;
 use crate::source::printable;
@@ -45,7 +45,8 @@ struct StatusArgs {
 ///
 /// They are read, checked and tested first. What cannot be loaded changes nothing, and is told.
 /// Sessions that another policy would not admit end; those at a server behind that is another one
-/// now go on there. Where to listen, limits and logs are taken from the start.
+/// now go on there. Where to listen, TLS, the state folder, limits, logs and metrics are taken from
+/// the start: what is other in the file is named, and counts from the next one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -92,17 +93,7 @@ pub(super) fn differs(status: &Value) -> bool {
 /// A policy's status, in lines.
 pub(super) fn told(status: &Value) -> String {
     let text = |name: &str| status.get(name).and_then(Value::as_str).unwrap_or_default();
-    let since = |name: &str| {
-        let ms = status.get(name).and_then(Value::as_i64);
-        let time = ms
-            .and_then(|ms| u64::try_from(ms).ok())
-            .map(Duration::from_millis);
-        let time = time.and_then(|time| UNIX_EPOCH.checked_add(time));
-        time.map_or_else(
-            || "–".to_owned(),
-            |time| humantime::format_rfc3339_seconds(time).to_string(),
-        )
-    };
+    let since = |name: &str| moment(status.get(name).and_then(Value::as_i64));
     let digest: String = text("digest").chars().take(12).collect();
     let mut told = format!(
         "policy    {} {}, in force since {}\n",
@@ -127,7 +118,18 @@ pub(super) fn told(status: &Value) -> String {
             told.push('\n');
         }
     }
+    let keys = next_start(status);
+    if !keys.is_empty() {
+        told.push_str(&format!("          {}\n", from_the_next_start(&keys)));
+    }
     told
+}
+
+/// The keys that count from the gateway's next start, and are other than at this one.
+pub(super) fn next_start(status: &Value) -> Vec<String> {
+    let keys = status.get("nextStart").and_then(Value::as_array);
+    let keys = keys.into_iter().flatten().filter_map(Value::as_str);
+    keys.map(clean_line).collect()
 }
 
 fn reload(ask: &AskArgs, output: &mut Output) -> Exit {
@@ -152,6 +154,9 @@ fn reload(ask: &AskArgs, output: &mut Output) -> Exit {
                      one for whoever comes now"
                 }
                 Some(true) => "reloaded: it decides from now on",
+                _ if in_force && !next_start(&reloaded).is_empty() => {
+                    "unchanged: what counts at once is in force already"
+                }
                 _ if in_force => "unchanged: the files say what is in force already",
                 _ => text("reason").unwrap_or("not reloaded"),
             };

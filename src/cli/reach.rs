@@ -21,9 +21,10 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::facts::scopes::{ScopeRule, covers};
 use crate::facts::{Role, Scope};
 use crate::handshake::clean;
+use crate::host::Local;
 use crate::host::claim::listening;
+use crate::host::token::{self, Made};
 use crate::host::user::Users;
-use crate::host::{Local, token};
 use crate::secret::Secret;
 use crate::server::tls::Certificates;
 use crate::source::Sources;
@@ -31,6 +32,13 @@ use crate::source::Sources;
 /// The name of the tools' own folder, and of their key in it.
 const FOLDER: &str = "gw";
 const KEY: &str = "device.key";
+
+const OWN_KEY: Made = Made {
+    name: "the key of these tools",
+    anew: "remove the file, and another one is made; its device is then another one",
+};
+
+const GOES_ON: &str = "the gateway is asked where it says that it listens";
 
 /// The gateway that a tool asks.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -225,9 +233,20 @@ impl GatewayArgs {
                 config: config.filter(|_| files_named && on_loopback).map(Box::new),
             });
         }
-        let config = self
-            .read()
-            .map_err(|unread| unread.report(output, format))?;
+        let config = match self.read() {
+            Ok(config) => config,
+            Err(unread) => {
+                let Some(mut way) = self.as_it_says_itself(&unread, trust) else {
+                    return Err(unread.report(output, format));
+                };
+                let there: Vec<String> = way.places.iter().map(Target::to_string).collect();
+                output.complain(&unread.warning(GOES_ON, &there.join(", ")));
+                way.named = token.is_some() || password.is_some();
+                way.token = token.or(way.token);
+                way.password = password;
+                return Ok(way);
+            }
+        };
         let named = token.is_some() || password.is_some();
         if !named {
             token = of_gateway(&config);
@@ -248,6 +267,43 @@ impl GatewayArgs {
             advice: self.advice(),
             pairs_tools: OnceCell::new(),
             config: Some(Box::new(config)),
+        })
+    }
+
+    /// The gateway that says of itself, in a state folder, where it listens: the configuration is
+    /// none, perhaps since it was edited, and its owner wants to know what is in force meanwhile.
+    fn as_it_says_itself(&self, unread: &Unread, trust: Trust) -> Option<Way> {
+        let state = self.state.clone().map(PathBuf::from);
+        let overrides = Overrides {
+            state: Some(state.or_else(|| unread.state())?.to_str()?.to_owned()),
+            ..Overrides::default()
+        };
+        let host = Local {
+            built_in: super::load::built_in,
+        };
+        let config = Config::read(None, &overrides, &host).ok()?;
+        let said = listening(&config.state).into_iter();
+        let said = said.filter_map(|url| Target::parse(&url).ok());
+        let (sockets, ports): (Vec<Target>, Vec<Target>) =
+            said.partition(|target| matches!(target, Target::Unix(_)));
+        let port = port(&config, true);
+        let places = match sockets.is_empty() {
+            true => ports.into_iter().map(Target::from_this_host).collect(),
+            false => sockets,
+        };
+        if places.is_empty() {
+            return None;
+        }
+        Some(Way {
+            places,
+            port,
+            trust: trusting(trust, &config),
+            token: of_gateway(&config),
+            password: None,
+            named: false,
+            advice: self.advice(),
+            pairs_tools: OnceCell::new(),
+            config: None,
         })
     }
 
@@ -344,7 +400,7 @@ pub(super) fn device() -> Result<Device, String> {
         "these tools have no place for their key: the environment has neither XDG_CONFIG_HOME nor HOME",
     )?;
     let file = folder.join(FOLDER).join(KEY);
-    let seed = token::made(&file)?;
+    let seed = token::made_as(&file, OWN_KEY)?;
     Device::from_seed(&seed).ok_or_else(|| {
         format!(
             "{} holds no key: remove it, and another one is made; its device is then another one",

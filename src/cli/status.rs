@@ -7,7 +7,7 @@ use super::check::count;
 use super::output::{AnswerFormat, Output};
 use super::policy;
 use super::reach::{self, AskArgs};
-use super::table::{Table, ago, now_ms};
+use super::table::{Table, ago, moment, now_ms};
 use super::trouble::clean_line;
 use crate::client::ClientError;
 use crate::facts::Scope;
@@ -91,6 +91,8 @@ fn told(status: &Value, ask: &AskArgs, table: fn(&Table<5>) -> String) -> String
     if let Some(behind) = status.get("upstream") {
         told.push_str(&of_behind(behind));
     }
+    told.push_str(&unkept(status));
+    told.push_str(&locked_out(status));
     let many = |name: &str, noun: &str| {
         let number = number(name).and_then(|number| usize::try_from(number).ok());
         count(number.unwrap_or(0), noun)
@@ -131,6 +133,42 @@ fn told(status: &Value, ask: &AskArgs, table: fn(&Table<5>) -> String) -> String
         ["client", "role", "device", "from", "since"],
         rows,
     )));
+    told
+}
+
+/// Why what is decided is not kept, where it is not.
+fn unkept(status: &Value) -> String {
+    let Some(what) = status.pointer("/unkept/what").and_then(Value::as_str) else {
+        return String::new();
+    };
+    let at = status.pointer("/unkept/atMs").and_then(Value::as_i64);
+    let (ago, what) = (ago(at, now_ms()), clean_line(what));
+    format!("store     what was decided last could not be kept, {ago}: {what}\n")
+}
+
+/// Who fails too often, a line each.
+fn locked_out(status: &Value) -> String {
+    let listed = status
+        .pointer("/lockedOut/listed")
+        .and_then(Value::as_array);
+    let mut told = String::new();
+    for one in listed.into_iter().flatten() {
+        let text = |name: &str| {
+            let text = one.get(name).and_then(Value::as_str);
+            text.map(clean_line).unwrap_or_default()
+        };
+        let label = if told.is_empty() { "locked" } else { "" };
+        let until = one.get("untilMs").and_then(Value::as_i64);
+        let (who, guess) = (text("who"), text("guess"));
+        told.push_str(&format!(
+            "{label:<10}{who} ({guess}) until {}\n",
+            moment(until)
+        ));
+    }
+    match status.pointer("/lockedOut/more").and_then(Value::as_u64) {
+        None | Some(0) => {}
+        Some(more) => told.push_str(&format!("{:<10}and {more} more\n", "")),
+    }
     told
 }
 

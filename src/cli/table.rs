@@ -1,5 +1,7 @@
 //! Tables for people: columns that line up, or a line for each row.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 /// A table. Its cells are fit for a terminal already.
 pub(super) struct Table<const N: usize> {
     columns: [&'static str; N],
@@ -66,6 +68,18 @@ pub(super) fn ago(then_ms: Option<i64>, now_ms: i64) -> String {
 pub(super) fn now_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A time in Unix milliseconds, to the second.
+pub(super) fn moment(at_ms: Option<i64>) -> String {
+    let time = at_ms
+        .and_then(|ms| u64::try_from(ms).ok())
+        .map(Duration::from_millis);
+    let time = time.and_then(|time| UNIX_EPOCH.checked_add(time));
+    time.map_or_else(
+        || "–".to_owned(),
+        |time| humantime::format_rfc3339_seconds(time).to_string(),
+    )
 }
 
 /// Each text by as many of its first characters as tell it from the others, and no fewer than

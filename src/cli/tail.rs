@@ -34,7 +34,7 @@ Examples:
   gw tail --state scratch
   gw tail /var/lib/gw/decisions.jsonl
 
-Exit codes: 0 read, 2 wrong command line, 3 the log cannot be read")]
+Exit codes: 0 read, 1 the configuration is none, 2 wrong command line, 3 the log cannot be read")]
 pub(super) struct Args {
     /// The log; without one, that of the configuration
     #[arg(conflicts_with_all = ["log", "config", "state"])]
@@ -106,7 +106,8 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         false => Some(Watched::new(Path::new(&path))),
     };
     if let Err(error) = begin(args, &path, &mut follower, &mut printer) {
-        let waits = error == ReadError::NotFound && !args.no_follow;
+        let waits =
+            error == ReadError::NotFound && !args.no_follow && folder_of(Path::new(&path)).is_dir();
         if !waits {
             output.report_one(
                 log::unreadable(&path, &error, named.is_some()),
@@ -222,6 +223,14 @@ fn is_change(heard: &notify::Result<notify::Event>) -> bool {
     heard.as_ref().map_or(true, |event| !event.kind.is_access())
 }
 
+/// The folder that a file is in, or is to come to.
+fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
+    }
+}
+
 /// The folder of a file, watched.
 struct Watched {
     heard: std::sync::mpsc::Receiver<()>,
@@ -236,10 +245,7 @@ impl Watched {
                 let _ = tell.send(());
             }
         });
-        let folder = match file.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            Some(_) | None => Path::new("."),
-        };
+        let folder = folder_of(file);
         // Without a watcher the file is looked at every now and then.
         let watcher = watcher.ok().and_then(|mut watcher| {
             let watched = watcher.watch(folder, RecursiveMode::NonRecursive);

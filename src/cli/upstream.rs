@@ -9,13 +9,19 @@ use crate::client::{NoTarget, Target};
 use crate::config::{Config, Named, Upstream as Configured, UpstreamKind};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::host::interface::{interfaces, own_addresses};
-use crate::host::token;
+use crate::host::token::{self, Made};
 use crate::relay::http::{CONTROL_UI, Paths};
 use crate::relay::{Kind, Login, Options, Root};
 use crate::server::tls::Fingerprint;
 
 /// The secret in the state folder that devices of clients are made of.
 pub(super) const ROOT: &str = "upstream.key";
+
+const DEVICES: Made = Made {
+    name: "the secret that devices behind are made of",
+    anew: "put a copy of it back, or remove the file: another one is made, and every client is \
+           another device to the server behind",
+};
 
 /// Where it is and whom it is taken for; nothing is read for it but what is configured.
 pub(super) fn target(
@@ -122,7 +128,7 @@ pub(super) fn options(
     state: &Path,
 ) -> Result<Options, Box<Diagnostic>> {
     let (target, trust) = target(named, configured)?;
-    let root = token::made(&state.join(ROOT)).map_err(|error| {
+    let root = token::made_as(&state.join(ROOT), DEVICES).map_err(|error| {
         let diagnostic = Diagnostic::error(Code::CannotServe, error);
         Box::new(diagnostic.help("what clients are called by the server behind is made of it"))
     })?;

@@ -54,7 +54,7 @@ pub(super) fn assemble(
         .to_owned();
     let mut assembly = Assembly {
         values: &given,
-        base,
+        base: base.clone(),
         surroundings,
         diagnostics: &mut diagnostics,
         sources: &mut sources,
@@ -103,6 +103,7 @@ pub(super) fn assemble(
         warnings: diagnostics,
         sources,
         shown: Vec::new(),
+        secret_files: credentials::files(&given, &|text, place| resolve(&base, text, place)),
         places: given.places(),
     };
     config.shown = shown::list(&given, &config, &config.sources, &state_origin);
@@ -401,7 +402,7 @@ impl Assembly<'_> {
             _ => self
                 .values
                 .switch("log.decisions.file")
-                .then(|| state.join("decisions.jsonl")),
+                .then(|| state.join(super::DECISIONS)),
         };
         Log {
             level: self

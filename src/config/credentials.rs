@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use super::keys::{KEYS, Kind};
 use super::strength::{Weakness, weakness};
 use super::values::{Place, Value, Values, Written, is_path, is_variable};
 use super::{Surroundings, Token};
@@ -141,6 +142,17 @@ fn trusted_proxy(values: &Values, diagnostics: &mut Diagnostics) {
             "remove the token: whoever has it would come in beside the proxy",
         );
     }
+}
+
+/// The files in which secrets stand.
+pub(super) fn files(values: &Values, resolve: &dyn Fn(&str, Place) -> PathBuf) -> Vec<PathBuf> {
+    let secrets = KEYS.iter().filter(|key| matches!(key.kind, Kind::Secret));
+    let given = secrets.filter_map(|key| values.get(key.path));
+    let files = given.filter_map(|given| match &given.value {
+        Value::Secret(Written::File(text)) => Some(resolve(text, given.place)),
+        _ => None,
+    });
+    files.collect()
 }
 
 fn read(

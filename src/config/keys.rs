@@ -16,8 +16,30 @@ pub struct Key {
     pub default: &'static str,
     /// What could be written, where nothing is the default.
     pub example: &'static str,
+    /// When a gateway that serves takes up another value.
+    pub counts: Counts,
     /// What it says.
     pub doc: &'static str,
+}
+
+/// When a gateway that serves takes up another value of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counts {
+    /// As soon as the files are loaded again.
+    AtOnce,
+    /// When it is started the next time.
+    AtStart,
+}
+
+impl Counts {
+    /// It, for tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Counts::AtOnce => "at once",
+            Counts::AtStart => "at the next start",
+        }
+    }
 }
 
 /// What may stand at a key.
@@ -101,6 +123,7 @@ const fn key(path: &'static str, kind: Kind, default: &'static str, doc: &'stati
         kind,
         default,
         example: default,
+        counts: Counts::AtOnce,
         doc,
     }
 }
@@ -111,7 +134,16 @@ const fn unset(path: &'static str, kind: Kind, example: &'static str, doc: &'sta
         kind,
         default: "",
         example,
+        counts: Counts::AtOnce,
         doc,
+    }
+}
+
+/// A key that is read when a gateway starts, and not again.
+const fn at_start(key: Key) -> Key {
+    Key {
+        counts: Counts::AtStart,
+        ..key
     }
 }
 
@@ -124,66 +156,66 @@ const DAY: u64 = 86_400_000;
 
 /// Every key, in the order in which they are written.
 pub const KEYS: &[Key] = &[
-    key(
+    at_start(key(
         "listen.bind",
         Kind::Word(Bind::WORDS),
         "loopback",
         "Where the gateway listens.",
-    ),
-    key(
+    )),
+    at_start(key(
         "listen.port",
         number(0, 65_535),
         "18789",
         "The port, for WebSocket and HTTP alike; 0 takes a free one.",
-    ),
-    unset(
+    )),
+    at_start(unset(
         "listen.addresses",
         Kind::Addresses,
         "[192.168.1.5]",
         "The addresses, where `bind` is `custom`.",
-    ),
-    key(
+    )),
+    at_start(key(
         "listen.socket",
         Kind::SwitchOrFile,
         "true",
         "Whether to listen at a unix socket too, where the kernel says who is at the other end: `gw.sock` in the state folder, or a path.",
-    ),
-    unset(
+    )),
+    at_start(unset(
         "tls.certificate",
         Kind::File,
         "gateway.crt",
         "The certificate chain, in PEM; with `key`.",
-    ),
-    unset(
+    )),
+    at_start(unset(
         "tls.key",
         Kind::File,
         "gateway.key",
         "The private key of the certificate, in PEM.",
-    ),
-    key(
+    )),
+    at_start(key(
         "tls.autoGenerate",
         Kind::Switch,
         "false",
         "Whether a self-signed certificate is made and kept in the state folder.",
-    ),
-    unset(
+    )),
+    at_start(unset(
         "tls.names",
         Kind::Texts,
         "[gateway.example.com]",
         "The names and addresses that the made certificate is for, beside `localhost` and the addresses of this host.",
-    ),
+    )),
     key(
         "policy",
         Kind::Policy,
         "built-in:default.policy",
         "Who may come in.",
     ),
-    unset(
+    at_start(unset(
         "state",
         Kind::File,
         "/var/lib/gw",
         "The folder for what is remembered: devices, the made token, the decisions. Without it `$XDG_STATE_HOME/gw` or `~/.local/state/gw`; `/var/lib/gw` for root.",
-    ),
+    )),
     unset(
         "auth.mode",
         Kind::Word(AuthMode::WORDS),
@@ -254,7 +286,7 @@ pub const KEYS: &[Key] = &[
         "auth.rateLimit.exemptLoopback",
         Kind::Switch,
         "true",
-        "Whether loopback addresses are never locked out; a page on this host is, all the same.",
+        "Whether clients on this host, and its own pages, are only kept waiting; a page from elsewhere in a browser here is locked out all the same.",
     ),
     key(
         "trustedProxies",
@@ -352,72 +384,72 @@ pub const KEYS: &[Key] = &[
         "30000",
         "How long each of its answers may take until it has let a client in, and each part of a page, in milliseconds.",
     ),
-    key(
+    at_start(key(
         "limits.handshakeTimeoutMs",
         number(250, 120_000),
         "15000",
         "How long a connection may take until it is admitted, in milliseconds.",
-    ),
-    key(
+    )),
+    at_start(key(
         "limits.unadmittedPerAddress",
         number(1, 100_000),
         "32",
         "How many connections of one address may be waiting for their admission.",
-    ),
-    key(
+    )),
+    at_start(key(
         "limits.connections",
         number(1, 1_000_000),
         "10000",
         "How many connections there may be in all. A quarter of them may be waiting for their admission; then the oldest of the address that has most gives way.",
-    ),
-    key(
+    )),
+    at_start(key(
         "limits.headBytes",
         number(8_192, 1 << 20),
         "16384",
         "The largest head of an HTTP request.",
-    ),
-    key(
+    )),
+    at_start(key(
         "limits.messageBytes",
         number(65_536, 1 << 28),
         "26214400",
         "The largest message of an admitted client.",
-    ),
-    key(
+    )),
+    at_start(key(
         "limits.tickMs",
         number(1_000, 300_000),
         "30000",
         "How often an admitted client hears that the gateway is there, in milliseconds.",
-    ),
-    key(
+    )),
+    at_start(key(
         "log.level",
         Kind::Word(Level::WORDS),
         "info",
         "How much is logged.",
-    ),
-    key(
+    )),
+    at_start(key(
         "log.decisions.file",
         Kind::SwitchOrFile,
         "true",
         "Whether each decision is written down, a line of JSON each: `decisions.jsonl` in the state folder, or a path.",
-    ),
-    key(
+    )),
+    at_start(key(
         "log.decisions.maxBytes",
         number(65_536, 1 << 34),
         "10485760",
         "How large that file may grow before another one is begun.",
-    ),
-    key(
+    )),
+    at_start(key(
         "log.decisions.keep",
         number(0, 1_000),
         "5",
         "How many full files are kept.",
-    ),
-    key(
+    )),
+    at_start(key(
         "metrics",
         Kind::Switch,
         "false",
         "Whether `/metrics` answers, to this host only.",
-    ),
+    )),
 ];
 
 /// What each group of keys is about.
@@ -452,6 +484,22 @@ pub const GROUPS: &[(&str, &str)] = &[
 #[must_use]
 pub fn find(path: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.path == path)
+}
+
+/// That keys are other in the file than at the start, and from when on they count: a sentence
+/// without its stop.
+#[must_use]
+pub fn from_the_next_start<K: AsRef<str>>(keys: &[K]) -> String {
+    let names: Vec<String> = keys
+        .iter()
+        .map(|key| format!("`{}`", key.as_ref()))
+        .collect();
+    let (are, count) = match keys.len() {
+        1 => ("is", "it counts"),
+        _ => ("are", "they count"),
+    };
+    let names = names.join(", ");
+    format!("{names} {are} other in the file than at the start: {count} from the next one")
 }
 
 /// The names that may stand directly below a group; `""` is the file itself.

@@ -48,6 +48,9 @@ pub const TOKEN: &str = "token";
 /// The name of the file of devices in the state folder.
 pub const DEVICES: &str = "gw.sqlite";
 
+/// The name of the log of decisions in the state folder.
+pub const DECISIONS: &str = "decisions.jsonl";
+
 /// A whole configuration, as it is in force.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -73,6 +76,7 @@ pub struct Config {
     warnings: Diagnostics,
     sources: Sources,
     shown: Vec<Shown>,
+    secret_files: Vec<PathBuf>,
     places: Places,
 }
 
@@ -252,6 +256,12 @@ impl Config {
     #[must_use]
     pub fn shown(&self) -> &[Shown] {
         &self.shown
+    }
+
+    /// The files behind its secrets.
+    #[must_use]
+    pub fn secret_files(&self) -> &[PathBuf] {
+        &self.secret_files
     }
 
     /// What it names, and somebody else reads.

@@ -4,7 +4,9 @@
 use super::Subject;
 use crate::decide::{Decision, Law};
 use crate::facts::{Auth, DeviceProof, Facts, Pairing, PendingRequest};
-use crate::verdict::{Grant, PairingReason, ScopeBound, Verdict, show_seconds};
+use crate::settings::Compatibility;
+use crate::verdict::{Grant, PairingReason, Reason, ScopeBound, Verdict, show_seconds};
+use crate::wire::reply::{Context, refuse};
 
 /// What a refusal reads like.
 pub(super) fn reads(verdict: Verdict, facts: &Facts, subject: &Subject) -> Option<String> {
@@ -72,6 +74,15 @@ fn list(names: &[String]) -> String {
     }
 }
 
+/// What a client is told of a reason, in a word: the finest code of its answer.
+fn code(reason: Reason, facts: &Facts) -> String {
+    let compatibility = Compatibility::default();
+    let refusal = refuse(reason, &Context::of_facts(facts, &compatibility));
+    let details = refusal.details.as_ref();
+    let code = details.and_then(|details| details.get("code")?.as_str());
+    code.unwrap_or(refusal.code.name()).to_owned()
+}
+
 pub(super) fn consequences(decision: Decision, facts: &Facts, subject: &Subject) -> Vec<String> {
     let mut sentences = Vec::new();
     if let (Some(law), true) = (decision.law, decision.verdict.admits()) {
@@ -79,7 +90,8 @@ pub(super) fn consequences(decision: Decision, facts: &Facts, subject: &Subject)
     }
     match decision.verdict {
         Verdict::Reject(reason) => {
-            sentences.push(format!("the client is told `{reason}`; nothing is written"));
+            let code = code(reason, facts);
+            sentences.push(format!("the client is told `{code}`; nothing is written"));
         }
         Verdict::RequirePairing(_) => {
             let device = subject

@@ -7,37 +7,57 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::token;
+use super::token::{self, Made};
 use crate::pairing::key::PublicKey;
 
 /// The name of its file in the state folder.
 pub const FILE: &str = "identity.key";
 
+const KEY: Made = Made {
+    name: "the gateway's own key",
+    anew: "put a copy of it back, or remove the file: another one is made, and whoever knows the \
+           gateway by its id takes it for another one",
+};
+
 /// The public half of the key that is kept in a state folder; it is made when there is none.
 ///
 /// # Errors
 ///
-/// A sentence with the path and what to do, as of [`token::made`]; the file holds 32 bytes in
+/// A sentence with the path and what to do, as of [`token::made_as`]; the file holds 32 bytes in
 /// base64url.
 pub fn identity(state: &Path) -> Result<PublicKey, String> {
     let path = state.join(FILE);
-    let seed = token::made(&path)?;
+    let seed = token::made_as(&path, KEY)?;
     let key = URL_SAFE_NO_PAD
         .decode(seed.expose())
         .ok()
         .and_then(|seed| Ed25519KeyPair::from_seed_unchecked(&seed).ok());
     key.and_then(|key| PublicKey::parse(&URL_SAFE_NO_PAD.encode(key.public_key())))
-        .ok_or_else(|| {
-            format!(
-                "{} holds no key: remove the file, and another one is made",
-                path.display()
-            )
-        })
+        .ok_or_else(|| format!("{} in {} is no key: {}", KEY.name, path.display(), KEY.anew))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// It is told as what it is: nobody comes in by it, and no token is lost with it.
+    #[test]
+    fn one_that_is_damaged_is_told_as_the_gateway_s_own_key() {
+        for damaged in ["", "abc", "no key of 32 bytes in base64url"] {
+            let folder = tempfile::tempdir().unwrap();
+            token::keep(
+                &folder.path().join(FILE),
+                &crate::secret::Secret::new(damaged),
+            )
+            .unwrap();
+            let error = identity(folder.path()).unwrap_err();
+            assert!(
+                error.starts_with("the gateway's own key in ") && !error.contains("token"),
+                "{error}"
+            );
+            assert!(error.contains("put a copy of it back"), "{error}");
+        }
+    }
 
     #[test]
     fn it_stays_the_same() {

@@ -13,6 +13,21 @@ use crate::secret::Secret;
 /// How many random bytes a token has.
 const BYTES: usize = 32;
 
+/// What a made secret is, and what may be done about one that is none.
+#[derive(Clone, Copy, Debug)]
+pub struct Made {
+    /// Its name.
+    pub name: &'static str,
+    /// What to do, and what is lost by it.
+    pub anew: &'static str,
+}
+
+/// The shared token.
+const TOKEN: Made = Made {
+    name: "the token",
+    anew: "remove the file, and another one is made",
+};
+
 /// The token that is kept at a path; it is made when there is none. Whoever else makes one at the
 /// same time gets the same.
 ///
@@ -21,6 +36,15 @@ const BYTES: usize = 32;
 /// A sentence with the path and what to do: the file cannot be written or read, others may read
 /// it, or what it holds is no secret.
 pub fn made(path: &Path) -> Result<Secret, String> {
+    made_as(path, TOKEN)
+}
+
+/// The same, of a secret that is something else.
+///
+/// # Errors
+///
+/// As of [`made`].
+pub fn made_as(path: &Path, what: Made) -> Result<Secret, String> {
     if !path.exists() {
         let mut bytes = [0u8; BYTES];
         aws_lc_rs::rand::fill(&mut bytes).map_err(|_| "the system has no randomness".to_owned())?;
@@ -44,8 +68,10 @@ pub fn made(path: &Path) -> Result<Secret, String> {
     match weakness(&token) {
         None => Ok(token),
         Some(weak) => Err(format!(
-            "the token in {} {weak}: remove the file, and another one is made",
-            path.display()
+            "{} in {} {weak}: {}",
+            what.name,
+            path.display(),
+            what.anew
         )),
     }
 }

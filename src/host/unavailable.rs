@@ -63,10 +63,11 @@ impl Situation {
         if self.users.is_some_and(|users| users.own == 0) {
             all.push(Unavailable {
                 fact: "peer-uid",
-                why: "the gateway runs as root, so that whatever else runs as root is the same \
-                      user, a forwarder for others (`kubectl port-forward`, a proxy) among it"
-                    .to_owned(),
-                helps: "run the gateway as a user of its own".to_owned(),
+                why:
+                    "the gateway runs as root, and so cannot tell another process of root's, such \
+                      as a forwarder (`kubectl port-forward`, a proxy), from its owner"
+                        .to_owned(),
+                helps: "run it as a user of its own".to_owned(),
             });
         }
         all
@@ -239,6 +240,24 @@ mod tests {
         assert_eq!(facts(&with(1000, Some(65_534))), "peer-uid");
         assert_eq!(facts(&with(0, None)), "peer-uid");
         assert_eq!(facts(&with(0, Some(65_534))), "peer-uid peer-uid");
+    }
+
+    #[test]
+    fn a_gateway_of_root_s_is_told_what_it_cannot_tell_apart() {
+        let root = Situation {
+            users: Some(Users {
+                own: 0,
+                overflow: None,
+            }),
+            ..situation()
+        };
+        let Unavailable { why, helps, .. } = root.unavailable().remove(0);
+        assert_eq!(
+            format!("{why}; {helps}"),
+            "the gateway runs as root, and so cannot tell another process of root's, such as a \
+             forwarder (`kubectl port-forward`, a proxy), from its owner; run it as a user of its \
+             own"
+        );
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl<'a> Arrived<'a> {
 impl Seen<'_> {
     fn failed(&self, error: StoreError) -> Undecided {
         Undecided::Failed {
-            reply: self.presented.unkept(&error),
+            reply: self.presented.unread(&error),
             error,
         }
     }

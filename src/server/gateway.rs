@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
 use tokio::task::spawn_blocking;
 
@@ -162,6 +163,8 @@ pub(super) struct Shared {
     pub(super) reloading: tokio::sync::Mutex<()>,
     pub(super) own_addresses: Arc<[IpAddr]>,
     pub(super) record: Record,
+    /// Why the last commit was not kept, where it was not, and when that was.
+    unkept: Mutex<Option<(String, i64)>>,
     pub(super) options: Options,
     pub(super) boot_id: Text,
     pub(super) started_ms: i64,
@@ -205,6 +208,7 @@ impl Gateway {
             reloading: tokio::sync::Mutex::default(),
             own_addresses: own_addresses(&interfaces()).into(),
             record,
+            unkept: Mutex::default(),
             options,
             boot_id: uuid()?,
             started_ms,
@@ -216,8 +220,7 @@ impl Gateway {
     pub fn put(&self, policy: Policy, settings: Settings) {
         let shared = &self.0;
         if shared.snapshot.load().settings.auth.rate_limit != settings.auth.rate_limit {
-            let mut before = std::mem::replace(&mut *lock(&shared.limiter), Limiter::of(&settings));
-            shared.record.metrics.limiter_counted(&before.take_counts());
+            lock(&shared.limiter).limited(settings.auth.rate_limit.unwrap_or_default());
         }
         shared.record.covers(&settings);
         let before = shared.snapshot.swap(Arc::new(Snapshot {
@@ -351,7 +354,9 @@ impl Shared {
     /// Writes a change and tells of it. It waits for the disk.
     fn write(&self, change: &Change, expected: Version) -> Result<Version, StoreError> {
         let committing = OwnCommits::begin(&self.own_commits);
-        let version = self.store.commit(change, expected)?;
+        let committed = self.store.commit(change, expected);
+        self.note_commit(committed.as_ref().err());
+        let version = committed?;
         committing.done(1);
         self.tell(change);
         Ok(version)
@@ -386,11 +391,36 @@ impl Shared {
             let committing = OwnCommits::begin(&shared.own_commits);
             let (written, failed) = shared.notes.write(&*shared.store);
             committing.done(written);
+            if written > 0 || failed.is_err() {
+                shared.note_commit(failed.as_ref().err());
+            }
             failed
         });
         if let Some(Err(error)) = joined(self, written).await {
             tracing::error!(%error, "when devices were last there cannot be written");
         }
+    }
+
+    /// Notes that something was kept, or that it was not and why. What another commit came before,
+    /// or was one too many, is no failure of the store's.
+    pub(super) fn note_commit(&self, error: Option<&StoreError>) {
+        match error {
+            None => *lock(&self.unkept) = None,
+            Some(StoreError::Failed(why)) => {
+                self.record.metrics.store_failed();
+                *lock(&self.unkept) = Some((why.to_string(), now_ms()));
+            }
+            Some(
+                StoreError::Conflict | StoreError::TooManyDevices | StoreError::TooManyRequests,
+            ) => {}
+        }
+    }
+
+    /// Why the last commit was not kept, as `status` tells of it.
+    pub(super) fn unkept(&self) -> Option<Value> {
+        let unkept = lock(&self.unkept);
+        let told = |(what, at_ms): &(String, i64)| json!({ "atMs": at_ms, "what": what });
+        unkept.as_ref().map(told)
     }
 
     /// Tells whoever manages devices what became of requests, and the device's sessions that

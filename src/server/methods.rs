@@ -13,12 +13,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
-use super::clock::{now_ms, with_fresh};
+use super::clock::{now_ms, steady_ms, with_fresh};
 use super::fault::joined;
-use super::gateway::Shared;
+use super::gateway::{Shared, lock};
 use super::record::Recent;
 use super::session::Session;
 use super::sessions::{End, Live};
+use crate::auth::limiter::{Key, LockedOut};
 use crate::explain::{self, explain};
 use crate::facts::scopes::covers;
 use crate::facts::{Auth, Role, Scope, Text};
@@ -316,6 +317,8 @@ fn status(caller: &Caller<'_>, _: &Value) -> Result<Value, CallError> {
         "policy": shared.policy_status(),
         "sessions": sessions,
         "tls": shared.tls_status(),
+        "lockedOut": locked_out(shared),
+        "unkept": shared.unkept(),
     });
     if let (Some(upstream), Some(object)) = (shared.upstream(), status.as_object_mut()) {
         object.insert("upstream".to_owned(), upstream_status(&upstream));
@@ -326,6 +329,21 @@ fn status(caller: &Caller<'_>, _: &Value) -> Result<Value, CallError> {
         }
     }
     Ok(status)
+}
+
+/// Who fails too often, until when nothing that they guess is looked at.
+fn locked_out(shared: &Shared) -> Value {
+    let (now_ms, steady_ms) = (now_ms(), steady_ms());
+    let LockedOut { listed, more } = lock(&shared.limiter).locked_out(steady_ms);
+    let listed = listed.iter().map(|(Key { guess, source }, until_ms)| {
+        let left_ms = until_ms.saturating_sub(steady_ms);
+        json!({
+            "who": source.to_string(),
+            "guess": guess.name(),
+            "untilMs": now_ms.saturating_add(left_ms),
+        })
+    });
+    json!({ "listed": listed.collect::<Vec<_>>(), "more": more })
 }
 
 fn upstream_status(upstream: &Upstream) -> Value {
@@ -463,6 +481,13 @@ async fn devices(caller: &Caller<'_>, method: &str, params: &Value) -> Result<Va
                 return Ok(reply.payload);
             }
             Err(StoreError::Conflict) => {}
+            Err(error @ StoreError::Failed(_)) => {
+                let kept = "the gateway cannot keep what it decides: its log says why";
+                return Err(CallError {
+                    message: kept.to_owned(),
+                    ..failed(&error)
+                });
+            }
             Err(error) => return Err(failed(&error)),
         }
     }

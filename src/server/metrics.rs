@@ -96,6 +96,7 @@ pub struct Metrics {
     upstream: Two,
     log_lines_dropped: Counter<u64, AtomicU64>,
     log_lines_left_out: Counter<u64, AtomicU64>,
+    store_failures: Counter,
     panics: Counter<u64, AtomicU64>,
 }
 
@@ -133,6 +134,7 @@ impl Metrics {
             upstream: Family::default(),
             log_lines_dropped: Counter::default(),
             log_lines_left_out: Counter::default(),
+            store_failures: Counter::default(),
             panics: Counter::default(),
         };
         metrics.register();
@@ -194,7 +196,7 @@ impl Metrics {
         );
         all.register(
             "policy_reloads",
-            "Policies that were read again, by how it went",
+            "Policies that were loaded, the first at the start, by how it went",
             self.reloads.clone(),
         );
         all.register(
@@ -216,6 +218,11 @@ impl Metrics {
             "decision_log_lines_left_out",
             "Connections of strangers, that nothing was decided of or that proved no secret, too many for a line each",
             self.log_lines_left_out.clone(),
+        );
+        all.register(
+            "store_failures",
+            "Commits to the store that failed: what was decided was not kept",
+            self.store_failures.clone(),
         );
         all.register(
             "panics",
@@ -433,6 +440,11 @@ impl Metrics {
         self.log_lines_left_out.inc_by(count);
     }
 
+    /// A commit to the store failed.
+    pub fn store_failed(&self) {
+        self.store_failures.inc();
+    }
+
     /// Something of our own panicked.
     pub(super) fn panicked(&self) {
         self.panics.inc();
@@ -482,6 +494,7 @@ mod tests {
         metrics.log_lines_dropped(7);
         metrics.log_lines_dropped(5);
         metrics.log_lines_left_out(9);
+        metrics.store_failed();
         metrics.panicked();
         let gone = metrics.connection_began();
         let _served = metrics.connection_began();
@@ -522,6 +535,7 @@ mod tests {
             "gw_upstream_requests_total{over=\"http\",result=\"ok\"} 0",
             "gw_decision_log_lines_dropped_total 7",
             "gw_decision_log_lines_left_out_total 9",
+            "gw_store_failures_total 1",
             "gw_panics_total 1",
             "gw_connections 1",
             "gw_tasks 5",
@@ -558,6 +572,6 @@ mod tests {
             .lines()
             .filter(|line| line.starts_with("# HELP gw_"))
             .count();
-        assert_eq!(help, 24);
+        assert_eq!(help, 25);
     }
 }

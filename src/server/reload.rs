@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 use super::clock::now_ms;
 use super::gateway::{Gateway, Shared, lock};
 use super::tls::{self, Certificates};
+use crate::config::keys::from_the_next_start;
 use crate::host::priority::{GivesWay, give_way};
 use crate::policy::Policy;
 use crate::relay::Upstream;
@@ -50,6 +51,8 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// What loads and is not what most want, for people; empty where there is nothing to say.
     pub warnings: String,
+    /// The keys that are other than when the gateway was started, and count from the next start.
+    pub next_start: Vec<&'static str>,
 }
 
 /// How the files stand to what is in force.
@@ -61,6 +64,8 @@ pub(super) struct Files {
     certificate: Option<String>,
     /// Those that are watched.
     watched: Vec<PathBuf>,
+    /// The keys that count from the next start, and are other than at this one.
+    next_start: Vec<&'static str>,
 }
 
 /// What became of loading again.
@@ -74,11 +79,15 @@ pub enum Reloaded {
         upstream: bool,
         /// As [`Loaded::warnings`].
         warnings: String,
+        /// As [`Loaded::next_start`].
+        next_start: Vec<&'static str>,
     },
-    /// The files are what is in force already.
+    /// What the files say and counts at once is in force already.
     Unchanged {
         /// As [`Loaded::warnings`].
         warnings: String,
+        /// As [`Loaded::next_start`].
+        next_start: Vec<&'static str>,
     },
     /// The files cannot be loaded, and what was in force stays; why.
     Kept(String),
@@ -89,31 +98,41 @@ pub enum Reloaded {
 impl Reloaded {
     /// As `policy.reload` answers it.
     pub(super) fn to_json(&self) -> Value {
-        let (mut reply, warnings) = match self {
+        let mut more: (&str, &[&str]) = ("", &[]);
+        let mut reply = match self {
             Reloaded::Replaced {
                 policy,
                 upstream,
                 warnings,
+                next_start,
             } => {
-                let reply = json!({ "reloaded": true, "policy": policy, "upstream": upstream });
-                (reply, &**warnings)
+                more = (warnings, next_start);
+                json!({ "reloaded": true, "policy": policy, "upstream": upstream })
             }
-            Reloaded::Unchanged { warnings } => {
-                let reply = json!({ "reloaded": false, "reason": "nothing changed" });
-                (reply, &**warnings)
+            Reloaded::Unchanged {
+                warnings,
+                next_start,
+            } => {
+                more = (warnings, next_start);
+                json!({ "reloaded": false, "reason": "nothing changed" })
             }
             Reloaded::Kept(why) => {
                 let reason = "the files cannot be loaded";
-                let reply = json!({ "reloaded": false, "reason": reason, "error": why });
-                (reply, "")
+                json!({ "reloaded": false, "reason": reason, "error": why })
             }
             Reloaded::Unknown => {
                 let reason = "policy and settings are not from files";
-                (json!({ "reloaded": false, "reason": reason }), "")
+                json!({ "reloaded": false, "reason": reason })
             }
         };
-        if let (false, Some(reply)) = (warnings.is_empty(), reply.as_object_mut()) {
-            reply.insert("warnings".to_owned(), warnings.into());
+        let (warnings, next_start) = more;
+        if let Some(reply) = reply.as_object_mut() {
+            if !warnings.is_empty() {
+                reply.insert("warnings".to_owned(), warnings.into());
+            }
+            if !next_start.is_empty() {
+                reply.insert("nextStart".to_owned(), json!(next_start));
+            }
         }
         reply
     }
@@ -141,6 +160,7 @@ impl Shared {
             upstream,
             files,
             warnings,
+            next_start,
         } = match loaded {
             Ok(loaded) => loaded,
             Err(Unloaded { why, files: tried }) => {
@@ -159,6 +179,7 @@ impl Shared {
         self.record.metrics.policy_reloaded(true);
         let mut known = lock(&self.files);
         known.watched = files;
+        known.counts_later(&next_start);
         if known.wrong.take().is_some() {
             tracing::info!("policy and settings can be loaded again");
         }
@@ -174,22 +195,33 @@ impl Shared {
                 "another way to the server behind is in force"
             );
         }
-        let same = now.policy.digest() == policy.digest() && now.settings == settings;
+        let same_policy = now.policy.digest() == policy.digest();
+        let same_settings = now.settings == settings;
+        let same = same_policy && same_settings;
         if same && !upstream {
-            return Reloaded::Unchanged { warnings };
+            return Reloaded::Unchanged {
+                warnings,
+                next_start,
+            };
         }
         let digest = policy.digest().into();
         if !warnings.is_empty() {
             tracing::warn!("policy and settings are loaded, with warnings\n{warnings}");
         }
-        if !same {
+        if !same_policy {
             tracing::info!(policy = %policy_name(&policy), digest = short(policy.digest()), "in force");
+        }
+        if !same_settings {
+            tracing::info!("other settings are in force");
+        }
+        if !same {
             Gateway(Arc::clone(self)).put(policy, settings);
         }
         Reloaded::Replaced {
             policy: digest,
             upstream,
             warnings,
+            next_start,
         }
     }
 
@@ -204,8 +236,14 @@ impl Shared {
             spawn_blocking(move || certificates.reload(SystemTime::now())).await
         };
         let mut files = lock(&self.files);
+        let before = files.certificate.take();
         files.certificate = match reloaded {
-            Ok(Ok(tls::Reloaded::Unchanged)) => None,
+            Ok(Ok(tls::Reloaded::Unchanged)) => {
+                if before.is_some() {
+                    tracing::info!("the certificate can be loaded again");
+                }
+                None
+            }
             Ok(Ok(tls::Reloaded::Swapped { before, now })) => {
                 tracing::info!(%before, %now, "another certificate is in force");
                 for notice in reloading.notices() {
@@ -245,6 +283,10 @@ impl Shared {
             object.insert("differs".to_owned(), true.into());
             object.insert("why".to_owned(), why.as_str().into());
             object.insert("differsSinceMs".to_owned(), (*since_ms).into());
+        }
+        let next_start = lock(&self.files).next_start.clone();
+        if let (false, Some(object)) = (next_start.is_empty(), status.as_object_mut()) {
+            object.insert("nextStart".to_owned(), json!(next_start));
         }
         status
     }
@@ -291,6 +333,18 @@ impl Files {
             if !self.watched.contains(&file) {
                 self.watched.push(file);
             }
+        }
+    }
+
+    /// Takes up which keys count from the next start, and tells of them where they are others.
+    fn counts_later(&mut self, keys: &[&'static str]) {
+        if self.next_start == keys {
+            return;
+        }
+        self.next_start = keys.to_vec();
+        match keys {
+            [] => tracing::info!("what counts from the next start is as at this one again"),
+            keys => tracing::warn!("{}", from_the_next_start(keys)),
         }
     }
 

@@ -268,6 +268,16 @@ impl Certificates {
         files.read_chain().ok()?.first().map(Fingerprint::of)
     }
 
+    /// Where the private key is, of a certificate that is given or made.
+    #[must_use]
+    pub fn key_file(tls: &Tls, state: &Path) -> Option<PathBuf> {
+        match tls {
+            Tls::Off => None,
+            Tls::Files { key, .. } => Some(key.clone()),
+            Tls::Generated { .. } => Some(state.join(generated::KEY)),
+        }
+    }
+
     /// What new connections are accepted with. It follows [`Certificates::reload`].
     #[must_use]
     pub fn server_config(&self) -> Arc<ServerConfig> {

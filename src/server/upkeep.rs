@@ -124,7 +124,11 @@ async fn ended(shared: &Arc<Shared>) {
         let swept = spawn_blocking(move || {
             let snapshot = sweeping.snapshot();
             let rules = &snapshot.settings.compatibility;
-            sweep(&*sweeping.store, now_ms(), rules)
+            let swept = sweep(&*sweeping.store, now_ms(), rules);
+            if swept != Ok(0) {
+                sweeping.note_commit(swept.as_ref().err());
+            }
+            swept
         });
         match joined(shared, swept).await {
             Some(Ok(0)) | None => {}

@@ -194,6 +194,9 @@ async fn a_bad_certificate_takes_no_good_ones_place() {
             "{name}"
         );
     }
+    let told = place.complaints();
+    let again = told.matches("the certificate can be loaded again").count();
+    assert_eq!(again, FAULTS.len(), "{told}");
     Pair::valid(2020, 2080).put(&place);
     owner.call("policy.reload", json!({})).await.unwrap();
     let now = tls(&mut owner).await["fingerprint"].clone();

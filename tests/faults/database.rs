@@ -272,3 +272,20 @@ async fn a_device_that_is_removed_by_hand_is_out() {
     );
     gateway.refuse(&by_token(&paired, &token)).await;
 }
+
+/// A folder in which a gateway served knows when its devices are gone; one that is new has nothing to
+/// miss.
+#[test]
+fn devices_that_are_gone_are_missed() {
+    let place = Place::new("");
+    let gone = |place: &Place| place.complaints().contains("gw.sqlite is gone");
+    place.serve().stop();
+    assert!(!gone(&place), "{}", place.complaints());
+    place.serve().stop();
+    assert!(!gone(&place), "{}", place.complaints());
+    for ending in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(place.store(ending));
+    }
+    place.serve().stop();
+    assert!(gone(&place), "{}", place.complaints());
+}

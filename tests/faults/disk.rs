@@ -199,6 +199,11 @@ fn is_kept(answer: &Result<Value, Value>) -> bool {
         Err(error) => {
             assert_eq!(error["code"], "UNAVAILABLE", "{error}");
             assert!(error["details"]["requestId"].is_null(), "{error}");
+            let message = error["message"].as_str().unwrap();
+            assert!(
+                message.starts_with("the gateway cannot keep what it decides"),
+                "{error}"
+            );
             false
         }
     }
@@ -215,6 +220,11 @@ async fn ask(gateway: &Gateway, name: &str) -> Result<Value, Value> {
 async fn remove(owner: &mut Client, name: &str) -> Result<Value, Value> {
     let device = json!({ "deviceId": Identity::named(name).id });
     owner.call("device.pair.remove", device).await
+}
+
+/// Why the last commit was not kept; null where it was.
+async fn status(owner: &mut Client) -> Value {
+    owner.call("status", json!({})).await.unwrap()["unkept"].clone()
 }
 
 /// Of each: who is paired, and who waits, by the ids of devices.
@@ -242,7 +252,7 @@ async fn what_cannot_be_written_is_not_promised() {
 }
 
 async fn outlast(fault: &Fault) {
-    let place = Place::new(fault.config);
+    let place = Place::new(&format!("{}metrics: true\n", fault.config));
     let Some(mut gateway) = (fault.start)(&place) else {
         println!("  left out: this host has no way to do it");
         return;
@@ -272,6 +282,11 @@ async fn outlast(fault: &Fault) {
         assert_eq!(is_kept(answer), fault.keeps, "{}: {answer:?}", fault.name);
     }
     assert!(gateway.is_running(), "{}", fault.name);
+    let unkept = status(&mut owner).await;
+    assert_eq!(unkept.is_null(), fault.keeps, "{}: {unkept}", fault.name);
+    let counted = gateway.metrics().await;
+    let none = counted.contains("gw_store_failures_total 0\n");
+    assert_eq!(none, fault.keeps, "{}: {counted}", fault.name);
     let during = listed(&mut owner).await;
     cure();
 
@@ -304,6 +319,7 @@ async fn outlast(fault: &Fault) {
             .unwrap();
         remove(&mut owner, "leaves").await.unwrap();
         ask(&gateway, "asks").await.unwrap();
+        assert_eq!(status(&mut owner).await, Value::Null, "{}", fault.name);
     }
     gateway.admit(&guest("waits")).await;
     gateway.refuse(&leaves).await;

@@ -242,6 +242,47 @@ async fn a_policy_of_several_files_is_taken_up_once_all_are_there() {
     assert_eq!(status(&mut owner).await["differs"], false);
 }
 
+/// What is told of a file that was loaded again is what is another one, and nothing else.
+#[tokio::test]
+async fn what_changed_is_told_as_what_it_is() {
+    let place = Place::new("");
+    let gateway = place.serve();
+    let mut owner = gateway.owner().await;
+    let config = fs::read_to_string(place.path("gw.yaml")).unwrap();
+    let [settings, policy, later] = [
+        "other settings are in force",
+        "in force policy=",
+        "`metrics` is other in the file than at the start: it counts from the next one",
+    ];
+    let mut told = Vec::new();
+    for (name, text) in [
+        ("gw.yaml", format!("{config}trustedProxies: [192.0.2.1]\n")),
+        ("my.policy", format!("{POLICY}# another\n")),
+        (
+            "gw.yaml",
+            format!("{config}trustedProxies: [192.0.2.1]\nmetrics: true\n"),
+        ),
+    ] {
+        place.replace(name, text);
+        reload(&mut owner).await;
+        let said = place.complaints();
+        told.push([settings, policy, later].map(|words| said.matches(words).count()));
+    }
+    assert_eq!(
+        told,
+        [[1, 0, 0], [1, 1, 0], [1, 1, 1]],
+        "{}",
+        place.complaints()
+    );
+    let answer = reload(&mut owner).await;
+    assert_eq!(answer["nextStart"], json!(["metrics"]));
+    assert_eq!(
+        place.complaints().matches(later).count(),
+        1,
+        "it is told once"
+    );
+}
+
 /// A configuration that was not there at the start is not taken up by a reload, since the folder that
 /// the gateway was started in may be anybody's.
 #[tokio::test]

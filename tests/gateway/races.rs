@@ -248,6 +248,7 @@ async fn a_thousand_handshakes_see_no_half_of_a_reload() {
             upstream: None,
             files: Vec::new(),
             warnings: String::new(),
+            next_start: Vec::new(),
         })
     };
     let plan = Plan {
@@ -448,6 +449,7 @@ async fn an_edited_policy_is_in_force_and_a_broken_one_is_told() {
                 upstream: None,
                 files: vec![file.clone()],
                 warnings: "mind this\n".to_owned(),
+                next_start: Vec::new(),
             })
         }
     };
@@ -502,9 +504,13 @@ async fn an_edited_policy_is_in_force_and_a_broken_one_is_told() {
 
     write("client=cli and auth=token → approve\ndefault → reject(not-permitted)");
     let warnings = "mind this\n".to_owned();
+    let next_start = Vec::new();
     assert_eq!(
         served.gateway.reload().await,
-        Reloaded::Unchanged { warnings }
+        Reloaded::Unchanged {
+            warnings,
+            next_start
+        }
     );
     let reloaded = cli.call("policy.reload", json!({})).await.unwrap();
     assert_eq!(reloaded["warnings"], "mind this\n");

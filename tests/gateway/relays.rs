@@ -123,6 +123,7 @@ async fn another_way_behind_is_for_whoever_comes_then() {
                 upstream: upstream.map(Upstream::new),
                 files: Vec::new(),
                 warnings: String::new(),
+                next_start: Vec::new(),
             })
         }
     };

@@ -1,6 +1,7 @@
 //! Who guesses, and how that is counted: by where a client comes from, by its page, or by the key of
 //! its device.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
@@ -130,6 +131,40 @@ impl Source {
             | Source::Pages
             | Source::Unknown
             | Source::Device(_) => None,
+        }
+    }
+}
+
+/// As an operator knows it. The name of a page is its client's to choose.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let network = |ip: IpAddr| match ip.is_ipv6() {
+            true => NETWORK_V6_BITS,
+            false => NETWORK_V4_BITS,
+        };
+        match self {
+            Source::Client(ip) => write!(f, "{}", Client(*ip)),
+            Source::Browser(ip) => write!(f, "a page at {}", Client(*ip)),
+            Source::Clients(ip) if *ip == LOOPBACK => f.write_str("127.0.0.0/8"),
+            Source::Clients(ip) => write!(f, "{ip}/{}", network(*ip)),
+            Source::Browsers(ip) => write!(f, "pages in {ip}/{}", network(*ip)),
+            Source::Page(page) => write!(f, "the page {page}"),
+            Source::Pages => f.write_str("pages on this host"),
+            Source::Unknown => f.write_str("an unknown address"),
+            Source::Device(device) => write!(f, "the device {device}"),
+        }
+    }
+}
+
+/// One client: an address, or the network of IPv6 that it has to itself.
+struct Client(IpAddr);
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ip = self.0;
+        match ip.is_ipv6() && !ip.is_loopback() && network(ip, CLIENT_V6_BITS) == ip {
+            true => write!(f, "{ip}/{CLIENT_V6_BITS}"),
+            false => write!(f, "{ip}"),
         }
     }
 }

@@ -875,6 +875,76 @@ fn what_happened_is_told() {
     assert_eq!(later.locks, [].into());
 }
 
+/// Whoever may write the configuration may not free who is locked out by it, nor lock out who is not;
+/// failures from before count by the limit from then on.
+#[test]
+fn another_limit_frees_nobody() {
+    let with = |max_attempts, window_ms, lockout_ms| RateLimit {
+        max_attempts,
+        window_ms,
+        lockout_ms,
+        exempt_loopback: true,
+    };
+    let (out, once, new) = (key(1), key(2), key(3));
+    for other in [with(1, 1_000, 1), with(50, 10, 9_000), RateLimit::default()] {
+        let mut limiter = Limiter::new(LIMIT);
+        for _ in 0..LIMIT.max_attempts {
+            limiter.failed(out.clone(), 0);
+        }
+        limiter.failed(once.clone(), 0);
+        limiter.limited(other);
+        let Check::Locked { retry_after_ms } = limiter.check(&out, 1) else {
+            panic!("{other:?} frees it");
+        };
+        assert_eq!(retry_after_ms, LIMIT.lockout_ms - 1, "{other:?}");
+        for key in [&once, &new] {
+            assert_eq!(limiter.check(key, 1), Check::Allowed, "{other:?}");
+        }
+        assert_eq!(limiter.len(), 2, "{other:?}");
+    }
+    let mut limiter = Limiter::new(LIMIT);
+    limiter.failed(once.clone(), 0);
+    limiter.limited(with(2, 1_000, 70));
+    limiter.failed(once.clone(), 1);
+    let locked = Check::Locked { retry_after_ms: 70 };
+    assert_eq!(limiter.check(&once, 1), locked, "the first one counts");
+}
+
+/// An operator sees some of them, and how many others there are.
+#[test]
+fn who_is_locked_out_is_listed() {
+    let mut limiter = Limiter::new(LIMIT);
+    for number in (0..20).rev() {
+        let at_ms = i64::from(number);
+        for _ in 0..LIMIT.max_attempts {
+            limiter.failed(key(number), at_ms);
+        }
+    }
+    limiter.failed(key(20), 20);
+    let until = |number: u8| i64::from(number) + LIMIT.lockout_ms;
+    let first: Vec<_> = (5..13).map(|number| (key(number), until(number))).collect();
+    let LockedOut { listed, more } = limiter.locked_out(until(4));
+    assert_eq!((listed, more), (first, 7));
+    assert_eq!(limiter.locked_out(until(20)), LockedOut::default());
+}
+
+#[test]
+fn a_source_is_named_as_operators_know_it() {
+    let ip = |text: &str| text.parse().unwrap();
+    for (source, name) in [
+        (Source::Client(ip("127.0.0.1")), "127.0.0.1"),
+        (Source::Client(ip("2001:db8::")), "2001:db8::/64"),
+        (Source::Client(ip("2001:db8::1")), "2001:db8::1"),
+        (Source::Client(ip("::1")), "::1"),
+        (Source::Browser(ip("192.0.2.1")), "a page at 192.0.2.1"),
+        (Source::Clients(ip("192.0.0.0")), "192.0.0.0/16"),
+        (Source::Clients(ip("127.0.0.0")), "127.0.0.0/8"),
+        (Source::Browsers(ip("2001:db8::")), "pages in 2001:db8::/32"),
+    ] {
+        assert_eq!(source.to_string(), name);
+    }
+}
+
 /// Who fails on purpose on the same link locks out himself, and not everybody there.
 #[test]
 fn a_neighbour_is_counted_by_itself() {

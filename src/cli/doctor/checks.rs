@@ -1,7 +1,9 @@
 //! The table of checks, and how each judges what was seen. Nothing is looked at here.
 
 use super::seen::{Gateway, Place, Seen, Shows};
+use crate::config::keys::from_the_next_start;
 use crate::host::own::Readers;
+use crate::host::unavailable::Unavailable;
 use crate::settings::Compatibility;
 use crate::source::shell_word;
 
@@ -49,7 +51,10 @@ pub(super) const CHECKS: &[Check] = &[
     check("configuration", configuration),
     check("gateway", gateway),
     check("policy", policy),
+    check("next-start", next_start),
+    check("store", store),
     check("listeners", listeners),
+    check("unknown", unknown),
     check("pages", pages),
     check("upstream", upstream),
     check("clock", clock),
@@ -91,7 +96,10 @@ fn configuration(seen: &Seen) -> Option<Finding> {
     let told = &seen.configuration.told;
     let next = seen.started.command("config check");
     match &seen.configuration.error {
-        Some(error) => wrong(format!("{told}: {error}"), next),
+        Some(error) => {
+            let place = seen.configuration.place.as_ref();
+            wrong(format!("{}: {error}", place.unwrap_or(told)), next)
+        }
         None if seen.configuration.warnings => look(told, next),
         None => ok(told),
     }
@@ -147,13 +155,54 @@ fn policy(seen: &Seen) -> Option<Finding> {
         return wrong(found, seen.next.command("policy status"));
     }
     let file = short(seen.digest.as_ref()?);
+    let [same, other] = match seen.built_in {
+        true => ["as configured", "and what is configured is"],
+        false => ["as the file says", "and the file says"],
+    };
     if file == in_force {
-        return ok(format!("{in_force} is in force, as the file says"));
+        return ok(format!("{in_force} is in force, {same}"));
     }
     wrong(
-        format!("{in_force} is in force, and the file says {file}"),
+        format!("{in_force} is in force, {other} {file}"),
         seen.next.command("policy reload"),
     )
+}
+
+fn next_start(seen: &Seen) -> Option<Finding> {
+    let Gateway::Serves(serving) = seen.gateway.as_ref()? else {
+        return None;
+    };
+    match serving.next_start.is_empty() {
+        true => None,
+        false => look(
+            from_the_next_start(&serving.next_start),
+            "restart the gateway",
+        ),
+    }
+}
+
+fn store(seen: &Seen) -> Option<Finding> {
+    let Gateway::Serves(serving) = seen.gateway.as_ref()? else {
+        return None;
+    };
+    let why = serving.unkept.as_ref()?;
+    wrong(
+        format!("what the gateway decided last could not be kept: {why}"),
+        "mend that; the gateway need not be restarted for it",
+    )
+}
+
+fn unknown(seen: &Seen) -> Option<Finding> {
+    let mut found: Vec<String> = Vec::new();
+    let mut next: Vec<&str> = Vec::new();
+    for Unavailable { fact, why, helps } in &seen.unknown {
+        found.push(format!("{fact}: {why}"));
+        next.push(helps);
+    }
+    match found.is_empty() {
+        true => None,
+        false => look(found.join("; "), next.join("; ")),
+    }
 }
 
 fn listeners(seen: &Seen) -> Option<Finding> {
@@ -372,6 +421,8 @@ mod tests {
             },
             gateway: Some(Gateway::Serves(serving())),
             digest: Some("0123456789abcdef".to_owned()),
+            built_in: false,
+            unknown: Vec::new(),
             doors: Some(doors(&["ws://127.0.0.1:1", "ws://[::1]:1"])),
             behind: Some(behind()),
             openclaw: Some(openclaw()),
@@ -517,6 +568,40 @@ mod tests {
             ),
             (
                 |seen| {
+                    seen.gateway = Some(Gateway::Serves(Serving {
+                        next_start: vec!["metrics".to_owned()],
+                        ..serving()
+                    }));
+                },
+                "next-start",
+                "look",
+                "restart the gateway",
+            ),
+            (
+                |seen| {
+                    seen.gateway = Some(Gateway::Serves(Serving {
+                        unkept: Some("the disk is full".to_owned()),
+                        ..serving()
+                    }));
+                },
+                "store",
+                "wrong",
+                "mend that; the gateway need not be restarted for it",
+            ),
+            (
+                |seen| {
+                    seen.unknown = vec![Unavailable {
+                        fact: "peer-uid",
+                        why: "nobody says".to_owned(),
+                        helps: "ask".to_owned(),
+                    }];
+                },
+                "unknown",
+                "look",
+                "ask",
+            ),
+            (
+                |seen| {
                     seen.doors = Some(Doors {
                         open: true,
                         origins: vec!["https://gw.example".to_owned()],
@@ -651,6 +736,20 @@ mod tests {
         }
         let named = |check: &Check| cases.iter().any(|case| case.1 == check.name);
         assert!(CHECKS.iter().all(named), "a check has no case");
+    }
+
+    /// A policy that is part of the program has no file that could say anything.
+    #[test]
+    fn a_built_in_policy_is_no_file() {
+        let mut seen = Seen {
+            built_in: true,
+            ..well()
+        };
+        let found = policy(&seen).unwrap().found;
+        assert_eq!(found, "0123456789ab is in force, as configured");
+        seen.digest = Some("another".to_owned());
+        let found = policy(&seen).unwrap().found;
+        assert!(!found.contains("file"), "{found}");
     }
 
     /// Where it is called as it should be, the configuration that it shares with the server is none

@@ -8,14 +8,15 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::super::config::{self, here};
+use super::super::config::{self, Checked, here};
+use super::super::log;
 use super::super::next::{Next, whole};
 use super::super::output::{Output, ReportFormat};
 use super::super::overrides::OverrideArgs;
 use super::super::reach::{GatewayArgs, Outside, Way, of_gateway};
 use super::super::table::now_ms;
 use super::super::trouble::clean_line;
-use super::super::{load, upstream};
+use super::super::{load, policy, upstream};
 use super::seen::{
     Answer, Behind, Configuration, Doors, Gateway, OpenClaw, Place, Seen, Serving, Shows,
 };
@@ -24,16 +25,20 @@ use crate::client::{
     Asked, ClientError, Door, Patience, Reached, Step, Target, Waited, dial, speaks_tls,
 };
 use crate::config::openclaw::CommandLine;
-use crate::config::{Config, Token, Upstream, UpstreamKind};
-use crate::diagnostic::Severity;
+use crate::config::{Config, Tls, Token, Upstream, UpstreamKind};
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::facts::{AuthMode, Scope};
 use crate::host;
 use crate::host::claim::listening;
 use crate::host::container;
+use crate::host::identity;
 use crate::host::interface::{interfaces, own_addresses};
-use crate::host::own::readers;
+use crate::host::own::{Readers, readers};
+use crate::host::peer::Peers;
+use crate::host::unavailable::{Situation, Unavailable};
 use crate::relay::NoLink;
 use crate::secret::Secret;
+use crate::server::tls::Certificates;
 use crate::source::shell_word;
 
 /// How long one of this host's own addresses may take to answer.
@@ -54,19 +59,25 @@ pub(super) async fn at(file: Option<&str>, overrides: &OverrideArgs) -> Seen {
     let checked = config::checked(file, overrides);
     let errors = &checked.diagnostics.0;
     let first = errors.iter().find(|it| it.severity == Severity::Error);
+    let elsewhere = first.and_then(|error| of_another_file(&checked, error));
     let mut seen = Seen {
         next: Next::on_host(file, overrides.state()),
         started: Next::started(file, overrides),
         configuration: Configuration {
             told: checked.told(),
             error: first.map(|error| clean_line(&error.message)),
+            place: elsewhere,
             warnings: !errors.is_empty(),
         },
         ..Seen::default()
     };
-    let (Some(config), None) = (checked.config, first) else {
+    // Of a policy that is none all others can be looked at.
+    let goes_on = first.is_none() || seen.configuration.place.is_some();
+    let Some(config) = checked.config.filter(|_| goes_on) else {
         return seen;
     };
+    seen.built_in = load::is_built_in(&config.policy);
+    seen.unknown = unknown(&config);
     seen.gateway = gateway(file, overrides, &config).await;
     let policy = config::policy(&config.named());
     seen.digest = policy.ok().map(|policy| policy.digest().to_owned());
@@ -180,8 +191,10 @@ fn serving(status: &Value) -> Serving {
         at: text("/url").unwrap_or_default(),
         digest: text("/policy/digest").unwrap_or_default(),
         stays: status.pointer("/policy/differs") == Some(&Value::Bool(true)),
+        next_start: policy::next_start(status.get("policy").unwrap_or(&Value::Null)),
         upstream: text("/upstream/url"),
         trouble: text("/upstream/trouble/what"),
+        unkept: text("/unkept/what"),
         connections: status
             .pointer("/upstream/connections")
             .and_then(Value::as_u64)
@@ -201,7 +214,7 @@ fn doors(config: &Config, serves: bool) -> Doors {
     if urls.is_empty() {
         let container = container::detect(Path::new("/"), |name| std::env::var(name).ok());
         let host = host::listening(container.as_ref(), &interfaces());
-        let tls = !matches!(config.tls, crate::config::Tls::Off);
+        let tls = !matches!(config.tls, Tls::Off);
         let scheme = if tls { "wss" } else { "ws" };
         let addresses = config.listen.addresses(host);
         let urls_of = addresses.iter().map(|at| format!("{scheme}://{at}"));
@@ -302,20 +315,62 @@ async fn place(reached: IpAddr, port: u16) -> Place {
     Place::Here(open)
 }
 
-/// The files of a gateway that hold secrets.
-fn files(file: Option<&str>, config: &Config) -> Vec<(String, host::own::Readers)> {
+/// THE LIST of files that hold secrets, or tell who was there: those of a configuration, and those
+/// that a gateway keeps for itself. Not all of them need be there.
+fn of_secrets(file: Option<&str>, config: &Config) -> Vec<PathBuf> {
     let inline = config.shown().iter().any(|shown| shown.is_secret_in_file());
-    let file = file.filter(|_| inline).map(PathBuf::from);
-    let kept = [
-        config.token_file(),
-        config.devices_file(),
-        config.state.join(upstream::ROOT),
-    ];
-    let files = file.into_iter().chain(kept);
-    files.filter_map(|file| read_by(&file)).collect()
+    let mut files: Vec<PathBuf> = file
+        .filter(|_| inline)
+        .map(PathBuf::from)
+        .into_iter()
+        .collect();
+    files.extend_from_slice(config.secret_files());
+    files.push(config.token_file());
+    let devices = config.devices_file();
+    for ending in ["", "-wal", "-shm"] {
+        let mut name = devices.clone().into_os_string();
+        name.push(ending);
+        files.push(name.into());
+    }
+    files.extend([identity::FILE, upstream::ROOT].map(|name| config.state.join(name)));
+    files.extend(Certificates::key_file(&config.tls, &config.state));
+    if let Some(decisions) = &config.log.decisions {
+        let all = log::files(&decisions.file.to_string_lossy());
+        files.extend(all.into_iter().map(PathBuf::from));
+    }
+    files
 }
 
-fn read_by(file: &Path) -> Option<(String, host::own::Readers)> {
+/// Those of them that are there, with who may read them.
+fn files(file: Option<&str>, config: &Config) -> Vec<(String, Readers)> {
+    let files = of_secrets(file, config).into_iter();
+    // A key that was given may be one that a group shares.
+    let is_shared = |file: &Path, who| match &config.tls {
+        Tls::Files { key, .. } => file == key && who == Readers::Group,
+        Tls::Off | Tls::Generated { .. } => false,
+    };
+    let there = files.filter(|file| file.is_file());
+    let read = there.filter(|file| readers(file).is_some_and(|who| !is_shared(file, who)));
+    read.filter_map(|file| read_by(&file)).collect()
+}
+
+/// Where an error is that is not in the configuration itself but in a policy that it names.
+fn of_another_file(checked: &Checked, error: &Diagnostic) -> Option<String> {
+    let span = error.labels.first()?.span;
+    let source = checked.sources.get(span.source)?;
+    let (line, _) = source.position(span.start);
+    let name = clean_line(&source.name);
+    (*source.name != *checked.name).then(|| format!("{name}:{line}"))
+}
+
+/// What a gateway on this host would not know of connections.
+fn unknown(config: &Config) -> Vec<Unavailable> {
+    let container = container::detect(Path::new("/"), |name| std::env::var(name).ok());
+    let socket = config.listen.socket.as_deref();
+    Situation::of(&Peers::open(), container, socket).unavailable()
+}
+
+fn read_by(file: &Path) -> Option<(String, Readers)> {
     Some((whole(&file.to_string_lossy()), readers(file)?))
 }
 

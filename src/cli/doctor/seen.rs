@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::super::next::Next;
 use crate::client::Target;
 use crate::host::own::Readers;
+use crate::host::unavailable::Unavailable;
 
 /// All that was seen.
 #[derive(Debug, Default)]
@@ -17,6 +18,10 @@ pub(super) struct Seen {
     pub(super) gateway: Option<Gateway>,
     /// The digest of the policy, as its files say it now.
     pub(super) digest: Option<String>,
+    /// Whether the policy is part of the program, and so in no file.
+    pub(super) built_in: bool,
+    /// What a gateway on this host does not know of connections.
+    pub(super) unknown: Vec<Unavailable>,
     pub(super) doors: Option<Doors>,
     pub(super) behind: Option<Behind>,
     pub(super) openclaw: Option<OpenClaw>,
@@ -31,6 +36,8 @@ pub(super) struct Configuration {
     pub(super) told: String,
     /// The first error.
     pub(super) error: Option<String>,
+    /// Where that is, if it is in another file that the configuration names.
+    pub(super) place: Option<String>,
     pub(super) warnings: bool,
 }
 
@@ -55,10 +62,14 @@ pub(super) struct Serving {
     pub(super) digest: String,
     /// Whether the file of the policy cannot be loaded.
     pub(super) stays: bool,
+    /// The keys that count from its next start, and are other in the file than at this one.
+    pub(super) next_start: Vec<String>,
     /// The server behind that it was started with.
     pub(super) upstream: Option<String>,
     /// Why the last client was not taken there.
     pub(super) trouble: Option<String>,
+    /// Why what was decided last was not kept.
+    pub(super) unkept: Option<String>,
     /// How many clients are there.
     pub(super) connections: u64,
     /// Looks at the configuration that it was started with, where that is another one than was

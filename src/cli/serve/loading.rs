@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::super::config::{here, of_policy, read_on};
 use super::super::next::{Next, absolute, whole};
@@ -12,9 +13,10 @@ use super::super::overrides::OverrideArgs;
 use super::super::{Exit, constants, load, owner, upstream};
 use super::fingerprints::Fingerprints;
 use super::state;
-use crate::config::{Config, SecretFile, Surroundings, Token};
+use crate::config::keys::{self, Counts};
+use crate::config::{Config, SecretFile, Shown, Surroundings, Token};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
-use crate::facts::Role;
+use crate::facts::{Bind, Role};
 use crate::host::{Local, token};
 use crate::lang::ReadError;
 use crate::pairing::store::{Among, Store};
@@ -31,6 +33,36 @@ pub(super) struct Loading {
     config: Option<String>,
     overrides: OverrideArgs,
     fingerprints: Fingerprints,
+    /// What counts until the end, once it is served.
+    start: OnceLock<Start>,
+}
+
+/// What a configuration said at the start, and what counts until the end whatever it says later.
+struct Start {
+    state: PathBuf,
+    bind: Bind,
+    shown: Vec<Shown>,
+}
+
+impl Start {
+    fn of(config: &Config) -> Self {
+        Start {
+            state: config.state.clone(),
+            bind: config.listen.bind,
+            shown: config.shown().to_vec(),
+        }
+    }
+
+    /// The keys that are other in a configuration, and count from the next start.
+    fn differs(&self, config: &Config) -> Vec<&'static str> {
+        let counts = |shown: &Shown| keys::find(shown.key).map(|key| key.counts);
+        let pairs = self.shown.iter().zip(config.shown());
+        let other = pairs.filter(|(before, after)| before.value != after.value);
+        other
+            .filter(|(before, _)| counts(before) == Some(Counts::AtStart))
+            .map(|(before, _)| before.key)
+            .collect()
+    }
 }
 
 /// What is served.
@@ -89,12 +121,16 @@ impl Loading {
             config: config.or(here().map(str::to_owned)),
             overrides,
             fingerprints: Fingerprints::default(),
+            start: OnceLock::new(),
         }
     }
 
     /// Reads all of it for the first time.
     pub(super) fn load(&self) -> Result<Loaded, Unloaded> {
-        self.load_from(&|_| Ok(()))
+        let loaded = self.load_from(&|_| Ok(()))?;
+        // It is read for the first time once.
+        let _ = self.start.set(Start::of(&loaded.config));
+        Ok(loaded)
     }
 
     /// Reads all of it; the configuration and the policy are looked at before they are opened.
@@ -123,7 +159,10 @@ impl Loading {
         if &*config.policy != "-" && !load::is_built_in(&config.policy) {
             config.policy = whole(&config.policy).into();
         }
-        config.state = absolute(&config.state);
+        config.state = match self.start.get() {
+            Some(start) => start.state.clone(),
+            None => absolute(&config.state),
+        };
         if let Some(decisions) = &mut config.log.decisions {
             decisions.file = absolute(&decisions.file);
         }
@@ -167,7 +206,10 @@ impl Loading {
             }
             Token::Given | Token::Unused => None,
         };
-        let settings = constants::with(&config, constants);
+        let mut settings = constants::with(&config, constants);
+        if let Some(start) = self.start.get() {
+            settings.bind = start.bind;
+        }
         let mut output = Output::default();
         output.report(config.warnings(), config.sources(), ReportFormat::Human);
         output.report(policy.warnings(), policy.sources(), ReportFormat::Human);
@@ -215,12 +257,14 @@ impl Loading {
                 files: files.clone(),
             }
         })?;
+        let next_start = self.start.get().map(|start| start.differs(&config));
         Ok(server::Loaded {
             policy,
             settings,
             upstream,
             files,
             warnings,
+            next_start: next_start.unwrap_or_default(),
         })
     }
 }

@@ -22,13 +22,14 @@ use super::check::count;
 use super::next::whole;
 use super::output::{Output, ReportFormat, colour};
 use super::overrides::OverrideArgs;
-use crate::config::{Host, Level, Limits, Listen};
+use crate::config::keys::from_the_next_start;
+use crate::config::{Config, Host, Level, Limits, Listen};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::host::claim::claim;
 use crate::host::files::raise_limit;
 #[cfg(unix)]
 use crate::host::files::too_large;
-use crate::host::identity::identity;
+use crate::host::identity::{self, identity};
 use crate::host::interface::interfaces;
 use crate::host::peer::Peers;
 use crate::host::unavailable::Situation;
@@ -155,8 +156,9 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
             format!("`{status}` asks whether it serves"),
         )
     })?;
+    output.complain(&anew(&config));
     let identity = identity(&config.state)
-        .map_err(|error| Failure::new(error, "the gateway's own key is kept there"))?;
+        .map_err(|error| Failure::new(error, "`gateway.identity.get` tells clients who it is"))?;
     let log = match &config.log.decisions {
         Some(decisions) => Some(DecisionLog::open(decisions).map_err(|error| {
             Failure::new(
@@ -194,6 +196,7 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
     let situation = Situation::of(&peers, container.clone(), socket);
     let start = Start {
         config: &config,
+        file: loading.file(),
         policy: &policy,
         token: token.as_ref(),
         next: loading.next(&config, &urls).command("devices list"),
@@ -232,6 +235,21 @@ fn serving(loading: Loading, loaded: Loaded, output: &mut Output) -> Result<Drai
         let stop = stopped(signals, gateway.clone());
         serve(gateway, listeners, stop, PATIENCE).await
     }))
+}
+
+/// That what was remembered here is gone, for people; empty where nothing is. The gateway makes its own
+/// key right before the database, so that a folder with one and without the other had both.
+fn anew(config: &Config) -> String {
+    let devices = config.devices_file();
+    let served = config.state.join(identity::FILE).exists() && !devices.exists();
+    match served {
+        false => String::new(),
+        true => format!(
+            "warning: {} is gone, and a gateway has served from this folder: devices that were \
+             paired are not known any more. Stop it and put a copy back, or let them ask again\n",
+            devices.display()
+        ),
+    }
 }
 
 /// A URL, or the path of a socket as it is from any folder.
@@ -399,8 +417,11 @@ async fn stopped(signals: Signals, gateway: Gateway) {
             () = heard(&mut terminate) => return,
             () = heard(&mut hang_up) => {
                 // Whoever sends the signal sees nothing else of it; of all others the log tells.
-                if let Reloaded::Unchanged { .. } = gateway.reload().await {
+                if let Reloaded::Unchanged { next_start, .. } = gateway.reload().await {
                     tracing::info!("told to load again: policy and settings are unchanged");
+                    if !next_start.is_empty() {
+                        tracing::warn!("{}", from_the_next_start(&next_start));
+                    }
                 }
             }
         }

@@ -15,6 +15,8 @@ use crate::server::tls::Fingerprint;
 /// What there is to say when a gateway begins.
 pub(super) struct Start<'a> {
     pub(super) config: &'a Config,
+    /// The file that says so, where there is one.
+    pub(super) file: Option<String>,
     pub(super) policy: &'a Policy,
     pub(super) token: Option<&'a MadeToken>,
     /// Where it listens.
@@ -38,6 +40,8 @@ impl fmt::Display for Start<'_> {
             let label = if at == 0 { "listening" } else { "" };
             writeln!(f, "{label:<10}{url}")?;
         }
+        let file = self.file.as_deref().unwrap_or("none, the defaults");
+        writeln!(f, "config    {file}")?;
         let digest = self.policy.digest();
         writeln!(
             f,

@@ -142,9 +142,10 @@ impl OpenError {
         move |source| OpenError::Io { path, what, source }
     }
 
-    /// What is wrong may quote the file, and so whatever was put into it.
+    /// What is wrong may quote the file, and so whatever was put into it. It is told on one line.
     pub(super) fn damaged(path: &Path, how: &str) -> Self {
-        let how = how.replace(char::is_control, "\u{fffd}").into();
+        let words: Vec<&str> = how.split_ascii_whitespace().collect();
+        let how = words.join(" ").replace(char::is_control, "\u{fffd}").into();
         let path = path.to_owned();
         OpenError::Damaged { path, how }
     }
@@ -187,5 +188,20 @@ pub(super) fn remedy(error: &rusqlite::Error) -> &'static str {
             "stop gw, put a copy in its place, and start it again"
         }
         Some(_) | None => "restart gw; what was committed before is kept",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_is_told_on_one_line() {
+        let how = "*** in database main ***\nTree 3 page 3: btree\u{7}InitPage() returns 11\r\n";
+        assert_eq!(
+            OpenError::damaged(Path::new("gw.sqlite"), how).to_string(),
+            "gw.sqlite is damaged: *** in database main *** Tree 3 page 3: \
+             btree\u{fffd}InitPage() returns 11"
+        );
     }
 }

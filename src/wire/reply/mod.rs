@@ -24,7 +24,7 @@ pub use http::{CONNECTION_ID, HttpReason, HttpRefusal};
 pub use pairing::{PairingRefusal, Waiting, pairing_required};
 pub use refusal::{
     Refusal, agent_identity, connect_error, mismatch, node_identity, refuse, starting, unkept,
-    upstream_away,
+    unread, upstream_away,
 };
 pub use request::{BehindRefusal, RequestRefusal};
 pub use table::ErrorCode;

@@ -82,6 +82,17 @@ impl Refusal {
 /// is full, or failed.
 #[must_use]
 pub fn unkept(error: &StoreError) -> Refusal {
+    undecided(error, "the gateway cannot keep what it decides")
+}
+
+/// The answer to a connection whose device cannot be looked up, for no fault of its own.
+#[must_use]
+pub fn unread(error: &StoreError) -> Refusal {
+    undecided(error, "the gateway cannot get at its devices")
+}
+
+/// The answer to a connection for which the store does not do what it is to.
+fn undecided(error: &StoreError, failed: &'static str) -> Refusal {
     let (message, remedy) = match error {
         StoreError::TooManyRequests => (
             "too many pairing requests wait",
@@ -94,7 +105,7 @@ pub fn unkept(error: &StoreError) -> Refusal {
         StoreError::Conflict => ("the pairing of this device is changing", "try again"),
         // What the store says is for the owner's log.
         StoreError::Failed(_) => (
-            "the gateway cannot get at its devices",
+            failed,
             "try again later; the gateway's log tells its owner what is wrong",
         ),
     };
