@@ -380,7 +380,7 @@ pub const KEYS: &[Key] = &[
         "limits.messageBytes",
         number(65_536, 1 << 28),
         "26214400",
-        "The largest message of an admitted client.",
+        "The largest message of an admitted client. What the gateway answers itself takes 65536 bytes.",
     ),
     key(
         "limits.tickMs",

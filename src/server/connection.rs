@@ -725,6 +725,9 @@ async fn refuse(mut websocket: WebSocket, reply: &Reply, deadline: Instant) {
     websocket.close(reply.close().unwrap_or(&usual)).await;
 }
 
+/// What a client is told that does not bring a message to its end.
+pub(super) const SLOW_SENDER: &str = "slow sender";
+
 /// A session over a WebSocket, until either end is done with it.
 async fn converse(mut websocket: Box<WebSocket>, mut session: Box<Session>) {
     let tick = Duration::from_millis(session.shared.options.limits.tick_ms);
@@ -754,6 +757,9 @@ async fn converse(mut websocket: Box<WebSocket>, mut session: Box<Session>) {
                     continue;
                 }
                 next_tick += tick;
+                if websocket.is_slow(tick) {
+                    break (Finish::SlowSender, Some(Close::new(1008, SLOW_SENDER)));
+                }
                 let text = event("tick", &json!({ "ts": now_ms() }));
                 timeout(patience, websocket.send(text)).await
             }
