@@ -394,7 +394,7 @@ pub const KEYS: &[Key] = &[
         "limits.unadmittedPerAddress",
         number(1, 100_000),
         "32",
-        "How many connections of one address may be waiting for their admission.",
+        "How many connections of one address may be waiting for their admission. Whoever has said nothing for longest gives way to one more; pages are counted apart from programs.",
     )),
     at_start(key(
         "limits.connections",
@@ -412,7 +412,7 @@ pub const KEYS: &[Key] = &[
         "limits.messageBytes",
         number(65_536, 1 << 28),
         "26214400",
-        "The largest message of an admitted client.",
+        "The largest message of an admitted client. What the gateway answers itself takes 65536 bytes.",
     )),
     at_start(key(
         "limits.tickMs",

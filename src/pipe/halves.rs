@@ -47,6 +47,20 @@ pub(crate) struct Receiver<S> {
     unanswered: usize,
 }
 
+/// Both halves, for who only looks at them.
+#[derive(Debug)]
+pub(crate) struct Shared<S>(Arc<Mutex<WebSocketStream<S>>>);
+
+impl<S> Shared<S> {
+    /// Looks at them.
+    pub(crate) fn with<R>(&self, look: impl FnOnce(&mut WebSocketStream<S>) -> R) -> R {
+        look(&mut lock(&self.0))
+    }
+}
+
+/// What comes next of a WebSocket.
+type Next = Poll<Option<Result<Message, Error>>>;
+
 /// A message cannot be sent: the connection is over.
 #[derive(Debug)]
 pub(crate) struct Unsent;
@@ -124,11 +138,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<S> {
     /// Pings are answered by the library, which keeps the answers that nobody takes. Whoever sends
     /// many, and takes nothing, is not read until the answers are gone.
     pub(crate) async fn next(&mut self) -> Option<Result<Message, Error>> {
+        self.next_by(|websocket, context| Pin::new(websocket).poll_next(context))
+            .await
+    }
+
+    /// The same, asked in a way of one's own.
+    pub(crate) async fn next_by(
+        &mut self,
+        mut ask: impl FnMut(&mut WebSocketStream<S>, &mut Context<'_>) -> Next,
+    ) -> Option<Result<Message, Error>> {
         if self.unanswered >= MOST_UNANSWERED {
             poll_fn(|context| self.poll_flush(context)).await.ok()?;
             self.unanswered = 0;
         }
-        let next = poll_fn(|context| Pin::new(&mut *lock(&self.both)).poll_next(context)).await;
+        let next = poll_fn(|context| ask(&mut lock(&self.both), context)).await;
         if let Some(Ok(Message::Ping(_))) = &next {
             self.unanswered += 1;
             let flushed = poll_fn(|context| Poll::Ready(self.poll_flush(context))).await;
@@ -141,6 +164,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<S> {
 
     fn poll_flush(&self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         Pin::new(&mut *lock(&self.both)).poll_flush(context)
+    }
+
+    /// Both halves, for who only looks at them. They are not to be one again before that is gone.
+    pub(crate) fn watch(&self) -> Shared<S> {
+        Shared(Arc::clone(&self.both))
     }
 
     /// Both halves as one again; nothing where they are of two.

@@ -7,4 +7,4 @@ mod buffered;
 mod halves;
 
 pub(crate) use buffered::{Buffered, Hold, Queue};
-pub(crate) use halves::{Receiver, Sender, split};
+pub(crate) use halves::{Receiver, Sender, Shared, split};

@@ -748,6 +748,9 @@ async fn refuse(mut websocket: WebSocket, reply: &Reply, deadline: Instant) {
     websocket.close(reply.close().unwrap_or(&usual)).await;
 }
 
+/// What a client is told that does not bring a message to its end.
+pub(super) const SLOW_SENDER: &str = "slow sender";
+
 /// A session over a WebSocket, until either end is done with it.
 async fn converse(mut websocket: Box<WebSocket>, mut session: Box<Session>) {
     let tick = Duration::from_millis(session.shared.options.limits.tick_ms);
@@ -769,6 +772,10 @@ async fn converse(mut websocket: Box<WebSocket>, mut session: Box<Session>) {
                 Ok(()) if Instant::now() < next_tick => continue,
                 Ok(()) => {
                     next_tick += tick;
+                    if websocket.is_slow(tick) {
+                        let close = Close::new(1008, SLOW_SENDER);
+                        break (Finish::SlowSender, Some(close), true);
+                    }
                     let text = event("tick", &json!({ "ts": now_ms() }));
                     Box::pin(sent(&mut websocket, &session, patience, text)).await
                 }

@@ -29,6 +29,7 @@ use crate::pairing::rpc::{self, About, Call, RpcError, View};
 use crate::pairing::store::{StoreError, Version};
 use crate::relay::{Upstream, route};
 use crate::settings::Settings;
+use crate::wire::Limits;
 use crate::wire::reply::{CallError, ErrorCode};
 
 /// What a call comes to, later.
@@ -38,6 +39,15 @@ pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Value, CallError>> + Se
 pub trait Methods: Send + Sync {
     /// The names of the methods, as clients are told of them.
     fn names(&self) -> &[&str];
+
+    /// How many bytes a request of a client may have, if more than what the gateway's own methods
+    /// take, and no more than `limits.messageBytes`.
+    ///
+    /// It is made JSON where others are served, before anybody knows which method it is for, and
+    /// that takes up to a hundred times as much memory: whoever is admitted may send one.
+    fn request_bytes(&self) -> usize {
+        Limits::DEFAULT.request_bytes
+    }
 
     /// Answers a call. The caller is admitted; what it may do beyond that is known here.
     fn call<'a>(&'a self, caller: &'a Caller<'a>, method: &'a str, params: Value) -> Answer<'a>;
@@ -245,6 +255,12 @@ pub(super) fn names(shared: &Shared) -> Vec<&str> {
     let own = METHODS.iter().map(|method| method.name);
     own.chain(shared.options.methods.names().iter().copied())
         .collect()
+}
+
+/// How many bytes a request may have that is answered here.
+pub(super) fn request_bytes(shared: &Shared) -> usize {
+    let others = shared.options.methods.request_bytes();
+    others.max(Limits::DEFAULT.request_bytes)
 }
 
 /// Answers a call.

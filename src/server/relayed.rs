@@ -10,11 +10,10 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::connection::{heard, shutdown};
+use super::connection::{SLOW_SENDER, heard, shutdown};
 use super::methods;
 use super::session::Session;
-use super::sessions::End;
-use super::websocket::{FromClient, Gone, ToClient, WebSocket};
+use super::websocket::{FromClient, Gone, ToClient, Watch, WebSocket};
 use crate::admission::Admitted;
 use crate::journal::Finish;
 use crate::relay::{Came, FromUpstream, Kind, Link, Names, Open, ToUpstream, Upstream, route};
@@ -86,7 +85,7 @@ impl Relayed {
         let patience = tick * 2;
         let ended = tokio::select! {
             biased;
-            end = watched(&session, tick) => Ended::both(end.finish(), end.close()),
+            ended = watched(&session, tick, from_client.watch()) => ended,
             ended = up(&session, &upstream, &mut from_client, &mut to_upstream, &answers) => ended,
             ended = Down { tick, answered, events, patience, upstream: &upstream, connection: &session.live.told.id }
                 .run(&mut from_upstream, &mut to_client) => ended,
@@ -123,15 +122,23 @@ impl Relayed {
 }
 
 /// Done when the session is not to go on.
-async fn watched(session: &Session, tick: Duration) -> End {
+async fn watched(session: &Session, tick: Duration, client: Watch) -> Ended {
+    let mut next_tick = Instant::now() + tick;
     loop {
-        let deadline = session.deadline(Instant::now() + tick);
+        let deadline = session.deadline(next_tick);
         let checked = tokio::select! {
             end = session.live.called() => end.map_or_else(|| session.check(), Err),
             () = sleep_until(deadline) => session.check(),
         };
         if let Err(end) = checked {
-            return end;
+            return Ended::both(end.finish(), end.close());
+        }
+        if Instant::now() < next_tick {
+            continue;
+        }
+        next_tick += tick;
+        if client.is_slow(tick) {
+            return Ended::both(Finish::SlowSender, Close::new(1008, SLOW_SENDER));
         }
     }
 }

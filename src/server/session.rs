@@ -23,7 +23,7 @@ use crate::journal::{Connection, Finish, Line};
 use crate::pairing::change::Event;
 use crate::pairing::store::{Store, StoreError, Version};
 use crate::wire::reply::{CallError, response};
-use crate::wire::request::{self, RequestError};
+use crate::wire::request;
 use crate::wire::{Close, Schema};
 
 /// How many calls of another role's methods a session may make in a row; one more and it is
@@ -232,17 +232,14 @@ impl Session {
     /// Answers a message with a text, or says how the connection is to be closed; perhaps both.
     pub(super) async fn answer(&self, message: &[u8]) -> (Option<String>, Option<Close>) {
         let snapshot = self.shared.snapshot();
-        let most = self.shared.options.limits.message_bytes;
+        let most = methods::request_bytes(&self.shared);
         let schema = Schema::of(&snapshot.settings.compatibility);
         let request = match request::parse(message, most, &schema) {
             Ok(request) => request,
-            Err(error @ RequestError::Message(_)) => return (None, error.close()),
-            Err(error @ RequestError::Frame { .. }) => {
+            Err(error) => {
                 let said = methods::invalid(error.to_string());
-                let RequestError::Frame { id, .. } = &error else {
-                    return (None, None);
-                };
-                return (Some(response(id, Err(&said))), None);
+                let text = error.id().map(|id| response(id, Err(&said)));
+                return (text, error.close());
             }
         };
         let caller = self.caller(&snapshot.settings);

@@ -1,10 +1,13 @@
 //! A WebSocket over a connection that was upgraded: bounds on what is read of it, messages as
 //! bytes, and its end.
 
+use std::future::{Future as _, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{Sink as _, SinkExt as _, Stream as _};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -15,7 +18,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::ahead::Ahead;
 use super::stream::Stream;
-use crate::pipe::{Buffered, Receiver, Sender, split};
+use crate::pipe::{Buffered, Receiver, Sender, Shared, split};
 use crate::wire::{Close, FrameError};
 
 /// How much is read at once. The library's own value takes 128 KiB of every connection.
@@ -51,6 +54,35 @@ fn config(most: usize) -> WebSocketConfig {
         .max_frame_size(Some(most))
 }
 
+/// What comes next. What a large message took is given back first.
+fn next(wire: &mut Wire, context: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
+    renew(wire, context);
+    Pin::new(wire).poll_next(context)
+}
+
+/// Begins another one behind a large message, since the library keeps the memory that it took. While
+/// answers to pings are not taken they would be lost: then it waits for the next message's end.
+fn renew(wire: &mut Wire, context: &mut Context<'_>) {
+    if !wire.get_ref().is_spent() {
+        return;
+    }
+    let Poll::Ready(Ok(())) = Pin::new(&mut *wire).poll_flush(context) else {
+        return;
+    };
+    let config = Some(*wire.get_config());
+    let Some(stream) = wire.get_mut().renewed() else {
+        return;
+    };
+    let another = pin!(WebSocketStream::from_raw_socket(
+        stream,
+        Role::Server,
+        config
+    ));
+    if let Poll::Ready(another) = another.poll(context) {
+        *wire = another;
+    }
+}
+
 impl WebSocket {
     /// Of a connection whose request was answered with 101, and what was read after it. A
     /// message may have `most` bytes.
@@ -62,8 +94,7 @@ impl WebSocket {
 
     /// The same, of a connection that is admitted already: nothing has to be kept for another one.
     pub(super) async fn admitted(stream: Buffered<Stream>, read: Vec<u8>, most: usize) -> Self {
-        let mut stream = Ahead::new(stream, &[]);
-        stream.take_behind();
+        let stream = Ahead::going_on(stream, &read);
         let config = Some(config(most));
         WebSocket(WebSocketStream::from_partially_read(stream, read, Role::Server, config).await)
     }
@@ -93,7 +124,7 @@ impl WebSocket {
     pub(super) async fn next(&mut self) -> Result<Bytes, Gone> {
         let mut closed = false;
         loop {
-            match self.0.next().await {
+            match poll_fn(|context| next(&mut self.0, context)).await {
                 Some(Ok(Message::Text(text))) => return Ok(text.into()),
                 Some(Ok(Message::Binary(bytes))) => return Ok(bytes),
                 // Who does not take the answers to his pings is read no further: they would pile
@@ -108,6 +139,11 @@ impl WebSocket {
                 None => return Err(Gone::Left),
             }
         }
+    }
+
+    /// Said at each tick: whether a message that was begun comes too slowly.
+    pub(super) fn is_slow(&mut self, tick: Duration) -> bool {
+        self.0.get_mut().is_slow(tick)
     }
 
     /// Sends a text.
@@ -166,7 +202,7 @@ impl FromClient {
     /// The next message, text or binary. It may be asked again when it was not waited for.
     pub(super) async fn next(&mut self) -> Result<Message, Gone> {
         loop {
-            match self.receiver.next().await {
+            match self.receiver.next_by(next).await {
                 Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => return Ok(message),
                 Some(Ok(Message::Close(close))) => {
                     self.close = close.map(|close| Close::new(close.code.into(), &close.reason));
@@ -179,9 +215,24 @@ impl FromClient {
         }
     }
 
+    /// Who looks after it while messages are waited for.
+    pub(super) fn watch(&self) -> Watch {
+        Watch(self.receiver.watch())
+    }
+
     /// Both ways as one again.
     pub(super) fn whole(self, to: ToClient) -> Option<WebSocket> {
         self.receiver.whole(to.0).map(WebSocket)
+    }
+}
+
+/// Who looks after the way from the client.
+pub(super) struct Watch(Shared<Ahead<Buffered<Stream>>>);
+
+impl Watch {
+    /// Said at each tick: whether a message that was begun comes too slowly.
+    pub(super) fn is_slow(&self, tick: Duration) -> bool {
+        self.0.with(|wire| wire.get_mut().is_slow(tick))
     }
 }
 
@@ -269,5 +320,75 @@ mod tests {
             }
         }
         assert!(taken > 0);
+    }
+
+    /// Large ones among others, in parts too, with pings between, however they arrive; and their
+    /// memory does not outlast them.
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn messages_behind_large_ones_arrive() {
+        use tokio::io::AsyncWriteExt as _;
+        use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+        use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+
+        let sizes = [0, 70_000, 5, 16_384, 200_003, 200_003, 1, 40_000];
+        let part = |code, size: usize, last| {
+            let mut part = Frame::message(vec![7; size], OpCode::Data(code), last);
+            part.header_mut().mask = Some([1, 2, 3, 4]);
+            part
+        };
+        let mut bytes = Vec::new();
+        for size in sizes {
+            part(Data::Binary, size, true).format(&mut bytes).unwrap();
+            bytes.extend(frame(0x89, b"?"));
+            part(Data::Binary, size, false).format(&mut bytes).unwrap();
+            part(Data::Continue, 3, true).format(&mut bytes).unwrap();
+        }
+        let sent: Vec<usize> = sizes.iter().flat_map(|size| [*size, size + 3]).collect();
+        for at_once in [1_000, 4_099, bytes.len()] {
+            for halved in [false, true] {
+                let (ours, mut theirs) = tokio::net::UnixStream::pair().unwrap();
+                let stream = Buffered::new(Stream::Unix(ours));
+                let mut websocket = WebSocket::admitted(stream, Vec::new(), 1 << 20).await;
+                let writing = async {
+                    for part in bytes.chunks(at_once) {
+                        theirs.write_all(part).await.unwrap();
+                    }
+                };
+                let reading = async {
+                    let mut taken = Vec::new();
+                    if halved {
+                        let (_to, mut from) = websocket.split();
+                        while taken.len() < sent.len() {
+                            taken.push(from.next().await.unwrap().len());
+                        }
+                        let mut waits = pin!(from.next());
+                        assert!(
+                            poll_fn(|context| Poll::Ready(
+                                waits.as_mut().poll(context).is_pending()
+                            ))
+                            .await
+                        );
+                        return taken;
+                    }
+                    while taken.len() < sent.len() {
+                        taken.push(websocket.next().await.unwrap().len());
+                    }
+                    {
+                        let mut waits = pin!(websocket.next());
+                        assert!(
+                            poll_fn(|context| Poll::Ready(
+                                waits.as_mut().poll(context).is_pending()
+                            ))
+                            .await
+                        );
+                    }
+                    assert!(!websocket.0.get_ref().is_spent());
+                    taken
+                };
+                let ((), taken) = tokio::join!(writing, reading);
+                assert_eq!(taken, sent, "{at_once} {halved}");
+            }
+        }
     }
 }

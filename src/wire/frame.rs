@@ -20,6 +20,9 @@ pub struct Limits {
     pub handshake_ms: u64,
     /// Bytes of a message after admission.
     pub message_bytes: u64,
+    /// Bytes of a message after admission that the gateway answers itself. It makes JSON of it,
+    /// which takes up to a hundred times as much, so one may have no more than a first one.
+    pub request_bytes: usize,
     /// Bytes that may wait for a client that reads slowly.
     pub buffered_bytes: u64,
     /// Milliseconds between two `tick` events.
@@ -34,6 +37,7 @@ impl Limits {
         waiting_sockets: 32,
         handshake_ms: 15_000,
         message_bytes: 26_214_400,
+        request_bytes: 65_536,
         buffered_bytes: 52_428_800,
         tick_ms: 30_000,
     };

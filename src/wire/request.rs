@@ -1,6 +1,9 @@
 //! The envelope of a request: `{ type: "req", id, method, params? }`, before admission and after
 //! it (reference 1.3). What the parameters have to be is the method's.
 
+use std::fmt;
+
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::check::{Object, Path, Violations};
@@ -22,9 +25,17 @@ pub struct Request {
 /// Why a message of a session is no request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// It is no JSON, or too large: the session is closed.
+    /// It is no JSON: the session is closed.
     #[error(transparent)]
     Message(#[from] FrameError),
+    /// It is larger than is read: the session is told so, and goes on.
+    #[error("request too large: what the gateway answers itself may have {most} bytes")]
+    TooLarge {
+        /// Its id, if that is at its beginning; else `invalid`.
+        id: Box<str>,
+        /// How many bytes it may have.
+        most: usize,
+    },
     /// It is JSON and no request: the session is told so, and goes on.
     #[error("invalid request frame: {wrong}")]
     Frame {
@@ -41,23 +52,44 @@ impl RequestError {
     pub fn close(&self) -> Option<Close> {
         match self {
             RequestError::Message(error) => Some(error.close()),
-            RequestError::Frame { .. } => None,
+            RequestError::TooLarge { .. } | RequestError::Frame { .. } => None,
+        }
+    }
+
+    /// The id that it is answered by, if it is.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            RequestError::Message(_) => None,
+            RequestError::TooLarge { id, .. } | RequestError::Frame { id, .. } => Some(id),
         }
     }
 }
 
-/// Reads a message of an admitted client, of up to `most` bytes.
+/// The id of what has none.
+const NO_ID: &str = "invalid";
+
+/// Reads a message of an admitted client, of up to `most` bytes. Of a larger one only the beginning
+/// is looked at.
 ///
 /// # Errors
 ///
 /// [`RequestError`].
 pub fn parse(message: &[u8], most: usize, schema: &Schema<'_>) -> Result<Request, RequestError> {
+    if message.len() > most {
+        let id = id_within(message.get(..most).unwrap_or_default());
+        let id = id.filter(|id| !id.is_empty());
+        return Err(RequestError::TooLarge {
+            id: id.unwrap_or_else(|| NO_ID.into()),
+            most,
+        });
+    }
     let mut frame = frame::read(message, most)?;
     let mut wrong = Violations::new(schema.wording);
     let id = envelope(&frame, schema, &mut wrong).map(Box::<str>::from);
     let (Some(id), None) = (id, wrong.first_pointer()) else {
         let id = frame.get("id").and_then(Value::as_str);
-        let id = id.filter(|id| !id.is_empty()).unwrap_or("invalid").into();
+        let id = id.filter(|id| !id.is_empty()).unwrap_or(NO_ID).into();
         let wrong = wrong.phrase();
         return Err(RequestError::Frame { id, wrong });
     };
@@ -71,6 +103,36 @@ pub fn parse(message: &[u8], most: usize, schema: &Schema<'_>) -> Result<Request
         method,
         params: take("params").unwrap_or(Value::Null),
     })
+}
+
+/// The id of a request whose end is missing, if it stands before what is missing.
+fn id_within(beginning: &[u8]) -> Option<Box<str>> {
+    /// Takes the first id.
+    struct Id<'a>(&'a mut Option<Box<str>>);
+
+    impl<'de> Visitor<'de> for Id<'_> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some(name) = map.next_key::<String>()? {
+                if name == "id" {
+                    *self.0 = Some(map.next_value()?);
+                    break;
+                }
+                map.next_value::<IgnoredAny>()?;
+            }
+            Ok(())
+        }
+    }
+
+    let mut id = None;
+    // It ends in an error, wherever its end is.
+    let _ = serde_json::Deserializer::from_slice(beginning).deserialize_map(Id(&mut id));
+    id
 }
 
 /// Checks the envelope; `method` may be any name, and `params` anything. Gives the id.
@@ -105,10 +167,12 @@ mod tests {
         let said = |message: &str| match parse(message.as_bytes(), 100, &schema) {
             Ok(request) => format!("{} {} {}", request.id, request.method, request.params),
             Err(error) => match (&error, error.close()) {
-                (RequestError::Frame { id, .. }, None) => format!("{id}: {error}"),
+                (_, None) => format!("{}: {error}", error.id().unwrap()),
                 (_, close) => format!("{error}: closed with {}", close.unwrap().code),
             },
         };
+        // The end is beyond what is read.
+        let large = |beginning: &str| format!("{beginning}\"{}\"}}", "x".repeat(100));
         let cases = [
             (
                 r#"{"type":"req","id":"1","method":"health"}"#,
@@ -129,8 +193,28 @@ mod tests {
             ("[]", "invalid: invalid request frame: must be object"),
             ("{", "the message is not JSON: closed with 1000"),
             (
+                &large(r#"{"type":"req","id":"1","method":"x","params":"#),
+                "1: request too large: what the gateway answers itself may have 100 bytes",
+            ),
+            (
+                &large(r#"{"type":"req","\u0069d":"\u0031","id":"2","params":"#),
+                "1: request too large: what the gateway answers itself may have 100 bytes",
+            ),
+            (
+                &large(r#"{"id":"","params":"#),
+                "invalid: request too large: what the gateway answers itself may have 100 bytes",
+            ),
+            (
+                &large(r#"{"id":["1"],"params":"#),
+                "invalid: request too large: what the gateway answers itself may have 100 bytes",
+            ),
+            (
+                &large(r#"{"params":[1],"id":"#),
+                "invalid: request too large: what the gateway answers itself may have 100 bytes",
+            ),
+            (
                 &"x".repeat(101),
-                "the message is too large: closed with 1009",
+                "invalid: request too large: what the gateway answers itself may have 100 bytes",
             ),
         ];
         for (message, expected) in cases {

@@ -125,6 +125,72 @@ async fn who_is_not_admitted_yet_gives_way_and_a_session_does_not() {
     }
 }
 
+/// What takes much memory to read is not read: it is answered, and the session goes on.
+#[tokio::test]
+async fn a_request_of_the_gateways_own_has_a_bound() {
+    use gw::server::{Answer, Caller, Methods};
+    struct Counts;
+    impl Methods for Counts {
+        fn names(&self) -> &[&str] {
+            &["count"]
+        }
+        fn request_bytes(&self) -> usize {
+            1 << 20
+        }
+        fn call<'a>(&'a self, _: &'a Caller<'a>, _: &'a str, params: Value) -> Answer<'a> {
+            Box::pin(async move { Ok(json!(params.as_array().map(Vec::len))) })
+        }
+    }
+    let many = |bytes: usize| json!(vec![json!({ "": 0 }); bytes / 7]);
+    let served = open_door().serve();
+    let mut client = served.admit(&Asking::default()).await;
+    for method in ["health", "count"] {
+        let told = client.call(method, many(5 << 20)).await.unwrap_err();
+        assert_eq!(told["code"], "INVALID_REQUEST");
+        assert_eq!(
+            told["message"],
+            "request too large: what the gateway answers itself may have 65536 bytes"
+        );
+        client.call("health", many(60_000)).await.unwrap();
+    }
+
+    // Who embeds it may take more.
+    let mut plan = open_door();
+    plan.options.methods = Arc::new(Counts);
+    let served = plan.serve();
+    let mut client = served.admit(&Asking::default()).await;
+    let counted = client.call("count", many(900_000)).await.unwrap();
+    assert_eq!(counted, 900_000 / 7);
+    client.call("count", many(1_100_000)).await.unwrap_err();
+    client.call("health", Value::Null).await.unwrap();
+}
+
+/// What was begun has to come to an end.
+#[tokio::test]
+async fn who_does_not_finish_a_message_is_closed() {
+    let mut plan = open_door();
+    plan.limits.tick_ms = 50;
+    let served = plan.serve();
+    let mut idle = served.admit(&Asking::default()).await;
+    let large = frame(TEXT, &vec![b' '; 1 << 20]);
+    for begun in [
+        &large[..large.len() - 1],
+        &large[..20],
+        &frame(1, b"{}"),
+        &[TEXT],
+    ] {
+        let mut raw = Raw::upgraded(served.tcp().await).await;
+        let connect = Asking::default().frame("").to_string();
+        raw.send(&frame(TEXT, connect.as_bytes())).await;
+        raw.send(begun).await;
+        assert_eq!(raw.closed().await, Closed::new(1008, "slow sender"));
+    }
+    idle.call("health", Value::Null).await.unwrap();
+    let (_, lines) = served.end().await;
+    let ends = reasons(&lines, Kind::SessionEnded);
+    assert_eq!(ends[..4], ["slow-sender"; 4]);
+}
+
 /// What breaks the protocol before admission, and how it is closed.
 #[tokio::test]
 async fn a_broken_message_is_closed_as_the_protocol_says() {

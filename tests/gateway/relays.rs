@@ -16,6 +16,8 @@ use gw::server::{Identity, Loaded, Options, Reloaded};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use crate::client::{Asking, Closed, TOKEN, soon};
 use crate::handshakes::door;
@@ -98,6 +100,32 @@ async fn a_client_comes_in_behind_as_itself_with_what_it_was_granted() {
         behind.arrival().await.frame["params"]["device"]["id"],
         made.as_str()
     );
+}
+
+/// What is for the server behind goes there whole; what is for the gateway has a bound; and neither
+/// waits for ever.
+#[tokio::test]
+async fn what_is_large_passes_and_is_not_answered_here() {
+    let mut plan = door();
+    plan.limits.tick_ms = 50;
+    let (served, mut behind) = relaying(Manner::Good, plan).await;
+    let (mut client, mut there) = pair(&served, &mut behind).await;
+    let many = json!(vec![json!({ "": 0 }); 100_000]);
+    for _ in 0..3 {
+        let (answer, ()) = tokio::join!(client.call("chat.send", many.clone()), there.echo());
+        assert_eq!(answer.unwrap(), many);
+    }
+    let told = client.call("device.pair.list", many).await.unwrap_err();
+    assert!(
+        told["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("request too large"),
+        "{told}"
+    );
+    let half = Message::Frame(Frame::message("{}", OpCode::Data(Data::Text), false));
+    client.socket.send(half).await.unwrap();
+    assert_eq!(client.closed().await, Closed::new(1008, "slow sender"));
 }
 
 /// Who is there already stays there.
