@@ -115,7 +115,7 @@ fn human(diagnostics: &Diagnostics, sources: &Sources, colour: bool) -> String {
             text.push_str(apart.get(start..).unwrap_or(""));
         }
         for help in &diagnostic.help {
-            let help = wrapped(&shown(help)).join("\n        ");
+            let help = wrapped(&shown_help(help)).join("\n        ");
             let _ = writeln!(text, "{}{help}", help_style.style("  help: "));
         }
         drawn.push(text);
@@ -212,6 +212,13 @@ fn shown(text: &str) -> String {
     }
 }
 
+/// The same of help, which may have several lines: those after the first are set off, so that none
+/// passes for another diagnostic.
+fn shown_help(help: &str) -> String {
+    let lines: Vec<String> = help.lines().map(|line| shown(line.trim_start())).collect();
+    lines.join("\n  ")
+}
+
 fn beyond(diagnostics: &Diagnostics) -> String {
     match diagnostics.0.len().saturating_sub(SHOWN) {
         0 => String::new(),
@@ -251,7 +258,7 @@ fn plain(diagnostics: &Diagnostics, sources: &Sources) -> String {
             let _ = writeln!(text, "  {place}{}", shown(&label.text));
         }
         for help in &diagnostic.help {
-            let _ = writeln!(text, "  help: {}", shown(help));
+            let _ = writeln!(text, "  help: {}", shown_help(help));
         }
     }
     text.push_str(&beyond(diagnostics));
@@ -537,17 +544,15 @@ mod tests {
         let found = Diagnostics(vec![diagnostic]);
         let sources = Sources::default();
         let plain = render(&found, &sources, Format::Plain);
-        assert_eq!(plain.lines().count(), 2, "{plain}");
+        assert_eq!(plain.lines().count(), 3, "{plain}");
         for text in [
             plain,
             render(&found, &sources, Format::Human { colour: false }),
         ] {
             assert!(!text.contains(['\u{1b}', '\u{202e}', '\r', '\t']), "{text}");
-            assert!(
-                !text
-                    .lines()
-                    .any(|line| line.trim_start().starts_with("error: a"))
-            );
+            let forged = text.lines().any(|line| line.starts_with("error: a"));
+            assert!(!forged, "{text}");
+            assert_eq!(text.matches("error: another one").count(), 2, "{text}");
         }
     }
 }

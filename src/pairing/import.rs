@@ -183,13 +183,13 @@ pub enum ImportError {
         /// Where.
         path: std::path::PathBuf,
     },
-    /// A file, or a database's tables, with more than any gateway writes.
-    #[error("{} holds more than {most} bytes of devices: is it the right file?", .path.display())]
+    /// With a file, or with a database, there is more than any gateway writes.
+    #[error("with {} there are more than {most} bytes of devices: is it the right file?", .path.display())]
     TooLarge {
         /// Which.
         path: std::path::PathBuf,
-        /// As many bytes are read.
-        most: u64,
+        /// As many bytes are read, of all files.
+        most: usize,
     },
     /// A file cannot be read.
     #[error("{} cannot be read: {source}", .path.display())]

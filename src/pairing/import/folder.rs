@@ -35,8 +35,9 @@ const DATABASE: &str = "state/openclaw.sqlite";
 /// What SQLite opens beside a database, by the ends of their names.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// The most that is read of a file, and of the tables together, in bytes: thousands of devices.
-const MOST: usize = 8 << 20;
+/// The most that is read of all files and tables together, in bytes: thousands of devices. In memory
+/// a text made for it takes a hundred times as much.
+const MOST: usize = 4 << 20;
 
 /// The longest row, and the longest text in one, in bytes: a record has a few thousand.
 const LONGEST_ROW: i32 = 1 << 20;
@@ -53,22 +54,23 @@ const OF_ROW: usize = 64;
 pub fn read(folder: &Path, now_ms: i64, rules: &Compatibility) -> Result<Import, ImportError> {
     let database = folder.join(DATABASE);
     let mut found = Vec::new();
+    let mut left = MOST;
     let mut any = false;
     if file_at(&database)? {
         any = true;
         for end in BESIDE {
             file_at(&folder.join(format!("{DATABASE}{end}")))?;
         }
-        found.extend(read_database(&database)?);
+        found.extend(read_database(&database, &mut left)?);
     }
     for source in [Source::PairedFile, Source::PendingFile] {
-        if let Some(text) = read_file(folder, source)? {
+        if let Some(text) = read_file(folder, source, &mut left)? {
             any = true;
             found.extend(entries(source, &text)?);
         }
     }
     for source in [Source::CodeFile, Source::NodeFile] {
-        if let Some(text) = read_file(folder, source)? {
+        if let Some(text) = read_file(folder, source, &mut left)? {
             found.extend(counted(source, entries(source, &text)?.len()));
         }
     }
@@ -105,19 +107,20 @@ fn file_at(path: &Path) -> Result<bool, ImportError> {
     }
 }
 
-fn read_file(folder: &Path, file: Source) -> Result<Option<String>, ImportError> {
+fn read_file(folder: &Path, file: Source, left: &mut usize) -> Result<Option<String>, ImportError> {
     let path = folder.join(file.name());
     if !file_at(&path)? {
         return Ok(None);
     }
     let mut text = String::new();
-    let most = MOST as u64;
-    let read = File::open(&path).and_then(|file| file.take(most + 1).read_to_string(&mut text));
-    match read {
-        Ok(_) if text.len() > MOST => Err(ImportError::TooLarge { path, most }),
-        Ok(_) => Ok(Some(text)),
-        Err(source) => Err(ImportError::Unreadable { path, source }),
+    let limit = *left as u64 + 1;
+    let read = File::open(&path).and_then(|file| file.take(limit).read_to_string(&mut text));
+    match (read, left.checked_sub(text.len())) {
+        (Ok(_), Some(rest)) => *left = rest,
+        (Ok(_), None) => return Err(ImportError::TooLarge { path, most: MOST }),
+        (Err(source), _) => return Err(ImportError::Unreadable { path, source }),
     }
+    Ok(Some(text))
 }
 
 /// What a column holds, and so what its field is in the files.
@@ -174,7 +177,7 @@ const GUARDS: &str = "PRAGMA busy_timeout = 5000;
     PRAGMA ignore_check_constraints = ON;
     BEGIN;";
 
-fn read_database(path: &Path) -> Result<Vec<Found>, ImportError> {
+fn read_database(path: &Path, left: &mut usize) -> Result<Vec<Found>, ImportError> {
     let database = |how: String| ImportError::Database {
         path: path.to_owned(),
         how: how.into(),
@@ -211,7 +214,6 @@ fn read_database(path: &Path) -> Result<Vec<Found>, ImportError> {
             return Err(database(how.to_owned()));
         }
     }
-    let mut left = MOST;
     for (source, key) in [
         (Source::PairedTable, "device_id"),
         (Source::PendingTable, "request_id"),
@@ -227,10 +229,9 @@ fn read_database(path: &Path) -> Result<Vec<Found>, ImportError> {
         if checked != "ok" {
             return Err(database(format!("{checked}; {MEND}")));
         }
-        let Some(rows) = read_table(&connection, source, key, &mut left).map_err(failed)? else {
+        let Some(rows) = read_table(&connection, source, key, left).map_err(failed)? else {
             let path = path.to_owned();
-            let most = MOST as u64;
-            return Err(ImportError::TooLarge { path, most });
+            return Err(ImportError::TooLarge { path, most: MOST });
         };
         found.extend(rows);
     }

@@ -305,7 +305,7 @@ fn a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one() {
                 let file = fs::File::create(folder.join("devices/pending.json")).unwrap();
                 file.set_len(1 << 40).unwrap();
             },
-            "/devices/pending.json holds more than 8388608 bytes of devices: is it the right file?",
+            "with /devices/pending.json there are more than 4194304 bytes of devices: is it the right file?",
         ),
         (
             |folder| {
@@ -347,7 +347,7 @@ fn a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one() {
                 );
                 database(folder, &format!("{many} {column}"));
             },
-            "/state/openclaw.sqlite holds more than 8388608 bytes of devices: is it the right file?",
+            "with /state/openclaw.sqlite there are more than 4194304 bytes of devices: is it the right file?",
         ),
     ];
     for (spoil, says) in cases {
