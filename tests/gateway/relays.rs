@@ -117,7 +117,10 @@ async fn what_is_large_passes_and_is_not_answered_here() {
     }
     let told = client.call("device.pair.list", many).await.unwrap_err();
     assert!(
-        told["message"].as_str().unwrap().starts_with("request too large"),
+        told["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("request too large"),
         "{told}"
     );
     let half = Message::Frame(Frame::message("{}", OpCode::Data(Data::Text), false));
