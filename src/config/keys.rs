@@ -400,7 +400,7 @@ pub const KEYS: &[Key] = &[
         "limits.connections",
         number(1, 1_000_000),
         "10000",
-        "How many connections there may be in all. A quarter of them may be waiting for their admission; then the oldest of the address that has most gives way.",
+        "How many connections there may be in all. A quarter of them may be waiting for their admission; then the oldest of the address that has most gives way. Sessions leave a quarter of them free, or 32; then the oldest of the device that has most gives way to one that has fewer.",
     )),
     at_start(key(
         "limits.headBytes",

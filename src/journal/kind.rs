@@ -67,6 +67,7 @@ words! {
         ClosedByClient "closed-by-client" "the client closed it",
         Lost "lost" "the socket broke",
         Slow "slow-reader" "more waited for it than may",
+        NoRoom "no-room" "there were as many sessions as may be, and it was of those who had most of them",
         SlowSender "slow-sender" "a message that it began came too slowly",
         Misbehaved "protocol-violation" "it sent what no client may send",
         UpstreamEnded "upstream-ended" "the server behind the gateway ended it, or is gone",

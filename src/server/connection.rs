@@ -591,6 +591,7 @@ async fn decide(
     };
     let begun = Begun {
         connection,
+        address: whose(&upgrade),
         from: upgrade.from(),
         line,
         snapshot: Arc::clone(&snapshot),

@@ -201,7 +201,7 @@ impl Gateway {
             arriving: Waiting::new(options.limits.unadmitted_per_address),
             waiting: Waiting::new(options.limits.unadmitted_per_address),
             unadmitted: Unadmitted::of(options.limits.connections),
-            sessions: Sessions::default(),
+            sessions: Sessions::of(options.limits.connections),
             events: broadcast::Sender::new(EVENTS_BEHIND),
             phase: watch::Sender::new(Phase::Open),
             files: Mutex::new(Files::watching(&options.watched)),

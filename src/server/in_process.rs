@@ -17,6 +17,7 @@ use super::gateway::Gateway;
 use super::methods::is_ours;
 use super::session::{Begun, Session};
 use super::sessions::End;
+use super::waiting::Address;
 use crate::admission::{Challenged, Reply, Upgrade, at_upgrade};
 use crate::facts::{Client, Mode, PeerUid, Role, Scope, Transport};
 use crate::handshake::{Http, Socket};
@@ -178,6 +179,7 @@ impl Gateway {
         };
         let begun = Begun {
             connection,
+            address: Address::Socket,
             from: identity.name.clone(),
             line,
             snapshot,

@@ -199,6 +199,7 @@ impl Asking {
         };
         let begun = Begun {
             connection: connection.clone(),
+            address: whose(upgrade),
             from: upgrade.from(),
             line,
             snapshot: Arc::clone(snapshot),
@@ -206,7 +207,7 @@ impl Asking {
         };
         let session = Session::begin(Arc::clone(shared), permit, begun);
         let session = session.map_err(|end| match end {
-            End::Shutdown => closed(&connection.id),
+            End::Shutdown | End::NoRoom => closed(&connection.id),
             End::Ended(_) | End::Unknown => {
                 http::refused(&BehindRefusal::Changed.response(), &connection.id)
             }

@@ -34,6 +34,9 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// fill it.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
 
+/// How long a connection may take to leave its place to another one.
+const LEAVING: Duration = Duration::from_secs(1);
+
 /// The shortest and the longest wait after a connection could not be accepted.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
 
@@ -155,7 +158,9 @@ async fn accept(shared: Arc<Shared>, listener: &Listener, room: Arc<Semaphore>) 
             }
         };
         back_off = BACK_OFF.0;
-        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+        let permit = Arc::clone(&room).try_acquire_owned().ok();
+        let full = permit.is_none();
+        if full && (accepted.peer.is_none() || shared.unadmitted.is_empty()) {
             shared.record.metrics.limited(Limit::Connections);
             refused += 1;
             if told.is_none_or(|told: Instant| told.elapsed() >= TOLD_EVERY) {
@@ -163,7 +168,7 @@ async fn accept(shared: Arc<Shared>, listener: &Listener, room: Arc<Semaphore>) 
                 (told, refused) = (Some(Instant::now()), 0);
             }
             continue;
-        };
+        }
         let place = match arriving(&shared, accepted.peer.map(|peer| peer.ip())) {
             Ok(place) => place,
             Err(TooMany) => {
@@ -173,19 +178,27 @@ async fn accept(shared: Arc<Shared>, listener: &Listener, room: Arc<Semaphore>) 
             }
         };
         let seat = accepted.peer.map(|peer| {
-            let (seat, gone) = shared.unadmitted.enter(Address::of(peer.ip()));
+            let (seat, gone) = shared.unadmitted.enter(Address::of(peer.ip()), full);
             if let Some(gone) = gone {
                 shared.record.metrics.limited(Limit::Unadmitted);
                 tracing::debug!(address = %gone, "closed: as many as may are not admitted yet, and most of this address");
             }
             seat
         });
-        let shared = Arc::clone(&shared);
+        let (shared, room) = (Arc::clone(&shared), Arc::clone(&room));
         let served = shared.record.metrics.connection_began();
         tokio::spawn(async move {
             let _noticed = Noticed(Arc::clone(&shared));
             let mut phase = shared.phase.subscribe();
             let cut = async { phase.wait_for(|phase| *phase == Phase::Cut).await.is_ok() };
+            // Whose place it takes leaves at once.
+            let permit = match permit {
+                Some(permit) => Ok(Ok(permit)),
+                None => timeout(LEAVING, room.acquire_owned()).await,
+            };
+            let Ok(Ok(permit)) = permit else {
+                return;
+            };
             tokio::select! {
                 () = connection::serve(Arc::clone(&shared), accepted, place, seat) => {}
                 _ = cut => {}

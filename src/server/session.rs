@@ -17,6 +17,7 @@ use super::methods::{self, Caller};
 use super::record::Recent;
 use super::sessions::{End, Live};
 use super::snapshot::Snapshot;
+use super::waiting::Address;
 use crate::admission::{Permit, still_admitted};
 use crate::facts::Scope;
 use crate::journal::{Connection, Finish, Line};
@@ -54,6 +55,8 @@ type Asked<T> = fn(&(dyn Store + 'static), &str) -> Result<T, StoreError>;
 /// How a session begins.
 pub(super) struct Begun {
     pub(super) connection: Connection,
+    /// Whose it is, where it has no device.
+    pub(super) address: Address,
     /// Where it comes from, for people.
     pub(super) from: Box<str>,
     /// What the log says of its admission.
@@ -80,14 +83,15 @@ impl Session {
     pub(super) fn begin(shared: Arc<Shared>, permit: Permit, begun: Begun) -> Result<Self, End> {
         let Begun {
             connection,
+            address,
             from,
             line,
             snapshot,
             version,
         } = begun;
-        let live = shared
-            .sessions
-            .enter(connection, &permit, from, line, now_ms());
+        let whose = (address, from);
+        let sessions = &shared.sessions;
+        let live = sessions.enter(connection, &permit, whose, line, now_ms());
         shared.record.metrics.session_began();
         let session = Session {
             shared,
@@ -100,7 +104,10 @@ impl Session {
         };
         // It is among the others now, and hears of what changes; what changed before it is
         // asked here.
-        let now = session.check_after(&snapshot, version);
+        let now = match session.live.ending() {
+            Some(end) => Err(end),
+            None => session.check_after(&snapshot, version),
+        };
         match now {
             Ok(()) => Ok(session),
             Err(end) => {
@@ -265,6 +272,7 @@ impl End {
         match self {
             End::Ended(ended) => ended.into(),
             End::Unknown => Finish::Unknown,
+            End::NoRoom => Finish::NoRoom,
             End::Shutdown => Finish::Shutdown,
         }
     }
@@ -277,6 +285,7 @@ impl End {
             End::Unknown => {
                 Close::new(1013, "device access cannot be checked now: try again later")
             }
+            End::NoRoom => Close::new(1013, "too many sessions: try again later"),
             End::Shutdown => Close::new(1012, "service restart"),
         }
     }

@@ -46,10 +46,16 @@ impl Unadmitted {
         }
     }
 
-    /// A place; with whose it was, where another one had to go for it.
-    pub(super) fn enter(&self, address: Address) -> (Seat, Option<Address>) {
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        lock(&self.seats).count == 0
+    }
+
+    /// A place; with whose it was, where another one had to go for it: when there are as many as may
+    /// be, or when no connection has a place.
+    pub(super) fn enter(&self, address: Address, full: bool) -> (Seat, Option<Address>) {
         let mut seats = lock(&self.seats);
-        let gone = match seats.count >= self.most {
+        let gone = match full || seats.count >= self.most {
             true => seats.make_room(),
             false => None,
         };
@@ -132,6 +138,10 @@ mod tests {
         Address::of(text.parse().unwrap())
     }
 
+    fn enter(unadmitted: &Unadmitted, address: &str) -> (Seat, Option<Address>) {
+        unadmitted.enter(ip(address), false)
+    }
+
     fn is_taken(seat: &Seat) -> bool {
         let mut waits = std::pin::pin!(seat.taken());
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
@@ -141,35 +151,33 @@ mod tests {
     #[test]
     fn whoever_has_most_makes_room() {
         let unadmitted = Unadmitted::of(4 * PART);
-        let honest = unadmitted.enter(ip("192.0.2.1")).0;
-        let loud: Vec<Seat> = (0..3)
-            .map(|_| unadmitted.enter(ip("192.0.2.2")).0)
-            .collect();
-        let (another, gone) = unadmitted.enter(ip("192.0.2.3"));
+        let honest = enter(&unadmitted, "192.0.2.1").0;
+        let loud: Vec<Seat> = (0..3).map(|_| enter(&unadmitted, "192.0.2.2").0).collect();
+        let (another, gone) = enter(&unadmitted, "192.0.2.3");
         assert_eq!(gone, Some(ip("192.0.2.2")));
         assert!(is_taken(&loud[0]) && !is_taken(&loud[1]) && !is_taken(&honest));
         // Who has most makes room for itself, too.
-        let (_more, gone) = unadmitted.enter(ip("192.0.2.2"));
+        let (_more, gone) = enter(&unadmitted, "192.0.2.2");
         assert_eq!(gone, Some(ip("192.0.2.2")));
         assert!(is_taken(&loud[1]) && !is_taken(&another));
         // One that left already leaves no second time.
         drop(loud);
         assert_eq!(lock(&unadmitted.seats).count, 3);
-        assert_eq!(unadmitted.enter(ip("192.0.2.4")).1, None);
+        assert_eq!(enter(&unadmitted, "192.0.2.4").1, None);
     }
 
     #[test]
     fn clients_of_a_proxy_are_told_apart_once_it_has_said_whose_they_are() {
         let unadmitted = Unadmitted::of(4 * PART);
-        let proxy = |_| unadmitted.enter(ip("192.0.2.9")).0;
+        let proxy = |_| enter(&unadmitted, "192.0.2.9").0;
         let clients: Vec<Seat> = (0..2).map(proxy).collect();
         clients[0].is_of(ip("192.0.2.10"));
         clients[1].is_of(ip("192.0.2.11"));
         let _loud = (
-            unadmitted.enter(ip("192.0.2.2")),
-            unadmitted.enter(ip("192.0.2.2")),
+            enter(&unadmitted, "192.0.2.2"),
+            enter(&unadmitted, "192.0.2.2"),
         );
-        assert_eq!(unadmitted.enter(ip("192.0.2.3")).1, Some(ip("192.0.2.2")));
+        assert_eq!(enter(&unadmitted, "192.0.2.3").1, Some(ip("192.0.2.2")));
         assert!(!clients.iter().any(is_taken));
         drop(clients);
         assert_eq!(lock(&unadmitted.seats).count, 1);
@@ -178,12 +186,22 @@ mod tests {
     #[test]
     fn where_each_has_one_the_oldest_makes_room() {
         let unadmitted = Unadmitted::of(2 * PART);
-        let first = unadmitted.enter(ip("192.0.2.1")).0;
-        let _second = unadmitted.enter(ip("192.0.2.2")).0;
-        let (third, gone) = unadmitted.enter(ip("192.0.2.3"));
+        let first = enter(&unadmitted, "192.0.2.1").0;
+        let _second = enter(&unadmitted, "192.0.2.2").0;
+        let (third, gone) = enter(&unadmitted, "192.0.2.3");
         assert_eq!(gone, Some(ip("192.0.2.1")));
         assert!(is_taken(&first));
         drop((first, third));
         assert_eq!(lock(&unadmitted.seats).count, 1);
+    }
+
+    #[test]
+    fn where_no_connection_has_a_place_one_that_is_not_admitted_makes_room() {
+        let unadmitted = Unadmitted::of(4 * PART);
+        assert!(unadmitted.is_empty());
+        let first = enter(&unadmitted, "192.0.2.1").0;
+        let (_second, gone) = unadmitted.enter(ip("192.0.2.2"), true);
+        assert_eq!(gone, Some(ip("192.0.2.1")));
+        assert!(is_taken(&first));
     }
 }

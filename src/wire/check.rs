@@ -251,6 +251,21 @@ impl<'a, 'p> Object<'a, 'p> {
         names
     }
 
+    /// The same, of no more than so many.
+    pub(super) fn few_names(
+        &self,
+        name: &'static str,
+        most: usize,
+        wrong: &mut Violations,
+    ) -> Vec<Box<str>> {
+        let elements = self.value(name).and_then(Value::as_array);
+        if elements.is_some_and(|elements| elements.len() > most) {
+            wrong.add_length(&self.at(name), &format!("more than {most} items"));
+            return Vec::new();
+        }
+        self.names(name, wrong)
+    }
+
     /// Whether each property of an object is a flag; an absent object is fine.
     pub(super) fn flags(&self, name: &'static str, wrong: &mut Violations) {
         let Some(value) = self.value(name) else {

@@ -16,6 +16,9 @@ use crate::facts::{Client, Mode, Role, Text};
 /// spoken with for it.
 pub const GATEWAY_ONLY: &str = "gateway-only";
 
+/// How many scopes a client may ask for: its session keeps them.
+const MOST_SCOPES: usize = 256;
+
 /// A connect frame that keeps the protocol's schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connect {
@@ -31,8 +34,6 @@ pub struct Connect {
     pub version: Text,
     /// `client.buildId`: the build of a Control UI (protocol 4), up to 96 characters.
     pub build_id: Option<Box<str>>,
-    /// `commands`: what a node offers to run.
-    pub commands: Vec<Box<str>>,
     /// Which secrets were sent.
     pub sent: SentSecrets,
     claims: Claims,
@@ -96,7 +97,6 @@ impl Connect {
             display_name: None,
             version: Text::EMPTY,
             build_id: None,
-            commands: Vec::new(),
             sent: SentSecrets {
                 token: claims.credentials.token().is_some(),
                 password: claims.credentials.password().is_some(),
@@ -239,11 +239,11 @@ fn read_params<'a>(
         .value("client")
         .and_then(|value| ClientPart::read(value, schema, wrong));
     object.names("caps", wrong);
-    let commands = object.names("commands", wrong);
+    object.names("commands", wrong);
     object.flags("permissions", wrong);
     object.text("pathEnv", wrong);
     let role = object.name("role", wrong).unwrap_or(Role::Operator.name());
-    let scopes = object.names("scopes", wrong);
+    let scopes = object.few_names("scopes", MOST_SCOPES, wrong);
     let device = object
         .value("device")
         .and_then(|value| read_device(value, wrong));
@@ -275,7 +275,6 @@ fn read_params<'a>(
         display_name: client.display_name.map(Into::into),
         version: client.version.into(),
         build_id: client.build_id.map(Into::into),
-        commands,
         sent,
         claims,
     };

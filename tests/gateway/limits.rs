@@ -125,6 +125,40 @@ async fn who_is_not_admitted_yet_gives_way_and_a_session_does_not() {
     }
 }
 
+/// Whoever has most of the sessions leaves one to who has fewer, and to nobody else.
+#[tokio::test]
+async fn one_device_does_not_keep_the_others_out() {
+    let full = Closed::new(1013, "too many sessions: try again later");
+    let mut plan = open_door();
+    plan.limits.connections = 12;
+    let served = plan.serve();
+    let (loud, guest) = (Asking::device("loud"), Asking::default());
+    let mut sessions = Vec::new();
+    for _ in 0..9 {
+        sessions.push(served.admit(&loud).await);
+    }
+    assert_eq!(served.refuse(&loud).await.closed, full);
+    let mut others = Vec::new();
+    for (gone, asking) in [&guest, &Asking::device("other"), &guest, &guest]
+        .into_iter()
+        .enumerate()
+    {
+        others.push(served.admit(asking).await);
+        assert_eq!(sessions[gone].closed().await, full);
+    }
+    // Who comes by one address without a device is counted together, and has most with the other.
+    assert_eq!(served.refuse(&loud).await.closed, full);
+    others.push(served.admit(&guest).await);
+    assert_eq!(sessions[4].closed().await, full);
+    assert_eq!(served.refuse(&guest).await.closed, full);
+    for session in sessions.iter_mut().skip(5).chain(&mut others) {
+        session.call("health", Value::Null).await.unwrap();
+    }
+    let (_, lines) = served.end().await;
+    let ends = reasons(&lines, Kind::SessionEnded);
+    assert_eq!(ends.iter().filter(|end| **end == "no-room").count(), 8);
+}
+
 /// What takes much memory to read is not read: it is answered, and the session goes on.
 #[tokio::test]
 async fn a_request_of_the_gateways_own_has_a_bound() {

@@ -141,6 +141,11 @@ fn violations_are_told_as_observed() {
         ),
         ("role", Some(json!(1)), "at /role: must be string"),
         ("scopes", Some(Value::Null), "at /scopes: must be array"),
+        (
+            "scopes",
+            Some(json!(vec!["a"; MOST_SCOPES + 1])),
+            "at /scopes: must not have more than 256 items",
+        ),
         ("auth", Some(json!("x")), "at /auth: must be object"),
         (
             "auth/token",
@@ -172,6 +177,8 @@ fn violations_are_told_as_observed() {
         told("/params", None),
         "invalid connect params: must be object"
     );
+    let most = json!(vec!["a"; MOST_SCOPES]);
+    assert_eq!(told("/params/scopes", Some(most)), "accepted");
     assert_eq!(told("/params/role", Some(json!("admin"))), "invalid role");
     assert_eq!(
         told("/method", Some(json!("health"))),
