@@ -22,7 +22,7 @@ mod world;
 
 use crate::compile::ClauseId;
 use crate::decide::trace::{Seen, SeenTerm};
-use crate::decide::{Decision, Law, Trace, traced};
+use crate::decide::{Decision, Law, Trace, at_upgrade, traced};
 use crate::facts::scopes::ScopeRule;
 use crate::facts::{AttributeId, Auth, Facts, Kind, Provenance};
 use crate::lang::checked::Role;
@@ -193,6 +193,8 @@ pub fn account(
     let trial = decision
         .trial
         .and_then(|(id, verdict)| Some((find(id)?, verdict)));
+    let at_upgrade = at_upgrade(policy.program(), facts);
+    let over_http = at_upgrade.is_some_and(|(id, _)| id == decision.by);
     Explanation {
         policy: policy.digest().to_owned(),
         file: policy.name().to_owned(),
@@ -200,7 +202,7 @@ pub fn account(
             .map(|law| outcome::counted(law, facts, |name| evidence(name, subject))),
         facts: fact_accounts(facts, subject, &used_by(decision, facts, trace)),
         reads: outcome::reads(decision.verdict, facts, subject),
-        consequences: outcome::consequences(decision, facts, subject),
+        consequences: outcome::consequences(decision, facts, subject, over_http),
         remedy: outcome::remedy(decision, subject),
         nearest: None,
         not_local: whereabouts::not_local(decision, facts, subject, &clauses, &by, trace),

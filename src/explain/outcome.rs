@@ -6,7 +6,7 @@ use crate::decide::{Decision, Law};
 use crate::facts::{Auth, DeviceProof, Facts, Pairing, PendingRequest};
 use crate::settings::Compatibility;
 use crate::verdict::{Grant, PairingReason, Reason, ScopeBound, Verdict, show_seconds};
-use crate::wire::reply::{Context, refuse};
+use crate::wire::reply::{Context, HttpReason, HttpRefusal, refuse};
 
 /// What a refusal reads like.
 pub(super) fn reads(verdict: Verdict, facts: &Facts, subject: &Subject) -> Option<String> {
@@ -74,8 +74,13 @@ fn list(names: &[String]) -> String {
     }
 }
 
-/// What a client is told of a reason, in a word: the finest code of its answer.
-fn code(reason: Reason, facts: &Facts) -> String {
+/// What a client is told of a reason, in a word: the finest code of its answer, which comes over HTTP
+/// where no WebSocket is opened.
+fn code(reason: Reason, facts: &Facts, over_http: bool) -> String {
+    if over_http {
+        let refusal = HttpRefusal::of(HttpReason::Policy(reason));
+        return refusal.kind().unwrap_or_else(|| reason.name().to_owned());
+    }
     let compatibility = Compatibility::default();
     let refusal = refuse(reason, &Context::of_facts(facts, &compatibility));
     let details = refusal.details.as_ref();
@@ -83,14 +88,19 @@ fn code(reason: Reason, facts: &Facts) -> String {
     code.unwrap_or(refusal.code.name()).to_owned()
 }
 
-pub(super) fn consequences(decision: Decision, facts: &Facts, subject: &Subject) -> Vec<String> {
+pub(super) fn consequences(
+    decision: Decision,
+    facts: &Facts,
+    subject: &Subject,
+    over_http: bool,
+) -> Vec<String> {
     let mut sentences = Vec::new();
     if let (Some(law), true) = (decision.law, decision.verdict.admits()) {
         sentences.push(law_sentence(law, facts).to_owned());
     }
     match decision.verdict {
         Verdict::Reject(reason) => {
-            let code = code(reason, facts);
+            let code = code(reason, facts, over_http);
             sentences.push(format!("the client is told `{code}`; nothing is written"));
         }
         Verdict::RequirePairing(_) => {
