@@ -155,11 +155,12 @@ pub struct Limits {
     pub handshake_timeout_ms: u64,
     /// How many connections of one address may be waiting for their admission.
     pub unadmitted_per_address: usize,
-    /// How many connections there may be in all.
+    /// How many connections there may be in all, some of which are no sessions.
     pub connections: usize,
     /// The largest head of an HTTP request.
     pub head_bytes: usize,
-    /// The largest message of an admitted client.
+    /// The largest message of an admitted client. What the gateway answers itself is bounded apart:
+    /// [`Methods::request_bytes`](crate::server::Methods::request_bytes).
     pub message_bytes: usize,
     /// How often an admitted client hears that the gateway is there, in milliseconds.
     pub tick_ms: u64,

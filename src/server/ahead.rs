@@ -1,6 +1,6 @@
-//! A stream that knows where in a message it is: where the first one ends, behind which the rest is of
-//! another size, for another reader; where a large one ends, whose memory the reader would keep; and
-//! whether one that was begun goes on.
+//! A stream that knows where in a message it is: where the first one ends, behind which the rest is
+//! of another size, for another reader; where a large one ends, whose memory the reader would keep;
+//! and whether one that was begun goes on.
 
 use std::io::{self, Cursor};
 use std::mem;
@@ -15,8 +15,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::OpCode;
 
 use crate::pipe::Queue;
 
-/// Of how many bytes a frame is large that are still to come: the library's reader keeps as much memory
-/// as the largest frame took, for as long as the connection lasts.
+/// With how many bytes still to come a frame is large: the library's reader keeps as much memory as
+/// the largest frame took, for as long as the connection lasts.
 const LARGE: u64 = 16_384;
 
 /// How many bytes of a message have to come in a second while it is waited for: the largest one is
@@ -212,7 +212,7 @@ impl<S> Ahead<S> {
         })
     }
 
-    /// Said at each tick: whether a message that was begun comes too slowly, and for how long by now.
+    /// Said at each tick: whether a message that was begun has come too slowly for some of them.
     pub(super) fn is_slow(&mut self, tick: Duration) -> bool {
         let came = mem::take(&mut self.place.came);
         let waited = mem::take(&mut self.waited);

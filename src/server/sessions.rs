@@ -115,8 +115,8 @@ impl Sessions {
         }
     }
 
-    /// Enters a session; from now on it is asked and ended with the others. Where there are too many
-    /// one of them has to end, perhaps this one.
+    /// Enters a session; from now on it is asked and ended with the others. Where there are too
+    /// many one of them has to end, perhaps this one.
     pub(super) fn enter(
         &self,
         told: Connection,
@@ -150,9 +150,9 @@ impl Sessions {
         live
     }
 
-    /// Ends the oldest session of whoever has most, where that leaves them no fewer than whoever comes;
-    /// else the one that comes. So nobody loses a place to whoever has as many, and all do not push out
-    /// each other again and again.
+    /// Ends the oldest session of whoever has most, where that leaves them no fewer than whoever
+    /// comes; else the one that comes. So nobody loses a place to whoever has as many, and those
+    /// who come again do not push out each other without an end.
     fn make_room(&self, all: &BTreeMap<u64, Arc<Live>>, comes: &Live) {
         let Some(own) = comes.party() else {
             return;

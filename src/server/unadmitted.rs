@@ -51,8 +51,8 @@ impl Unadmitted {
         lock(&self.seats).count == 0
     }
 
-    /// A place; with whose it was, where another one had to go for it: when there are as many as may
-    /// be, or when no connection has a place.
+    /// A place; with whose it was, where another one had to go for it: when there are as many as
+    /// may be, or when there is no place for any connection.
     pub(super) fn enter(&self, address: Address, full: bool) -> (Seat, Option<Address>) {
         let mut seats = lock(&self.seats);
         let gone = match full || seats.count >= self.most {

@@ -60,8 +60,8 @@ fn next(wire: &mut Wire, context: &mut Context<'_>) -> Poll<Option<Result<Messag
     Pin::new(wire).poll_next(context)
 }
 
-/// Begins another one behind a large message, since the library keeps the memory that it took. While
-/// answers to pings are not taken they would be lost: then it waits for the next message's end.
+/// Begins another one behind a large message, since the library keeps the memory that it took.
+/// While answers to pings are not taken they would be lost: then it waits for the next message's end.
 fn renew(wire: &mut Wire, context: &mut Context<'_>) {
     if !wire.get_ref().is_spent() {
         return;
