@@ -150,7 +150,12 @@ pub(super) fn files(values: &Values, resolve: &dyn Fn(&str, Place) -> PathBuf) -
     let given = secrets.filter_map(|key| values.get(key.path));
     let files = given.filter_map(|given| match &given.value {
         Value::Secret(Written::File(text)) => Some(resolve(text, given.place)),
-        _ => None,
+        Value::Secret(_)
+        | Value::Switch(_)
+        | Value::Number(_)
+        | Value::Text(_)
+        | Value::Texts(_)
+        | Value::Constants(_) => None,
     });
     files.collect()
 }

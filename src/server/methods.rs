@@ -573,7 +573,7 @@ async fn worked_out(
 fn ended(end: End) -> CallError {
     CallError {
         code: ErrorCode::Unavailable,
-        message: end.close().reason.into(),
+        message: end.close().reason,
         details: None,
         retryable: None,
     }
