@@ -148,11 +148,13 @@ fn trusted_proxy(values: &Values, diagnostics: &mut Diagnostics) {
 pub(super) fn files(values: &Values, resolve: &dyn Fn(&str, Place) -> PathBuf) -> Vec<PathBuf> {
     let secrets = KEYS.iter().filter(|key| matches!(key.kind, Kind::Secret));
     let given = secrets.filter_map(|key| values.get(key.path));
-    let files = given.filter_map(|given| match &given.value {
-        Value::Secret(Written::File(text)) => Some(resolve(text, given.place)),
-        _ => None,
-    });
-    files.collect()
+    let mut files = Vec::new();
+    for given in given {
+        if let Value::Secret(Written::File(text)) = &given.value {
+            files.push(resolve(text, given.place));
+        }
+    }
+    files
 }
 
 fn read(
