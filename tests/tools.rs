@@ -1417,11 +1417,10 @@ fn a_doctor_finds_secrets_that_others_may_read() {
     mode("", 0o755);
     mode("state", 0o755);
     assert_eq!(unwell(&place, &[]), [""; 0]);
-    // What is wrong with `token` is an error of the configuration.
+    // What is wrong with `token` and `tls.key` is an error of the configuration.
     for name in [
         "identity.key",
         "upstream.key",
-        "tls.key",
         "gw.sqlite",
         "gw.sqlite-wal",
         "gw.sqlite-shm",
