@@ -9,7 +9,7 @@
 //! Whoever has a copy to pass on may have made it: only files are opened, and of each no more is
 //! read than any gateway would have written.
 #![expect(
-    clippy::disallowed_methods,
+    clippy::disallowed_types,
     reason = "another gateway's files are read; nothing is decided here"
 )]
 

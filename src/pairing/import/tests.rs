@@ -1,6 +1,7 @@
 //! State folders with what becomes of them, in `fixtures/openclaw-state`.
 #![expect(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     reason = "these tests make files, and look at them"
 )]
 
