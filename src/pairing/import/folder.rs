@@ -35,9 +35,9 @@ const DATABASE: &str = "state/openclaw.sqlite";
 /// What SQLite opens beside a database, by the ends of their names.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// The most that is read of all files and tables together, in bytes: thousands of devices. In memory
+/// The most that is read of all files and tables together, in bytes: ten thousand devices. In memory
 /// a text made for it takes a hundred times as much.
-const MOST: usize = 4 << 20;
+const MOST: usize = 16 << 20;
 
 /// The longest row, and the longest text in one, in bytes: a record has a few thousand.
 const LONGEST_ROW: i32 = 1 << 20;

@@ -306,7 +306,7 @@ fn a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one() {
                 let file = fs::File::create(folder.join("devices/pending.json")).unwrap();
                 file.set_len(1 << 40).unwrap();
             },
-            "with /devices/pending.json there are more than 4194304 bytes of devices: is it the right file?",
+            "with /devices/pending.json there are more than 16777216 bytes of devices: is it the right file?",
         ),
         (
             |folder| {
@@ -340,7 +340,7 @@ fn a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one() {
         (
             |folder| {
                 let many = "INSERT INTO device_pairing_paired
-                            WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 99)
+                            WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 199)
                             SELECT n FROM n;";
                 let default = "x".repeat(100_000);
                 let column = format!(
@@ -348,7 +348,7 @@ fn a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one() {
                 );
                 database(folder, &format!("{many} {column}"));
             },
-            "with /state/openclaw.sqlite there are more than 4194304 bytes of devices: is it the right file?",
+            "with /state/openclaw.sqlite there are more than 16777216 bytes of devices: is it the right file?",
         ),
     ];
     for (spoil, says) in cases {
