@@ -1,7 +1,7 @@
 //! One connection, from the socket to its end: TLS, HTTP head, challenge, connect frame, answer,
 //! session. One task, and one deadline at a time.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -844,23 +844,21 @@ async fn sent(
     text: String,
 ) -> Sent {
     let mut sending = std::pin::pin!(timeout(patience, websocket.send(text)));
-    let mut begun = false;
     loop {
         let sent = tokio::select! {
+            // In this order: what is taken at once is sent, as the answer to a call that ends the
+            // session itself.
             biased;
+            sent = &mut sending => sent,
             end = session.live.called() => match end.map_or_else(|| session.check(), Err) {
                 Ok(()) => continue,
-                // Whoever stays until the gateway stops may have what was on its way.
+                // Whoever stays until the gateway stops may have what is on its way.
                 Err(End::Shutdown) => {
                     let _ = sending.await;
                     return Sent::Ends { end: End::Shutdown, is_whole: true };
                 }
-                Err(end) => return Sent::Ends { end, is_whole: !begun },
+                Err(end) => return Sent::Ends { end, is_whole: false },
             },
-            sent = poll_fn(|context| {
-                begun = true;
-                sending.as_mut().poll(context)
-            }) => sent,
         };
         return match sent {
             Ok(Ok(())) => Sent::Taken,
