@@ -34,5 +34,5 @@ impl Chance {
 
 /// How often what depends on chance is tried.
 pub(crate) fn rounds() -> usize {
-    env::var("GW_FAULT_ROUNDS").map_or(4, |rounds| rounds.parse().unwrap())
+    env::var("GW_FAULT_ROUNDS").map_or(2, |rounds| rounds.parse().unwrap())
 }

@@ -7,7 +7,7 @@
 //!
 //! Files are limited, mounts hidden and processes watched as Linux does it, so it is tried there alone.
 //!
-//! `GW_FAULT_ROUNDS` says how often what depends on chance is tried, of each kind (4 without it), and
+//! `GW_FAULT_ROUNDS` says how often what depends on chance is tried, of each kind (2 without it), and
 //! `GW_FAULT_SEED` which numbers chance draws. A test that fails says which seed it had.
 
 #![cfg(target_os = "linux")]
