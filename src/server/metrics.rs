@@ -96,7 +96,7 @@ pub struct Metrics {
     upstream: Two,
     log_lines_dropped: Counter<u64, AtomicU64>,
     log_lines_left_out: Counter<u64, AtomicU64>,
-    store_failures: Counter,
+    store_failures: Counter<u64, AtomicU64>,
     panics: Counter<u64, AtomicU64>,
 }
 

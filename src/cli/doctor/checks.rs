@@ -752,6 +752,16 @@ mod tests {
         assert!(!found.contains("file"), "{found}");
     }
 
+    #[test]
+    fn the_page_has_every_check_in_this_order() {
+        let page = include_str!("../../../docs/relay.md");
+        let (_, page) = page.split_once("| check | looks at |").unwrap();
+        let rows = page.lines().skip(2).take_while(|line| !line.is_empty());
+        let named: Vec<&str> = rows.filter_map(|row| row.split('`').nth(1)).collect();
+        let checks: Vec<&str> = CHECKS.iter().map(|check| check.name).collect();
+        assert_eq!(named, checks);
+    }
+
     /// Where it is called as it should be, the configuration that it shares with the server is none
     /// of its business.
     #[test]
