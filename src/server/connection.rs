@@ -217,7 +217,7 @@ async fn enter(
                 None => upgraded(&door, request, accept, &taken),
             },
             Asked::BrokenWebSocket(answer) => answer,
-            Asked::Page => page::answer(&door, &pace, request).await,
+            Asked::Page => Box::pin(page::answer(&door, &pace, request)).await,
         };
         // The challenge follows it at once, and goes out with it.
         if let Some(Taken::Entered(..)) = &*lock(&taken) {
@@ -467,7 +467,8 @@ async fn be_admitted(shared: &Arc<Shared>, entered: Entered) -> Option<Admitted>
                 began,
                 place,
             };
-            return decide(shared, entered, &message, deadline).await;
+            // Most that never come so far would have the memory for it all the while.
+            return Box::pin(decide(shared, entered, &message, deadline)).await;
         }
         Ok(Err(Gone::Left)) => (Unfinished::ClosedByClient, None),
         Ok(Err(Gone::Lost)) => (Unfinished::Lost, None),
@@ -778,17 +779,17 @@ async fn converse(mut websocket: Box<WebSocket>, mut session: Box<Session>) {
                         break (Finish::SlowSender, Some(close), true);
                     }
                     let text = event("tick", &json!({ "ts": now_ms() }));
-                    Box::pin(sent(&mut websocket, &session, patience, text)).await
+                    Box::pin(tell(&mut websocket, &session, patience, text)).await
                 }
             },
             event = heard(&mut session.events) => {
-                Box::pin(sent(&mut websocket, &session, patience, event)).await
+                Box::pin(tell(&mut websocket, &session, patience, event)).await
             }
             message = websocket.next() => match message {
                 Ok(message) => {
                     let (text, close) = Box::pin(session.answer(&message)).await;
                     let sent = match text {
-                        Some(text) => Box::pin(sent(&mut websocket, &session, patience, text)).await,
+                        Some(text) => Box::pin(tell(&mut websocket, &session, patience, text)).await,
                         None => Sent::Taken,
                     };
                     match (sent, close) {
@@ -837,7 +838,7 @@ enum Sent {
 }
 
 /// Sends a text, for as long as the session lasts.
-async fn sent(
+async fn tell(
     websocket: &mut WebSocket,
     session: &Session,
     patience: Duration,

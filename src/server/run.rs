@@ -15,6 +15,7 @@ use super::gateway::{Gateway, Phase, Shared};
 use super::listener::Listener;
 use super::metrics::Limit;
 use super::sessions::End;
+use super::unadmitted::Whose;
 use super::upkeep::Duty;
 use super::waiting::{Address, By, Entered, Full, Place};
 
@@ -169,7 +170,8 @@ async fn accept(shared: Arc<Shared>, listener: &Listener, room: Arc<Semaphore>) 
             }
             continue;
         }
-        let place = match arriving(&shared, accepted.peer.map(|peer| peer.ip())) {
+        let whose = accepted.peer.map(|peer| whose(&shared, peer.ip()));
+        let place = match arriving(&shared, whose) {
             Ok(place) => place,
             Err(TooMany) => {
                 shared.record.metrics.limited(Limit::PerAddress);
@@ -177,11 +179,14 @@ async fn accept(shared: Arc<Shared>, listener: &Listener, room: Arc<Semaphore>) 
                 continue;
             }
         };
-        let seat = accepted.peer.map(|peer| {
-            let (seat, gone) = shared.unadmitted.enter(Address::of(peer.ip()), full);
+        let seat = whose.map(|whose| {
+            let (seat, gone) = shared.unadmitted.enter(whose, full);
             if let Some(gone) = gone {
                 shared.record.metrics.limited(Limit::Unadmitted);
-                tracing::debug!(address = %gone, "closed: as many as may are not admitted yet, and most of this address");
+                tracing::debug!(
+                    ?gone,
+                    "closed: as many as may are not admitted yet, and most of this address"
+                );
             }
             seat
         });
@@ -211,13 +216,22 @@ async fn accept(shared: Arc<Shared>, listener: &Listener, room: Arc<Semaphore>) 
 /// As many connections of this address as may are in front of the door.
 struct TooMany;
 
+/// Whose a connection is, before a byte of it was read.
+fn whose(shared: &Shared, peer: IpAddr) -> Whose {
+    let snapshot = shared.snapshot();
+    match snapshot.settings.trusted_proxies.proxies.contains(peer) {
+        true => Whose::Proxy(Address::of(peer)),
+        false => Whose::Client(Address::of(peer)),
+    }
+}
+
 /// A place in front of the door. A trusted proxy brings many clients, which are counted one by
 /// one when it has said whose they are.
-fn arriving(shared: &Shared, peer: Option<IpAddr>) -> Result<Option<Place>, TooMany> {
-    let address = match peer {
+fn arriving(shared: &Shared, whose: Option<Whose>) -> Result<Option<Place>, TooMany> {
+    let address = match whose {
         None => Address::Socket,
-        Some(ip) if is_proxy(shared, ip) => return Ok(None),
-        Some(ip) => Address::of(ip),
+        Some(Whose::Proxy(_)) => return Ok(None),
+        Some(Whose::Client(address)) => address,
     };
     let arriving = shared.arriving.enter(address, By::Program);
     let Entered { place, instead } = arriving.map_err(|Full| TooMany)?;
@@ -226,9 +240,4 @@ fn arriving(shared: &Shared, peer: Option<IpAddr>) -> Result<Option<Place>, TooM
         shared.record.metrics.limited(Limit::PerAddress);
     }
     Ok(Some(place))
-}
-
-fn is_proxy(shared: &Shared, ip: IpAddr) -> bool {
-    let snapshot = shared.snapshot();
-    snapshot.settings.trusted_proxies.proxies.contains(ip)
 }
