@@ -299,6 +299,11 @@ impl Said {
         places.into_iter().find_map(of)
     }
 
+    fn has(&self, place: Source, id: &str) -> bool {
+        let mut all = self.0.iter();
+        all.any(|(source, own, _)| *source == place && own == id)
+    }
+
     /// Whether all that is taken of a device is said.
     fn allows(&self, taken: &Taken, rules: &Compatibility) {
         let standing = &taken.standing;
@@ -309,21 +314,14 @@ impl Said {
                 .only([Source::PairedTable, Source::PairedFile], id)
                 .unwrap();
             assert_eq!(taken.source, source);
-            let in_tables = self
-                .0
-                .iter()
-                .any(|(source, own, _)| *source == Source::PairedTable && *own == **id);
-            assert!(!in_tables || source == Source::PairedTable);
+            assert!(source == Source::PairedTable || !self.has(Source::PairedTable, id));
             record_is_said(record, value);
         }
         if let Some(pending) = &standing.pending {
             let places = [Source::PendingTable, Source::PendingFile];
-            let said = places.map(|place| self.only([place, place], &pending.request_id));
-            let mut said = said.into_iter().flatten().map(|(_, value)| value);
-            assert!(
-                said.any(|value| request_is_said(pending, value)),
-                "{pending:?}"
-            );
+            let (source, value) = self.only(places, &pending.request_id).unwrap();
+            assert!(source == places[0] || !self.has(places[0], &pending.request_id));
+            assert!(request_is_said(pending, value), "{pending:?}");
             assert!(!pending.is_expired(rules.request_ttl_ms, NOW));
         }
         assert!(standing.node_pending.is_none());

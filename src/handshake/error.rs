@@ -1,6 +1,7 @@
 //! What is wrong with a recorded handshake, and where.
 //!
-//! Values are named by kind only, never by content: any of them may be a secret.
+//! Values are named by kind only, never by content: any of them may be a secret. Addresses, origins and
+//! names of headers that are none are told, as text that steers nothing.
 
 use std::ops::Range;
 

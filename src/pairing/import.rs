@@ -131,7 +131,7 @@ pub enum Reason {
     #[error("it is there twice; approve the device anew")]
     Twice,
     /// The newer release's word counts.
-    #[error("the database has a record of the device, and only that one counts")]
+    #[error("the database has it too, and only what stands there counts")]
     InDatabase,
     /// Nobody could approve it any more.
     #[error("the request has expired; the device asks again")]
@@ -354,22 +354,32 @@ impl<'de> Deserialize<'de> for Entries {
     }
 }
 
-/// Sorts what was found. Of a device that is in the database and in a file, the database counts,
-/// also where its record is left: the one in the file is older, and may open wider.
+/// Sorts what was found. Of a record or a request that is in the database and in a file, the database
+/// counts, also where it is left: the one in the file is older, and may open wider.
 fn sort(found: Vec<Found>, now_ms: i64, rules: &Compatibility) -> Import {
     let mut left = Vec::new();
     let mut taken: BTreeMap<Box<str>, Taken> = BTreeMap::new();
     let mut requests = Vec::new();
     let twice = twice(&found);
-    let in_database: BTreeSet<Box<str>> = found
+    let in_database: BTreeSet<(Source, Box<str>)> = found
         .iter()
-        .filter(|found| found.source == Source::PairedTable)
-        .map(|found| found.id.clone())
+        .map(|found| (found.source, found.id.clone()))
+        .filter(|(source, _)| matches!(source, Source::PairedTable | Source::PendingTable))
         .collect();
+    let is_older = |source: Source, id: &str| match source {
+        Source::PairedFile => in_database.contains(&(Source::PairedTable, id.into())),
+        Source::PendingFile => in_database.contains(&(Source::PendingTable, id.into())),
+        Source::PairedTable
+        | Source::PendingTable
+        | Source::CodeTable
+        | Source::CodeFile
+        | Source::NodeTable
+        | Source::NodeFile => false,
+    };
     for Found { source, id, value } in found {
         let value = match source {
             _ if twice.contains(&(source, id.clone())) => Err(Reason::Twice),
-            Source::PairedFile if in_database.contains(&id) => Err(Reason::InDatabase),
+            _ if is_older(source, &id) => Err(Reason::InDatabase),
             Source::CodeTable | Source::CodeFile => Err(Reason::SetupCodes),
             Source::NodeTable | Source::NodeFile => Err(Reason::Nodes),
             Source::PairedTable

@@ -15,6 +15,7 @@ use crate::facts::address::{TrustedProxies, parse_network};
 use crate::facts::origin::AllowedOrigins;
 use crate::facts::{AuthMode, Bind, SettingFacts};
 use crate::secret::Secret;
+use crate::source::{MOST_WORDS, one_line};
 
 pub use compatibility::Compatibility;
 
@@ -76,7 +77,7 @@ impl Settings {
         let limits = self.auth.rate_limit.iter().flat_map(RateLimit::problems);
         let proxies = self.trusted_proxies.bad.iter().map(|(at, entry)| Problem {
             pointer: format!("/trustedProxies/{at}"),
-            message: format!("`{entry}` is no address and no network"),
+            message: told(entry, "is no address and no network"),
             help: "write an address as `10.0.0.5`, or a network as `10.0.0.0/8`",
         });
         let origins = self
@@ -86,13 +87,13 @@ impl Settings {
             .iter()
             .map(|(at, entry)| Problem {
                 pointer: format!("/controlUi/allowedOrigins/{at}"),
-                message: format!("`{entry}` is no origin"),
+                message: told(entry, "is no origin"),
                 help: "write `scheme://host` or `scheme://host:port`, without a path",
             });
         let networks = &self.nodes.pairing.auto_approve_cidrs;
         let networks = networks.bad.iter().map(|(at, entry)| Problem {
             pointer: format!("/nodes/pairing/autoApproveCidrs/{at}"),
-            message: format!("`{entry}` is no address and no network"),
+            message: told(entry, "is no address and no network"),
             help: "write an address as `10.0.0.5`, or a network as `10.0.0.0/8`",
         });
         limits
@@ -265,6 +266,11 @@ impl From<Vec<String>> for OriginList {
     }
 }
 
+/// What is wrong with an entry, whatever that has in it.
+fn told(entry: &str, wrong: &str) -> String {
+    format!("`{}` {wrong}", one_line(entry, MOST_WORDS))
+}
+
 fn keep_bad(entries: Vec<String>, is_good: impl Fn(&str) -> bool) -> Vec<(usize, String)> {
     entries
         .into_iter()
@@ -366,6 +372,18 @@ mod tests {
             ]
         );
         assert_eq!(problems[0].message, "`proxy` is no address and no network");
+    }
+
+    #[test]
+    fn what_is_told_of_an_entry_steers_nothing() {
+        let settings = settings(r#"{"trustedProxies":["10.0.0.1\u007f\u001b[2J\nerror: none"]}"#);
+        let [problem] = &*settings.problems() else {
+            panic!("one entry cannot be read");
+        };
+        assert_eq!(
+            problem.message,
+            "`10.0.0.1??[2J error: none` is no address and no network"
+        );
     }
 
     #[test]
