@@ -19,7 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("facts", &[]),
     ("diagnostic", &["facts", "source"]),
     ("verdict", &["facts"]),
-    ("settings", &["facts", "secret"]),
+    ("settings", &["facts", "secret", "source"]),
     (
         "pairing",
         &["facts", "secret", "settings", "source", "verdict"],
