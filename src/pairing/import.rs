@@ -361,14 +361,11 @@ fn sort(found: Vec<Found>, now_ms: i64, rules: &Compatibility) -> Import {
     let mut taken: BTreeMap<Box<str>, Taken> = BTreeMap::new();
     let mut requests = Vec::new();
     let twice = twice(&found);
-    let in_database: BTreeSet<(Source, Box<str>)> = found
-        .iter()
-        .map(|found| (found.source, found.id.clone()))
-        .filter(|(source, _)| matches!(source, Source::PairedTable | Source::PendingTable))
-        .collect();
+    let names = found.iter().map(|found| (found.source, found.id.clone()));
+    let names: BTreeSet<(Source, Box<str>)> = names.collect();
     let is_older = |source: Source, id: &str| match source {
-        Source::PairedFile => in_database.contains(&(Source::PairedTable, id.into())),
-        Source::PendingFile => in_database.contains(&(Source::PendingTable, id.into())),
+        Source::PairedFile => names.contains(&(Source::PairedTable, id.into())),
+        Source::PendingFile => names.contains(&(Source::PendingTable, id.into())),
         Source::PairedTable
         | Source::PendingTable
         | Source::CodeTable

@@ -467,7 +467,7 @@ async fn be_admitted(shared: &Arc<Shared>, entered: Entered) -> Option<Admitted>
                 began,
                 place,
             };
-            // Most that never come so far would have the memory for it all the while.
+            // On the heap from here: whoever never comes so far takes no memory for it.
             return Box::pin(decide(shared, entered, &message, deadline)).await;
         }
         Ok(Err(Gone::Left)) => (Unfinished::ClosedByClient, None),
